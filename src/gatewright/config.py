@@ -1,0 +1,252 @@
+"""One TOML file in, one frozen and validated Config out."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gatewright.errors import ConfigError, nearest
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Bits = Annotated[int, Field(ge=1, le=32)]
+
+
+class Section(BaseModel):
+    """Base of every table of the configuration: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Window(Section):
+    """Keep samples start .. start+length-1 of the last axis. length 0 keeps everything after start."""
+
+    start: int = Field(default=0, ge=0)
+    length: int = Field(default=0, ge=0)
+
+
+class Subsample(Section):
+    """Reduce the last axis by `factor`: keep every factor-th sample, or average each group (floor of the mean)."""
+
+    factor: int = Field(default=1, ge=1)
+    mode: Literal["decimate", "average"] = "decimate"
+
+
+class Generator(Section):
+    """Settings of a physics generator: number of pulses and seed."""
+
+    count: int = Field(default=8000, ge=40)
+    seed: int = 2024
+
+
+class Data(Section):
+    """Where the data is, how it is split, and how samples become the hardware's input integers.
+
+    source: a path (.npz, .npy, .csv, IDX file, folder of images, folder of one CSV per class),
+    `sklearn:NAME`, `generator:NAME` (cosmic, clyc) or `python:MODULE:FUNCTION`.
+    input_format: `ufixed<W,I>` / `fixed<W,I>`, W bits with I integer bits; scaling: "none" takes numbers as
+    they are (an ADC's codes), "range" maps each feature's training minimum..maximum to the format, "standard"
+    subtracts the training mean and divides by the training deviation per feature.
+    """
+
+    source: str
+    labels: str = ""
+    label_column: str = ""
+    feature_columns: tuple[str, ...] = ()
+    group_column: str = ""
+    split_column: str = ""
+    x_key: str = "x"
+    y_key: str = "y"
+    group_key: str = ""
+    split_key: str = ""
+    image_size: tuple[int, int] | None = None
+    image_mode: Literal["gray", "rgb"] = "gray"
+    validation_fraction: Fraction = 0.15
+    test_fraction: Fraction = 0.20
+    split_seed: int = 0
+    input_format: str = "ufixed<8,8>"
+    scaling: Literal["none", "range", "standard"] = "none"
+    window: Window = Window()
+    subsample: Subsample = Subsample()
+    generator: Generator = Generator()
+
+
+class Optimizer(Section):
+    """Training schedule shared by teacher and student: Adam with a cosine learning rate and early stopping.
+
+    patience: epochs without a better validation score before stopping; 0 never stops early.
+    checkpoint_seconds: how often a resumable checkpoint is written (one is always written at the end).
+    """
+
+    epochs: int = Field(default=100, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    dropout: Fraction = 0.0
+    patience: int = Field(default=0, ge=0)
+    checkpoint_seconds: float = Field(default=5.0, ge=0)
+
+
+class Teacher(Optimizer):
+    """Float network: one hidden layer per number, ReLU between."""
+
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = (128, 64)
+
+
+class Student(Optimizer):
+    """Quantized network. Bit widths: one number for all layers or one per layer (hidden layers and the output).
+
+    weight_bits, bias_bits, activation_bits count all bits; a bias width of 0 follows the accumulator.
+    sparsity: share of weights that end at exactly zero (magnitude pruning, global over the layers),
+    reached by a cubic schedule between the epochs at prune_start and prune_end (shares of all epochs).
+    """
+
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = (32,)
+    weight_bits: Bits | tuple[Bits, ...] = 6
+    bias_bits: Annotated[int, Field(ge=0, le=32)] = 0
+    activation_bits: Bits | tuple[Bits, ...] = 6
+    sparsity: Fraction = 0.5
+    prune_start: float = Field(default=0.1, ge=0, le=1)
+    prune_end: float = Field(default=0.6, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _per_layer(self) -> Student:
+        layers = len(self.hidden) + 1
+        for key, count in (("weight_bits", layers), ("activation_bits", layers - 1)):
+            value = getattr(self, key)
+            if isinstance(value, tuple) and len(value) != count:
+                raise ValueError(f"{key} must be one number or {count} numbers (one per layer), not {len(value)}")
+        if self.prune_start > self.prune_end:
+            raise ValueError(f"prune_start must not exceed prune_end, not {self.prune_start} > {self.prune_end}")
+        return self
+
+
+class Distill(Section):
+    """Knowledge distillation (Hinton, Vinyals, Dean 2015): loss = (1-weight) task + weight T^2 KL(teacher || student).
+
+    For regression the second term is the mean squared difference to the teacher's output and T is ignored.
+    """
+
+    temperature: float = Field(default=3.0, gt=0)
+    weight: float = Field(default=0.5, ge=0, le=1)
+
+
+class Hardware(Section):
+    """What is built: part, clock target, output stage, architecture, bus.
+
+    output: "argmax" gives the class number, "scores" the raw accumulators.
+    stream_bits: width of TDATA; 0 = a whole vector in one beat (initiation interval 1).
+    board: "" builds no bitstream; see `gatewright boards`.
+    """
+
+    part: str = "XC7A35T"
+    clock_mhz: float = Field(default=200.0, gt=0, le=1000)
+    output: Literal["argmax", "scores"] = "argmax"
+    architecture: Literal["parallel"] = "parallel"
+    stream_bits: int = Field(default=0, ge=0, le=65536)
+    max_latency_cycles: int = Field(default=0, ge=0)
+    board: str = ""
+
+
+class Simulation(Section):
+    """Cycle-accurate check: how many test vectors, and the share of cycles in which each stream stalls."""
+
+    vectors: int = Field(default=1000, ge=1)
+    stall_fraction: Fraction = 0.3
+    seed: int = 1
+
+
+class Synthesis(Section):
+    """Families to synthesize beside the board's own: xc7, xcup, ecp5. place: place and route where open tools can."""
+
+    families: tuple[Literal["xc7", "xcup", "ecp5"], ...] = ("xc7", "xcup", "ecp5")
+    place: bool = True
+    seed: int = 1
+
+
+class Config(Section):
+    """A whole run."""
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=40)
+    task: Literal["classification", "regression"] = "classification"
+    seed: int = 1
+    data: Data
+    teacher: Teacher = Teacher()
+    student: Student = Student()
+    distill: Distill = Distill()
+    hardware: Hardware = Hardware()
+    simulation: Simulation = Simulation()
+    synthesis: Synthesis = Synthesis()
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Config:
+        if self.task == "regression" and self.hardware.output == "argmax":
+            raise ValueError('hardware.output must be "scores" for a regression, not "argmax"')
+        if self.data.test_fraction + self.data.validation_fraction >= 0.9:
+            raise ValueError("data.test_fraction + data.validation_fraction must leave at least 10 % for training")
+        return self
+
+
+def load_config(path: Path) -> Config:
+    """Read and validate a TOML file. Relative data paths are taken from the file's own folder.
+
+    Raises ConfigError naming the file, the key, what was expected and what was got.
+    """
+    try:
+        raw = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"no configuration file {path}; give the path of a TOML file") from None
+    except (IsADirectoryError, UnicodeDecodeError, PermissionError) as error:
+        raise ConfigError(f"{path} must be a readable TOML text file: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    return parse_config(raw, where=str(path), base=path.parent)
+
+
+def parse_config(raw: dict[str, Any], *, where: str = "config", base: Path | None = None) -> Config:
+    """Validate a nested dict as load_config does; `where` names its origin in errors."""
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{where}: {_explain(item)}" for item in error.errors())) from None
+    if base is None:
+        return config
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(
+                update={"source": _anchor(config.data.source, base), "labels": _anchor(config.data.labels, base)}
+            )
+        }
+    )
+
+
+def _anchor(source: str, base: Path) -> str:
+    is_path = source and source.split(":")[0] not in {"sklearn", "generator", "python"}
+    return str((base / source).resolve()) if is_path else source
+
+
+def _explain(item: Any) -> str:
+    path = [str(part) for part in item["loc"]]
+    key = ".".join(part for part in path if part not in {"int", "constrained-int", "tuple[constrained-int, ...]"})
+    if item["type"] == "extra_forbidden":
+        return f"unknown key {key!r}.{nearest(path[-1], _known_keys(path[:-1]))}"
+    if item["type"] == "missing":
+        return f"key {key!r} is required and absent"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "value_error" and not key:
+        return message
+    if item["type"] == "value_error":
+        return f"{key}: {message}"
+    return f"{key}: {message[:1].lower()}{message[1:]}, not {item['input']!r}"
+
+
+def _known_keys(path: list[str]) -> list[str]:
+    section: type[BaseModel] = Config
+    for part in path:
+        kind = section.model_fields[part].annotation if part in section.model_fields else None
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            break
+        section = kind
+    return list(section.model_fields)

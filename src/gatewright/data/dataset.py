@@ -1,0 +1,209 @@
+"""The data stage's result: input codes, targets, split and the full record of how they were made."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.errors import DataError, FormatError
+from gatewright.tools import write_atomic, write_json
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+MAX_WIDTH_BITS = 32
+
+_SPELLING = re.compile(r"\s*(?:ap_)?(u?)fixed\s*<\s*(-?\d+)\s*,\s*(-?\d+)\s*>\s*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFormat:
+    """Number format of one hardware input: stored code q means q * 2**-frac_bits; width_bits includes the sign."""
+
+    width_bits: int
+    frac_bits: int
+    signed: bool
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.width_bits <= MAX_WIDTH_BITS:
+            raise FormatError(
+                f"input width must be 1..{MAX_WIDTH_BITS} bits, not {self.width_bits} (data.input_format); "
+                f"choose a width the sensor really delivers, e.g. ufixed<8,8> for an 8-bit ADC"
+            )
+        if not -64 <= self.frac_bits <= 64:
+            raise FormatError(
+                f"input fraction must be -64..64 bits, not {self.frac_bits} (data.input_format); "
+                f"in fixed<W,I> it is W - I: bring I nearer to W"
+            )
+
+    @classmethod
+    def parse(cls, spelling: str) -> InputFormat:
+        """Read `ufixed<W,I>`, `fixed<W,I>`, `ap_ufixed<W,I>` or `ap_fixed<W,I>`: W bits, I of them integer bits.
+
+        Raises FormatError for any other spelling and for an impossible width.
+        """
+        match = _SPELLING.fullmatch(spelling)
+        if match is None:
+            raise FormatError(
+                f"data.input_format must read ufixed<W,I> or fixed<W,I> (ap_ufixed, ap_fixed), not {spelling!r}; "
+                f"e.g. ufixed<8,8> for an 8-bit ADC"
+            )
+        width = int(match[2])
+        return cls(width_bits=width, frac_bits=width - int(match[3]), signed=not match[1])
+
+    @property
+    def lo(self) -> int:
+        """Lowest code."""
+        return -(1 << (self.width_bits - 1)) if self.signed else 0
+
+    @property
+    def hi(self) -> int:
+        """Highest code."""
+        return (1 << (self.width_bits - self.signed)) - 1
+
+    def __str__(self) -> str:
+        return f"{'' if self.signed else 'u'}fixed<{self.width_bits},{self.width_bits - self.frac_bits}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """Conditioned, labelled and split data.
+
+    x: (n, features) int64 input codes within format.lo .. format.hi.
+    y: (n,) int64 class index (classification) or (n, targets) float64 (regression).
+    split: (n,) uint8, 0 train, 1 validation, 2 test. classes: names by index, () for regression.
+    contract: JSON-able record of source, window, subsample, scaling and rounding; see `condition`.
+    """
+
+    name: str
+    task: str
+    x: NDArray[np.int64]
+    y: NDArray[Any]
+    split: NDArray[np.uint8]
+    format: InputFormat
+    classes: tuple[str, ...]
+    feature_names: tuple[str, ...]
+    contract: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        rows = len(self.x)
+        if self.x.ndim != 2 or self.x.dtype != np.int64 or rows == 0:
+            raise DataError(f"{self.name}: x must be non-empty int64 (n, features), not {self.x.dtype} {self.x.shape}")
+        if self.y.shape[:1] != (rows,) or self.split.shape != (rows,):
+            raise DataError(
+                f"{self.name}: y and split must have x's {rows} rows, not {self.y.shape} and {self.split.shape}"
+            )
+        if len(self.feature_names) != self.x.shape[1]:
+            raise DataError(f"{self.name}: {self.x.shape[1]} features need as many names, not {len(self.feature_names)}")
+        low, high = int(self.x.min()), int(self.x.max())
+        if low < self.format.lo or high > self.format.hi:
+            raise DataError(
+                f"{self.name}: codes must lie in {self.format.lo}..{self.format.hi} ({self.format}), not {low}..{high}"
+            )
+        if int(self.split.max()) >= len(SPLITS):
+            raise DataError(f"{self.name}: split must hold 0, 1 or 2, not {int(self.split.max())}")
+        if self.task == "classification" and not (0 <= int(self.y.min()) and int(self.y.max()) < len(self.classes)):
+            raise DataError(f"{self.name}: class indices must lie in 0..{len(self.classes) - 1}")
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 (hex) over the arrays, names, format and contract: equal data, equal checksum, on any machine."""
+        sha = hashlib.sha256(json.dumps(self._metadata(), sort_keys=True).encode())
+        y_type = "<i8" if self.task == "classification" else "<f8"
+        for array, dtype in ((self.x, "<i8"), (self.y, y_type), (self.split, "|u1")):
+            sha.update(repr(array.shape).encode())
+            sha.update(np.ascontiguousarray(array, dtype=dtype).data)
+        return sha.hexdigest()
+
+    def part(self, name: Split) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Return (x, y) of one split: "train", "validation" or "test"."""
+        if name not in SPLITS:
+            raise DataError(f"split must be one of {', '.join(SPLITS)}, not {name!r}")
+        rows = self.split == SPLITS.index(name)
+        return self.x[rows], self.y[rows]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the counts per split and class, the number of features and the format, JSON-able."""
+        splits: dict[str, Any] = {}
+        for index, name in enumerate(SPLITS):
+            rows = self.split == index
+            splits[name] = {"rows": int(rows.sum())}
+            if self.task == "classification":
+                counts = np.bincount(self.y[rows], minlength=len(self.classes))
+                splits[name]["classes"] = dict(zip(self.classes, counts.tolist(), strict=True))
+        return {
+            "name": self.name,
+            "task": self.task,
+            "rows": len(self.x),
+            "features": self.x.shape[1],
+            "targets": 1 if self.y.ndim == 1 else self.y.shape[1],
+            "format": str(self.format),
+            "classes": list(self.classes),
+            "splits": splits,
+            "clipped": self.contract.get("clipped", {}),
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write dataset.npz and dataset.json into `folder`, atomically, with bytes that depend on the data only."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, x=self.x.astype(_storage(self.format)), y=self.y, split=self.split)
+        write_atomic(folder / "dataset.npz", buffer.getvalue())
+        write_json(folder / "dataset.json", {**self._metadata(), "checksum": self.checksum})
+
+    @classmethod
+    def load(cls, folder: Path) -> Dataset:
+        """Read what `save` wrote. Raises DataError when a file is missing, damaged or not of the other's making."""
+        remedy = "run the data stage again"
+        try:
+            meta = json.loads((folder / "dataset.json").read_text())
+            with np.load(folder / "dataset.npz", allow_pickle=False) as archive:
+                x, y, split = (archive[key] for key in ("x", "y", "split"))
+            data = cls(
+                name=meta["name"],
+                task=meta["task"],
+                x=x.astype(np.int64),
+                y=y,
+                split=split,
+                format=InputFormat(**meta["format"]),
+                classes=tuple(meta["classes"]),
+                feature_names=tuple(meta["feature_names"]),
+                contract=meta["contract"],
+            )
+        except FileNotFoundError as error:
+            raise DataError(f"no saved dataset: {error.filename} is missing; {remedy}") from None
+        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise DataError(f"{folder}: the saved dataset is damaged ({error}); {remedy}") from None
+        if data.checksum != meta["checksum"]:
+            raise DataError(
+                f"{folder}: checksum of dataset.npz must be {meta['checksum'][:12]}..., not {data.checksum[:12]}...; "
+                f"its two files are not of one run: {remedy}"
+            )
+        return data
+
+    def _metadata(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "task": self.task,
+            "format": {
+                "width_bits": self.format.width_bits,
+                "frac_bits": self.format.frac_bits,
+                "signed": self.format.signed,
+            },
+            "classes": list(self.classes),
+            "feature_names": list(self.feature_names),
+            "contract": self.contract,
+        }
+
+
+def _storage(number: InputFormat) -> str:
+    size = next(size for size in (1, 2, 4) if 8 * size >= number.width_bits)
+    return f"<{'i' if number.signed else 'u'}{size}"

@@ -1,0 +1,105 @@
+"""Labels as they stand in the source in; class indices with names, or regression targets, out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.data.raw import Raw
+from gatewright.errors import DataError
+
+
+def encode_labels(raw: Raw, task: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Return (y, classes): (n,) int64 indices and names for classification, (n, targets) float64 and () otherwise.
+
+    Classes keep the source's own order where it has one, else are sorted naturally (2 before 10).
+    Raises DataError for one class only, fractional class labels, non-numeric or non-finite targets.
+    """
+    if task == "regression":
+        return _targets(raw), ()
+    labels = raw.y.reshape(-1) if raw.y.size == len(raw.x) else raw.y
+    if labels.ndim != 1:
+        raise DataError(
+            f"{raw.origin}: class labels must be one per row, not shape {labels.shape}; "
+            f'for one-hot labels give their argmax; for several targets set task = "regression"'
+        )
+    if labels.dtype.kind == "f":
+        labels = _whole(labels, raw.origin)
+    if raw.classes is not None:
+        return _declared(labels, raw.classes, raw.origin), raw.classes
+    found, inverse = np.unique(labels.astype(str), return_inverse=True)
+    names: list[str] = found.tolist()
+    if any(not name.strip() for name in names):
+        row = int(np.flatnonzero(inverse == next(i for i, name in enumerate(names) if not name.strip()))[0])
+        raise DataError(f"{raw.origin}: every row needs a label, but row {row} has none; fill it in or drop the row")
+    if len(names) < 2:
+        raise DataError(
+            f"{raw.origin}: classification needs at least 2 classes, not only {names[0]!r}; "
+            f"check the label column or add data of another class"
+        )
+    if len(names) > 1000:
+        raise DataError(
+            f"{raw.origin}: classification takes at most 1000 classes, not {len(names)}; "
+            f'check the label column, or set task = "regression"'
+        )
+    order = sorted(range(len(names)), key=lambda i: natural_key(names[i]))
+    rank = np.empty(len(names), dtype=np.int64)
+    rank[order] = np.arange(len(names))
+    return rank[inverse], tuple(names[i] for i in order)
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return the sort key that puts numbers inside names in numeric order: -1, 2, 10, a2, a10."""
+    if re.fullmatch(r"-\d+", name):
+        return ((0, int(name), name),)
+    parts = re.findall(r"\d+|\D+", name)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+def _declared(labels: NDArray[Any], classes: tuple[str, ...], origin: str) -> NDArray[np.int64]:
+    if labels.dtype.kind not in "bui":
+        index = {name: i for i, name in enumerate(classes)}
+        for row, label in enumerate(labels.astype(str).tolist()):
+            if label not in index:
+                raise DataError(
+                    f"{origin}: labels must be one of {', '.join(classes)}, not {label!r} at row {row}; correct `classes`"
+                )
+        return np.array([index[label] for label in labels.astype(str).tolist()], dtype=np.int64)
+    indices = labels.astype(np.int64)
+    if len(classes) < 2 or int(indices.min()) < 0 or int(indices.max()) >= len(classes):
+        raise DataError(
+            f"{origin}: labels must be class numbers 0..{len(classes) - 1} of at least 2 `classes`, "
+            f"not {indices.min()}..{indices.max()}; correct the labels or `classes`"
+        )
+    return indices
+
+
+def _whole(labels: NDArray[Any], origin: str) -> NDArray[np.int64]:
+    wrong = np.flatnonzero(~np.isfinite(labels) | (labels != np.floor(labels)))
+    if len(wrong):
+        row = int(wrong[0])
+        raise DataError(
+            f"{origin}: class labels must be names or whole numbers, not {labels[row]} at row {row}; "
+            f'for a continuous target set task = "regression"'
+        )
+    return labels.astype(np.int64)
+
+
+def _targets(raw: Raw) -> NDArray[np.float64]:
+    if raw.y.dtype.kind not in "biuf":
+        raise DataError(
+            f"{raw.origin}: regression targets must be numbers, not {raw.y.reshape(-1)[0].item()!r}; "
+            f'choose another label column or set task = "classification"'
+        )
+    y = raw.y.astype(np.float64).reshape(len(raw.y), -1)
+    bad = np.argwhere(~np.isfinite(y))
+    if len(bad):
+        row, column = (int(i) for i in bad[0])
+        raise DataError(
+            f"{raw.origin}: regression targets must be finite, not {y[row, column]} at row {row}, target {column}; "
+            f"remove or repair the row"
+        )
+    return y

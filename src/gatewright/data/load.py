@@ -1,0 +1,75 @@
+"""Configuration in, Dataset out: read, check, encode labels, split, condition."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from gatewright.config import Config
+from gatewright.data.conditioning import condition_counted, make_contract
+from gatewright.data.dataset import SPLITS, Dataset, InputFormat
+from gatewright.data.labels import encode_labels
+from gatewright.data.raw import Raw, checked
+from gatewright.data.sources import read_source, source_name
+from gatewright.data.splits import make_split
+
+
+def load_dataset(config: Config) -> Dataset:
+    """Read config.data.source and return its conditioned, labelled and split Dataset.
+
+    Raises DataError (source, labels, split, range) or FormatError (data.input_format), before anything is written.
+    """
+    data = config.data
+    number = InputFormat.parse(data.input_format)
+    raw = checked(read_source(data))
+    y, classes = encode_labels(raw, config.task)
+    split, method = make_split(y, data, origin=raw.origin, classes=classes, group=raw.group, given=raw.split)
+    contract = make_contract(raw.x, split == 0, data, number)
+    codes, clipped = condition_counted(raw.x, contract)
+    contract |= {
+        "source": {"name": source_name(data), "sha256": _fingerprint(raw)},
+        "clipped": {name: int(clipped[split == part].sum()) for part, name in enumerate(SPLITS)},
+        "split": {
+            "method": method,
+            "seed": data.split_seed,
+            "rows": {name: int((split == part).sum()) for part, name in enumerate(SPLITS)},
+        },
+        "classes": list(classes),
+    }
+    names = _feature_names(raw, contract)
+    return Dataset(
+        name=config.name,
+        task=config.task,
+        x=codes,
+        y=y,
+        split=split,
+        format=number,
+        classes=classes,
+        feature_names=names,
+        contract=contract,
+    )
+
+
+def _fingerprint(raw: Raw) -> str:
+    """Return the SHA-256 of the raw samples' values and shape: the same file content gives the same, anywhere."""
+    dtype = "<i8" if raw.x.dtype.kind == "i" else "<f8"
+    sha = hashlib.sha256(f"{raw.x.shape} {dtype} ".encode())
+    sha.update(np.ascontiguousarray(raw.x, dtype=dtype).data)
+    return sha.hexdigest()
+
+
+def _feature_names(raw: Raw, contract: dict[str, Any]) -> tuple[str, ...]:
+    """Return one name per input code: the source's, or x0, x1, ... (x2_5 in row 2, column 5 of an image)."""
+    shape = raw.x.shape[1:]
+    names = raw.feature_names or tuple("x" + "_".join(map(str, place)) for place in np.ndindex(*shape))
+    grid = np.array(names, dtype=object).reshape(shape)
+    start, length = contract["window"]["start"], contract["window"]["length"]
+    grid = grid[..., start : start + length]
+    factor = contract["subsample"]["factor"]
+    if factor == 1 or contract["subsample"]["mode"] == "decimate":
+        return tuple(grid[..., ::factor].reshape(-1))
+    groups = length // factor
+    first, last = grid[..., : groups * factor : factor], grid[..., factor - 1 : groups * factor : factor]
+    return tuple(f"mean({a}..{b})" for a, b in zip(first.reshape(-1), last.reshape(-1), strict=True))

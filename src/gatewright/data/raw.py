@@ -1,0 +1,88 @@
+"""What every reader returns: raw samples and labels as they stand in the source, checked for shape and finiteness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.errors import DataError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """Unconditioned data.
+
+    x: (n, ...) numbers; y: (n,) labels or numbers, or (n, targets) numbers; group and split: (n,) or None.
+    classes: names by class index where the source fixes their order, else None.
+    feature_names: one per column of a 2-D x, or None. origin: how errors name the source.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    origin: str
+    group: NDArray[Any] | None = None
+    split: NDArray[Any] | None = None
+    classes: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
+
+
+def checked(raw: Raw) -> Raw:
+    """Return raw with x as (n, ...) int64 or float64, or raise DataError naming the fault's row and column.
+
+    Float samples that are all whole numbers within +-2**53 become int64: they are an ADC's codes.
+    """
+    x = _numeric(raw.x, raw.origin)
+    if x.ndim == 0 or x.size == 0:
+        raise DataError(
+            f"{raw.origin}: samples must have shape (rows, features...), not {x.shape}; the source holds no data"
+        )
+    for what, values in (("labels", raw.y), ("groups", raw.group), ("splits", raw.split)):
+        if values is not None and values.shape[:1] != (len(x),):
+            got = values.shape[0] if values.ndim else "a single value"
+            raise DataError(
+                f"{raw.origin}: {len(x)} samples need as many {what}, not {got}; "
+                f"check that both come from the same recording"
+            )
+    x = x.reshape(len(x), -1) if x.ndim == 1 else x
+    if x.dtype.kind == "f":
+        _refuse_nonfinite(x, raw)
+        if np.abs(x).max() <= 2.0**53 and bool((x == np.floor(x)).all()):
+            x = x.astype(np.int64)
+    return Raw(
+        x=x,
+        y=raw.y,
+        origin=raw.origin,
+        group=raw.group,
+        split=raw.split,
+        classes=raw.classes,
+        feature_names=raw.feature_names,
+    )
+
+
+def _numeric(x: NDArray[Any], origin: str) -> NDArray[Any]:
+    if x.dtype.kind in "bi" or (x.dtype.kind == "u" and x.dtype.itemsize < 8):
+        return x.astype(np.int64)
+    if x.dtype.kind == "u":
+        if x.size and int(x.max()) > 2**62:
+            raise DataError(f"{origin}: samples must lie below 2**62, not {int(x.max())}; drop the column or rescale it")
+        return x.astype(np.int64)
+    if x.dtype.kind == "f":
+        return x.astype(np.float64)
+    raise DataError(f"{origin}: samples must be numbers, not {x.dtype}; convert them to integers or floats")
+
+
+def _refuse_nonfinite(x: NDArray[np.float64], raw: Raw) -> None:
+    bad = ~np.isfinite(x)
+    count = int(bad.sum())
+    if count == 0:
+        return
+    row, *place = (int(i) for i in np.argwhere(bad)[0])
+    named = raw.feature_names is not None and len(place) == 1
+    column = repr(raw.feature_names[place[0]]) if named and raw.feature_names else ", ".join(map(str, place))
+    raise DataError(
+        f"{raw.origin}: samples must be finite, not {x[row, *place]} at row {row}, column {column} "
+        f"({count} such values); remove or repair these rows"
+    )

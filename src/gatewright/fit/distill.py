@@ -1,0 +1,37 @@
+"""Scores, labels and cached teacher scores in, the loss out."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def soft_labels(teacher_scores: Tensor, temperature: float) -> Tensor:
+    """Return softmax(teacher / T), computed once per run. (n, classes) -> (n, classes)."""
+    return torch.softmax(teacher_scores.double() / temperature, dim=-1).to(torch.float32)
+
+
+def classification_loss(
+    scores: Tensor, labels: Tensor, soft: Tensor | None, *, temperature: float, weight: float
+) -> Tensor:
+    """Return the mean over samples of (1-w) CE(labels, scores) + w T^2 KL(soft || softmax(scores / T)).
+
+    scores: raw scores before any softmax (n, classes); labels: (n,) class numbers; soft: `soft_labels`, or None
+    for the first term alone. T^2 keeps the second term's gradients at the size of the first's when T changes
+    (Hinton, Vinyals, Dean 2015, section 2).
+    """
+    if soft is None or weight == 0.0:
+        return F.cross_entropy(scores, labels)
+    divergence = F.kl_div(torch.log_softmax(scores / temperature, dim=-1), soft, reduction="batchmean")
+    distilled = divergence * (weight * temperature**2)
+    if weight == 1.0:
+        return distilled
+    return F.cross_entropy(scores, labels) * (1.0 - weight) + distilled
+
+
+def regression_loss(outputs: Tensor, targets: Tensor, teacher: Tensor | None, *, weight: float) -> Tensor:
+    """Return (1-w) MSE(outputs, targets) + w MSE(outputs, teacher); all in units of the targets' deviation."""
+    if teacher is None or weight == 0.0:
+        return F.mse_loss(outputs, targets)
+    return F.mse_loss(outputs, targets) * (1.0 - weight) + F.mse_loss(outputs, teacher) * weight

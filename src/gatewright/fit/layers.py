@@ -1,0 +1,256 @@
+"""Trainable dense layers: input values in, scores out, with fixed-point weights, biases and activations in between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gatewright.fit.network import Layer, Network
+from gatewright.fit.prune import global_masks, remove_dead
+from gatewright.fit.quantizers import Grid, covering_grid, fake_quantize, fit_grid
+from gatewright.ir import Fixed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Widths:
+    """Bits of one layer's roles; bias 0 follows the accumulator, activation 0 is an output layer's."""
+
+    weight: int
+    bias: int
+    activation: int
+
+
+class TrainDense(nn.Module):
+    """y = (x - centre) @ w + b with w = gain * weight, or quantized: y = x @ Q(w) + Q(b - centre @ Q(w)).
+
+    weight (n_in, n_out) and bias (n_out,) are what the optimizer sees: of order one, whatever the units of x.
+    gain: () or (n_in, 1); bias_gain, bias_shift: units of the output. The affine maps are folded before
+    quantization, so that the hardware's first layer reads raw codes.
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+    mask: Tensor
+    centre: Tensor
+    gain: Tensor
+    bias_gain: Tensor
+    bias_shift: Tensor
+    weight_frac: Tensor
+    activation_frac: Tensor
+
+    def __init__(self, n_in: int, n_out: int, *, widths: Widths | None, relu: bool, generator: torch.Generator) -> None:
+        super().__init__()
+        self.widths = widths
+        self.relu = relu
+        std = (2.0 / n_in) ** 0.5 if relu else (1.0 / n_in) ** 0.5  # He et al. 2015; 1/n_in where no ReLU follows
+        self.weight = nn.Parameter(torch.randn(n_in, n_out, generator=generator) * std)
+        self.bias = nn.Parameter(torch.zeros(n_out))
+        self.register_buffer("mask", torch.ones(n_in, n_out))
+        self.register_buffer("centre", torch.zeros(n_in))
+        self.register_buffer("gain", torch.ones(()))
+        self.register_buffer("bias_gain", torch.ones(()))
+        self.register_buffer("bias_shift", torch.zeros(n_out))
+        self.register_buffer("weight_frac", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("activation_frac", torch.zeros((), dtype=torch.int64))
+        self._tensors: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+
+    def weight_grid(self) -> Grid:
+        """Return the format of the weights as it stands."""
+        assert self.widths is not None
+        return _grid(self.widths.weight, self.weight_frac, signed=True)
+
+    def activation_grid(self) -> Grid:
+        """Return the format of the activations as it stands."""
+        assert self.widths is not None
+        return _grid(self.widths.activation, self.activation_frac, signed=False)
+
+    def refresh(self) -> None:
+        """Rebuild the constants of forward() after a format has changed or a checkpoint was read."""
+        if self.widths is None:
+            return
+        self._tensors = {"weight": self.weight_grid().tensors(torch.float32)}
+        if self.relu:
+            self._tensors["activation"] = self.activation_grid().tensors(torch.float32)
+
+    def fit_weight_grid(self) -> None:
+        """Choose the weights' LSB by the least squared error over the weights that are not pruned."""
+        assert self.widths is not None
+        w = self.folded_weight().detach()[self.mask > 0].numpy()
+        self.weight_frac.fill_(int(fit_grid(w, self.widths.weight, signed=True).frac_bits))
+        self.refresh()
+
+    def fit_activation_grid(self, z: Tensor) -> None:
+        """Choose the activations' LSB by the least squared error over ReLU(z)."""
+        assert self.widths is not None
+        grid = fit_grid(z.clamp(min=0.0).numpy(), self.widths.activation, signed=False)
+        self.activation_frac.fill_(int(grid.frac_bits))
+        self.refresh()
+
+    def folded_weight(self) -> Tensor:
+        """Return gain * weight, (n_in, n_out)."""
+        return self.weight * self.gain
+
+    def sums(self, x: Tensor, source_frac: int | None) -> Tensor:
+        """Return y for x: (n, n_in) -> (n, n_out). source_frac: the input's frac_bits, or None for float arithmetic."""
+        weight, bias = self.values(source_frac)
+        return torch.addmm(bias, x, weight)
+
+    def values(self, source_frac: int | None) -> tuple[Tensor, Tensor]:
+        """Return (weight, bias) as the hardware has them, with gradients; float where source_frac is None."""
+        weight = self.folded_weight()
+        if source_frac is not None:
+            weight = fake_quantize(weight, *self._tensors["weight"])
+        weight = weight * self.mask
+        bias = self.bias * self.bias_gain + self.bias_shift - self.centre @ weight
+        if source_frac is not None:
+            bias = fake_quantize(bias, *self.bias_tensors(bias, source_frac))
+        return weight, bias
+
+    def bias_grid(self, bias: Tensor, source_frac: int) -> Grid:
+        """Return the bias's format: the accumulator's LSB, or as many bits as configured at the LSB that fits."""
+        assert self.widths is not None
+        finest = source_frac + int(self.weight_frac)
+        return covering_grid(bias.detach().double().numpy(), self.widths.bias or 32, finest=finest)
+
+    def bias_tensors(self, bias: Tensor, source_frac: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the (scale, lo, hi) of bias_grid."""
+        assert self.widths is not None
+        if self.widths.bias:
+            return self.bias_grid(bias, source_frac).tensors(torch.float32)
+        frac = source_frac + int(self.weight_frac)
+        if (source_frac, frac) != self._bias_key:
+            self._bias_key = (source_frac, frac)
+            wide = torch.tensor(2.0**60)
+            self._bias_constants = (torch.tensor(2.0**frac), -wide, wide)
+        return self._bias_constants
+
+    _bias_key: tuple[int, int] = (1 << 30, 0)
+    _bias_constants: tuple[Tensor, Tensor, Tensor]
+
+    def activate(self, z: Tensor, *, quantized: bool) -> Tensor:
+        """Return ReLU(z), on the activations' grid where quantized."""
+        if quantized:
+            return fake_quantize(z, *self._tensors["activation"])
+        return torch.relu(z)
+
+
+class Stack(nn.Module):
+    """Dense layers with ReLU between. quantizing: whether formats are applied (a float warm-up comes first)."""
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        source: Fixed,
+        widths: Sequence[Widths] | None,
+        dropout: float,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        last = len(sizes) - 2
+        self.source = source
+        self.generator = generator
+        self.dropout = dropout
+        self.quantizing = False
+        self.layers: list[TrainDense] = []
+        for index, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            layer = TrainDense(
+                n_in, n_out, widths=widths[index] if widths else None, relu=index < last, generator=generator
+            )
+            self.add_module(layer_name(index, last), layer)
+            self.layers.append(layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs for input values x = codes * 2**-frac: (n, features) -> (n, outputs)."""
+        frac = self.source.frac_bits if self.quantizing else None
+        for layer in self.layers:
+            x = layer.sums(x, frac)
+            if not layer.relu:
+                return x
+            x = layer.activate(x, quantized=self.quantizing)
+            if frac is not None:
+                frac = int(layer.activation_frac)
+            if self.training and self.dropout:
+                kept = torch.empty_like(x).bernoulli_(1.0 - self.dropout, generator=self.generator)
+                x = x * kept / (1.0 - self.dropout)
+        return x
+
+    @torch.no_grad()
+    def calibrate(self, x: Tensor) -> None:
+        """Choose every format anew, layer by layer, on training inputs x: (n, features)."""
+        frac = self.source.frac_bits
+        for layer in self.layers:
+            layer.fit_weight_grid()
+            if layer.relu:
+                z = layer.sums(x, frac)
+                layer.fit_activation_grid(z)
+                x, frac = layer.activate(z, quantized=True), int(layer.activation_frac)
+
+    @torch.no_grad()
+    def prune(self, sparsity: float) -> None:
+        """Set the masks so that at least this share of all weights is zero."""
+        weights = [layer.folded_weight().numpy() for layer in self.layers]
+        for layer, mask in zip(self.layers, global_masks(weights, sparsity), strict=True):
+            layer.mask.copy_(torch.from_numpy(mask))
+
+    @torch.no_grad()
+    def clamp(self) -> None:
+        """Bring weights back to the ends of their formats, so that none is stuck where its gradient is zero."""
+        for layer in self.layers:
+            scale, lo, hi = layer._tensors["weight"]
+            unit = scale * layer.gain
+            layer.weight.copy_(torch.clamp(layer.weight, lo / unit, hi / unit))
+
+    @torch.no_grad()
+    def freeze(self, *, classes: tuple[str, ...]) -> Network:
+        """Return what was learnt as a Network: numbers on their grids, affine maps folded, dead neurons emptied."""
+        network = Network(input=self.source, layers=tuple(self._frozen_layers()), classes=classes)
+        return remove_dead(network) if self.quantizing else network
+
+    def _frozen_layers(self) -> list[Layer]:
+        layers: list[Layer] = []
+        frac = self.source.frac_bits
+        last = len(self.layers) - 1
+        for index, layer in enumerate(self.layers):
+            name = layer_name(index, last)
+            if not self.quantizing:
+                weight = _float64(layer.weight) * _float64(layer.gain) * _float64(layer.mask)
+                bias = _float64(layer.bias) * _float64(layer.bias_gain) + _float64(layer.bias_shift)
+                layers.append(
+                    Layer(name=name, weight=weight, bias=bias - _float64(layer.centre) @ weight, relu=layer.relu)
+                )
+                continue
+            assert layer.widths is not None
+            weight_t, bias_t = layer.values(frac)
+            fixed_bias = layer.widths.bias > 0
+            layers.append(
+                Layer(
+                    name=name,
+                    weight=_float64(weight_t),
+                    bias=_float64(bias_t),
+                    relu=layer.relu,
+                    weight_grid=layer.weight_grid(),
+                    bias_grid=layer.bias_grid(bias_t, frac) if fixed_bias else None,
+                    activation_grid=layer.activation_grid() if layer.relu else None,
+                )
+            )
+            frac = int(layer.activation_frac)
+        return layers
+
+
+def layer_name(index: int, last: int) -> str:
+    """Return fc1, fc2, ... for hidden layers and out for the last."""
+    return "out" if index == last else f"fc{index + 1}"
+
+
+def _grid(width_bits: int, frac_bits: Tensor, *, signed: bool) -> Grid:
+    return Grid(width_bits=np.int64(width_bits), frac_bits=frac_bits.numpy(), signed=signed)
+
+
+def _float64(value: Tensor) -> NDArray[np.float64]:
+    return value.detach().double().numpy()

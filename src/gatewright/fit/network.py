@@ -1,0 +1,277 @@
+"""Network: the fixed result of training, layer by layer; input codes in, exact float64 outputs out."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gatewright.errors import FitError
+from gatewright.fit.quantizers import Grid, round_half_up
+from gatewright.ir import Fixed, Ints
+from gatewright.tools import digest, write_atomic, write_json
+
+Floats = NDArray[np.float64]
+FLOAT_BITS = 32  # what one parameter of an unquantized network is counted as
+CHUNK = 8192  # samples evaluated at once
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """y = x @ weight + bias, then ReLU and rounding to `activation_grid` where `relu`.
+
+    weight: (n_in, n_out), bias: (n_out,), float64; in a quantized layer every entry is a point of its grid.
+    Grids are None in a float network; bias_grid None in a quantized layer means: on the accumulator's own grid.
+    """
+
+    name: str
+    weight: Floats
+    bias: Floats
+    relu: bool
+    weight_grid: Grid | None = None
+    bias_grid: Grid | None = None
+    activation_grid: Grid | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("weight", "bias"):
+            value = np.array(getattr(self, key), dtype=np.float64)
+            if not np.isfinite(value).all():
+                raise FitError(f"layer {self.name!r}: {key} must be finite; lower learning_rate")
+            value.setflags(write=False)
+            object.__setattr__(self, key, value)
+
+    def activate(self, z: Floats) -> Floats:
+        """Return ReLU and rounding of sums z: (..., n_out), same shape out."""
+        if not self.relu:
+            return z
+        return np.maximum(z, 0.0) if self.activation_grid is None else self.activation_grid.quantize(z)
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases."""
+        return self.weight.size + self.bias.size
+
+    @property
+    def nonzero(self) -> int:
+        """Weights that are not zero."""
+        return int(np.count_nonzero(self.weight))
+
+    def bias_width(self) -> int:
+        """Bits of the widest bias: its format's, or what the accumulator's grid needs to hold it."""
+        if self.weight_grid is None:
+            return FLOAT_BITS
+        if self.bias_grid is not None:
+            return int(self.bias_grid.width_bits.max())
+        frac = _frac_bits(self.bias)
+        values = (self.bias * 2.0**frac).astype(np.int64)
+        return Fixed.holding(int(values.min()), int(values.max()), frac).width_bits
+
+    @property
+    def bits(self) -> int:
+        """Bits of all weights and biases, zeros included."""
+        if self.weight_grid is None:
+            return FLOAT_BITS * self.parameters
+        return int(np.broadcast_to(self.weight_grid.width_bits, self.weight.shape).sum()) + (
+            self.bias_width() * self.bias.size
+        )
+
+    @property
+    def nonzero_bits(self) -> int:
+        """Bits of the weights that are not zero, and of the biases."""
+        if self.weight_grid is None:
+            return FLOAT_BITS * (self.nonzero + self.bias.size)
+        widths = np.broadcast_to(self.weight_grid.width_bits, self.weight.shape)
+        return int(widths[self.weight != 0].sum()) + self.bias_width() * self.bias.size
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Network:
+    """Layers in order; input: format of the input codes; classes: () for a regression."""
+
+    input: Fixed
+    layers: tuple[Layer, ...]
+    classes: tuple[str, ...] = ()
+
+    def evaluate(self, x_codes: NDArray[np.integer[Any]]) -> Floats:
+        """Return the outputs (scores or values) for input codes. (n, features) -> (n, outputs).
+
+        Float64 throughout: a quantized network's values are multiples of powers of two that fit 53 bits (export
+        proves it), so each is exact whatever the order of the sums.
+        """
+        return self.trace(x_codes)[self.layers[-1].name]
+
+    def trace(self, x_codes: NDArray[np.integer[Any]]) -> dict[str, Floats]:
+        """Return each layer's sums under its name and its activations under `name.act`; "x" is the input's value."""
+        n_in = self.layers[0].weight.shape[0]
+        if x_codes.ndim != 2 or x_codes.shape[1] != n_in:
+            raise FitError(f"input codes must be (n, {n_in}), not {x_codes.shape}; use the dataset it was trained on")
+        parts = [self._trace(x_codes[at : at + CHUNK]) for at in range(0, max(len(x_codes), 1), CHUNK)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _trace(self, x_codes: NDArray[np.integer[Any]]) -> dict[str, Floats]:
+        h = torch.tensor(x_codes).to(torch.float64) * 2.0**-self.input.frac_bits
+        values = {"x": h.numpy()}
+        with torch.no_grad():
+            for layer in self.layers:
+                h = h @ torch.tensor(layer.weight) + torch.tensor(layer.bias)
+                values[layer.name] = h.numpy()
+                if not layer.relu:
+                    continue
+                h = h.clamp(min=0.0)
+                if layer.activation_grid is not None:
+                    scale, _, hi = layer.activation_grid.tensors(torch.float64)
+                    h = torch.minimum(round_half_up(h * scale), hi) / scale
+                values[f"{layer.name}.act"] = h.numpy()
+        return values
+
+    @property
+    def quantized(self) -> bool:
+        """Whether every layer has a weight grid."""
+        return all(layer.weight_grid is not None for layer in self.layers)
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases, zeros included."""
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def weights(self) -> int:
+        """Weights without biases, zeros included; also the multiply-accumulates of one dense inference."""
+        return sum(layer.weight.size for layer in self.layers)
+
+    @property
+    def nonzero(self) -> int:
+        """Weights that are not zero; also the multiply-accumulates that hardware must do."""
+        return sum(layer.nonzero for layer in self.layers)
+
+    @property
+    def sparsity(self) -> float:
+        """Share of weights that are exactly zero."""
+        return 1.0 - self.nonzero / self.weights
+
+    @property
+    def bits(self) -> int:
+        """Bits of all parameters, zeros included."""
+        return sum(layer.bits for layer in self.layers)
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of formats and numbers."""
+        arrays = [array.tobytes() for layer in self.layers for array in (layer.weight, layer.bias)]
+        return digest(self._header(), *arrays)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return one JSON-able row per layer for the report."""
+        return [
+            {
+                "layer": layer.name,
+                "shape": list(layer.weight.shape),
+                "parameters": layer.parameters,
+                "nonzero": layer.nonzero,
+                "sparsity": 1.0 - layer.nonzero / layer.weight.size,
+                "weight_format": "float32" if layer.weight_grid is None else str(layer.weight_grid),
+                "bias_format": _bias_text(layer),
+                "activation_format": _activation_text(layer),
+                "bits": layer.bits,
+                "mean_digits": mean_digits(layer),
+            }
+            for layer in self.layers
+        ]
+
+    def save(self, folder: Path) -> None:
+        """Write network.json (structure, formats, checksum) and arrays.npz (float64), each atomically."""
+        buffer = io.BytesIO()
+        arrays = {f"{n.name}.{key}": getattr(n, key) for n in self.layers for key in ("weight", "bias")}
+        np.savez(buffer, **arrays)
+        write_atomic(folder / "arrays.npz", buffer.getvalue())
+        write_json(folder / "network.json", {**self._header(), "checksum": self.checksum})
+
+    @staticmethod
+    def load(folder: Path) -> Network:
+        """Read what `save` wrote. Raises FitError where a file is missing, damaged or from two different saves."""
+        try:
+            header = json.loads((folder / "network.json").read_text())
+            with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
+                layers = tuple(_layer(row, arrays) for row in header["layers"])
+            source = Fixed(**header["input"])
+            network = Network(input=source, layers=layers, classes=tuple(header["classes"]))
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            raise FitError(
+                f"{folder} must hold a network (network.json, arrays.npz): {error}; train it again"
+            ) from None
+        if network.checksum != header.get("checksum"):
+            raise FitError(f"{folder}: arrays.npz does not belong to network.json (checksums differ); train it again")
+        return network
+
+    def _header(self) -> dict[str, Any]:
+        source = self.input
+        return {
+            "input": {"width_bits": source.width_bits, "frac_bits": source.frac_bits, "signed": source.signed},
+            "classes": list(self.classes),
+            "layers": [
+                {
+                    "name": layer.name,
+                    "relu": layer.relu,
+                    **{
+                        key: None if grid is None else grid.to_json()
+                        for key, grid in (
+                            ("weight_grid", layer.weight_grid),
+                            ("bias_grid", layer.bias_grid),
+                            ("activation_grid", layer.activation_grid),
+                        )
+                    },
+                }
+                for layer in self.layers
+            ],
+        }
+
+
+def mean_digits(layer: Layer) -> float:
+    """Return the mean number of signed digits per non-zero weight: adders + 1 that a constant product needs.
+
+    Canonical signed digit form has the fewest; the number of non-zero digits of n is popcount(n ^ 3n)
+    (Reitwiesner 1960). 0.0 for a float layer.
+    """
+    if layer.weight_grid is None or not layer.nonzero:
+        return 0.0
+    n = np.abs(layer.weight[layer.weight != 0] * 2.0 ** _frac_bits(layer.weight)).astype(np.int64)
+    return sum(int(v).bit_count() for v in n ^ (3 * n)) / n.size
+
+
+def _frac_bits(values: Floats) -> int:
+    """Return the least frac at which every value is an integer (0 where all are zero)."""
+    kept = values[values != 0]
+    if not kept.size:
+        return 0
+    mantissa, exponent = np.frexp(kept)
+    whole = np.abs(mantissa * 2.0**53).astype(np.int64)
+    zeros = np.log2((whole & -whole).astype(np.float64)).astype(np.int64)
+    return int((53 - exponent - zeros).max())
+
+
+def _bias_text(layer: Layer) -> str:
+    if layer.weight_grid is None:
+        return "float32"
+    if layer.bias_grid is not None:
+        return str(layer.bias_grid)
+    return f"accumulator, {layer.bias_width()} bits"
+
+
+def _activation_text(layer: Layer) -> str:
+    if layer.activation_grid is not None:
+        return str(layer.activation_grid)
+    if layer.relu:
+        return "float32"
+    return "float32 scores" if layer.weight_grid is None else "accumulator (scores)"
+
+
+def _layer(row: dict[str, Any], arrays: Any) -> Layer:
+    grids = {key: row[key] and Grid.from_json(row[key]) for key in ("weight_grid", "bias_grid", "activation_grid")}
+    name = row["name"]
+    return Layer(name=name, weight=arrays[f"{name}.weight"], bias=arrays[f"{name}.bias"], relu=row["relu"], **grids)

@@ -1,0 +1,150 @@
+"""Values and a Grid (widths, fractional bits) in, values on that grid out; gradients pass straight through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gatewright.errors import FitError
+from gatewright.ir import Ints
+
+SEARCH_BITS = 6  # powers of two tried below the range-covering one when a grid is fitted
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Grid:
+    """The numbers q * 2**-frac_bits with lo <= q <= hi.
+
+    width_bits, frac_bits: int64 arrays that broadcast over the tensor they describe: () for one format per tensor,
+    (n_out,) per channel, (n_in, n_out) per weight. Signed grids are symmetric, lo = -hi: a negated weight costs
+    what the weight costs, and 2 bits are ternary. Width 0 holds only 0.
+    """
+
+    width_bits: Ints
+    frac_bits: Ints
+    signed: bool
+
+    def __post_init__(self) -> None:
+        for key in ("width_bits", "frac_bits"):
+            object.__setattr__(self, key, np.array(getattr(self, key), dtype=np.int64))
+        if self.width_bits.min(initial=0) < 0 or self.width_bits.max(initial=0) > 32:
+            raise FitError(f"widths of a grid must be 0..32 bits, not {self.width_bits.tolist()!r}; change the config")
+
+    @property
+    def hi(self) -> Ints:
+        """Highest integer."""
+        return (np.int64(1) << np.maximum(self.width_bits - self.signed, 0)) - 1
+
+    @property
+    def lo(self) -> Ints:
+        """Lowest integer."""
+        return -self.hi if self.signed else np.zeros_like(self.hi)
+
+    def __str__(self) -> str:
+        """Return `fixed<W,I>`, or the number of formats and their widths where elements differ."""
+        pairs = np.broadcast_arrays(self.width_bits, self.frac_bits)
+        formats = sorted({(int(w), int(f)) for w, f in zip(*(p.flat for p in pairs), strict=True)})
+        sign = "" if self.signed else "u"
+        if len(formats) == 1:
+            width, frac = formats[0]
+            return f"{sign}fixed<{width},{width - frac}>"
+        widths = [w for w, _ in formats]
+        return f"{len(formats)} {sign}fixed formats, {min(widths)}..{max(widths)} bits"
+
+    def tensors(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (scale, lo, hi) = (2**frac_bits, lo, hi) as tensors of a float type."""
+        scale = np.exp2(self.frac_bits.astype(np.float64))
+        scale_t, lo, hi = (torch.tensor(v, dtype=torch.float64).to(dtype) for v in (scale, self.lo, self.hi))
+        return scale_t, lo, hi
+
+    def quantize(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the grid's points nearest to float64 values: ties go up, then saturation. Same shape."""
+        scale, lo, hi = self.tensors(torch.float64)
+        return (round_half_up(torch.tensor(values, dtype=torch.float64) * scale).clamp(lo, hi) / scale).numpy()
+
+    def contains(self, values: NDArray[Any]) -> bool:
+        """Tell whether every value is a point of the grid."""
+        return bool(np.array_equal(self.quantize(values), values))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able description; `from_json` is its inverse."""
+        return {"width_bits": self.width_bits.tolist(), "frac_bits": self.frac_bits.tolist(), "signed": self.signed}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Grid:
+        """Return the grid that `to_json` described."""
+        return Grid(width_bits=value["width_bits"], frac_bits=value["frac_bits"], signed=value["signed"])
+
+
+def round_half_up(v: Tensor) -> Tensor:
+    """Return floor(v + 1/2) computed without the rounding error of the addition. Any shape, same shape out.
+
+    `v - floor(v)` is exact or rounds to 1, hence the comparison is right for every finite v.
+    """
+    low = torch.floor(v)
+    return low + (v - low >= 0.5)
+
+
+class _FakeQuantize(torch.autograd.Function):
+    """q = clamp(floor(x 2^f + 1/2), lo, hi) 2^-f; dq/dx = 1 where lo <= x 2^f <= hi, else 0 (Bengio et al. 2013)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
+        v = x * scale
+        ctx.save_for_backward(v.clamp(lo, hi) == v)
+        return round_half_up(v).clamp_(lo, hi).div_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        (inside,) = ctx.saved_tensors
+        return grads[0] * inside, None, None, None
+
+
+def fake_quantize(x: Tensor, scale: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
+    """Quantize x to the grid (scale = 2**frac, integers lo..hi) with straight-through gradients.
+
+    x: any shape, same shape out; scale, lo, hi broadcast over it.
+    """
+    return _FakeQuantize.apply(x, scale, lo, hi)  # type: ignore[no-any-return]
+
+
+def fit_grid(values: NDArray[Any], width_bits: int, *, signed: bool) -> Grid:
+    """Return the per-tensor grid of a width whose mean squared rounding + clipping error over `values` is least.
+
+    values: any shape; zeros of pruned weights may be left out by the caller. The LSB is a power of two: the one
+    that covers the largest magnitude and up to SEARCH_BITS finer ones are compared, the coarsest wins a tie.
+    All-zero values give LSB 2**-(width-1).
+    """
+    flat = np.asarray(values, dtype=np.float64).ravel()
+    peak = float(np.abs(flat).max(initial=0.0)) if signed else float(flat.max(initial=0.0))
+    if not np.isfinite(peak):
+        raise FitError(f"a grid must be fitted to finite values, not {peak!r}; lower learning_rate")
+    if peak == 0.0:
+        return Grid(width_bits=np.int64(width_bits), frac_bits=np.int64(width_bits - 1), signed=signed)
+    magnitude_bits = width_bits - signed
+    cover = magnitude_bits - int(np.frexp(peak)[1])
+    best: tuple[float, Grid] | None = None
+    for frac in range(cover, cover + SEARCH_BITS + 1):
+        grid = Grid(width_bits=np.int64(width_bits), frac_bits=np.int64(frac), signed=signed)
+        error = float(np.mean((grid.quantize(flat) - flat) ** 2))
+        if best is None or error < best[0]:
+            best = (error, grid)
+    assert best is not None
+    return best[1]
+
+
+def covering_grid(values: NDArray[Any], width_bits: int, *, finest: int) -> Grid:
+    """Return the signed grid of a width that holds every value without clipping, no finer than 2**-finest."""
+    peak = float(np.abs(values).max(initial=0.0))
+    frac = finest
+    if peak > 0.0:
+        frac = min(finest, width_bits - 1 - int(np.frexp(peak)[1]))
+    grid = Grid(width_bits=np.int64(width_bits), frac_bits=np.int64(frac), signed=True)
+    if np.abs(np.floor(values * 2.0**frac + 0.5)).max(initial=0.0) > grid.hi and peak > 0.0:
+        return Grid(width_bits=np.int64(width_bits), frac_bits=np.int64(frac - 1), signed=True)
+    return grid

@@ -1,0 +1,358 @@
+"""Program in, Circuit out: every element becomes wires, constants or adders, each with its exact range.
+
+Ranges are affine inside a dense layer: a term's coefficients over the layer's inputs are known, so its interval is
+attained, not estimated. Elements that nothing reads are not built; constants fold. `check_circuit` replays the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import assert_never
+
+import numpy as np
+
+from gatewright.errors import LowerError
+from gatewright.ir.formats import Fixed, Ints, Overflow, Rounding
+from gatewright.ir.interp import Interpreter
+from gatewright.ir.ops import ArgMax, Dense, Input, Op, Relu, Requant
+from gatewright.ir.program import Program
+from gatewright.ir.ranges import ranges, round_shift, spread
+from gatewright.lower.adders import adder_graph
+from gatewright.lower.circuit import (
+    Add,
+    Circuit,
+    Clamp,
+    Const,
+    Floor,
+    GreaterEqual,
+    Node,
+    Ref,
+    Select,
+    Source,
+    Wrap,
+    simulate,
+)
+
+Interval = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Builder:
+    """Appends nodes, folding constants and what cannot change a value; equal nodes of one layer are shared."""
+
+    layer: str = ""
+    nodes: list[Node] = field(default_factory=list[Node])
+    known: dict[Node, int] = field(default_factory=dict[Node, int])
+
+    def put(self, node: Node) -> int:
+        """Return the index of a node equal to this one, appending it where there is none."""
+        index = self.known.get(node)
+        if index is None:
+            index = self.known[node] = len(self.nodes)
+            self.nodes.append(node)
+        return index
+
+    def range(self, index: int) -> Interval:
+        """Return lo and hi of a node."""
+        return self.nodes[index].lo, self.nodes[index].hi
+
+    def const(self, value: int) -> int:
+        """Return a constant."""
+        return self.put(Const(layer=self.layer, lo=value, hi=value))
+
+    def add(self, a: Ref, b: Ref, minus: bool, bounds: Interval | None = None) -> Ref:
+        """Return a + b or a - b; bounds: a proven interval of the result, where tighter than the operands' sum."""
+        (al, ah), (bl, bh) = self.span(a), self.span(b)
+        lo, hi = (al - bh, ah - bl) if minus else (al + bl, ah + bh)
+        if bounds is not None:
+            lo, hi = max(lo, bounds[0]), min(hi, bounds[1])
+        if lo == hi:
+            return Ref(self.const(lo))
+        if (bl, bh) == (0, 0):
+            return a
+        if (al, ah) == (0, 0) and not minus:
+            return b
+        base = min(a.shift, b.shift)
+        if lo % (1 << base) or hi % (1 << base):
+            lo, hi = -(-lo >> base), hi >> base
+        else:
+            lo, hi = lo >> base, hi >> base
+        node = Add(
+            layer=self.layer,
+            lo=lo,
+            hi=hi,
+            a=a.node,
+            b=b.node,
+            shift_a=a.shift - base,
+            shift_b=b.shift - base,
+            minus=minus,
+        )
+        return Ref(self.put(node), base)
+
+    def span(self, ref: Ref) -> Interval:
+        """Return lo and hi of a reference, its shift applied."""
+        lo, hi = self.range(ref.node)
+        return lo << ref.shift, hi << ref.shift
+
+    def whole(self, ref: Ref) -> int:
+        """Return a node that carries the ref's value with its shift applied (wires only)."""
+        lo, hi = self.span(ref)
+        if ref.shift == 0:
+            return ref.node
+        if lo == hi:
+            return self.const(lo)
+        zero = self.const(0)
+        return self.put(
+            Add(layer=self.layer, lo=lo, hi=hi, a=zero, b=ref.node, shift_a=0, shift_b=ref.shift, minus=False)
+        )
+
+    def floor(self, ref: Ref, drop: int) -> Ref:
+        """Return floor(ref * 2**-drop)."""
+        if drop <= ref.shift:
+            return Ref(ref.node, ref.shift - drop)
+        drop -= ref.shift
+        lo, hi = self.range(ref.node)
+        if lo >> drop == hi >> drop:
+            return Ref(self.const(lo >> drop))
+        return Ref(self.put(Floor(layer=self.layer, lo=lo >> drop, hi=hi >> drop, a=ref.node, drop=drop)))
+
+    def clamp(self, ref: Ref, lo: int, hi: int) -> Ref:
+        """Return min(max(ref, lo), hi); nothing where neither end is reachable."""
+        low, high = self.span(ref)
+        if lo <= low and high <= hi:
+            return ref
+        node = self.whole(ref)
+        lo, hi = max(lo, low) if low <= hi else hi, min(hi, high) if high >= lo else lo
+        return Ref(self.const(lo)) if lo == hi else Ref(self.put(Clamp(layer=self.layer, lo=lo, hi=hi, a=node)))
+
+    def wrap(self, ref: Ref, width: int, signed: bool) -> Ref:
+        """Return the low `width` bits; nothing where the range fits."""
+        low, high = self.span(ref)
+        bottom, top = (-(1 << (width - 1)), (1 << (width - 1)) - 1) if signed else (0, (1 << width) - 1)
+        if bottom <= low and high <= top:
+            return ref
+        if low == high:
+            return Ref(self.const(((low - bottom) & ((1 << width) - 1)) + bottom))
+        node = Wrap(layer=self.layer, lo=bottom, hi=top, a=self.whole(ref), width_bits=width, signed=signed)
+        return Ref(self.put(node))
+
+
+def build(program: Program, *, extra_depth: int = 0) -> Circuit:
+    """Return the circuit of a verified program. extra_depth: see adders.adder_graph."""
+    known = ranges(program)
+    live = _live_elements(program)
+    builder = Builder()
+    values: dict[str, list[Ref]] = {}
+    for op in program.ops:
+        builder.layer = op.layer
+        values[op.name] = _lower(op, program, builder, values, live[op.name], known[op.name].frac_bits, extra_depth)
+    last = {op.layer: op.name for op in program.ops if not isinstance(op, Input)}
+    layer_values = tuple((layer, tuple(values[name])) for layer, name in last.items())
+    outputs = tuple(values[program.output])
+    return Circuit(
+        name=program.name,
+        nodes=tuple(builder.nodes),
+        input_format=program.input.format,
+        input_elements=program.input.shape[-1],
+        layer_values=layer_values,
+        outputs=outputs,
+        output_format=_holding(builder, outputs, known[program.output].frac_bits),
+    )
+
+
+def _lower(
+    op: Op, program: Program, b: Builder, values: dict[str, list[Ref]], live: list[bool], frac: int, extra_depth: int
+) -> list[Ref]:
+    match op:
+        case Input():
+            lo, hi = op.format.lo, op.format.hi
+            return [Ref(b.put(Source(layer=op.layer, lo=lo, hi=hi, element=i))) for i in range(op.shape[-1])]
+        case Dense():
+            return _dense(op, program, b, values[op.source], live, frac, extra_depth)
+        case Relu():
+            tops = [b.span(ref)[1] for ref in values[op.source]]
+            return [b.clamp(ref, 0, max(top, 0)) for ref, top in zip(values[op.source], tops, strict=True)]
+        case Requant():
+            return _requant(op, program, b, values[op.source])
+        case ArgMax():
+            return [_argmax(b, values[op.source])]
+        case _:
+            assert_never(op)
+
+
+def _dense(
+    op: Dense, program: Program, b: Builder, x: list[Ref], live: list[bool], frac: int, extra_depth: int
+) -> list[Ref]:
+    weight, bias = program.constants[op.weight], program.constants[op.bias]
+    source_frac = ranges(program)[op.source].frac_bits
+    up = frac - source_frac - weight.frac_bits
+    offsets = [int(v) << (frac - bias.frac_bits) for v in bias.q]
+    matrix = np.where(np.array(live), weight.q, 0)
+    for i, ref in enumerate(x):  # constants go into the bias, shifts into the weights
+        lo, hi = b.range(ref.node)
+        if lo == hi:
+            offsets = [o + ((int(w) * (lo << ref.shift)) << up) for o, w in zip(offsets, matrix[i], strict=True)]
+            matrix[i] = 0
+    scaled = matrix << np.array([[ref.shift] for ref in x], dtype=np.int64)
+    bits = [max(b.nodes[ref.node].hi.bit_length(), (-b.nodes[ref.node].lo).bit_length()) for ref in x]
+    graph = adder_graph(scaled, widths=bits, depths=[0] * len(x), extra_depth=extra_depth)
+
+    ends = np.array([b.range(ref.node) for ref in x], dtype=object).reshape(-1, 2)
+    forms = [_unit(i, len(x)) for i in range(len(x))]
+    terms = [Ref(ref.node) for ref in x]
+    for item in graph.sums:
+        left, right = forms[item.a] * (1 << item.shift_a), forms[item.b] * (1 << item.shift_b)
+        form = left - right if item.minus else left + right
+        a, c = terms[item.a], terms[item.b]
+        shifted = Ref(a.node, a.shift + item.shift_a), Ref(c.node, c.shift + item.shift_b)
+        terms.append(b.add(*shifted, item.minus, _interval(form, ends)))
+        forms.append(form)
+    results: list[Ref] = []
+    for j, output in enumerate(graph.outputs):
+        if not live[j]:
+            results.append(Ref(b.const(0)))
+            continue
+        offset = offsets[j]
+        if output.term < 0:
+            results.append(Ref(b.const(offset)))
+            continue
+        term = Ref(terms[output.term].node, terms[output.term].shift + output.shift + up)
+        lo, hi = _interval(forms[output.term] * (output.sign << (output.shift + up)), ends)
+        bounds = (lo + offset, hi + offset)
+        if output.sign < 0:
+            results.append(b.add(_constant(b, offset), term, True, bounds))
+        elif offset < 0:
+            results.append(b.add(term, _constant(b, -offset), True, bounds))
+        else:
+            results.append(b.add(term, _constant(b, offset), False, bounds))
+    return results
+
+
+def _constant(b: Builder, value: int) -> Ref:
+    """Return a constant with its trailing zeros as a shift, so that the adder spans only the bits that matter."""
+    shift = (value & -value).bit_length() - 1 if value else 0
+    return Ref(b.const(value >> shift), shift)
+
+
+def _requant(op: Requant, program: Program, b: Builder, x: list[Ref]) -> list[Ref]:
+    frac = ranges(program)[op.source].frac_bits
+    results: list[Ref] = []
+    spec = zip(*(spread(v, len(x)) for v in (op.width_bits, op.keep_frac_bits, op.signed)), strict=True)
+    for ref, (width, keep, signed) in zip(x, spec, strict=True):
+        if width == 0:
+            results.append(Ref(b.const(0)))
+            continue
+        rounded = _round(b, ref, frac - keep, op.rounding)
+        lo, hi = (-(1 << (width - 1)) if signed else 0), (1 << (width - signed)) - 1
+        inside = b.clamp(rounded, lo, hi) if op.overflow is Overflow.SATURATE else b.wrap(rounded, width, signed)
+        results.append(Ref(inside.node, inside.shift + op.frac_bits - keep))
+    return results
+
+
+def _round(b: Builder, ref: Ref, drop: int, rounding: Rounding) -> Ref:
+    if drop <= 0:
+        return Ref(ref.node, ref.shift - drop)
+    if ref.shift >= drop:
+        return Ref(ref.node, ref.shift - drop)
+    lo, hi = b.range(ref.node)
+    if lo == hi:
+        return Ref(b.const(round_shift(lo << ref.shift, drop, rounding)))
+    match rounding:
+        case Rounding.TRUNCATE:
+            return b.floor(ref, drop)
+        case Rounding.HALF_UP:
+            return b.floor(b.add(ref, _constant(b, 1 << (drop - 1)), False), drop)
+        case Rounding.HALF_EVEN:
+            odd = b.wrap(b.floor(ref, drop), 1, False)
+            nudged = b.add(ref, _constant(b, (1 << (drop - 1)) - 1), False)
+            return b.floor(b.add(nudged, odd, False), drop)
+        case _:
+            assert_never(rounding)
+
+
+def _argmax(b: Builder, x: list[Ref]) -> Ref:
+    """Tournament: the left one wins ties, so the lowest index among equals remains."""
+    common = min(ref.shift for ref in x)
+    rounds = [(b.whole(Ref(ref.node, ref.shift - common)), b.const(i)) for i, ref in enumerate(x)]
+    while len(rounds) > 1:
+        pairs = [_duel(b, rounds[i], rounds[i + 1]) for i in range(0, len(rounds) - 1, 2)]
+        rounds = pairs + rounds[len(pairs) * 2 :]
+    return Ref(rounds[0][1])
+
+
+def _duel(b: Builder, left: tuple[int, int], right: tuple[int, int]) -> tuple[int, int]:
+    (ll, lh), (rl, rh) = b.range(left[0]), b.range(right[0])
+    if ll >= rh:
+        return left
+    if lh < rl:
+        return right
+    wins = b.put(GreaterEqual(layer=b.layer, lo=0, hi=1, a=left[0], b=right[0]))
+
+    def pick(a: int, c: int, bounds: Interval) -> int:
+        return b.put(Select(layer=b.layer, lo=bounds[0], hi=bounds[1], condition=wins, a=a, b=c))
+
+    (il, ih), (jl, jh) = b.range(left[1]), b.range(right[1])
+    return pick(left[0], right[0], (max(ll, rl), max(lh, rh))), pick(left[1], right[1], (min(il, jl), max(ih, jh)))
+
+
+def _unit(i: int, size: int) -> Ints:
+    form = np.zeros(size, dtype=object)
+    form[i] = 1
+    return form
+
+
+def _interval(form: Ints, ends: Ints) -> Interval:
+    plus, minus = np.maximum(form, 0), np.minimum(form, 0)
+    return int(plus @ ends[:, 0] + minus @ ends[:, 1]), int(plus @ ends[:, 1] + minus @ ends[:, 0])
+
+
+def _holding(b: Builder, refs: tuple[Ref, ...], frac: int) -> Fixed:
+    bounds = [b.span(ref) for ref in refs]
+    return Fixed.holding(min(lo for lo, _ in bounds), max(hi for _, hi in bounds), frac)
+
+
+def _live_elements(program: Program) -> dict[str, list[bool]]:
+    """Return for every result which of its elements can reach the output."""
+    known = ranges(program)
+    live = {op.name: [False] * known[op.name].lo.shape[-1] for op in program.ops}
+    live[program.output] = [True] * len(live[program.output])
+    for op in reversed(program.ops):
+        match op:
+            case Input():
+                continue
+            case Dense():
+                used = program.constants[op.weight].q[:, live[op.name]].any(axis=1).tolist()
+            case Requant():
+                widths = spread(op.width_bits, len(live[op.name]))
+                used = [l and w > 0 for l, w in zip(live[op.name], widths, strict=True)]
+            case Relu():
+                used = live[op.name]
+            case ArgMax():
+                used = [True] * len(live[op.source])
+            case _:
+                assert_never(op)
+        live[op.source] = [a or b for a, b in zip(live[op.source], used, strict=True)]
+    return live
+
+
+def check_circuit(program: Program, circuit: Circuit, x: Ints) -> int:
+    """Compare every layer's result with the program's, element by element, for input codes x: (n, elements).
+
+    Elements that cannot reach the output are skipped, the output itself never. Returns the number of values compared;
+    raises LowerError naming layer, element and sample.
+    """
+    want, got = Interpreter(program).trace(x), simulate(circuit, x)
+    last = {op.layer: op.name for op in program.ops if not isinstance(op, Input)}
+    compared = 0
+    for layer, refs in (*circuit.layer_values, ("output", circuit.outputs)):
+        name = program.output if layer == "output" else last[layer]
+        alive = np.array([ref is not None for ref in refs])
+        wrong = np.argwhere((want[name] != got[layer]) & alive)
+        if len(wrong):
+            sample, element = (int(v) for v in wrong[0])
+            raise LowerError(
+                f"lowered program != program: layer {layer!r}, element {element}, sample {sample}: expected "
+                f"{want[name][sample, element]}, got {got[layer][sample, element]} ({len(wrong)} values differ)"
+            )
+        compared += int(alive.sum()) * len(x)
+    return compared

@@ -1,0 +1,64 @@
+"""Program in, scheduled circuit out: the compiler's front half as a straight list of steps, each replayed exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewright.errors import LowerError
+from gatewright.ir.formats import Ints
+from gatewright.ir.interp import Interpreter
+from gatewright.ir.ops import Input
+from gatewright.ir.program import Program
+from gatewright.ir.verify import verify
+from gatewright.lower.build import build, check_circuit
+from gatewright.lower.circuit import Circuit
+from gatewright.lower.fold import PASSES
+from gatewright.lower.narrow import drop_dead, early_floor
+from gatewright.lower.schedule import Schedule, schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lowered:
+    """program: after the program passes; checked: integers compared with the golden program on the way."""
+
+    program: Program
+    circuit: Circuit
+    schedule: Schedule
+    checked: int
+
+
+def lower(
+    program: Program, x: Ints, *, family: str, clock_mhz: float, max_latency_cycles: int = 0, extra_depth: int = 0
+) -> Lowered:
+    """Compile to a scheduled circuit, replaying x: (n, elements) after every pass.
+
+    Raises LowerError when a pass changes any layer's result, or the latency limit cannot be met.
+    """
+    verify(program)
+    checked = 0
+    folded = program
+    for name, run_pass in PASSES:
+        folded = run_pass(folded)
+        verify(folded)
+        checked += _replay(name, program, folded, x)
+    circuit = drop_dead(build(folded, extra_depth=extra_depth))
+    checked += check_circuit(program, circuit, x)
+    circuit = early_floor(circuit)
+    checked += check_circuit(program, circuit, x)
+    pipeline = schedule(circuit, family=family, clock_mhz=clock_mhz, max_latency_cycles=max_latency_cycles)
+    return Lowered(program=folded, circuit=circuit, schedule=pipeline, checked=checked)
+
+
+def _replay(name: str, program: Program, changed: Program, x: Ints) -> int:
+    want, got = Interpreter(program).trace(x), Interpreter(changed).trace(x)
+    last = {op.layer: op.name for op in program.ops if not isinstance(op, Input)}
+    for layer, result in last.items():
+        if not np.array_equal(want[result], got[result]):
+            sample, element = (int(v) for v in np.argwhere(want[result] != got[result])[0])
+            raise LowerError(
+                f"pass {name!r} changed layer {layer!r}, element {element}, sample {sample}: "
+                f"{want[result][sample, element]} became {got[result][sample, element]}; this is a bug, report it"
+            )
+    return sum(want[result].size for result in last.values())

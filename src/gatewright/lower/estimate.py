@@ -1,0 +1,69 @@
+"""Scheduled circuit in, estimated LUT, FF and clock of its core out, in milliseconds and without synthesis.
+
+One LUT carries one bit of an adder, comparator or multiplexer; a ReLU that ends a stage is free because the
+flip-flop's synchronous reset does it. On families with 4-input LUTs saturation needs a second LUT per bit, and each
+pair of carry bits occupies one CCU2C, which is two LUT sites. Calibrated against yosys by
+benchmarks/estimate.py; the stream shell and the board's link are not included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from gatewright.lower.circuit import Add, Circuit, Clamp, Const, Floor, GreaterEqual, Select, Source, Wrap, width
+from gatewright.lower.schedule import Schedule, readers, register_bits
+from gatewright.lower.timing import carry_bits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """lut: LUT cells (xc7, xcup) or LUT4 sites (ecp5); dsp and bram are 0 by construction of the architecture."""
+
+    family: str
+    lut: int
+    ff: int
+    dsp: int
+    bram: int
+    adders: int
+    latency_cycles: int
+    latency_ns: float
+    fmax_mhz: float
+
+
+def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
+    """Return the estimate of a scheduled circuit's core."""
+    small_luts = schedule.family == "ecp5"
+    users = readers(circuit)
+    bits = 0
+    for index, node in enumerate(circuit.nodes):
+        match node:
+            case Source() | Const() | Floor() | Wrap():
+                continue
+            case Add():
+                first = circuit.nodes[node.a]
+                wires = isinstance(first, Const) and first.lo == 0 and not node.minus
+                bits += 0 if wires else carry_bits(circuit, node)
+            case GreaterEqual():
+                bits += carry_bits(circuit, node)
+            case Clamp():
+                saturates = circuit.nodes[node.a].hi > node.hi
+                relu_in_register = not saturates and all(
+                    schedule.stages[user] > schedule.stages[index] for user in users[index]
+                )
+                bits += 0 if relu_in_register else width(node) * (1 + (saturates and small_luts))
+            case Select():
+                bits += width(node)
+            case _:
+                assert_never(node)
+    return Estimate(
+        family=schedule.family,
+        lut=bits,
+        ff=register_bits(circuit, list(schedule.stages), schedule.latency_cycles),
+        dsp=0,
+        bram=0,
+        adders=circuit.adders,
+        latency_cycles=schedule.latency_cycles,
+        latency_ns=round(schedule.latency_cycles * 1000.0 / schedule.clock_mhz, 3),
+        fmax_mhz=round(schedule.fmax_mhz, 1),
+    )

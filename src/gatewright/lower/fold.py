@@ -1,0 +1,78 @@
+"""Program in, equal Program out: rounding moves into the bias, ReLU into the requantiser's lower end.
+
+Both rewrites leave every layer's result bit for bit what it was; the runner replays them on real data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from gatewright.ir.formats import Overflow, Rounding
+from gatewright.ir.ops import Dense, Input, Op, Relu, Requant
+from gatewright.ir.program import Constant, Program
+from gatewright.ir.ranges import ranges, spread
+
+Pass = Callable[[Program], Program]
+
+
+def fold_rounding(program: Program) -> Program:
+    """Round half up = add half an LSB, then truncate: put the half into the bias of the dense layer before.
+
+    floor(relu(x) + h) == relu(floor(x + h)) for 0 <= h < 1 LSB, so a ReLU between may stay where it is.
+    """
+    known = ranges(program)
+    changed: dict[str, Op] = {}
+    constants = dict(program.constants)
+    for op in program.ops:
+        if not (isinstance(op, Requant) and op.rounding is Rounding.HALF_UP):
+            continue
+        dense = _dense_behind(program, op.source)
+        if dense is None or len(_readers(program, dense.name)) != 1 or len(_readers(program, op.source)) != 1:
+            continue
+        frac = known[dense.name].frac_bits
+        bias = constants[dense.bias]
+        drops = [frac - keep for keep in spread(op.keep_frac_bits, bias.q.size)]
+        half = np.array([1 << (drop - 1) if drop > 0 else 0 for drop in drops], dtype=np.int64)
+        constants[f"{dense.name}.rounded_bias"] = Constant((bias.q << (frac - bias.frac_bits)) + half, frac)
+        changed[dense.name] = dataclasses.replace(dense, bias=f"{dense.name}.rounded_bias")
+        changed[op.name] = dataclasses.replace(op, rounding=Rounding.TRUNCATE)
+    return _replace(program, changed, constants)
+
+
+def fuse_relu(program: Program) -> Program:
+    """Drop a ReLU before a saturating unsigned Requant: its lower end is already 0."""
+    changed: dict[str, Op] = {}
+    gone: set[str] = set()
+    for op in program.ops:
+        if not (isinstance(op, Requant) and op.overflow is Overflow.SATURATE and not any(op.signed)):
+            continue
+        source = program.op(op.source)
+        if isinstance(source, Relu) and len(_readers(program, source.name)) == 1:
+            changed[op.name] = dataclasses.replace(op, source=source.source)
+            gone.add(source.name)
+    kept = dataclasses.replace(program, ops=tuple(op for op in program.ops if op.name not in gone))
+    return _replace(kept, changed, dict(program.constants))
+
+
+PASSES: tuple[tuple[str, Pass], ...] = (("fold_rounding", fold_rounding), ("fuse_relu", fuse_relu))
+
+
+def _dense_behind(program: Program, name: str) -> Dense | None:
+    op = program.op(name)
+    if isinstance(op, Relu):
+        op = program.op(op.source)
+    return op if isinstance(op, Dense) else None
+
+
+def _readers(program: Program, name: str) -> list[Op]:
+    readers = [op for op in program.ops if not isinstance(op, Input) and op.source == name]
+    return readers + [program.op(name)] * (program.output == name)
+
+
+def _replace(program: Program, changed: dict[str, Op], constants: dict[str, Constant]) -> Program:
+    ops = tuple(changed.get(op.name, op) for op in program.ops)
+    used = {key for op in ops if isinstance(op, Dense) for key in (op.weight, op.bias)}
+    return dataclasses.replace(program, ops=ops, constants={k: v for k, v in constants.items() if k in used})

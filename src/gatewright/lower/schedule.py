@@ -1,0 +1,141 @@
+"""Circuit and clock target in, the pipeline stage of every node out (initiation interval 1).
+
+Nodes are placed as soon as their operands allow; a node that would end after the period starts the next stage. Then
+nodes move to later stages where that saves register bits, as long as no chain breaks the period and the latency
+stays. A value read s stages after it was made passes s registers; results are registered once more at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gatewright.errors import LowerError
+from gatewright.lower.circuit import Circuit, Const, operands, width
+from gatewright.lower.timing import delay_ns, delays
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """stages[i]: stage of node i; latency_cycles: register stages from input to output; II is 1.
+
+    period_ns: the longest chain plus register overhead by the delay model, the claim behind fmax_mhz.
+    """
+
+    family: str
+    clock_mhz: float
+    stages: tuple[int, ...]
+    latency_cycles: int
+    period_ns: float
+
+    @property
+    def fmax_mhz(self) -> float:
+        """Estimated highest clock in MHz."""
+        return 1000.0 / self.period_ns
+
+
+def schedule(circuit: Circuit, *, family: str, clock_mhz: float, max_latency_cycles: int = 0) -> Schedule:
+    """Return the pipeline for a clock target.
+
+    Raises LowerError when max_latency_cycles (0: no limit) cannot be met at that clock.
+    """
+    model = delays(family)
+    budget = 1000.0 / clock_mhz - model.register_ns
+    cost = [delay_ns(circuit, node, model) for node in circuit.nodes]
+    stages, arrival = _as_soon_as_possible(circuit, cost, budget)
+    last = max((stages[ref.node] for ref in circuit.outputs), default=0)
+    stages = _save_registers(circuit, cost, budget, stages, last)
+    arrival = _arrivals(circuit, cost, stages)
+    latency = last + 1
+    if max_latency_cycles and latency > max_latency_cycles:
+        raise LowerError(
+            f"{circuit.name!r} needs {latency} cycles at {clock_mhz:g} MHz on {family}, allowed are "
+            f"{max_latency_cycles}; lower hardware.clock_mhz, or make the network shallower or narrower"
+        )
+    longest = max([arrival[i] for i in range(len(cost))] or [0.0])
+    return Schedule(
+        family=family,
+        clock_mhz=clock_mhz,
+        stages=tuple(stages),
+        latency_cycles=latency,
+        period_ns=round(longest + model.register_ns, 4),
+    )
+
+
+def _as_soon_as_possible(circuit: Circuit, cost: list[float], budget: float) -> tuple[list[int], list[float]]:
+    stages: list[int] = []
+    arrival: list[float] = []
+    for index, node in enumerate(circuit.nodes):
+        reads = [i for i in operands(node) if not isinstance(circuit.nodes[i], Const)]
+        stage = max((stages[i] for i in reads), default=0)
+        start = max((arrival[i] for i in reads if stages[i] == stage), default=0.0)
+        if start > 0 and start + cost[index] > budget:
+            stage, start = stage + 1, 0.0
+        stages.append(stage)
+        arrival.append(start + cost[index])
+    return stages, arrival
+
+
+def _arrivals(circuit: Circuit, cost: list[float], stages: list[int]) -> list[float]:
+    arrival: list[float] = []
+    for index, node in enumerate(circuit.nodes):
+        same = [arrival[i] for i in operands(node) if stages[i] == stages[index]]
+        arrival.append(max(same, default=0.0) + cost[index])
+    return arrival
+
+
+def readers(circuit: Circuit) -> list[list[int]]:
+    """Return for every node the nodes that read it."""
+    result: list[list[int]] = [[] for _ in circuit.nodes]
+    for index, node in enumerate(circuit.nodes):
+        for operand in set(operands(node)):
+            result[operand].append(index)
+    return result
+
+
+def last_use(circuit: Circuit, stages: list[int], latency: int) -> list[int]:
+    """Return for every node the stage up to which its value must be kept (its own stage: no register)."""
+    last = list(stages)
+    for index, node in enumerate(circuit.nodes):
+        for operand in operands(node):
+            last[operand] = max(last[operand], stages[index])
+    for ref in circuit.outputs:
+        last[ref.node] = latency
+    return [s if isinstance(n, Const) else l for n, l, s in zip(circuit.nodes, last, stages, strict=True)]
+
+
+def register_bits(circuit: Circuit, stages: list[int], latency: int) -> int:
+    """Return the number of flip-flops that the schedule needs in the core."""
+    kept = last_use(circuit, stages, latency)
+    return sum(width(n) * (k - s) for n, k, s in zip(circuit.nodes, kept, stages, strict=True))
+
+
+def _save_registers(
+    circuit: Circuit, cost: list[float], budget: float, stages: list[int], last: int
+) -> list[int]:
+    """Move nodes later, one at a time from the end, where the bits kept become fewer."""
+    stages = list(stages)
+    users = readers(circuit)
+    widths = [width(node) for node in circuit.nodes]
+    outputs = {ref.node for ref in circuit.outputs}
+    tail = [0.0] * len(stages)  # longest chain from a node's start to the end of its stage
+    for index in reversed(range(len(stages))):
+        node = circuit.nodes[index]
+        reads = [i for i in set(operands(node)) if not isinstance(circuit.nodes[i], Const)]
+        limit = min([stages[u] for u in users[index]] + ([last] if index in outputs or not users[index] else []))
+        best = stages[index]
+        if reads and best < limit:
+            spared = 0
+            for operand in reads:
+                others = [stages[u] for u in users[operand] if u != index]
+                floor = max([stages[operand], *others])
+                spared += widths[operand] * (1 if floor <= stages[index] else 0)
+            if widths[index] >= spared:
+                for target in range(limit, stages[index], -1):
+                    after = max((tail[u] for u in users[index] if stages[u] == target), default=0.0)
+                    if after + cost[index] <= max(budget, cost[index]):
+                        best = target
+                        break
+        stages[index] = best
+        after = max((tail[u] for u in users[index] if stages[u] == best), default=0.0)
+        tail[index] = after + cost[index]
+    return stages

@@ -1,0 +1,65 @@
+"""A circuit node and a device family in, its delay in ns out: the linear model that pipelining uses.
+
+A combinational node costs base + per_bit * carry length; a register stage costs `register_ns` (clock to output,
+set-up, and the route between). Numbers are calibrated against place and route where an open router exists
+(ECP5, speed 6); for Xilinx parts they come from the cell delays of the open timing data in Yosys' xc7 library
+scaled for routing, so every figure derived for those parts is an estimate and is labelled as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from gatewright.errors import LowerError, nearest
+from gatewright.lower.circuit import Add, Circuit, Clamp, Const, Floor, GreaterEqual, Node, Select, Source, Wrap, width
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delays:
+    """Delays in ns of one family."""
+
+    register_ns: float
+    carry_base_ns: float
+    carry_per_bit_ns: float
+    logic_ns: float
+
+
+FAMILIES: dict[str, Delays] = {
+    "xc7": Delays(register_ns=0.9, carry_base_ns=1.25, carry_per_bit_ns=0.03, logic_ns=0.75),
+    "xcup": Delays(register_ns=0.5, carry_base_ns=0.70, carry_per_bit_ns=0.015, logic_ns=0.40),
+    "ecp5": Delays(register_ns=1.2, carry_base_ns=2.00, carry_per_bit_ns=0.07, logic_ns=1.10),
+}
+
+
+def delays(family: str) -> Delays:
+    """Return a family's delays; LowerError lists the known ones."""
+    if family not in FAMILIES:
+        raise LowerError(f"no delay model for family {family!r}.{nearest(family, list(FAMILIES))}")
+    return FAMILIES[family]
+
+
+def carry_bits(circuit: Circuit, node: Add | GreaterEqual) -> int:
+    """Return the length of the carry chain of an adder or comparator: low bits that pass through cost nothing."""
+    if isinstance(node, GreaterEqual):
+        return max(width(circuit.nodes[node.a]), width(circuit.nodes[node.b]))
+    if node.minus and node.shift_a:
+        return width(node)
+    return max(width(node) - max(node.shift_a, node.shift_b), 1)
+
+
+def delay_ns(circuit: Circuit, node: Node, model: Delays) -> float:
+    """Return the combinational delay of one node in ns."""
+    match node:
+        case Source() | Const() | Floor() | Wrap():
+            return 0.0
+        case Add():
+            if isinstance(circuit.nodes[node.a], Const) and circuit.nodes[node.a].lo == 0 and not node.minus:
+                return 0.0
+            return model.carry_base_ns + model.carry_per_bit_ns * carry_bits(circuit, node)
+        case GreaterEqual():
+            return model.carry_base_ns + model.carry_per_bit_ns * carry_bits(circuit, node)
+        case Clamp() | Select():
+            return model.logic_ns
+        case _:
+            assert_never(node)

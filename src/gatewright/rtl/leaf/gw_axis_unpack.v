@@ -1,0 +1,74 @@
+// Beats of an AXI4-Stream in, whole vectors of packed elements out.
+//
+// Element i sits in lane i: bits i*LANE .. i*LANE+WIDTH-1 of the vector, LANE = WIDTH rounded up to whole bytes.
+// The rest of a lane is ignored. The vector is cut into BEATS beats of BEAT bits, lowest bits first.
+// The last beat goes straight on to the vector; the earlier ones wait in a shift register (flip-flops, no LUTs).
+//
+// Contract
+//   BEAT      a multiple of 8.
+//   s_*       accepted in every cycle with s_tvalid and s_tready. s_tready is an INPUT here: it comes from the
+//             credit counter, and this module only watches.
+//   vector_*  vector_valid is high in the cycle in which the last beat is accepted; vector is good in that cycle only.
+//   s_tlast   on the last beat of a vector: comes out as vector_last. On an earlier beat it is a framing error:
+//             the vector is dropped, and the next beat is the first of the next vector.
+//   rst_n     synchronous, active low.
+module gw_axis_unpack #(
+    parameter ELEMENTS = 4,
+    parameter WIDTH = 8,
+    parameter BEAT = 32
+) (
+    /* verilator lint_off UNUSEDSIGNAL */  // clk, rst_n: one beat needs no state; s_tdata: bits between the elements
+    input  wire                      clk,
+    input  wire                      rst_n,
+    input  wire [BEAT-1:0]           s_tdata,
+    /* verilator lint_on UNUSEDSIGNAL */
+    input  wire                      s_tvalid,
+    input  wire                      s_tready,
+    input  wire                      s_tlast,
+    output wire [ELEMENTS*WIDTH-1:0] vector,
+    output wire                      vector_valid,
+    output wire                      vector_last
+);
+    localparam LANE = 8 * ((WIDTH + 7) / 8);
+    localparam BEATS = (ELEMENTS * LANE + BEAT - 1) / BEAT;
+
+    /* verilator lint_off UNUSEDSIGNAL */  // the bits between the elements and behind the last one
+    wire [BEATS*BEAT-1:0] lanes;
+    /* verilator lint_on UNUSEDSIGNAL */
+    wire accepted = s_tvalid && s_tready;
+
+    assign vector_last = s_tlast;
+
+    generate
+        if (BEATS == 1) begin : whole
+            assign lanes = s_tdata;
+            assign vector_valid = accepted;
+        end else begin : beats
+            localparam BW = $clog2(BEATS);
+            localparam [31:0] LAST = BEATS - 1;
+
+            reg [(BEATS-1)*BEAT-1:0] earlier;
+            reg [BW-1:0]             beat;
+            wire                     final_beat = beat == LAST[BW-1:0];
+
+            assign lanes = {s_tdata, earlier};
+            assign vector_valid = accepted && final_beat;
+
+            always @(posedge clk) begin
+                if (accepted) begin
+                    earlier <= lanes[BEATS*BEAT-1:BEAT];
+                    beat <= final_beat || s_tlast ? {BW{1'b0}} : beat + 1'b1;
+                end
+                if (!rst_n)
+                    beat <= {BW{1'b0}};
+            end
+        end
+    endgenerate
+
+    genvar i;
+    generate
+        for (i = 0; i < ELEMENTS; i = i + 1) begin : element
+            assign vector[i*WIDTH +: WIDTH] = lanes[i*LANE +: WIDTH];
+        end
+    endgenerate
+endmodule

@@ -1,0 +1,171 @@
+"""Design: a netlist of modules as plain values. `verilog.py` is the only place that turns it into text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A declared signal."""
+
+    name: str
+    width: int
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A number of a given width."""
+
+    value: int
+    width: int
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Bits high..low of a signal, unsigned."""
+
+    of: Name
+    high: int
+    low: int
+
+
+@dataclass(frozen=True, slots=True)
+class Concat:
+    """Bits joined, first part highest, unsigned."""
+
+    parts: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The same bits read as two's complement."""
+
+    of: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """op is one of + - >= <. Both operands signed or both unsigned."""
+
+    op: str
+    a: Expr
+    b: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """condition ? a : b."""
+
+    condition: Expr
+    a: Expr
+    b: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class AnyBit:
+    """1 where any bit of the slice is set."""
+
+    of: Slice
+
+
+Expr = Name | Literal | Slice | Concat | Signed | Binary | Choose | AnyBit
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """Declare a wire and drive it."""
+
+    target: Name
+    value: Expr
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Declare a register that takes `value` at every rising clock edge."""
+
+    target: Name
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A comment line between groups."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A module instance; connections in the order of the module's ports."""
+
+    module: str
+    name: str
+    connections: tuple[tuple[str, Expr], ...]
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """Declare a wire that an instance drives."""
+
+    target: Name
+
+
+Item = Assign | Register | Heading | Instance | Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A module port."""
+
+    signal: Name
+    output: bool
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Module:
+    """Ports and items in the order in which they are written; `drives` assigns output ports."""
+
+    name: str
+    header: tuple[str, ...]
+    ports: tuple[Port, ...]
+    items: tuple[Item, ...]
+    drives: tuple[tuple[Name, Expr], ...] = ()
+    clocked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSignal:
+    """Where a layer's element can be watched: a signal of a module and the stage in which it is valid.
+
+    The program's integer is signal << shift. layer: the program's layer; instance: below the core.
+    """
+
+    layer: str
+    element: int
+    module: str
+    instance: str
+    signal: Name
+    stage: int
+    shift: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """A compiled core: modules (layers first, the core last) and what is claimed of it."""
+
+    name: str
+    modules: tuple[Module, ...]
+    latency_cycles: int
+    initiation_interval: int
+    watch: tuple[LayerSignal, ...]
+
+    @property
+    def core(self) -> Module:
+        """The top of the core."""
+        return self.modules[-1]

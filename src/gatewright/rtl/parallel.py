@@ -1,0 +1,373 @@
+"""Circuit and Schedule in, Design out: the fully unrolled, pipelined architecture, one module per layer.
+
+A node becomes a wire in its layer's module; a value that is read in a later stage passes registers in the module
+that made it, so a layer exports exactly the versions its readers need (`y3_s2`: element 3 as of stage 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from gatewright import __version__
+from gatewright.lower.circuit import (
+    Add,
+    Circuit,
+    Clamp,
+    Const,
+    Floor,
+    GreaterEqual,
+    Node,
+    Select,
+    Source,
+    Wrap,
+    operands,
+    width,
+)
+from gatewright.lower.schedule import Schedule, last_use
+from gatewright.rtl.netlist import (
+    AnyBit,
+    Assign,
+    Binary,
+    Choose,
+    Concat,
+    Design,
+    Expr,
+    Heading,
+    Instance,
+    Item,
+    LayerSignal,
+    Literal,
+    Module,
+    Name,
+    Port,
+    Register,
+    Signed,
+    Slice,
+    Wire,
+)
+from gatewright.rtl.verilog import identifier
+
+
+def compile_parallel(circuit: Circuit, schedule: Schedule, *, program_hash: str) -> Design:
+    """Return the core `<name>_core`: ports clk, x (all input elements), y (all output elements)."""
+    return _Compiler(circuit, schedule, program_hash).design()
+
+
+@dataclass(slots=True)
+class _Compiler:
+    circuit: Circuit
+    schedule: Schedule
+    program_hash: str
+    owner: list[str] = field(init=False)
+    base: list[str] = field(init=False)
+    kept: list[int] = field(init=False)
+    exports: set[tuple[int, int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        circuit, stages = self.circuit, self.schedule.stages
+        self.kept = last_use(circuit, list(stages), self.schedule.latency_cycles)
+        self.owner = self._owners()
+        self.base = self._names()
+        self.exports = {(ref.node, self.schedule.latency_cycles) for ref in circuit.outputs if not self._const(ref.node)}
+        for index, node in enumerate(circuit.nodes):
+            for operand in operands(node):
+                if self.owner[operand] != self.owner[index] and not self._const(operand):
+                    self.exports.add((operand, stages[index]))
+
+    def design(self) -> Design:
+        layers = list(dict.fromkeys(owner for i, owner in enumerate(self.owner) if not self._const(i)))
+        modules = [self._layer(layer) for layer in layers]
+        return Design(
+            name=self.circuit.name,
+            modules=(*modules, self._core(layers)),
+            latency_cycles=self.schedule.latency_cycles,
+            initiation_interval=1,
+            watch=tuple(self._watch()),
+        )
+
+    def _const(self, index: int) -> bool:
+        return isinstance(self.circuit.nodes[index], Const)
+
+    def _owners(self) -> list[str]:
+        """A node belongs to its layer; an input element to the layer that reads it first."""
+        layers = [name for name, _ in self.circuit.layer_values]
+        owner = [node.layer for node in self.circuit.nodes]
+        for index, node in enumerate(self.circuit.nodes):
+            if isinstance(node, Source):
+                readers = [n.layer for n in self.circuit.nodes if index in operands(n)]
+                owner[index] = readers[0] if readers else layers[-1]
+        return owner
+
+    def _names(self) -> list[str]:
+        """x<i> for input elements, y<i> for a layer's results, t<i> for what is between."""
+        names = [f"t{i}" for i in range(len(self.circuit.nodes))]
+        for layer, refs in self.circuit.layer_values:
+            for element, ref in reversed(list(enumerate(refs))):
+                if ref is not None and self.circuit.nodes[ref.node].layer == layer:
+                    names[ref.node] = f"y{element}"
+        counts: dict[str, int] = {}
+        for index, node in enumerate(self.circuit.nodes):
+            if isinstance(node, Source):
+                names[index] = f"x{node.element}"
+            elif names[index].startswith("t") and not self._const(index):
+                counts[node.layer] = counts.get(node.layer, -1) + 1
+                names[index] = f"t{counts[node.layer]}"
+        return names
+
+    def _signal(self, index: int, stage: int) -> Name:
+        """The name of a node's value as of a stage, inside its own module."""
+        node = self.circuit.nodes[index]
+        late = "" if stage == self.schedule.stages[index] else f"_s{stage}"
+        return Name(f"{self.base[index]}{late}", width(node), node.lo < 0)
+
+    def _net(self, index: int, stage: int) -> Name:
+        """The name of an exported value in the core and in the modules that import it."""
+        own = self._signal(index, stage)
+        if isinstance(self.circuit.nodes[index], Source) and stage == 0:
+            return own
+        return Name(f"{identifier(self.owner[index])}_{own.name}", own.width, own.signed)
+
+    def _read(self, index: int, stage: int, layer: str) -> Name | Literal:
+        node = self.circuit.nodes[index]
+        if isinstance(node, Const):
+            return Literal(node.lo, width(node), node.lo < 0)
+        return self._signal(index, stage) if self.owner[index] == layer else self._net(index, stage)
+
+    def _layer(self, layer: str) -> Module:
+        stages = self.schedule.stages
+        mine = [i for i, owner in enumerate(self.owner) if owner == layer and not self._const(i)]
+        imports = sorted({(o, stages[i]) for i in mine for o in operands(self.circuit.nodes[i]) if self.owner[o] != layer})
+        imports = [(o, s) for o, s in imports if not self._const(o)]
+        sources = [i for i in mine if isinstance(self.circuit.nodes[i], Source)]
+        ports = [Port(self._signal(i, 0), False, "stage 0") for i in sources]
+        ports += [Port(self._net(o, s), False, f"stage {s}") for o, s in imports]
+        exports = sorted((i, s) for i, s in self.exports if self.owner[i] == layer)
+        exports = [(i, s) for i, s in exports if not (isinstance(self.circuit.nodes[i], Source) and s == 0)]
+        ports += [Port(self._export(i, s), True, f"stage {s}, {self._span(i)}") for i, s in exports]
+        first = min([stages[i] for i in mine])
+        last = max(max(stages[i], self.kept[i]) for i in mine)
+        items: list[Item] = []
+        for stage in range(first, last + 1):
+            items += self._stage(layer, mine, stage)
+        adders = sum(isinstance(self.circuit.nodes[i], Add) for i in mine)
+        return Module(
+            name=f"{self.circuit.name}_{identifier(layer)}",
+            header=(
+                *self._origin(),
+                f"Layer {layer}: {adders} adders, stages {first}..{last}. Suffix _sN: the value as of stage N.",
+                "Sums are exact: every wire has just the bits that its range (in the comment) needs, and narrower",
+                "operands extend by the context rule of IEEE 1364-2005 clause 5.4; hence the two lint waivers.",
+                "verilator lint_off WIDTHEXPAND",
+                "verilator lint_off WIDTHTRUNC",
+            ),
+            ports=tuple(ports),
+            items=tuple(items),
+            drives=tuple((self._export(i, s), self._signal(i, s)) for i, s in exports),
+            clocked=any(isinstance(item, Register) for item in items),
+        )
+
+    def _export(self, index: int, stage: int) -> Name:
+        own = self._signal(index, stage)
+        return Name(f"o_{own.name}", own.width, own.signed)
+
+    def _span(self, index: int) -> str:
+        node = self.circuit.nodes[index]
+        return f"{node.lo}..{node.hi}"
+
+    def _origin(self) -> tuple[str, ...]:
+        return (f"{self.circuit.name}: generated by gatewright {__version__} from program {self.program_hash[:16]}",)
+
+    def _stage(self, layer: str, mine: list[int], stage: int) -> list[Item]:
+        items: list[Item] = []
+        for i in mine:
+            if self.schedule.stages[i] == stage and not isinstance(self.circuit.nodes[i], Source):
+                items += self._node(i, stage, layer)
+        registers: list[Item] = [
+            Register(self._signal(i, stage + 1), self._signal(i, stage))
+            for i in mine
+            if self.schedule.stages[i] <= stage < self.kept[i]
+        ]
+        return [Heading(f"stage {stage}"), *items, *registers] if items or registers else []
+
+    def _node(self, index: int, stage: int, layer: str) -> list[Item]:
+        node = self.circuit.nodes[index]
+        target = self._signal(index, stage)
+        match node:
+            case Source() | Const():
+                return []
+            case Add():
+                return self._add(node, target, stage, layer)
+            case Floor():
+                a = self._named(node.a, stage, layer)
+                return [Assign(target, _bits(a, node.drop + target.width - 1, node.drop, target.signed), self._span(index))]
+            case Wrap():
+                a = self._named(node.a, stage, layer)
+                return [Assign(target, _bits(a, target.width - 1, 0, target.signed), self._span(index))]
+            case Clamp():
+                return [Assign(target, self._clamp(node, target, stage, layer), self._span(index))]
+            case GreaterEqual():
+                a, b = _same_sign(self._read(node.a, stage, layer), self._read(node.b, stage, layer))
+                return [Assign(target, Binary(">=", a, b))]
+            case Select():
+                condition = self._read(node.condition, stage, layer)
+                a, b = _same_sign(self._read(node.a, stage, layer), self._read(node.b, stage, layer))
+                return [Assign(target, Choose(condition, a, b), self._span(index))]
+            case _:
+                assert_never(node)
+
+    def _named(self, index: int, stage: int, layer: str) -> Name:
+        value = self._read(index, stage, layer)
+        assert isinstance(value, Name), "constants fold before they reach wires"
+        return value
+
+    def _add(self, node: Add, target: Name, stage: int, layer: str) -> list[Item]:
+        a, b = self._read(node.a, stage, layer), self._read(node.b, stage, layer)
+        shift_a, shift_b, span = node.shift_a, node.shift_b, f"{node.lo}..{node.hi}"
+        if isinstance(a, Literal) and a.value == 0 and not node.minus:
+            return [Assign(target, Signed(_shifted(b, shift_b)) if target.signed else _shifted(b, shift_b), span)]
+        if shift_a and not node.minus:
+            a, b, shift_a, shift_b = b, a, shift_b, shift_a
+        if not shift_b:
+            left, right = _same_sign(_widened(a, shift_a), b)
+            return [Assign(target, Binary("-" if node.minus else "+", left, right), span)]
+        # the low bits of a pass through; only the rest is added
+        items: list[Item] = []
+        if isinstance(a, Literal):
+            rest = a.value >> shift_b
+            high_a: Expr = Literal(rest, max(rest.bit_length(), 1) + (rest < 0), rest < 0)
+            low_a: Expr = Literal(a.value & ((1 << shift_b) - 1), shift_b, False)
+        else:
+            if a.width <= shift_b:
+                wide = Name(f"{target.name}_a", shift_b + 1, a.signed)
+                items.append(Assign(wide, a))
+                a = wide
+            high_a, low_a = _bits(a, a.width - 1, shift_b, a.signed), Slice(a, shift_b - 1, 0)
+        if target.width <= shift_b:  # the exact range lies within the bits that pass through
+            low = Slice(a, target.width - 1, 0) if isinstance(a, Name) else low_a
+            return [*items, Assign(target, Signed(low) if target.signed else low, span)]
+        high = Name(f"{target.name}_h", target.width - shift_b, target.signed)
+        items.append(Assign(high, Binary("-" if node.minus else "+", *_same_sign(high_a, b))))
+        joined = Concat((high, low_a))
+        return [*items, Assign(target, Signed(joined) if target.signed else joined, span)]
+
+    def _clamp(self, node: Clamp, target: Name, stage: int, layer: str) -> Expr:
+        a, source = self._named(node.a, stage, layer), self.circuit.nodes[node.a]
+        value: Expr = a if a.width == target.width and a.signed == target.signed else _bits(
+            a, target.width - 1, 0, target.signed
+        )
+        if source.hi > node.hi:
+            top = (node.hi + 1).bit_length() - 1
+            if node.hi + 1 == 1 << top and node.lo >= 0:
+                over: Expr = AnyBit(Slice(a, a.width - 1 - a.signed, top))
+                over = over.of if over.of.high == top else over
+            else:
+                over = Binary(">=", *_same_sign(a, Literal(node.hi, node.hi.bit_length() or 1, False)))
+            value = Choose(over, Literal(node.hi, target.width, target.signed), value)
+        if source.lo < node.lo:
+            if node.lo == 0:
+                under: Expr = Slice(a, a.width - 1, a.width - 1)
+            else:
+                under = Binary("<", *_same_sign(a, Literal(node.lo, max(width(node), 1), node.lo < 0)))
+            value = Choose(under, Literal(node.lo, target.width, target.signed), value)
+        return value
+
+    def _core(self, layers: list[str]) -> Module:
+        circuit = self.circuit
+        per_input, per_output = circuit.input_format.width_bits, circuit.output_format.width_bits
+        x = Name("x", circuit.input_elements * per_input, False)
+        y = Name("y", len(circuit.outputs) * per_output, False)
+        items: list[Item] = [Heading("input elements")]
+        for i, node in enumerate(circuit.nodes):
+            if isinstance(node, Source):
+                low = node.element * per_input
+                items.append(Assign(self._signal(i, 0), _bits(x, low + per_input - 1, low, node.lo < 0)))
+        produced = sorted(self.exports)
+        for layer in layers:
+            module = self._layer(layer)
+            nets = [(i, s) for i, s in produced if self.owner[i] == layer]
+            items.append(Heading(f"layer {layer}"))
+            items += [Wire(self._net(i, s)) for i, s in nets if not (isinstance(circuit.nodes[i], Source) and s == 0)]
+            outer = {self._export(i, s).name: self._net(i, s) for i, s in nets}
+            connections = [(p.signal.name, outer.get(p.signal.name, p.signal)) for p in module.ports]
+            clock = [("clk", Name("clk", 1, False))] if module.clocked else []
+            items.append(Instance(module.name, f"u_{identifier(layer)}", (*clock, *connections)))
+        items.append(Heading("results"))
+        results: list[Name] = []
+        for element, ref in enumerate(circuit.outputs):
+            result = Name(f"result{element}", per_output, circuit.output_format.signed)
+            node = circuit.nodes[ref.node]
+            value: Expr
+            if isinstance(node, Const):
+                value = Literal(node.lo << ref.shift, per_output, circuit.output_format.signed)
+            else:
+                value = _widened(self._net(ref.node, self.schedule.latency_cycles), ref.shift)
+            items.append(Assign(result, value))
+            results.append(result)
+        return Module(
+            name=f"{circuit.name}_core",
+            header=(
+                *self._origin(),
+                f"Core: x holds {circuit.input_elements} elements of {circuit.input_format}, element 0 lowest; y holds "
+                f"{len(circuit.outputs)} of {circuit.output_format}.",
+                f"y belongs to the x of {self.schedule.latency_cycles} cycles ago; a new x may come every cycle.",
+                "Narrower results extend by context; unused bits of x belong to inputs that no weight reads.",
+                "verilator lint_off WIDTHEXPAND",
+                "verilator lint_off UNUSEDSIGNAL",
+            ),
+            ports=(Port(x, False), Port(y, True)),
+            items=tuple(items),
+            drives=((y, Concat(tuple(reversed(results)))),),
+            clocked=True,
+        )
+
+    def _watch(self) -> list[LayerSignal]:
+        watch: list[LayerSignal] = []
+        for layer, refs in self.circuit.layer_values:
+            for element, ref in enumerate(refs):
+                if ref is None or self._const(ref.node):
+                    continue
+                stage = self.schedule.stages[ref.node]
+                owner = identifier(self.owner[ref.node])
+                module, signal = f"{self.circuit.name}_{owner}", self._signal(ref.node, stage)
+                watch.append(LayerSignal(layer, element, module, f"u_{owner}", signal, stage, ref.shift))
+        return watch
+
+
+def _bits(of: Name, high: int, low: int, signed: bool) -> Expr:
+    """Bits high..low, read as signed or unsigned; the signal itself where that is the same."""
+    if low == 0 and high == of.width - 1 and signed == of.signed:
+        return of
+    high = min(high, of.width - 1)
+    return Signed(Slice(of, high, low)) if signed else Slice(of, high, low)
+
+
+def _shifted(value: Name | Literal, shift: int) -> Expr:
+    return Concat((value, Literal(0, shift, False))) if shift else value
+
+
+def _widened(value: Name | Literal, shift: int) -> Expr:
+    """value << shift without losing bits, with the value's own signedness."""
+    if not shift:
+        return value
+    joined = _shifted(value, shift)
+    return Signed(joined) if value.signed else joined
+
+
+def _is_signed(value: Expr) -> bool:
+    return isinstance(value, Signed) or (isinstance(value, (Name, Literal)) and value.signed)
+
+
+def _same_sign(a: Expr, b: Expr) -> tuple[Expr, Expr]:
+    """Return both operands unsigned, or both signed with the unsigned one extended by a zero."""
+    if _is_signed(a) == _is_signed(b):
+        return a, b
+    return _as_signed(a), _as_signed(b)
+
+
+def _as_signed(value: Expr) -> Expr:
+    if _is_signed(value):
+        return value
+    if isinstance(value, Literal):
+        return Literal(value.value, value.width + 1, True)
+    return Signed(Concat((Literal(0, 1, False), value)))

@@ -1,0 +1,196 @@
+"""The core's ports and latency in, a Verilog module with AXI4-Stream ports around it out (see docs/interfaces.md)."""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+from dataclasses import dataclass
+from textwrap import indent
+
+from gatewright.errors import LowerError
+
+_LEAVES = ("gw_axis_delay.v", "gw_axis_pack.v", "gw_axis_unpack.v", "gw_credit.v", "gw_fifo.v")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamPort:
+    """One AXI4-Stream port that carries vectors of equal elements.
+
+    elements: elements of a vector. width_bits, signed: of one element.
+    beat_bits: width of TDATA, a multiple of 8; 0 stands for a whole vector in one beat, and is replaced by that width.
+    Element i sits in lane i of the vector; a lane is the element's width rounded up to whole bytes.
+    The vector is cut into beats, lowest bits first; the last beat is filled up with zeros.
+
+    Raises LowerError for anything else.
+    """
+
+    elements: int
+    width_bits: int
+    signed: bool
+    beat_bits: int = 0
+
+    def __post_init__(self) -> None:
+        if self.elements < 1:
+            raise LowerError(f"a stream's vector must have at least 1 element, not {self.elements!r}")
+        if not 1 <= self.width_bits <= 62:
+            raise LowerError(f"a stream's elements must have 1..62 bits, not {self.width_bits!r}; narrow them first")
+        if self.beat_bits < 0 or self.beat_bits % 8:
+            raise LowerError(
+                f"a stream's beat must have a multiple of 8 bits, not {self.beat_bits!r}; "
+                "set hardware.stream_bits to 8, 16, 32, ... or to 0 for a whole vector per beat"
+            )
+        if self.beat_bits == 0:
+            object.__setattr__(self, "beat_bits", self.vector_bits)
+
+    @property
+    def lane_bits(self) -> int:
+        """Bits from one element to the next: its width rounded up to whole bytes."""
+        return 8 * -(-self.width_bits // 8)
+
+    @property
+    def vector_bits(self) -> int:
+        """Bits of all lanes."""
+        return self.elements * self.lane_bits
+
+    @property
+    def beats(self) -> int:
+        """Beats of a vector."""
+        return -(-self.vector_bits // self.beat_bits)
+
+    @property
+    def packed_bits(self) -> int:
+        """Bits of the core's port: the elements side by side, without the lanes' rests."""
+        return self.elements * self.width_bits
+
+
+def initiation_interval(source: StreamPort, result: StreamPort) -> int:
+    """Cycles from one vector to the next in steady state: the core takes one per cycle, the streams may not."""
+    return max(source.beats, result.beats)
+
+
+def transfer_latency_cycles(source: StreamPort, result: StreamPort, latency_cycles: int) -> int:
+    """Cycles from the first beat of a vector in to the last beat of its result out, nothing stalling."""
+    return (source.beats - 1) + latency_cycles + 1 + (result.beats - 1)
+
+
+def fifo_log2_depth(source: StreamPort, result: StreamPort, latency_cycles: int) -> int:
+    """Return log2 of the results FIFO's depth, the smallest that costs no throughput.
+
+    A vector holds its credit from the cycle after it enters the core until its last beat has left, which is
+    latency_cycles + result.beats cycles. Every initiation interval one more enters, and to enter it needs one
+    credit left over.
+    """
+    interval = initiation_interval(source, result)
+    credits = -(-(latency_cycles + result.beats) // interval) + 1
+    return (credits - 1).bit_length()
+
+
+def axis_shell(*, name: str, core: str, latency_cycles: int, source: StreamPort, result: StreamPort) -> str:
+    """Return the Verilog text of module `name`: AXI4-Stream ports around the free-running pipeline `core`.
+
+    core: a module with ports clk, x, y whose y belongs to the x of latency_cycles cycles before.
+    The text needs the files of leaf_sources. Fixed names inside: u_core, core_in_valid, core_out_valid.
+    Raises LowerError for names that are no Verilog identifiers and for a core without a register.
+    """
+    for what, identifier in (("name", name), ("core", core)):
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", identifier):
+            raise LowerError(f"the shell's {what} must be a Verilog identifier, not {identifier!r}")
+    if latency_cycles < 1:
+        raise LowerError(f"the core {core!r} must have at least 1 register stage for the shell, not {latency_cycles!r}")
+    log2_depth = fifo_log2_depth(source, result, latency_cycles)
+    return f"""\
+{_header(name, core, latency_cycles, source, result, 1 << log2_depth)}
+module {name} (
+    input  wire {_range(1)} aclk,
+    input  wire {_range(1)} aresetn,
+    input  wire {_range(source.beat_bits)} s_axis_tdata,
+    input  wire {_range(1)} s_axis_tvalid,
+    output wire {_range(1)} s_axis_tready,
+    input  wire {_range(1)} s_axis_tlast,
+    output wire {_range(result.beat_bits)} m_axis_tdata,
+    output wire {_range(1)} m_axis_tvalid,
+    input  wire {_range(1)} m_axis_tready,
+    output wire {_range(1)} m_axis_tlast
+);
+    wire {_range(source.packed_bits)} core_x;
+    wire {_range(1)} core_in_valid;    // core_x is a vector that was accepted
+    wire {_range(1)} core_in_last;
+    wire {_range(result.packed_bits)} core_y;
+    wire {_range(1)} core_out_valid;   // core_y is the result of the vector of {latency_cycles} cycle{_s(latency_cycles)} before
+    wire {_range(1)} core_out_last;
+    wire {_range(result.packed_bits)} result;
+    wire {_range(1)} result_valid;
+    wire {_range(1)} result_last;
+    wire {_range(1)} result_ready;
+
+{_instance("gw_axis_unpack", "u_unpack", {"ELEMENTS": source.elements, "WIDTH": source.width_bits, "BEAT": source.beat_bits}, {
+    "clk": "aclk", "rst_n": "aresetn",
+    "s_tdata": "s_axis_tdata", "s_tvalid": "s_axis_tvalid", "s_tready": "s_axis_tready", "s_tlast": "s_axis_tlast",
+    "vector": "core_x", "vector_valid": "core_in_valid", "vector_last": "core_in_last",
+})}
+    // One credit per free place in the FIFO: a vector enters only if its result will have one.
+{_instance("gw_credit", "u_credit", {"LOG2_DEPTH": log2_depth, "START": 1 << log2_depth}, {
+    "clk": "aclk", "rst_n": "aresetn",
+    "inc": "result_valid && result_ready", "dec": "core_in_valid", "any": "s_axis_tready",
+})}
+{_instance(core, "u_core", {}, {"clk": "aclk", "x": "core_x", "y": "core_y"})}
+{_instance("gw_axis_delay", "u_delay", {"CYCLES": latency_cycles}, {
+    "clk": "aclk", "rst_n": "aresetn",
+    "in_valid": "core_in_valid", "in_last": "core_in_last", "out_valid": "core_out_valid", "out_last": "core_out_last",
+})}
+{_instance("gw_fifo", "u_fifo", {"WIDTH": result.packed_bits + 1, "LOG2_DEPTH": log2_depth}, {
+    "clk": "aclk", "rst_n": "aresetn",
+    "in_data": "{core_out_last, core_y}", "in_valid": "core_out_valid",
+    "out_data": "{result_last, result}", "out_valid": "result_valid", "out_ready": "result_ready",
+})}
+{_instance("gw_axis_pack", "u_pack", {
+    "ELEMENTS": result.elements, "WIDTH": result.width_bits, "SIGNED": int(result.signed), "BEAT": result.beat_bits,
+}, {
+    "clk": "aclk", "rst_n": "aresetn",
+    "vector": "result", "vector_valid": "result_valid", "vector_last": "result_last", "vector_ready": "result_ready",
+    "m_tdata": "m_axis_tdata", "m_tvalid": "m_axis_tvalid", "m_tready": "m_axis_tready", "m_tlast": "m_axis_tlast",
+})}
+endmodule
+"""
+
+
+def leaf_sources() -> dict[str, str]:
+    """Return file name -> text of the hand-written cells that every shell needs."""
+    folder = importlib.resources.files("gatewright.rtl") / "leaf"
+    return {name: (folder / name).read_text() for name in _LEAVES}
+
+
+def _header(name: str, core: str, latency: int, source: StreamPort, result: StreamPort, depth: int) -> str:
+    interval = initiation_interval(source, result)
+    text = f"""\
+{name}: AXI4-Stream shell of {core}
+
+  s_axis  {_describe(source)}
+  m_axis  {_describe(result)}
+  core    {latency} cycle{_s(latency)} latency; first beat in to last beat out {transfer_latency_cycles(source, result, latency)} cycles;
+          a vector every {interval} cycle{_s(interval)}; up to {depth} vectors in flight and waiting
+
+TLAST on the last beat of a vector comes out on the last beat of its result; on an earlier beat it drops the vector.
+The core never stops: vectors enter only against a credit, and every result has its place in the FIFO."""
+    return indent(text, "// ", lambda _: True).replace("// \n", "//\n")
+
+
+def _describe(port: StreamPort) -> str:
+    return (
+        f"{port.elements} x {port.width_bits} bit {'signed' if port.signed else 'unsigned'}, "
+        f"lanes of {port.lane_bits} bits, {port.beats} beat{_s(port.beats)} of {port.beat_bits} bits"
+    )
+
+
+def _instance(module: str, instance: str, parameters: dict[str, int], ports: dict[str, str]) -> str:
+    settings = ", ".join(f".{key}({value})" for key, value in parameters.items())
+    wires = ",\n".join(f"        .{key}({value})" for key, value in ports.items())
+    return f"    {module} {f'#({settings}) ' if settings else ''}{instance} (\n{wires}\n    );\n".removesuffix("\n")
+
+
+def _range(width_bits: int) -> str:
+    return f"{f'[{width_bits - 1}:0]' if width_bits > 1 else '':<8}"
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"

