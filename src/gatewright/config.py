@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -136,12 +137,13 @@ class Distill(Section):
 class Hardware(Section):
     """What is built: part, clock target, output stage, architecture, bus.
 
+    part: the chip whose budget counts and whose delays set the pipeline; empty: the board's, else XC7A35T.
     output: "argmax" gives the class number, "scores" the raw accumulators.
     stream_bits: width of TDATA; 0 = a whole vector in one beat (initiation interval 1).
-    board: "" builds no bitstream; see `gatewright boards`.
+    max_latency_cycles: 0 sets no limit. board: empty builds no bitstream; see `gatewright boards`.
     """
 
-    part: str = "XC7A35T"
+    part: str = ""
     clock_mhz: float = Field(default=200.0, gt=0, le=1000)
     output: Literal["argmax", "scores"] = "argmax"
     architecture: Literal["parallel"] = "parallel"
@@ -189,9 +191,10 @@ class Config(Section):
         return self
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: Path, settings: Sequence[str] = ()) -> Config:
     """Read and validate a TOML file. Relative data paths are taken from the file's own folder.
 
+    settings: "section.key=value" overrides, the value in TOML's spelling (a bare word is taken as a string).
     Raises ConfigError naming the file, the key, what was expected and what was got.
     """
     try:
@@ -202,6 +205,8 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"{path} must be a readable TOML text file: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    for setting in settings:
+        _override(raw, setting)
     return parse_config(raw, where=str(path), base=path.parent)
 
 
@@ -220,6 +225,23 @@ def parse_config(raw: dict[str, Any], *, where: str = "config", base: Path | Non
             )
         }
     )
+
+
+def _override(raw: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set takes key=value, e.g. student.sparsity=0.8, not {setting!r}")
+    try:
+        value: Any = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *path, last = key.split(".")
+    table = raw
+    for part in path:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {setting!r}: {part!r} is a value, not a table")
+    table[last] = value
 
 
 def _anchor(source: str, base: Path) -> str:

@@ -87,9 +87,7 @@ def condition_counted(raw_x: NDArray[Any], contract: dict[str, Any]) -> tuple[In
     if raw_x.dtype.kind == "f" and not np.isfinite(raw_x).all():
         raise DataError("raw samples must be finite, not NaN or infinite; drop these rows before conditioning")
     fields = contract["format"]
-    number = InputFormat(
-        width_bits=fields["width_bits"], frac_bits=fields["frac_bits"], signed=fields["signed"]
-    )
+    number = InputFormat(width_bits=fields["width_bits"], frac_bits=fields["frac_bits"], signed=fields["signed"])
     values = _reduced(raw_x, contract)
     scale, offset = (np.array(contract["scaling"][key]) for key in ("scale", "offset"))
     unscaled = contract["scaling"]["mode"] == "none"

@@ -103,7 +103,9 @@ class Dataset:
                 f"{self.name}: y and split must have x's {rows} rows, not {self.y.shape} and {self.split.shape}"
             )
         if len(self.feature_names) != self.x.shape[1]:
-            raise DataError(f"{self.name}: {self.x.shape[1]} features need as many names, not {len(self.feature_names)}")
+            raise DataError(
+                f"{self.name}: {self.x.shape[1]} features need as many names, not {len(self.feature_names)}"
+            )
         low, high = int(self.x.min()), int(self.x.max())
         if low < self.format.lo or high > self.format.hi:
             raise DataError(
@@ -111,7 +113,7 @@ class Dataset:
             )
         if int(self.split.max()) >= len(SPLITS):
             raise DataError(f"{self.name}: split must hold 0, 1 or 2, not {int(self.split.max())}")
-        if self.task == "classification" and not (0 <= int(self.y.min()) and int(self.y.max()) < len(self.classes)):
+        if self.task == "classification" and not (int(self.y.min()) >= 0 and int(self.y.max()) < len(self.classes)):
             raise DataError(f"{self.name}: class indices must lie in 0..{len(self.classes) - 1}")
 
     @property

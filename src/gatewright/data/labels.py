@@ -65,7 +65,8 @@ def _declared(labels: NDArray[Any], classes: tuple[str, ...], origin: str) -> ND
         for row, label in enumerate(labels.astype(str).tolist()):
             if label not in index:
                 raise DataError(
-                    f"{origin}: labels must be one of {', '.join(classes)}, not {label!r} at row {row}; correct `classes`"
+                    f"{origin}: labels must be one of {', '.join(classes)}, not {label!r} at row {row}; "
+                    f"correct `classes`"
                 )
         return np.array([index[label] for label in labels.astype(str).tolist()], dtype=np.int64)
     indices = labels.astype(np.int64)

@@ -67,7 +67,9 @@ def _numeric(x: NDArray[Any], origin: str) -> NDArray[Any]:
         return x.astype(np.int64)
     if x.dtype.kind == "u":
         if x.size and int(x.max()) > 2**62:
-            raise DataError(f"{origin}: samples must lie below 2**62, not {int(x.max())}; drop the column or rescale it")
+            raise DataError(
+                f"{origin}: samples must lie below 2**62, not {int(x.max())}; drop the column or rescale it"
+            )
         return x.astype(np.int64)
     if x.dtype.kind == "f":
         return x.astype(np.float64)

@@ -3,6 +3,9 @@
 Random splits are scikit-learn's: stratified by class for classification, whole groups where there are groups.
 """
 
+# scikit-learn ships no type stubs
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import warnings
@@ -26,7 +29,12 @@ Splits = NDArray[np.uint8]
 
 
 def make_split(
-    y: NDArray[Any], data: Data, *, origin: str, classes: tuple[str, ...], group: NDArray[Any] | None,
+    y: NDArray[Any],
+    data: Data,
+    *,
+    origin: str,
+    classes: tuple[str, ...],
+    group: NDArray[Any] | None,
     given: NDArray[Any] | None,
 ) -> tuple[Splits, str]:
     """Return the split (n,) uint8 and a word on its making: "source", "source+validation", "stratified", ...
@@ -52,8 +60,7 @@ def make_split(
         split[rows[_take(y[rows], share / left, data.split_seed + part, classes, _of(group, rows), origin)]] = part
         left -= share if given is None else 0.0
     _refuse_straddling(split, group, origin)
-    drawn = {0, *shares} if given is not None else {0, 1, 2}.intersection({0, *shares})
-    _refuse_missing(split, y, classes, sorted(drawn), origin, grouped=group is not None)
+    _refuse_missing(split, y, classes, sorted({0, *shares}), origin, grouped=group is not None)
     if method != "source":
         method += " stratified" * bool(classes) + " by group" * (group is not None)
     return split, method
@@ -67,7 +74,8 @@ def parse_split(given: NDArray[Any], origin: str) -> Splits:
         key = name.strip().lower().removesuffix(".0")
         if key not in SPELLINGS:
             raise DataError(
-                f"{origin}: a row's split must be train, validation (val) or test, not {name!r}; correct the split column"
+                f"{origin}: a row's split must be train, validation (val) or test, not {name!r}; "
+                f"correct the split column"
             )
         codes.append(SPELLINGS[key])
     split = np.array(codes, dtype=np.uint8)[inverse]
@@ -92,7 +100,9 @@ def _take(
         _group_count(group, origin)
         picker = GroupShuffleSplit(n_splits=1, test_size=share, random_state=seed)
     elif classes:
-        picker = StratifiedShuffleSplit(n_splits=1, test_size=max(round(share * len(y)), len(classes)), random_state=seed)
+        picker = StratifiedShuffleSplit(
+            n_splits=1, test_size=max(round(share * len(y)), len(classes)), random_state=seed
+        )
     else:
         picker = ShuffleSplit(n_splits=1, test_size=share, random_state=seed)
     try:
@@ -122,8 +132,7 @@ def _group_count(group: NDArray[Any], origin: str) -> int:
     count = len(np.unique(group))
     if count < 2:
         raise DataError(
-            f"{origin}: a split by group needs several groups, not {count}; "
-            f"check the group column or leave it out"
+            f"{origin}: a split by group needs several groups, not {count}; check the group column or leave it out"
         )
     return count
 
@@ -165,8 +174,8 @@ def _refuse_missing(
         rows = split == part
         if not rows.any():
             raise DataError(f"{origin}: the {SPLITS[part]} split has no rows; add data or change the fractions")
-        missing = np.flatnonzero(np.bincount(y[rows], minlength=len(classes)) == 0) if classes else []
-        for index in missing[:1]:
+        absent = np.bincount(y[rows], minlength=len(classes)) == 0 if classes else np.zeros(0, dtype=bool)
+        for index in np.flatnonzero(absent)[:1].tolist():
             total = int((y == index).sum())
             why = "its groups are too few" if grouped else "they are too few"
             raise DataError(

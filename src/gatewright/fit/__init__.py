@@ -1,0 +1,18 @@
+"""Training and compression: a Dataset in; a teacher, a compressed student and its integer Program out. Needs torch."""
+
+from gatewright.fit.export import check_export, export_program
+from gatewright.fit.network import Layer, Network
+from gatewright.fit.quantizers import Grid
+from gatewright.fit.train import Trained, teacher_outputs, train_student, train_teacher
+
+__all__ = [
+    "Grid",
+    "Layer",
+    "Network",
+    "Trained",
+    "check_export",
+    "export_program",
+    "teacher_outputs",
+    "train_student",
+    "train_teacher",
+]

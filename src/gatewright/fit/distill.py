@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import cross_entropy, kl_div, mse_loss
 
 
 def soft_labels(teacher_scores: Tensor, temperature: float) -> Tensor:
@@ -22,16 +22,16 @@ def classification_loss(
     (Hinton, Vinyals, Dean 2015, section 2).
     """
     if soft is None or weight == 0.0:
-        return F.cross_entropy(scores, labels)
-    divergence = F.kl_div(torch.log_softmax(scores / temperature, dim=-1), soft, reduction="batchmean")
+        return cross_entropy(scores, labels)
+    divergence = kl_div(torch.log_softmax(scores / temperature, dim=-1), soft, reduction="batchmean")
     distilled = divergence * (weight * temperature**2)
     if weight == 1.0:
         return distilled
-    return F.cross_entropy(scores, labels) * (1.0 - weight) + distilled
+    return cross_entropy(scores, labels) * (1.0 - weight) + distilled
 
 
 def regression_loss(outputs: Tensor, targets: Tensor, teacher: Tensor | None, *, weight: float) -> Tensor:
     """Return (1-w) MSE(outputs, targets) + w MSE(outputs, teacher); all in units of the targets' deviation."""
     if teacher is None or weight == 0.0:
-        return F.mse_loss(outputs, targets)
-    return F.mse_loss(outputs, targets) * (1.0 - weight) + F.mse_loss(outputs, teacher) * weight
+        return mse_loss(outputs, targets)
+    return mse_loss(outputs, targets) * (1.0 - weight) + mse_loss(outputs, teacher) * weight

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -158,7 +159,7 @@ class Stack(nn.Module):
         self.dropout = dropout
         self.quantizing = False
         self.layers: list[TrainDense] = []
-        for index, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for index, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
             layer = TrainDense(
                 n_in, n_out, widths=widths[index] if widths else None, relu=index < last, generator=generator
             )
@@ -179,6 +180,11 @@ class Stack(nn.Module):
                 kept = torch.empty_like(x).bernoulli_(1.0 - self.dropout, generator=self.generator)
                 x = x * kept / (1.0 - self.dropout)
         return x
+
+    def refresh(self) -> None:
+        """Rebuild the layers' constants after a state was loaded."""
+        for layer in self.layers:
+            layer.refresh()
 
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> None:

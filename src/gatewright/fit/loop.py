@@ -81,6 +81,7 @@ def train(job: Job, module: Stack, checkpoint: Checkpoint, *, progress: bool) ->
     checkpoint.save(run.state())
     assert run.best is not None
     module.load_state_dict(run.best)
+    module.refresh()
     return run.history
 
 

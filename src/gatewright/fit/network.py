@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from gatewright.errors import FitError
 from gatewright.fit.quantizers import Grid, round_half_up
-from gatewright.ir import Fixed, Ints
+from gatewright.ir import Fixed
 from gatewright.tools import digest, write_atomic, write_json
 
 Floats = NDArray[np.float64]
@@ -68,7 +69,7 @@ class Layer:
             return FLOAT_BITS
         if self.bias_grid is not None:
             return int(self.bias_grid.width_bits.max())
-        frac = _frac_bits(self.bias)
+        frac = frac_bits(self.bias)
         values = (self.bias * 2.0**frac).astype(np.int64)
         return Fixed.holding(int(values.min()), int(values.max()), frac).width_bits
 
@@ -201,7 +202,7 @@ class Network:
                 layers = tuple(_layer(row, arrays) for row in header["layers"])
             source = Fixed(**header["input"])
             network = Network(input=source, layers=layers, classes=tuple(header["classes"]))
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise FitError(
                 f"{folder} must hold a network (network.json, arrays.npz): {error}; train it again"
             ) from None
@@ -240,11 +241,11 @@ def mean_digits(layer: Layer) -> float:
     """
     if layer.weight_grid is None or not layer.nonzero:
         return 0.0
-    n = np.abs(layer.weight[layer.weight != 0] * 2.0 ** _frac_bits(layer.weight)).astype(np.int64)
+    n = np.abs(layer.weight[layer.weight != 0] * 2.0 ** frac_bits(layer.weight)).astype(np.int64)
     return sum(int(v).bit_count() for v in n ^ (3 * n)) / n.size
 
 
-def _frac_bits(values: Floats) -> int:
+def frac_bits(values: Floats) -> int:
     """Return the least frac at which every value is an integer (0 where all are zero)."""
     kept = values[values != 0]
     if not kept.size:

@@ -88,7 +88,7 @@ class Fixed:
     def holding(lo: int, hi: int, frac_bits: int) -> Fixed:
         """Return the narrowest format whose integers reach from lo to hi."""
         signed = lo < 0
-        width = max(hi.bit_length(), (-lo - 1).bit_length() if signed else 0) + signed
+        width = max(max(hi, 0).bit_length(), (-lo - 1).bit_length() if signed else 0) + signed
         return Fixed(width_bits=max(width, 1), frac_bits=frac_bits, signed=signed)
 
 

@@ -32,7 +32,7 @@ class Range:
     def width_bits(self) -> int:
         """Bits (two's complement where negative values occur) that hold every element."""
         lo, hi = min(self.lo.flat), max(self.hi.flat)
-        return max(hi.bit_length(), (-lo - 1).bit_length() if lo < 0 else 0) + (lo < 0)
+        return max(max(hi, 0).bit_length(), (-lo - 1).bit_length() if lo < 0 else 0) + (lo < 0)
 
 
 def ranges(program: Program) -> dict[str, Range]:

@@ -154,11 +154,13 @@ class _Search:
 
     def _substitute(self, pattern: Pattern, hits: list[tuple[int, Term, Term]]) -> None:
         a, b, power, sign = pattern
-        new = self._new_term(a, b, power, sign)
+        # a difference may be made either way round: the way that leaves fewer columns negative
+        flip = sign < 0 and sum(self.columns[c][term] for c, term, _ in hits) < 0
+        new = self._new_term(b, a, -power, sign) if flip else self._new_term(a, b, power, sign)
         touched: set[Pattern] = set()
         for c, term, other in hits:
             column = self.columns[c]
-            new_sign = column[term]
+            new_sign = -column[term] if flip else column[term]
             for gone in (term, other):
                 self._count(c, gone, column.pop(gone), -1, touched)
             fresh = (new, min(term[1], other[1]))

@@ -147,7 +147,10 @@ def build(program: Program, *, extra_depth: int = 0) -> Circuit:
         builder.layer = op.layer
         values[op.name] = _lower(op, program, builder, values, live[op.name], known[op.name].frac_bits, extra_depth)
     last = {op.layer: op.name for op in program.ops if not isinstance(op, Input)}
-    layer_values = tuple((layer, tuple(values[name])) for layer, name in last.items())
+    layer_values = tuple(
+        (layer, tuple(ref if used else None for ref, used in zip(values[name], live[name], strict=True)))
+        for layer, name in last.items()
+    )
     outputs = tuple(values[program.output])
     return Circuit(
         name=program.name,

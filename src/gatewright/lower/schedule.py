@@ -41,27 +41,32 @@ def schedule(circuit: Circuit, *, family: str, clock_mhz: float, max_latency_cyc
     model = delays(family)
     budget = 1000.0 / clock_mhz - model.register_ns
     cost = [delay_ns(circuit, node, model) for node in circuit.nodes]
-    stages, arrival = _as_soon_as_possible(circuit, cost, budget)
+    stages = _as_soon_as_possible(circuit, cost, budget)
     last = max((stages[ref.node] for ref in circuit.outputs), default=0)
     stages = _save_registers(circuit, cost, budget, stages, last)
-    arrival = _arrivals(circuit, cost, stages)
     latency = last + 1
     if max_latency_cycles and latency > max_latency_cycles:
         raise LowerError(
             f"{circuit.name!r} needs {latency} cycles at {clock_mhz:g} MHz on {family}, allowed are "
             f"{max_latency_cycles}; lower hardware.clock_mhz, or make the network shallower or narrower"
         )
-    longest = max([arrival[i] for i in range(len(cost))] or [0.0])
     return Schedule(
         family=family,
         clock_mhz=clock_mhz,
         stages=tuple(stages),
         latency_cycles=latency,
-        period_ns=round(longest + model.register_ns, 4),
+        period_ns=period_ns(circuit, stages, family),
     )
 
 
-def _as_soon_as_possible(circuit: Circuit, cost: list[float], budget: float) -> tuple[list[int], list[float]]:
+def period_ns(circuit: Circuit, stages: list[int], family: str) -> float:
+    """Return the longest register-to-register delay of a schedule on a family, by its delay model."""
+    model = delays(family)
+    cost = [delay_ns(circuit, node, model) for node in circuit.nodes]
+    return round(max(_arrivals(circuit, cost, stages), default=0.0) + model.register_ns, 4)
+
+
+def _as_soon_as_possible(circuit: Circuit, cost: list[float], budget: float) -> list[int]:
     stages: list[int] = []
     arrival: list[float] = []
     for index, node in enumerate(circuit.nodes):
@@ -72,7 +77,7 @@ def _as_soon_as_possible(circuit: Circuit, cost: list[float], budget: float) -> 
             stage, start = stage + 1, 0.0
         stages.append(stage)
         arrival.append(start + cost[index])
-    return stages, arrival
+    return stages
 
 
 def _arrivals(circuit: Circuit, cost: list[float], stages: list[int]) -> list[float]:

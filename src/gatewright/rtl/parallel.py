@@ -343,6 +343,8 @@ def _bits(of: Name, high: int, low: int, signed: bool) -> Expr:
 
 
 def _shifted(value: Name | Literal, shift: int) -> Expr:
+    if isinstance(value, Literal):
+        return Literal(value.value << shift, value.width + shift, value.signed)
     return Concat((value, Literal(0, shift, False))) if shift else value
 
 
@@ -351,7 +353,7 @@ def _widened(value: Name | Literal, shift: int) -> Expr:
     if not shift:
         return value
     joined = _shifted(value, shift)
-    return Signed(joined) if value.signed else joined
+    return Signed(joined) if value.signed and isinstance(joined, Concat) else joined
 
 
 def _is_signed(value: Expr) -> bool:

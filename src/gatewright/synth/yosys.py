@@ -12,8 +12,8 @@ from typing import Any, Literal, assert_never, cast
 
 from gatewright.errors import GatewrightError, MissingToolError, ToolError, nearest
 from gatewright.synth.part import Family
-from gatewright.synth.report import COUNTS, SynthReport
-from gatewright.tools import package_version, run_tool, write_atomic, write_json
+from gatewright.synth.report import COUNTS, SynthReport, record_cpu
+from gatewright.tools import package_version, run_tool, write_atomic
 
 # LUT sites of each distributed-RAM and shift-register cell (UG474, UG574, Lattice FPGA-TN-02204: four LUTs hold
 # the 16x4 RAM, and its write port blocks the two LUTs of a third slice).
@@ -80,7 +80,7 @@ def synthesize(
     report = parse_stat(
         (out / "stat.json").read_text(), top=top, family=family, keep=keep, tool=tool, part=part, where=run.log
     )
-    write_json(out / "timing.json", {"cpu_seconds": round(run.seconds, 2)})
+    record_cpu(out, "synth", run.seconds)
     report.save(out / "report.json")
     return report
 

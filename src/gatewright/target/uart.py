@@ -207,7 +207,8 @@ def _pll_text(pll: Pll) -> str:
 
 _BODY = """
     // Reset until the clock is good, released in step with it. The first value comes with the bitstream.
-    reg [3:0] good = 4'd0;
+    reg [3:0] good;
+    initial good = 4'd0;
     always @(posedge clk or negedge locked)
         if (!locked)
             good <= 4'd0;
@@ -264,9 +265,9 @@ _BODY = """
         .m_axis_tlast(out_tlast)
     );
 
-    reg [25:0] heartbeat = 26'd0;
+    reg [25:0] heartbeat;
     always @(posedge clk)
-        heartbeat <= heartbeat + 26'd1;
+        heartbeat <= rst_n ? heartbeat + 26'd1 : 26'd0;
     wire alive = heartbeat[25] | error;
     assign led = {invert}{{{status}}};
 """

@@ -15,6 +15,8 @@ from gatewright.data.generators.pulses import (
     digitize,
     exponential_share,
     filtered,
+    fine_edges,
+    log_uniform,
 )
 
 CLASSES = ("electromagnetic", "muon", "double", "saturated")
@@ -22,19 +24,19 @@ SAMPLES = 30
 PERIOD_NS = 8.0  # 125 MS/s
 BITS = 8
 TRIGGER_NS = 40.0  # mean start of the pulse in the record
-JITTER_NS = 7.0  # time walk of the leading-edge trigger
-CODES_PER_ELECTRON = 4.0
+JITTER_NS = 15.0  # time walk of the leading-edge trigger
+CODES_PER_ELECTRON = 0.8
 GAIN_SPREAD = 0.4  # one photo-electron's charge, relative deviation
 RISE_NS, FALL_NS = 2.5, 8.0  # tube and preamplifier
-SHORT_TAU_NS = (20.0, 3.2)  # mean and deviation of the light's decay, electromagnetic particles
-LONG_TAU_NS = (52.0, 7.0)  # the same for muons
-PEAK_CODES = (40.0, 235.0)  # unsaturated peak, log-uniform
+SHORT_TAU_NS = (19.0, 3.0)  # mean and deviation of the light's decay, electromagnetic particles
+LONG_TAU_NS = (55.0, 6.0)  # the same for muons
+PEAK_CODES = (35.0, 235.0)  # unsaturated peak, log-uniform
 OVERDRIVE = (1.35, 7.0)  # saturated class: analog peak over the ADC's full scale, log-uniform
-DELAY_NS = (40.0, 120.0)  # second particle behind the first
+DELAY_NS = (44.0, 120.0)  # second particle behind the first
 RATIO = (0.55, 1.4)  # its height over the first one's
 MISMATCH = (0.5, 0.75)  # reflection coefficient, both cable ends together
 AFTERPULSE_SHARE = 0.01  # per photo-electron, ions of the residual gas
-NOISE_CODES = 1.3
+NOISE_CODES = 0.9
 CHUNK = 4096  # rows per chunk, bounds memory
 
 
@@ -61,10 +63,10 @@ def _pulses(rng: np.random.Generator, y: Ints) -> Ints:
     n = len(y)
     bins = int(SAMPLES * PERIOD_NS / STEP_NS)
     response = biexponential(RISE_NS, FALL_NS, 80)
-    density = _density(rng, y, np.arange(bins + 1) * STEP_NS)
+    density = _density(rng, y, fine_edges(bins))
 
-    wanted = np.exp(rng.uniform(*np.log(PEAK_CODES), n))
-    overdriven = 255.0 * np.exp(rng.uniform(*np.log(OVERDRIVE), n))
+    wanted = log_uniform(rng, *PEAK_CODES, n)
+    overdriven = 255.0 * log_uniform(rng, *OVERDRIVE, n)
     wanted = np.where(y == 3, overdriven, wanted)
     per_electron = CODES_PER_ELECTRON * filtered(density, response).max(axis=1)
     electrons = rng.poisson((wanted / per_electron)[:, None] * density).astype(np.int64)
@@ -94,9 +96,7 @@ def _density(rng: np.random.Generator, y: Ints, edges: Floats) -> Floats:
     particle = ratio[:, None] * exponential_share(edges, start + delay, np.maximum(second_tau, 6.0))
     echo_delay = rng.uniform(40.0, 75.0, n)
     mismatch = rng.uniform(*MISMATCH, n)
-    echoes = sum(
-        (mismatch**k)[:, None] * exponential_share(edges, start + k * echo_delay, tau) for k in (1, 2, 3)
-    )
+    echoes = sum((mismatch**k)[:, None] * exponential_share(edges, start + k * echo_delay, tau) for k in (1, 2, 3))
     second = np.where((rng.random(n) < 0.6)[:, None], particle, echoes)
     return first + np.where((y == 2)[:, None], second, 0.0)
 

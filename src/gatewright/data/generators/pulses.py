@@ -3,6 +3,9 @@
 Time runs in fine bins of STEP_NS; an ADC takes one of them every `period_ns`.
 """
 
+# scipy ships no type stubs
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import numpy as np
@@ -12,6 +15,16 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 STEP_NS = 1.0
+
+
+def fine_edges(bins: int) -> Floats:
+    """Return the edges of the fine time bins in ns. Shape (bins + 1,)."""
+    return np.arange(bins + 1, dtype=np.float64) * STEP_NS
+
+
+def log_uniform(rng: np.random.Generator, low: float, high: float, count: int) -> Floats:
+    """Draw `count` values whose logarithm is uniform between those of low and high."""
+    return np.exp(rng.uniform(np.log(low), np.log(high), count))
 
 
 def exponential_share(edges_ns: Floats, start_ns: Floats, tau_ns: Floats) -> Floats:
@@ -43,7 +56,8 @@ def filtered(charge: Floats, response: Floats) -> Floats:
     """Convolve each row of charge (n, bins) with a causal response (m,), keeping the first `bins` values."""
     from scipy.signal import oaconvolve
 
-    return oaconvolve(charge, response[None, :], axes=1)[:, : charge.shape[1]]
+    full = np.asarray(oaconvolve(charge, response[None, :], axes=1), dtype=np.float64)
+    return full[:, : charge.shape[1]]
 
 
 def band_noise(rng: np.random.Generator, rms: float, shape: tuple[int, int], correlation: float) -> Floats:

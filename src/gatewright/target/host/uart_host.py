@@ -39,6 +39,9 @@ class Lanes:
             raise ValueError(f"lanes must look like 16x8u (count x bits, u or s), not {text!r}")
         return cls(int(hit[1]), int(hit[2]), hit[3] == "s")
 
+    def __str__(self) -> str:
+        return f"{self.count}x{self.width_bits}{'s' if self.signed else 'u'}"
+
     @property
     def element_bytes(self) -> int:
         """Bytes of one element on the wire."""
@@ -135,7 +138,7 @@ class UartHost:
                 self.resync()
                 raise TimeoutError(
                     f"answer {index} must have {want} bytes, but {len(data)} came in time. The board and the host are "
-                    f"in step again; check port, baud rate, --inputs {self.inputs.count}x{self.inputs.width_bits}, "
+                    f"in step again; check port, baud rate, --inputs {self.inputs}, "
                     f"and the board's error LED"
                 )
             data += more

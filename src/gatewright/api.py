@@ -1,0 +1,43 @@
+"""What a Python user calls beside `run`: a saved program in, an estimate out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gatewright.ir import Program
+from gatewright.lower.compile import lower
+from gatewright.lower.estimate import estimate
+from gatewright.target import part as find_part
+
+
+def estimate_program(
+    path: Path, *, part: str = "XC7A35T", clock_mhz: float = 200.0, max_latency_cycles: int = 0
+) -> dict[str, Any]:
+    """Return resources and latency of a saved program for a part and clock, without synthesis.
+
+    The lowered program is replayed on 256 random inputs. Keys: part, family, adders, lut, lut_percent, ff,
+    ff_percent, dsp, bram, latency_cycles, latency_ns, fmax_mhz (by the family's delay model).
+    Raises ProgramError for a file that is no program, LowerError where max_latency_cycles cannot be met.
+    """
+    program, chip = Program.load(path), find_part(part)
+    fixed, size = program.input.format, program.input.shape[-1]
+    x = np.random.default_rng(0).integers(fixed.lo, fixed.hi, (256, size), endpoint=True)
+    lowered = lower(program, x, family=chip.family, clock_mhz=clock_mhz, max_latency_cycles=max_latency_cycles)
+    figures = estimate(lowered.circuit, lowered.schedule)
+    return {
+        "part": chip.name,
+        "family": figures.family,
+        "adders": figures.adders,
+        "lut": figures.lut,
+        "lut_percent": round(100 * figures.lut / chip.lut, 1),
+        "ff": figures.ff,
+        "ff_percent": round(100 * figures.ff / chip.ff, 1),
+        "dsp": figures.dsp,
+        "bram": figures.bram,
+        "latency_cycles": figures.latency_cycles,
+        "latency_ns": figures.latency_ns,
+        "fmax_mhz": figures.fmax_mhz,
+    }

@@ -1,0 +1,140 @@
+"""The command line: one thin command per stage of the flow, and a few that only look."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gatewright import __version__
+from gatewright.errors import ConfigError, GatewrightError
+
+STAGE_COMMANDS = {
+    "data": ("data", "Read, split and condition the data."),
+    "fit": ("student", "Train the teacher; distil, prune and quantize the student."),
+    "export": ("program", "Export the integer program and compare it with the student."),
+    "rtl": ("rtl", "Compile to Verilog."),
+    "sim": ("sim", "Simulate cycle by cycle and compare with the program."),
+    "synth": ("synth", "Count LUT, FF, DSP and BRAM per family."),
+    "bitstream": ("bitstream", "Place, route and pack the board's design."),
+    "report": ("report", "Write results.json and report.html."),
+}
+
+
+class _Group(click.Group):
+    """Prints a GatewrightError without a traceback and exits 2; bugs keep theirs."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GatewrightError as error:
+            click.echo(f"gatewright: error: {error}", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gatewright")
+def main() -> None:
+    """Labelled data and a chip's budget in, a verified FPGA design out.
+
+    `gatewright run CONFIG.toml` does everything; the other commands stop earlier or only look.
+    """
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. student.sparsity=0.8"),
+        click.option("--out", type=click.Path(path_type=Path), help="Run directory [default: runs/NAME]"),
+        click.argument("config", type=click.Path(path_type=Path)),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command("run")
+@_options
+@click.option("--until", default="report", metavar="STAGE", help="Stop after this stage.")
+def run_command(config: Path, out: Path | None, settings: tuple[str, ...], until: str) -> None:
+    """Carry CONFIG from data to the report, skipping what is already done."""
+    _run(config, out, settings, until)
+
+
+def _stage_command(name: str, stage: str, text: str) -> None:
+    @main.command(name, help=f"{text} Runs what it needs before, skips what is done.")
+    @_options
+    def command(config: Path, out: Path | None, settings: tuple[str, ...]) -> None:
+        _run(config, out, settings, stage)
+
+    del command
+
+
+for _name, (_stage, _text) in STAGE_COMMANDS.items():
+    _stage_command(_name, _stage, _text)
+
+
+@main.command()
+@click.argument("program", type=click.Path(path_type=Path))
+@click.option("--part", "part_name", default="XC7A35T", show_default=True, help="Chip; see `gatewright parts`.")
+@click.option("--clock-mhz", default=200.0, show_default=True, help="Clock target.")
+@click.option("--max-latency-cycles", default=0, help="Fail where more are needed; 0: no limit.")
+def estimate(program: Path, part_name: str, clock_mhz: float, max_latency_cycles: int) -> None:
+    """Resources and latency of PROGRAM (a program.txt or a run directory) without synthesis."""
+    from gatewright.api import estimate_program
+
+    if clock_mhz <= 0:
+        raise ConfigError(f"--clock-mhz must be positive, not {clock_mhz:g}")
+    path = program / "program" / "program.txt" if program.is_dir() else program
+    figures = estimate_program(path, part=part_name, clock_mhz=clock_mhz, max_latency_cycles=max_latency_cycles)
+    for key, value in figures.items():
+        click.echo(f"{key:<18} {value}")
+
+
+@main.command()
+def doctor() -> None:
+    """Tools found, their versions, and what each missing one would enable."""
+    from gatewright.synth import doctor as look
+    from gatewright.synth import format_table
+
+    click.echo(format_table(look()))
+
+
+@main.command()
+def parts() -> None:
+    """Chips with their budgets."""
+    from gatewright.target import PARTS
+
+    click.echo(f"{'part':<16}{'family':<8}{'LUT':>10}{'FF':>10}{'DSP':>7}{'BRAM18':>8}")
+    for p in PARTS.values():
+        click.echo(f"{p.name:<16}{p.family:<8}{p.lut:>10,}{p.ff:>10,}{p.dsp:>7,}{p.bram:>8,}")
+
+
+@main.command()
+def boards() -> None:
+    """Boards for which a bitstream can be built."""
+    from gatewright.target import BOARDS
+
+    for b in BOARDS.values():
+        click.echo(f"{b.name:<14}{b.part:<16}{b.clock_mhz:>6g} MHz  {b.title}")
+
+
+def _run(config: Path, out: Path | None, settings: tuple[str, ...], until: str) -> None:
+    from gatewright.config import load_config
+    from gatewright.flow import run
+    from gatewright.rundir import Stage
+
+    loaded = load_config(config, settings)
+
+    def notify(stage: Stage, status: str) -> None:
+        if status == "running":
+            click.echo(f"[{stage.name}] {stage.title}")
+        elif status == "cached":
+            click.echo(f"[{stage.name}] unchanged")
+
+    done = run(loaded, out or Path("runs") / loaded.name, until=until, progress=sys.stderr.isatty(), notify=notify)
+    if done.results is not None:
+        from gatewright.report.headline import headline
+
+        click.echo(headline(done.results, done.path))

@@ -1,0 +1,125 @@
+"""Array files: .npz, .npy and IDX (MNIST's format), also gzipped, in; Raw out. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import re
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.config import Data
+from gatewright.data.raw import Raw
+from gatewright.errors import DataError, nearest
+
+DAMAGE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def read_npz(data: Data) -> Raw:
+    """Read an .npz archive: x_key and y_key (or an .npy/IDX file in data.labels), group_key and split_key if set."""
+    path = Path(data.source)
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it is a single array, not an archive")
+        with archive:
+            x = _member(archive, data.x_key, "data.x_key", path)
+            y = read_labels(data.labels) if data.labels else _member(archive, data.y_key, "data.y_key", path)
+            group = _member(archive, data.group_key, "data.group_key", path) if data.group_key else None
+            split = _member(archive, data.split_key, "data.split_key", path) if data.split_key else None
+    except DAMAGE as error:
+        raise _damaged(path, "an .npz archive", error) from None
+    return Raw(x=x, y=y, group=group, split=split, origin=str(path))
+
+
+def read_npy(data: Data) -> Raw:
+    """Read samples from an .npy file and labels from data.labels (.npy or IDX)."""
+    path = Path(data.source)
+    if not data.labels:
+        raise DataError(f'{path}: an .npy file holds samples only; set data.labels = "labels.npy"')
+    return Raw(x=_load_npy(path), y=read_labels(data.labels), origin=str(path))
+
+
+def read_idx_pair(data: Data) -> Raw:
+    """Read samples from an IDX file and labels from data.labels (IDX or .npy)."""
+    path = Path(data.source)
+    if not data.labels:
+        raise DataError(f'{path}: an IDX file holds samples only; set data.labels, e.g. "train-labels-idx1-ubyte.gz"')
+    return Raw(x=read_idx(path), y=read_labels(data.labels), origin=str(path))
+
+
+def read_labels(name: str) -> NDArray[Any]:
+    """Read a label file, .npy or IDX."""
+    path = Path(name)
+    if not path.is_file():
+        raise DataError(f"data.labels {path} does not exist; give an .npy or IDX file")
+    if is_idx(path):
+        return read_idx(path)
+    if path.suffix != ".npy":
+        raise DataError(f"{path}: data.labels must be an .npy or IDX file, not {path.suffix!r}")
+    return _load_npy(path)
+
+
+def is_idx(path: Path) -> bool:
+    """Say whether a file's name is that of an IDX file: train-images-idx3-ubyte, NAME.idx, NAME.idx3, also .gz."""
+    return re.search(r"(-idx\d-\w+|\.idx\d?)(\.gz)?$", path.name) is not None
+
+
+def read_idx(path: Path) -> NDArray[Any]:
+    """Read an IDX file: two zero bytes, type, rank, big-endian uint32 sizes, elements. Source: LeCun's MNIST page.
+
+    Raises DataError when the header is not IDX's or the file's length is not what the header says.
+    """
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except DAMAGE as error:
+        raise _damaged(path, "an IDX file", error) from None
+    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in IDX_TYPES or raw[3] == 0:
+        raise DataError(
+            f"{path}: an IDX file must start with 00 00 TYPE RANK, not {raw[:4].hex(' ') or 'nothing'}; "
+            f"is it another format, or gzipped without .gz?"
+        )
+    dtype, rank = np.dtype(IDX_TYPES[raw[2]]), raw[3]
+    head = 4 + 4 * rank
+    shape = tuple(np.frombuffer(raw[4:head], ">u4").tolist()) if len(raw) >= head else (0,)
+    expected = head + math.prod(shape) * dtype.itemsize
+    if len(raw) != expected or len(raw) < head:
+        raise DataError(
+            f"{path}: its header announces {max(expected, head)} bytes (shape {shape}), but it has {len(raw)}; "
+            f"the file is truncated or padded: fetch it again"
+        )
+    return np.frombuffer(raw, dtype, offset=head).reshape(shape)
+
+
+def _load_npy(path: Path) -> NDArray[Any]:
+    try:
+        array = np.load(path, allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            array.close()
+            raise ValueError("it is an archive, not a single array")
+    except DAMAGE as error:
+        raise _damaged(path, "an .npy file", error) from None
+    return array
+
+
+def _member(archive: Any, key: str, option: str, path: Path) -> NDArray[Any]:
+    if key not in archive.files:
+        raise DataError(f"{path}: has no array {key!r} ({option}).{nearest(key, list(archive.files))}")
+    return archive[key]
+
+
+def _damaged(path: Path, kind: str, error: BaseException) -> DataError:
+    if "allow_pickle" in str(error):
+        return DataError(
+            f"{path}: must hold plain arrays, not pickled Python objects (unsafe to load); "
+            f"save it again from arrays of numbers or fixed-width strings"
+        )
+    reason = str(error) or type(error).__name__
+    return DataError(f"{path}: cannot be read as {kind}: {reason}; the file is truncated or damaged: fetch it again")

@@ -1,0 +1,68 @@
+"""data.source in, Raw out: one table says which reader takes which kind of source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from gatewright.config import Data
+from gatewright.data.raw import Raw
+from gatewright.data.readers.arrays import is_idx, read_idx_pair, read_npy, read_npz
+from gatewright.data.readers.calls import read_function, read_generator, read_sklearn
+from gatewright.data.readers.folders import read_folder
+from gatewright.data.readers.tables import read_csv
+from gatewright.errors import DataError, nearest
+
+Reader = Callable[[Data], Raw]
+
+SCHEMES: dict[str, Reader] = {
+    "sklearn": read_sklearn,
+    "generator": read_generator,
+    "python": read_function,
+}
+
+SUFFIXES: dict[str, Reader] = {
+    ".npz": read_npz,
+    ".npy": read_npy,
+    ".csv": read_csv,
+    ".tsv": read_csv,
+    ".data": read_csv,
+    ".txt": read_csv,
+}
+
+COMPRESSED = (".gz", ".xz", ".bz2")  # of text tables (pandas reads them) and, for .gz, of IDX files
+
+
+def read_source(data: Data) -> Raw:
+    """Read data.source with the reader its scheme, suffix or folder calls for.
+
+    Raises DataError for a missing path or an unknown kind, and whatever the reader finds wrong.
+    """
+    scheme, colon, _ = data.source.partition(":")
+    if colon and scheme in SCHEMES:
+        return SCHEMES[scheme](data)
+    path = Path(data.source)
+    if colon and len(scheme) > 1 and not path.exists() and "/" not in scheme:
+        raise DataError(f"data.source has unknown scheme {scheme!r}.{nearest(scheme, list(SCHEMES))}")
+    if not path.exists():
+        raise DataError(f"data.source {path} does not exist; give a file, a folder, or {', '.join(SCHEMES)}:NAME")
+    if path.is_dir():
+        return read_folder(data)
+    if is_idx(path):
+        return read_idx_pair(data)
+    suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSED]
+    suffix = suffixes[-1].lower() if suffixes else ""
+    if suffix not in SUFFIXES:
+        raise DataError(
+            f"{path}: a data file must end in {', '.join(SUFFIXES)} (text also with {', '.join(COMPRESSED)}) "
+            f"or be an IDX file, not {suffix or 'have no suffix'!r}; convert it, or use python:MODULE:FUNCTION"
+        )
+    return SUFFIXES[suffix](data)
+
+
+def source_name(data: Data) -> str:
+    """Return data.source without machine-dependent folders: the file's name, or the scheme with its settings."""
+    scheme = data.source.partition(":")[0]
+    if scheme == "generator":
+        return f"{data.source}(count={data.generator.count}, seed={data.generator.seed})"
+    return data.source if scheme in SCHEMES else Path(data.source).name

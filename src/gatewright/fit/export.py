@@ -1,0 +1,152 @@
+"""Network in, integer Program out; and the proof on data that the two are equal, layer by layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.errors import ExportError
+from gatewright.fit.network import CHUNK, Floats, Layer, Network, frac_bits
+from gatewright.fit.quantizers import Grid
+from gatewright.ir import (
+    ArgMax,
+    Constant,
+    Dense,
+    Input,
+    Interpreter,
+    Ints,
+    Op,
+    Overflow,
+    Program,
+    Relu,
+    Requant,
+    Rounding,
+    verify,
+)
+
+if TYPE_CHECKING:
+    from gatewright.data import Dataset
+
+FLOAT_EXACT_BITS = 53
+
+
+def export_program(network: Network, *, name: str, data: Dataset, output: Literal["argmax", "scores"]) -> Program:
+    """Return the verified integer program of a quantized network.
+
+    Ops: x, then per layer `fc1`, `fc1.relu`, `fc1.act`, ..., `out`, and `class` where output is "argmax".
+    Raises ExportError for a float network, for data of another input format, and where a sum could pass 53 bits,
+    up to which float64 evaluation is exact.
+    """
+    source = data.format
+    given = (source.width_bits, source.frac_bits, source.signed)
+    if given != (network.input.width_bits, network.input.frac_bits, network.input.signed):
+        raise ExportError(f"the network reads {network.input}, not {source}; train it on this dataset")
+    if data.x.shape[1] != network.layers[0].weight.shape[0]:
+        raise ExportError(
+            f"the network reads {network.layers[0].weight.shape[0]} features, not {data.x.shape[1]}; "
+            "train it on this dataset"
+        )
+    ops: list[Op] = [Input(name="x", layer="input", shape=(data.x.shape[1],), format=network.input)]
+    constants: dict[str, Constant] = {}
+    for layer in network.layers:
+        dense = Dense(
+            name=layer.name,
+            layer=layer.name,
+            source=ops[-1].name,
+            weight=f"{layer.name}.weight",
+            bias=f"{layer.name}.bias",
+        )
+        constants[dense.weight], constants[dense.bias] = _constants(layer)
+        ops.append(dense)
+        if not layer.relu:
+            continue
+        ops.append(Relu(name=f"{layer.name}.relu", layer=layer.name, source=layer.name))
+        ops.append(_requant(layer))
+    if output == "argmax":
+        ops.append(ArgMax(name="class", layer="argmax", source=ops[-1].name))
+    program = Program(
+        name=name, ops=tuple(ops), output=ops[-1].name, constants=constants, classes=tuple(network.classes)
+    )
+    for op_name, value in verify(program).items():
+        if value.width_bits > FLOAT_EXACT_BITS:
+            raise ExportError(
+                f"op {op_name!r} needs {value.width_bits} bits, at most {FLOAT_EXACT_BITS} can be compared exactly "
+                "with the float64 network; lower weight_bits, activation_bits or the input's width"
+            )
+    return program
+
+
+def check_export(network: Network, program: Program, x_codes: NDArray[np.integer[Any]]) -> int:
+    """Compare network and program on every sample and every layer's sums and activations with ==.
+
+    x_codes: (n, features). Returns n. Raises ExportError naming op, sample, element and difference in LSBs.
+    """
+    interpreter = Interpreter(program)
+    fracs = {name: r.frac_bits for name, r in interpreter._ranges.items()}
+    for at in range(0, len(x_codes), CHUNK):
+        codes = np.asarray(x_codes[at : at + CHUNK], dtype=np.int64)
+        floats, integers = network.trace(codes), interpreter.trace(codes)
+        floats["class"] = np.argmax(floats[network.layers[-1].name], axis=1, keepdims=True).astype(np.float64)
+        for op in program.ops:
+            if isinstance(op, Relu):
+                continue  # its result is fused into the activation of the network
+            _compare(op.name, floats[op.name], integers[op.name], fracs[op.name], at)
+    return len(x_codes)
+
+
+def _compare(name: str, expected: Floats, got: Ints, frac_bits: int, at: int) -> None:
+    values = np.ldexp(got.astype(np.float64), -frac_bits)
+    wrong = np.argwhere(values != expected)
+    if not len(wrong):
+        return
+    sample, element = (int(v) for v in wrong[0])
+    want, have = expected[sample, element], values[sample, element]
+    raise ExportError(
+        f"export: op {name!r}, sample {at + sample}, element {element}: network gives {want!r}, program {have!r} "
+        f"(difference {(have - want) * 2.0**frac_bits:g} LSB; {len(wrong)} of {values.size} values differ); "
+        "export the network again"
+    )
+
+
+def _constants(layer: Layer) -> tuple[Constant, Constant]:
+    if layer.weight_grid is None:
+        raise ExportError(f"layer {layer.name!r} must have a weight format, not float; export a trained student")
+    if layer.relu and layer.activation_grid is None:
+        raise ExportError(f"layer {layer.name!r} must have an activation format, not float; export a trained student")
+    return _constant(layer, "weight"), _constant(layer, "bias")
+
+
+def _constant(layer: Layer, role: Literal["weight", "bias"]) -> Constant:
+    """Return the integers of a tensor at the finest LSB that one of its non-zero elements uses."""
+    values: Floats = layer.weight if role == "weight" else layer.bias
+    frac = frac_bits(values)
+    integers = np.ldexp(values, frac)
+    if np.abs(integers).max(initial=0.0) >= 2.0**FLOAT_EXACT_BITS:
+        raise ExportError(f"layer {layer.name!r}: {role} needs more than {FLOAT_EXACT_BITS} bits; use fewer bits")
+    return Constant(integers.astype(np.int64), frac)
+
+
+def _requant(layer: Layer) -> Requant:
+    grid = layer.activation_grid
+    assert grid is not None
+    size = layer.bias.size
+    return Requant(
+        name=f"{layer.name}.act",
+        layer=layer.name,
+        source=f"{layer.name}.relu",
+        frac_bits=int(grid.frac_bits.max()),
+        width_bits=_spread(grid, grid.width_bits, size),
+        keep_frac_bits=_spread(grid, grid.frac_bits, size),
+        signed=(False,),
+        rounding=Rounding.HALF_UP,
+        overflow=Overflow.SATURATE,
+    )
+
+
+def _spread(grid: Grid, values: Ints, size: int) -> tuple[int, ...]:
+    """Return one value where the grid is the tensor's, else one per channel."""
+    if grid.width_bits.size == 1 and grid.frac_bits.size == 1:
+        return (int(values.reshape(-1)[0]),)
+    return tuple(int(v) for v in np.broadcast_to(values, (size,)))

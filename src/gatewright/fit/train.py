@@ -1,0 +1,281 @@
+"""Configuration and dataset in, a trained teacher or a distilled, pruned and quantized student out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy, mse_loss
+
+from gatewright.config import Config, Student
+from gatewright.errors import FitError
+from gatewright.fit.checkpoint import Checkpoint
+from gatewright.fit.distill import classification_loss, regression_loss, soft_labels
+from gatewright.fit.layers import Stack, Widths
+from gatewright.fit.loop import Job, Row, one_thread, train
+from gatewright.fit.network import Network
+from gatewright.fit.prune import cubic_sparsity
+from gatewright.ir import Fixed
+from gatewright.tools import digest
+
+if TYPE_CHECKING:
+    from gatewright.data import Dataset
+
+FLOOR = 0.5  # a feature that varies less than this share of the mean deviation is not scaled up further: it is mostly noise
+RECIPE = 1  # raise when a change in fit/ changes results, so that checkpoints of the old recipe are not resumed
+CALIBRATION_SAMPLES = 2048
+FLOAT_CODE_BITS = 24  # codes wider than this are not exact in float32, in which training runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A network and its history: one row per epoch, without wall times, so that equal runs are equal."""
+
+    network: Network
+    history: tuple[dict[str, float], ...]
+
+
+def train_teacher(config: Config, data: Dataset, *, work: Path, progress: bool = False) -> Trained:
+    """Train the float network of config.teacher on the training split; keep the epoch best on the validation split.
+
+    Inputs are standardised per feature with the training split's mean and deviation; both are folded into the first
+    layer, so that the network reads codes * 2**-frac_bits as the hardware does. Resumes from `work`.
+    Raises FitError for a loss that is not finite or a network that knows one class only.
+    """
+    with one_thread():
+        tensors = _Tensors(config, data)
+        module = _stack(config, tensors, hidden=config.teacher.hidden, widths=None, stage=1)
+        _fold_units(module, tensors, per_feature=True)
+        job = Job(
+            stage="teacher",
+            settings=config.teacher,
+            samples=len(tensors.x),
+            loss=lambda batch: tensors.loss(module(tensors.x[batch]), batch),
+            begin_epoch=lambda _: None,
+            after_step=lambda: None,
+            validate=lambda: tensors.validate(module),
+        )
+        key = _key("teacher", config, data, config.teacher.model_dump(exclude={"checkpoint_seconds"}))
+        history = train(job, module, Checkpoint(path=work / "teacher.checkpoint", key=key), progress=progress)
+        network = module.freeze(classes=data.classes)
+    _check_alive("teacher", network, data, config)
+    return Trained(network=network, history=tuple(history))
+
+
+def teacher_outputs(teacher: Network, data: Dataset) -> NDArray[np.float64]:
+    """Return the teacher's scores (before softmax) or values for every sample: (n, outputs). Computed once per run."""
+    with one_thread():
+        return teacher.evaluate(data.x)
+
+
+def train_student(
+    config: Config, data: Dataset, soft_targets: NDArray[Any], *, work: Path, progress: bool = False
+) -> Trained:
+    """Distil, prune and quantize config.student in one loop; the result's weights are points of their formats.
+
+    soft_targets: (n, outputs) scores (before softmax) or values of any teacher for every sample of `data`, in its
+    order. Float arithmetic until prune_start, then formats are fitted and weights pruned anew each epoch until
+    prune_end; from there on masks and formats stand, and the epoch best on the validation split is kept.
+    Resumes from `work`. Raises FitError as train_teacher does, and for a layer left without weights.
+    """
+    settings = config.student
+    soft = _checked_targets(soft_targets, data)
+    with one_thread():
+        tensors = _Tensors(config, data, soft)
+        module = _stack(config, tensors, hidden=settings.hidden, widths=_widths(settings), stage=2)
+        _fold_units(module, tensors, per_feature=False)
+        start = min(round(settings.prune_start * settings.epochs), settings.epochs - 1)
+        frozen = min(math.ceil(settings.prune_end * settings.epochs), settings.epochs - 1)
+        sample = tensors.x[:: max(1, len(tensors.x) // CALIBRATION_SAMPLES)]
+
+        def begin_epoch(epoch: int) -> None:
+            if start <= epoch <= frozen:
+                module.prune(cubic_sparsity(epoch, start, frozen, settings.sparsity))
+                module.quantizing = True
+                module.calibrate(sample)
+
+        def after_step() -> None:
+            if module.quantizing:
+                module.clamp()
+
+        job = Job(
+            stage="student",
+            settings=settings,
+            samples=len(tensors.x),
+            loss=lambda batch: tensors.loss(module(tensors.x[batch]), batch),
+            begin_epoch=begin_epoch,
+            after_step=after_step,
+            validate=lambda: {**tensors.validate(module), "sparsity": _sparsity(module)},
+            first_selectable=frozen,
+        )
+        section = [settings.model_dump(exclude={"checkpoint_seconds"}), config.distill.model_dump()]
+        key = _key("student", config, data, section, np.ascontiguousarray(soft).tobytes())
+        history = train(job, module, Checkpoint(path=work / "student.checkpoint", key=key), progress=progress)
+        network = module.freeze(classes=data.classes)
+    _check_alive("student", network, data, config)
+    return Trained(network=network, history=tuple(history))
+
+
+class _Tensors:
+    """The training and validation splits as tensors, and the loss over them. The test split never comes here."""
+
+    def __init__(self, config: Config, data: Dataset, soft: NDArray[np.float64] | None = None) -> None:
+        if data.format.width_bits > FLOAT_CODE_BITS:
+            raise FitError(
+                f"input codes must have at most {FLOAT_CODE_BITS} bits to be exact in training, not "
+                f"{data.format.width_bits} (data.input_format {data.format}); choose a narrower input_format"
+            )
+        self.task = config.task
+        self.source = Fixed(
+            width_bits=data.format.width_bits, frac_bits=data.format.frac_bits, signed=data.format.signed
+        )
+        unit = 2.0**-self.source.frac_bits
+        (x, y), (x_val, y_val) = data.part("train"), data.part("validation")
+        if not len(x) or not len(x_val):
+            raise FitError(
+                f"training needs samples in the train and validation splits, got {len(x)} and {len(x_val)}; "
+                "change data.validation_fraction or the split column"
+            )
+        self.x, self.x_val = (torch.tensor(v, dtype=torch.float32) * unit for v in (x, x_val))
+        self.temperature, self.weight = config.distill.temperature, config.distill.weight
+        teacher = None if soft is None else torch.tensor(soft[data.split == 0])
+        if self.task == "classification":
+            self.y, self.y_val = torch.tensor(y), torch.tensor(y_val)
+            self.outputs = len(data.classes)
+            self.soft = None if teacher is None else soft_labels(teacher, self.temperature)
+            return
+        y, y_val = (np.asarray(v, dtype=np.float64).reshape(len(v), -1) for v in (y, y_val))
+        self.outputs = y.shape[1]
+        self.y_mean, self.y_std = torch.tensor(y.mean(axis=0)), torch.tensor(_positive(y.std(axis=0)))
+        self.y, self.y_val = self.standard(torch.tensor(y)), self.standard(torch.tensor(y_val))
+        self.soft = None if teacher is None else self.standard(teacher)
+
+    def standard(self, values: Tensor) -> Tensor:
+        """Return regression values in units of the training targets' mean and deviation. (n, targets)."""
+        return ((values - self.y_mean) / self.y_std).to(torch.float32)
+
+    def loss(self, outputs: Tensor, batch: Tensor) -> Tensor:
+        soft = None if self.soft is None else self.soft[batch]
+        if self.task == "classification":
+            return classification_loss(
+                outputs, self.y[batch], soft, temperature=self.temperature, weight=self.weight
+            )
+        outputs = (outputs - self.y_mean.float()) / self.y_std.float()
+        return regression_loss(outputs, self.y[batch], soft, weight=self.weight)
+
+    @torch.no_grad()
+    def validate(self, module: Stack) -> Row:
+        outputs = module(self.x_val)
+        if self.task == "classification":
+            accuracy = float((outputs.argmax(dim=1) == self.y_val).double().mean())
+            loss = float(cross_entropy(outputs, self.y_val))
+            return {"validation_loss": loss, "validation_accuracy": accuracy, "score": accuracy}
+        outputs = (outputs - self.y_mean.float()) / self.y_std.float()
+        loss = float(mse_loss(outputs, self.y_val))
+        rmse = float((((outputs - self.y_val).double() * self.y_std) ** 2).mean().sqrt())
+        return {"validation_loss": loss, "validation_rmse": rmse, "score": -loss}
+
+
+def _stack(
+    config: Config, tensors: _Tensors, *, hidden: tuple[int, ...], widths: list[Widths] | None, stage: int
+) -> Stack:
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + stage)
+    settings = config.student if widths else config.teacher
+    return Stack(
+        [tensors.x.shape[1], *hidden, tensors.outputs],
+        source=tensors.source,
+        widths=widths,
+        dropout=settings.dropout,
+        generator=generator,
+    )
+
+
+def _fold_units(module: Stack, tensors: _Tensors, *, per_feature: bool) -> None:
+    """Give the first layer the inputs' centre and scale, and the last layer the targets'.
+
+    A quantized layer has one scale for all features (a common factor does not change which format fits best);
+    a float layer has one per feature.
+    """
+    first, last = module.layers[0], module.layers[-1]
+    x = tensors.x.double()
+    common = x.var(dim=0, correction=0).mean().sqrt().clamp(min=1e-12)
+    deviation = x.std(dim=0, correction=0).clamp(min=FLOOR * common)
+    first.centre.copy_(x.mean(dim=0))
+    if per_feature:
+        first.gain = (1.0 / deviation)[:, None].float()
+    else:
+        first.gain = (1.0 / common).float()
+    if tensors.task == "regression":
+        last.gain = last.gain * tensors.y_std.float()
+        last.bias_gain = tensors.y_std.float()
+        last.bias_shift.copy_(tensors.y_mean)
+
+
+def _positive(deviation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return deviations with 1 in place of 0 (a constant feature or target)."""
+    return np.where(deviation > 0, deviation, 1.0)
+
+
+def _widths(student: Student) -> list[Widths]:
+    count = len(student.hidden) + 1
+    weight = (student.weight_bits,) * count if isinstance(student.weight_bits, int) else student.weight_bits
+    bits = student.activation_bits
+    activation = (bits,) * (count - 1) if isinstance(bits, int) else bits
+    if min(weight) < 2:
+        raise FitError(f"student.weight_bits must be at least 2 (2 bits: -1, 0, +1), not {min(weight)}; set 2 or more")
+    return [
+        Widths(weight=w, bias=student.bias_bits, activation=a) for w, a in zip(weight, (*activation, 0), strict=True)
+    ]
+
+
+def _sparsity(module: Stack) -> float:
+    """Return the share of weights that are zero as the hardware would have them (pruned ones only, before formats)."""
+    weights = [
+        layer.values(0)[0] if module.quantizing else layer.folded_weight() * layer.mask for layer in module.layers
+    ]
+    total = sum(weight.numel() for weight in weights)
+    return 1.0 - sum(int(weight.count_nonzero()) for weight in weights) / total
+
+
+def _key(stage: str, config: Config, data: Dataset, *parts: Any) -> str:
+    return digest(RECIPE, stage, config.task, config.seed, data.checksum, torch.__version__, *parts)
+
+
+def _checked_targets(soft_targets: NDArray[Any], data: Dataset) -> NDArray[np.float64]:
+    outputs = len(data.classes) or (1 if data.y.ndim == 1 else data.y.shape[1])
+    soft = np.asarray(soft_targets, dtype=np.float64)
+    if soft.shape != (len(data.x), outputs):
+        raise FitError(
+            f"soft_targets must be ({len(data.x)}, {outputs}), one row of raw teacher scores per sample, "
+            f"not {soft.shape}; compute them with teacher_outputs"
+        )
+    if not np.isfinite(soft).all():
+        raise FitError("soft_targets must be finite: the teacher gave NaN or infinity; train it again")
+    return soft
+
+
+def _check_alive(stage: str, network: Network, data: Dataset, config: Config) -> None:
+    remedy = "lower student.sparsity, or raise student.weight_bits or student.hidden"
+    if stage == "teacher":
+        remedy = "lower teacher.learning_rate or raise teacher.epochs"
+    for layer in network.layers:
+        if layer.nonzero == 0:
+            raise FitError(f"{stage}: layer {layer.name!r} has no weight left, expected at least one; {remedy}")
+    x, y = data.part("validation")
+    outputs = network.evaluate(x)
+    if config.task != "classification":
+        if np.ptp(outputs, axis=0).max() == 0.0 and np.ptp(y) > 0.0:
+            raise FitError(f"{stage}: gives the same value for every validation sample; {remedy}")
+        return
+    said = np.unique(outputs.argmax(axis=1))
+    if len(said) == 1 and len(np.unique(y)) > 1:
+        raise FitError(
+            f"{stage}: answers {data.classes[said[0]]!r} for every one of {len(x)} validation samples, "
+            f"expected {len(np.unique(y))} classes; {remedy}"
+        )

@@ -1,0 +1,124 @@
+"""Circuit, schedule and bus width in, a folder of Verilog files and its manifest out; and back from the folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gatewright.errors import GatewrightError
+from gatewright.ir.formats import Fixed
+from gatewright.lower.circuit import Circuit
+from gatewright.lower.schedule import Schedule
+from gatewright.rtl.netlist import Design, LayerSignal, Name
+from gatewright.rtl.parallel import compile_parallel
+from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources, transfer_latency_cycles
+from gatewright.rtl.verilog import module_text
+from gatewright.tools import write_atomic, write_json
+
+FILE = "design.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RtlManifest:
+    """What a folder of generated Verilog holds and claims.
+
+    top: the AXI4-Stream module; core: the pipeline inside. latency_cycles, initiation_interval: of the core;
+    stream_interval, transfer_latency_cycles: of the top, first beat in to last beat out.
+    """
+
+    top: str
+    core: str
+    program_hash: str
+    family: str
+    clock_mhz: float
+    latency_cycles: int
+    initiation_interval: int
+    stream_interval: int
+    transfer_latency_cycles: int
+    adders: int
+    source: StreamPort
+    result: StreamPort
+    watch: tuple[LayerSignal, ...]
+    files: tuple[str, ...]
+
+    def sources(self, folder: Path) -> list[Path]:
+        """Return the Verilog files in `folder`, leaf cells first, the top last."""
+        return [folder / name for name in self.files]
+
+    @staticmethod
+    def load(folder: Path) -> RtlManifest:
+        """Read design.json. Raises GatewrightError where it is missing or not one of ours."""
+        try:
+            raw: dict[str, Any] = json.loads((folder / FILE).read_text())
+            raw["source"], raw["result"] = StreamPort(**raw["source"]), StreamPort(**raw["result"])
+            raw["watch"] = tuple(LayerSignal(**{**row, "signal": Name(**row["signal"])}) for row in raw["watch"])
+            raw["files"] = tuple(raw["files"])
+            return RtlManifest(**raw)
+        except FileNotFoundError:
+            raise GatewrightError(f"no {FILE} in {folder}; run the rtl stage first") from None
+        except (ValueError, TypeError, KeyError) as error:
+            raise GatewrightError(f"{folder / FILE} is not a design of this version ({error}); run rtl again") from None
+
+
+def stream_port(fixed: Fixed, elements: int, beat_bits: int) -> StreamPort:
+    """Return the port that carries `elements` values of a format."""
+    return StreamPort(elements=elements, width_bits=fixed.width_bits, signed=fixed.signed, beat_bits=beat_bits)
+
+
+def write_rtl(circuit: Circuit, schedule: Schedule, *, program_hash: str, stream_bits: int, folder: Path) -> RtlManifest:
+    """Compile and write every file: one per layer, the core, the AXI4-Stream top, the leaf cells, design.json.
+
+    stream_bits: width of TDATA, 0 for a whole vector per beat. Same input, same bytes.
+    """
+    return write_design(
+        compile_parallel(circuit, schedule, program_hash=program_hash),
+        circuit,
+        schedule,
+        program_hash=program_hash,
+        stream_bits=stream_bits,
+        folder=folder,
+    )
+
+
+def write_design(
+    design: Design, circuit: Circuit, schedule: Schedule, *, program_hash: str, stream_bits: int, folder: Path
+) -> RtlManifest:
+    """Write a compiled design as write_rtl does."""
+    source = stream_port(circuit.input_format, circuit.input_elements, _beat(stream_bits, circuit.input_format, circuit.input_elements))
+    result = stream_port(circuit.output_format, len(circuit.outputs), _beat(stream_bits, circuit.output_format, len(circuit.outputs)))
+    texts = leaf_sources() | {f"{module.name}.v": module_text(module) for module in design.modules}
+    texts[f"{design.name}.v"] = axis_shell(
+        name=design.name,
+        core=design.core.name,
+        latency_cycles=design.latency_cycles,
+        source=source,
+        result=result,
+    )
+    for name, text in texts.items():
+        write_atomic(folder / name, text)
+    manifest = RtlManifest(
+        top=design.name,
+        core=design.core.name,
+        program_hash=program_hash,
+        family=schedule.family,
+        clock_mhz=schedule.clock_mhz,
+        latency_cycles=design.latency_cycles,
+        initiation_interval=design.initiation_interval,
+        stream_interval=initiation_interval(source, result),
+        transfer_latency_cycles=transfer_latency_cycles(source, result, design.latency_cycles),
+        adders=circuit.adders,
+        source=source,
+        result=result,
+        watch=design.watch,
+        files=tuple(texts),
+    )
+    write_json(folder / FILE, asdict(manifest))
+    return manifest
+
+
+def _beat(stream_bits: int, fixed: Fixed, elements: int) -> int:
+    """Return the port's beat: the bus, or the whole vector where that is narrower."""
+    whole = stream_port(fixed, elements, 0).beat_bits
+    return min(stream_bits, whole) if stream_bits else 0

@@ -1,0 +1,332 @@
+// Test bench of an AXI4-Stream shell: records what comes out and when; checks the bus rules and every probe.
+//
+// design.h (written by sim/design.py) says which design; the command line says what to run:
+//   bench VECTORS STALL_FRACTION SEED LATENCY
+// In the working directory it reads  source.bin (beats as uint32 words), last.bin (TLAST per phase and vector),
+// layer_N.bin (int64, VECTORS x LAYER_ELEMENTS[N]); it writes for each phase P  result_P.bin (beats), beatlast_P.bin (TLAST
+// per beat), cycles_P.bin (int64 per vector: first beat in, into the core, out of the core, last beat out; -1: never),
+// and run.json. Comparing results and measuring latencies is left to Python (sim/run.py).
+// A cycle is the time before a rising edge of aclk; signals are read at its end. Cycle 0 is the first after reset.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "design.h"
+
+namespace {
+
+constexpr int PHASES = 2;              // 0: no stalls; 1: stalls on both streams
+constexpr int64_t TREADY_CHECKS = 2000;  // cycles of each phase in which TVALID is tried with both values of TREADY
+
+struct Random {  // splitmix64: the same numbers on every machine
+    uint64_t state;
+    uint64_t next() {
+        uint64_t z = (state += 0x9E3779B97F4A7C15ull);
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+        return z ^ (z >> 31);
+    }
+    bool chance(double probability) { return double(next() >> 11) * 0x1p-53 < probability; }
+};
+
+template <class Port> void put(Port& port, const uint32_t* words, int count) {
+    if constexpr (std::is_integral_v<Port>) {
+        port = Port(count > 1 ? (uint64_t(words[1]) << 32) | words[0] : words[0]);
+    } else {
+        for (int i = 0; i < count; ++i) port[i] = words[i];
+    }
+}
+
+template <class Port> void get(const Port& port, uint32_t* words, int count) {
+    if constexpr (std::is_integral_v<Port>) {
+        words[0] = uint32_t(port);
+        if (count > 1) words[1] = uint32_t(uint64_t(port) >> 32);
+    } else {
+        for (int i = 0; i < count; ++i) words[i] = port[i];
+    }
+}
+
+template <class T> std::vector<T> load(const std::string& name, size_t count) {
+    std::vector<T> data(count);
+    FILE* file = std::fopen(name.c_str(), "rb");
+    if (!file || std::fread(data.data(), sizeof(T), count, file) != count) {
+        std::fprintf(stderr, "%s must hold %zu values of %zu bytes\n", name.c_str(), count, sizeof(T));
+        std::exit(3);
+    }
+    std::fclose(file);
+    return data;
+}
+
+template <class T> void store(const std::string& name, const std::vector<T>& data) {
+    FILE* file = std::fopen(name.c_str(), "wb");
+    if (!file || std::fwrite(data.data(), sizeof(T), data.size(), file) != data.size() || std::fclose(file) != 0) {
+        std::fprintf(stderr, "cannot write %s\n", name.c_str());
+        std::exit(3);
+    }
+}
+
+struct Fault { int phase; int64_t first_cycle; int64_t count; };
+struct Difference { int probe; int layer; int phase; int64_t cycle, vector, expected, got; };
+
+int64_t read(const Probe& probe) {
+    uint64_t raw = 0;
+    switch (probe.bytes) {
+    case 1: raw = *static_cast<const uint8_t*>(probe.data); break;
+    case 2: raw = *static_cast<const uint16_t*>(probe.data); break;
+    case 4: raw = *static_cast<const uint32_t*>(probe.data); break;
+    default: raw = *static_cast<const uint64_t*>(probe.data); break;
+    }
+    const int unused = 64 - probe.bits;
+    return probe.is_signed ? int64_t(raw << unused) >> unused : int64_t(raw << unused >> unused);
+}
+
+class Bench {
+  public:
+    Bench(int64_t vectors, double stall, uint64_t seed, int latency)
+        : vectors(vectors), stall(stall), latency(latency), random{seed} {
+        context.randReset(2);  // registers without reset start with random values
+        context.randSeed(int(seed % 0x7FFFFFFF) + 1);
+        top = std::make_unique<Vtb>(&context, "");
+        probes = probe_table(*top);
+        int deepest = 0;
+        for (const Probe& probe : probes) deepest = std::max(deepest, probe.stage);
+        while (int64_t(entered.size()) <= deepest) entered.resize(entered.size() * 2, -1);
+        source = load<uint32_t>("source.bin", vectors * SOURCE_BEATS * SOURCE_WORDS);
+        last = load<uint8_t>("last.bin", PHASES * vectors);
+        for (size_t i = 0; i < std::size(LAYER_ELEMENTS); ++i) {
+            layers.push_back(load<int64_t>("layer_" + std::to_string(i) + ".bin", vectors * LAYER_ELEMENTS[i]));
+        }
+    }
+
+    void run() {
+        reset(4);
+        for (phase = 0; phase < PHASES; ++phase) {
+            if (phase > 0) {
+                abandon();
+                reset(1);
+            }
+            run_phase();
+        }
+        write_summary();
+        top->final();
+    }
+
+  private:
+    void settle() {
+        top->aclk = 0;
+        top->eval();
+    }
+
+    void edge() {
+        top->aclk = 1;
+        top->eval();
+        context.timeInc(1);
+    }
+
+    void reset(int cycles) {
+        top->aresetn = 0;
+        top->s_axis_tvalid = 0;
+        top->m_axis_tready = 1;
+        for (int i = 0; i < cycles; ++i) {
+            settle();
+            edge();
+            cycle = -1;
+            if (top->m_axis_tvalid) fault("m_axis_tvalid is high in reset");
+        }
+        top->aresetn = 1;
+    }
+
+    void offer(int64_t beat, bool tlast) {
+        put(top->s_axis_tdata, &source[beat * SOURCE_WORDS], SOURCE_WORDS);
+        top->s_axis_tlast = tlast;
+    }
+
+    // Fill the design with vectors that a reset will hit in the pipeline, in the FIFO and in mid-vector.
+    void abandon() {
+        const int64_t total = vectors * SOURCE_BEATS;
+        int64_t sent = 0;
+        top->m_axis_tready = 0;
+        for (int i = 0; i < latency + 3 + 3 * SOURCE_BEATS; ++i) {
+            top->s_axis_tvalid = sent < total;
+            if (sent < total) offer(sent, false);
+            settle();
+            if (top->s_axis_tvalid && top->s_axis_tready) ++sent;
+            edge();
+        }
+    }
+
+    void run_phase() {
+        const int64_t in_total = vectors * SOURCE_BEATS, out_total = vectors * RESULT_BEATS;
+        const int64_t patience = 100 + 4 * (latency + SOURCE_BEATS + RESULT_BEATS);
+        const int64_t drain = 2 * (latency + RESULT_BEATS) + 32;
+        const int64_t pause = 2 * latency + 16;
+        const bool stalls = phase > 0;
+        int64_t in_beats = 0, out_beats = 0, in_core = 0, out_core = 0, stuck = 0, after = 0;
+        int64_t source_pause = 0, sink_pause = 0, blocked = 0;
+        bool offering = false, waiting = false, waiting_last = false, filling = stalls;
+        std::vector<uint32_t> result(out_total * RESULT_WORDS), now(RESULT_WORDS), before(RESULT_WORDS);
+        std::vector<uint8_t> beat_last(out_total);
+        std::vector<int64_t> cycles(4 * vectors, -1);
+        std::fill(entered.begin(), entered.end(), -1);
+
+        for (cycle = 0; after < drain; ++cycle) {
+            // The source: once it offers a beat it must keep to it.
+            if (!offering && in_beats < in_total && source_pause == 0 && !(stalls && random.chance(stall))) {
+                offering = true;
+                const int64_t vector = in_beats / SOURCE_BEATS;
+                offer(in_beats, in_beats % SOURCE_BEATS == SOURCE_BEATS - 1 && last[phase * vectors + vector]);
+            }
+            if (source_pause > 0) --source_pause;
+            else if (stalls && stall > 0 && random.chance(1.0 / 256)) source_pause = pause;
+            top->s_axis_tvalid = offering;
+            // The sink: in phase 1 it first waits until the design is full.
+            filling = filling && blocked < 8 && in_beats < in_total;
+            bool ready = !filling;
+            if (sink_pause > 0) { --sink_pause; ready = false; }
+            else if (stalls && stall > 0 && random.chance(1.0 / 128)) sink_pause = pause;
+            if (stalls && random.chance(stall) && out_beats < out_total) ready = false;
+            top->m_axis_tready = ready;
+            settle();
+
+            const bool accepted = offering && top->s_axis_tready;
+            const bool valid = top->m_axis_tvalid, tlast = top->m_axis_tlast;
+            get(top->m_axis_tdata, now.data(), RESULT_WORDS);
+            blocked = offering && !top->s_axis_tready ? blocked + 1 : 0;
+
+            // AXI4-Stream (ARM IHI 0051): a beat that waits stays; TVALID does not wait for TREADY.
+            if (waiting && !valid) fault("m_axis_tvalid fell before m_axis_tready");
+            if (waiting && valid && (now != before || tlast != waiting_last)) fault("m_axis_tdata or m_axis_tlast changed while waiting");
+            if (cycle < TREADY_CHECKS) try_other_ready(valid, ready);
+
+            if (core_in_valid(*top)) {
+                if (in_core < vectors) cycles[4 * in_core + 1] = cycle;
+                else fault("the core was given more vectors than were sent");
+            }
+            entered[cycle & int64_t(entered.size() - 1)] = core_in_valid(*top) && in_core < vectors ? in_core : -1;
+            in_core += core_in_valid(*top);
+            if (core_out_valid(*top)) {
+                if (out_core < vectors) cycles[4 * out_core + 2] = cycle;
+                ++out_core;
+            }
+            compare_probes();
+
+            const bool taken = valid && ready;
+            if (accepted) {
+                if (in_beats % SOURCE_BEATS == 0) cycles[4 * (in_beats / SOURCE_BEATS)] = cycle;
+                ++in_beats;
+                offering = false;
+            }
+            if (taken && out_beats == out_total) fault("a beat came out after the last result");
+            if (taken && out_beats < out_total) {
+                std::copy(now.begin(), now.end(), result.begin() + out_beats * RESULT_WORDS);
+                beat_last[out_beats] = tlast;
+                if (out_beats % RESULT_BEATS == RESULT_BEATS - 1) cycles[4 * (out_beats / RESULT_BEATS) + 3] = cycle;
+                ++out_beats;
+            }
+            waiting = valid && !ready;
+            waiting_last = tlast;
+            before = now;
+            edge();
+
+            if (out_beats == out_total) ++after;
+            const bool willing = ready && (offering || in_beats == in_total);
+            stuck = accepted || taken ? 0 : stuck + willing;
+            if (stuck > patience && out_beats < out_total) {
+                fault("time-out: " + std::to_string(in_beats) + " of " + std::to_string(in_total) + " beats went in, " +
+                      std::to_string(out_beats) + " of " + std::to_string(out_total) + " came out, and nothing moves");
+                break;
+            }
+        }
+        cycles_total[phase] = cycle;
+        result.resize(out_beats * RESULT_WORDS);
+        beat_last.resize(out_beats);
+        const std::string suffix = "_" + std::to_string(phase) + ".bin";
+        store("result" + suffix, result);
+        store("beatlast" + suffix, beat_last);
+        store("cycles" + suffix, cycles);
+    }
+
+    void try_other_ready(bool valid, bool ready) {
+        top->m_axis_tready = !ready;
+        top->eval();
+        if (bool(top->m_axis_tvalid) != valid) fault("m_axis_tvalid depends on m_axis_tready within a cycle");
+        top->m_axis_tready = ready;
+        top->eval();
+    }
+
+    // The vector that entered `stage` cycles ago must show in every probe of that stage.
+    void compare_probes() {
+        const int64_t mask = int64_t(entered.size()) - 1;
+        for (size_t i = 0; i < probes.size(); ++i) {
+            const Probe& probe = probes[i];
+            const int64_t vector = cycle < probe.stage ? -1 : entered[(cycle - probe.stage) & mask];
+            if (vector < 0) continue;
+            const int64_t expected = layers[probe.layer][vector * LAYER_ELEMENTS[probe.layer] + probe.element];
+            const int64_t got = read(probe);
+            ++compared;
+            if (got == expected) continue;
+            ++wrong_probes;
+            const bool earlier = !first.empty() && probe.layer < first[0].layer;
+            if (first.empty() || earlier) first.assign(1, {int(i), probe.layer, phase, cycle, vector, expected, got});
+        }
+    }
+
+    void fault(const std::string& rule) {
+        auto [entry, fresh] = faults.try_emplace(rule, Fault{phase, cycle, 0});
+        ++entry->second.count;
+    }
+
+    void write_summary() const {
+        FILE* file = std::fopen("run.json", "wb");
+        if (!file) std::exit(3);
+        std::fprintf(file, "{\"probes_compared\": %lld, \"wrong_probes\": %lld, \"cycles\": [%lld, %lld],\n \"faults\": [",
+                     (long long)compared, (long long)wrong_probes, (long long)cycles_total[0], (long long)cycles_total[1]);
+        const char* comma = "";
+        for (const auto& [rule, entry] : faults) {
+            std::fprintf(file, "%s\n  {\"rule\": \"%s\", \"phase\": %d, \"cycle\": %lld, \"count\": %lld}", comma, rule.c_str(),
+                         entry.phase, (long long)entry.first_cycle, (long long)entry.count);
+            comma = ",";
+        }
+        std::fprintf(file, "],\n \"first\": ");
+        if (first.empty()) std::fprintf(file, "null}\n");
+        else std::fprintf(file, "{\"probe\": %d, \"phase\": %d, \"cycle\": %lld, \"vector\": %lld, \"expected\": %lld, \"got\": %lld}}\n",
+                          first[0].probe, first[0].phase, (long long)first[0].cycle, (long long)first[0].vector,
+                          (long long)first[0].expected, (long long)first[0].got);
+        std::fclose(file);
+    }
+
+    VerilatedContext context;
+    std::unique_ptr<Vtb> top;
+    const int64_t vectors;
+    const double stall;
+    const int latency;
+    Random random;
+    int phase = 0;
+    int64_t cycle = -1;
+    int64_t cycles_total[PHASES] = {0, 0};
+    int64_t compared = 0, wrong_probes = 0;
+    std::vector<Probe> probes;
+    std::vector<uint32_t> source;
+    std::vector<uint8_t> last;
+    std::vector<std::vector<int64_t>> layers;
+    std::vector<int64_t> entered = std::vector<int64_t>(16, -1);  // a ring: which vector entered in which cycle
+    std::vector<Difference> first;                                // none or one: the first in layer order
+    std::map<std::string, Fault> faults;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 5) {
+        std::fprintf(stderr, "usage: bench VECTORS STALL_FRACTION SEED LATENCY\n");
+        return 3;
+    }
+    Bench(std::atoll(argv[1]), std::atof(argv[2]), std::strtoull(argv[3], nullptr, 10), std::atoi(argv[4])).run();
+    return 0;
+}

@@ -1,0 +1,146 @@
+"""Verilog and probes in, a compiled test bench (Bench) out."""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatewright.errors import GatewrightError
+from gatewright.rtl.shell import StreamPort
+from gatewright.sim.design import PREFIX, Probe, check_members, check_probes, design_header, public_signals
+from gatewright.sim.toolchain import (
+    Verilator,
+    compile_argv,
+    find_compiler,
+    find_verilator,
+    link_argv,
+    lint_argv,
+    verilate_argv,
+)
+from gatewright.tools import ToolRun, digest, new_directory, run_tool, write_atomic
+
+_UNIT_BYTES = 500_000  # a larger model is compiled as several units of about this size, in parallel
+_RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """A compiled test bench. layers: (name, elements) in layer order; probes are checked against their values."""
+
+    program: Path
+    source: StreamPort
+    result: StreamPort
+    probes: tuple[Probe, ...]
+    layers: tuple[tuple[str, int], ...]
+    simulator: str
+    build_cpu_seconds: float
+
+
+def build_bench(
+    *,
+    sources: Sequence[Path],
+    top: str,
+    source: StreamPort,
+    result: StreamPort,
+    probes: Sequence[Probe] = (),
+    layers: Sequence[tuple[str, int]] = (),
+    out: Path,
+    cache: Path | None = None,
+) -> Bench:
+    """Compile the shell `top` with the test bench into the directory `out`; one build serves any vectors and stalls.
+
+    sources: all Verilog files, leaf cells included. cache: where Verilator's compiled runtime is kept between builds
+    (it takes half of a small build's time); without one it is compiled in `out`.
+    Raises MissingToolError without Verilator or a C++ compiler, ToolError where one fails.
+    """
+    for path in sources:
+        if not path.is_file():
+            raise GatewrightError(f"no Verilog file {path}; {top!r} cannot be simulated without it")
+    check_probes(probes, layers)
+    verilator, compiler = find_verilator(), find_compiler()
+    out = out.resolve()
+    shutil.rmtree(out, ignore_errors=True)
+    model = out / "model"
+    model.mkdir(parents=True)
+    write_atomic(out / "probes.vlt", public_signals(top, probes))
+    write_atomic(out / "design.h", design_header(top, source, result, probes, layers))
+    write_atomic(out / "bench.cpp", (importlib.resources.files("gatewright.sim") / "bench.cpp").read_text())
+    argv = verilate_argv(
+        verilator, top=top, sources=[path.resolve() for path in sources], config=out / "probes.vlt", out=model
+    )
+    runs = [run_tool(argv, cwd=out, log=out / "verilator.log", env=verilator.env)]
+    check_members(top, probes, (model / f"{PREFIX}___024root.h").read_text())
+
+    units = [out / "bench.cpp", *_units(model, out)]
+    includes = [f"-I{out}", f"-I{model}", *verilator.includes]
+    runtime, runtime_runs = _runtime(verilator, compiler, cache or out / "runtime")
+    runs += runtime_runs + _compile(compiler, units, out, includes, level=1)
+    objects = [*(out / f"{unit.stem}.o" for unit in units), *runtime]
+    runs.append(run_tool(link_argv(compiler, objects=objects, target=out / "bench"), cwd=out, log=out / "link.log"))
+    return Bench(
+        program=out / "bench",
+        source=source,
+        result=result,
+        probes=tuple(probes),
+        layers=tuple(layers),
+        simulator=f"Verilator {verilator.version}",
+        build_cpu_seconds=sum(run.seconds for run in runs),
+    )
+
+
+def lint(*, sources: Sequence[Path], top: str, out: Path) -> None:
+    """Check Verilog with all of Verilator's warnings. Raises ToolError (with the messages) where there is any."""
+    verilator = find_verilator()
+    out.mkdir(parents=True, exist_ok=True)
+    argv = lint_argv(verilator, top=top, sources=[path.resolve() for path in sources])
+    run_tool(argv, cwd=out, log=out / "lint.log", env=verilator.env)
+
+
+def _units(model: Path, out: Path) -> list[Path]:
+    """Write compilation units that include the model's files in groups: headers are parsed per unit, not per file."""
+    files = sorted(model.glob("*.cpp"), key=lambda file: (-file.stat().st_size, file.name))
+    count = max(1, -(-sum(file.stat().st_size for file in files) // _UNIT_BYTES))
+    groups: list[list[Path]] = [[] for _ in range(count)]
+    sizes = [0] * count
+    for file in files:  # the largest first, each to the smallest group
+        smallest = sizes.index(min(sizes))
+        groups[smallest].append(file)
+        sizes[smallest] += file.stat().st_size
+    units: list[Path] = []
+    for number, group in enumerate(filter(None, groups)):
+        unit = out / f"model_{number}.cpp"
+        write_atomic(unit, "".join(f'#include "{file.name}"\n' for file in sorted(group)))
+        units.append(unit)
+    return units
+
+
+def _runtime(verilator: Verilator, compiler: Sequence[str], folder: Path) -> tuple[list[Path], list[ToolRun]]:
+    """Return the objects of Verilator's own library, compiled unless `folder` has them.
+
+    Without optimisation: the library does no work in the clock loop.
+    """
+    key = digest(verilator.version, str(verilator.root), list(compiler))[:16]
+    place = (folder / f"verilated-{key}").resolve()
+    objects = [place / f"{Path(name).stem}.o" for name in _RUNTIME]
+    if all(path.is_file() for path in objects):
+        return objects, []
+    files = [verilator.root / "include" / name for name in _RUNTIME]
+    with new_directory(place) as work:
+        runs = _compile(compiler, files, work, verilator.includes, level=0)
+    return objects, runs
+
+
+def _compile(
+    compiler: Sequence[str], files: Sequence[Path], out: Path, includes: Sequence[str], *, level: int
+) -> list[ToolRun]:
+    def one(file: Path) -> ToolRun:
+        argv = compile_argv(compiler, source=file, target=out / f"{file.stem}.o", includes=includes, level=level)
+        return run_tool(argv, cwd=out, log=out / f"{file.stem}.log")
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return list(pool.map(one, files))

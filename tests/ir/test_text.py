@@ -1,0 +1,67 @@
+import dataclasses
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+
+from gatewright.errors import ProgramError
+from gatewright.ir import Constant, Op, Program, parse_program, print_program
+from gatewright.ir.text import OPS
+from tests.programs import mlp, programs
+
+
+@given(programs())
+@settings(max_examples=150, deadline=None)
+def test_round_trip(program: Program):
+    text = print_program(program)
+    assert parse_program(text) == program
+    assert print_program(parse_program(text)) == text
+
+
+def test_save_load(tmp_path: Path):
+    program = mlp((4, 3, 2), seed=0)
+    program.save(tmp_path / "p.txt")
+    assert Program.load(tmp_path / "p.txt") == program
+
+
+def test_every_op_is_spelled_and_specified():
+    """The union, the text form and the written spec list the same ops."""
+    spec = (Path(__file__).parents[2] / "docs" / "program.md").read_text()
+    written = set(re.findall(r"^### `(\w+)`", spec, flags=re.M))
+    assert set(OPS.values()) == set(get_args(Op))
+    assert written == set(OPS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("gatewright-program 1", "something else"), "expected 'gatewright-program 1'"),
+        (("= relu ", "= softplus "), "unknown op 'softplus'; known: input, dense"),
+        (("%fc1.relu = relu layer=fc1 source=%fc1\n", ""), "reads 'fc1.relu', which no earlier op defines"),
+        (("rounding=half_up", "rounding=odd"), "'odd' is not a valid Rounding"),
+        ((" overflow=saturate", ""), "takes .*'overflow'"),
+        (("@fc1.bias shape=[3]", "@fc1.bias shape=[4]"), "needs 4 integers, got 3"),
+        (("return %class", "return %fc1"), "ArgMax may only be the output"),
+        (("layer=fc1 source=%x", "layer=fc1 source=%y"), "reads 'y', which no earlier op defines"),
+        (("shape=[4]", "shape=[5]"), r"weight must be \(5, n_out\)"),
+    ],
+)
+def test_parse_errors(change: tuple[str, str], message: str):
+    text = print_program(mlp((4, 3, 2), seed=0))
+    assert change[0] in text
+    with pytest.raises(ProgramError, match=message):
+        parse_program(text.replace(*change), where="file")
+
+
+def test_verifier_bounds_accumulators():
+    program = mlp((4, 3, 2), seed=0)
+    wide = Constant(program.constants["fc1.weight"].q << 55, 5)
+    with pytest.raises(ProgramError, match="values need 6[0-9] bits, at most 62 fit"):
+        parse_program(print_program(dataclasses.replace(program, constants={**program.constants, "fc1.weight": wide})))
+
+
+def test_missing_file(tmp_path: Path):
+    with pytest.raises(ProgramError, match="cannot read program"):
+        Program.load(tmp_path / "none.txt")

@@ -1,0 +1,136 @@
+"""Every pass keeps every layer's integers; schedules keep their promises."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatewright.errors import LowerError
+from gatewright.ir import Program, Rounding, run
+from gatewright.lower.build import build, check_circuit
+from gatewright.lower.circuit import Add, Circuit, Const, Floor, operands, simulate, width
+from gatewright.lower.compile import lower
+from gatewright.lower.estimate import estimate
+from gatewright.lower.fold import PASSES, fold_rounding, fuse_relu
+from gatewright.lower.narrow import drop_dead, early_floor
+from gatewright.lower.schedule import period_ns, register_bits, schedule
+from gatewright.lower.timing import FAMILIES, delay_ns, delays
+from tests.programs import codes, mlp, programs
+
+
+@given(programs())
+@settings(max_examples=200, deadline=None)
+def test_every_pass_is_exact(program: Program):
+    x = codes(program, 64)
+    changed = program
+    for _, run_pass in PASSES:
+        changed = run_pass(changed)
+        assert (run(changed, x) == run(program, x)).all()
+    circuit = build(changed)
+    check_circuit(program, circuit, x)
+    circuit = drop_dead(circuit)
+    check_circuit(program, circuit, x)
+    check_circuit(program, early_floor(circuit), x)
+
+
+@given(programs(), st.sampled_from(sorted(FAMILIES)), st.sampled_from((50.0, 150.0, 300.0)))
+@settings(max_examples=100, deadline=None)
+def test_schedule_is_legal(program: Program, family: str, clock_mhz: float):
+    lowered = lower(program, codes(program, 16), family=family, clock_mhz=clock_mhz)
+    circuit, plan = lowered.circuit, lowered.schedule
+    model = delays(family)
+    arrival: list[float] = []
+    for index, node in enumerate(circuit.nodes):
+        for operand in operands(node):
+            assert plan.stages[operand] <= plan.stages[index]
+        same = [arrival[o] for o in operands(node) if plan.stages[o] == plan.stages[index]]
+        arrival.append(max(same, default=0.0) + delay_ns(circuit, node, model))
+    slowest = max([delay_ns(circuit, node, model) for node in circuit.nodes], default=0.0)
+    assert max(arrival, default=0.0) <= max(1000 / clock_mhz - model.register_ns, slowest) + 1e-9
+    assert plan.latency_cycles == 1 + max(plan.stages[ref.node] for ref in circuit.outputs)
+    assert plan.period_ns == period_ns(circuit, list(plan.stages), family)
+
+
+def test_rounding_and_relu_fold():
+    program = mlp((4, 3, 2), seed=0)
+    folded = fuse_relu(fold_rounding(program))
+    names = [type(op).__name__ for op in folded.ops]
+    assert names == ["Input", "Dense", "Requant", "Dense", "ArgMax"]
+    assert all(op.rounding is Rounding.TRUNCATE for op in folded.ops if type(op).__name__ == "Requant")
+
+
+def test_floor_moves_before_the_adder():
+    circuit = drop_dead(build(fuse_relu(fold_rounding(mlp((6, 4, 3), seed=3)))))
+    early = early_floor(circuit)
+
+    def bits(c: Circuit) -> int:
+        return sum(width(n) for n in c.nodes if isinstance(n, Add))
+
+    assert bits(early) < bits(circuit)
+    assert sum(isinstance(n, Floor) for n in early.nodes) > 0
+
+
+def test_unread_neurons_are_not_built():
+    program = mlp((5, 4, 2), seed=1, sparsity=0.0)
+    constants = dict(program.constants)
+    weight = constants["out.weight"].q.copy()
+    weight[2] = 0  # neuron 2 of fc1 is read by nobody
+    constants["out.weight"] = dataclasses.replace(constants["out.weight"], q=weight)
+    circuit = drop_dead(build(dataclasses.replace(program, constants=constants)))
+    assert dict(circuit.layer_values)["fc1"][2] is None
+    assert None not in circuit.outputs
+
+
+def test_constant_network():
+    """All weights zero: the class is known, one register remains."""
+    program = mlp((3, 2), seed=1, sparsity=1.0)
+    lowered = lower(program, codes(program, 4), family="xc7", clock_mhz=200)
+    assert all(isinstance(node, Const) for node in lowered.circuit.nodes)
+    assert lowered.schedule.latency_cycles == 1
+
+
+def test_latency_limit_names_the_need():
+    program = mlp((16, 16, 4), seed=1)
+    with pytest.raises(LowerError, match=r"'net' needs \d+ cycles at 400 MHz on xc7, allowed are 2; lower hardware.clock"):
+        lower(program, codes(program, 4), family="xc7", clock_mhz=400, max_latency_cycles=2)
+
+
+def test_unknown_family():
+    program = mlp((3, 2), seed=1)
+    with pytest.raises(LowerError, match=r"no delay model for family 'ecp6'. Did you mean 'ecp5'\?"):
+        lower(program, codes(program, 4), family="ecp6", clock_mhz=100)
+
+
+def test_a_wrong_circuit_is_caught():
+    program = mlp((6, 4, 3), seed=3)
+    x = codes(program, 200)
+    circuit = drop_dead(build(fuse_relu(fold_rounding(program))))
+    victim = next(i for i, n in enumerate(circuit.nodes) if isinstance(n, Add))
+    nodes = list(circuit.nodes)
+    nodes[victim] = dataclasses.replace(nodes[victim], minus=not nodes[victim].minus, lo=-(2**40), hi=2**40)
+    loose = [dataclasses.replace(n, lo=-(2**40), hi=2**40) if isinstance(n, (Add, Floor)) else n for n in nodes]
+    with pytest.raises(LowerError, match=r"layer 'fc1', element \d, sample \d+: expected"):
+        check_circuit(program, dataclasses.replace(circuit, nodes=tuple(loose)), x)
+
+
+def test_faster_clock_more_stages_and_registers():
+    program = mlp((16, 12, 4), seed=5)
+    circuit = drop_dead(build(fuse_relu(fold_rounding(program))))
+    plans = [schedule(circuit, family="xc7", clock_mhz=mhz) for mhz in (50, 150, 350)]
+    latencies = [plan.latency_cycles for plan in plans]
+    registers = [register_bits(circuit, list(p.stages), p.latency_cycles) for p in plans]
+    assert latencies == sorted(latencies)
+    assert latencies[0] < latencies[-1]
+    assert registers[0] < registers[-1]
+    figures = [estimate(circuit, plan) for plan in plans]
+    assert [f.ff for f in figures] == registers
+    assert all(f.dsp == f.bram == 0 and f.lut > 0 for f in figures)
+
+
+def test_simulate_reports_a_broken_range():
+    circuit = drop_dead(build(mlp((3, 2), seed=1, output="scores")))
+    nodes = tuple(dataclasses.replace(n, lo=0, hi=0) if isinstance(n, Add) else n for n in circuit.nodes)
+    with pytest.raises(LowerError, match="leaves its range"):
+        simulate(dataclasses.replace(circuit, nodes=nodes), np.full((1, 3), 100))

@@ -1,0 +1,125 @@
+"""Random programs for property tests: every shape, width, sign, rounding, overflow and sparsity that the IR allows."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from gatewright.ir import (
+    ArgMax,
+    Constant,
+    Dense,
+    Fixed,
+    Input,
+    Op,
+    Overflow,
+    Program,
+    Relu,
+    Requant,
+    Rounding,
+    ranges,
+    verify,
+)
+
+
+@st.composite
+def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6) -> Program:
+    """Draw a verified program of dense layers, each with an optional ReLU and an optional Requant."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    sizes = draw(st.lists(st.integers(1, max_size), min_size=2, max_size=max_layers + 1))
+    input_format = Fixed(
+        width_bits=draw(st.integers(1, 10)), frac_bits=draw(st.integers(-3, 12)), signed=draw(st.booleans())
+    )
+    ops: list[Op] = [Input(name="x", layer="input", shape=(sizes[0],), format=input_format)]
+    constants: dict[str, Constant] = {}
+    previous = "x"
+    for index, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        layer = f"fc{index + 1}"
+        bits = draw(st.integers(1, 7))
+        weight = rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), (n_in, n_out))
+        weight[rng.random(weight.shape) < draw(st.sampled_from((0.0, 0.5, 0.9)))] = 0
+        bias = rng.integers(-(1 << bits), 1 << bits, n_out) * draw(st.sampled_from((0, 1, 4)))
+        constants[f"{layer}.weight"] = Constant(weight, draw(st.integers(-2, 6)))
+        constants[f"{layer}.bias"] = Constant(bias, draw(st.integers(-2, 8)))
+        ops.append(
+            Dense(name=layer, layer=layer, source=previous, weight=f"{layer}.weight", bias=f"{layer}.bias")
+        )
+        previous = layer
+        if draw(st.booleans()):
+            ops.append(Relu(name=f"{layer}.relu", layer=layer, source=previous))
+            previous = f"{layer}.relu"
+        if draw(st.booleans()):
+            ops.append(_requant(draw, layer, previous, n_out))
+            previous = f"{layer}.act"
+        partial = Program(name="p", ops=tuple(ops), output=previous, constants=constants)
+        if ranges(partial)[previous].width_bits > 24:
+            break
+    if draw(st.booleans()):
+        ops.append(ArgMax(name="class", layer="argmax", source=previous))
+        previous = "class"
+    program = Program(name="p", ops=tuple(ops), output=previous, constants=constants)
+    verify(program)
+    return program
+
+
+def _requant(draw: st.DrawFn, layer: str, source: str, size: int) -> Requant:
+    frac = draw(st.integers(-1, 8))
+    many = draw(st.booleans()) and size > 1
+    count = size if many else 1
+    return Requant(
+        name=f"{layer}.act",
+        layer=layer,
+        source=source,
+        frac_bits=frac,
+        width_bits=tuple(draw(st.lists(st.integers(0 if many else 1, 8), min_size=count, max_size=count))),
+        keep_frac_bits=tuple(draw(st.lists(st.integers(frac - 3, frac), min_size=count, max_size=count))),
+        signed=tuple(draw(st.lists(st.booleans(), min_size=count, max_size=count))),
+        rounding=draw(st.sampled_from(Rounding)),
+        overflow=draw(st.sampled_from(Overflow)),
+    )
+
+
+def codes(program: Program, count: int, seed: int = 0) -> np.ndarray:
+    """Return input codes (count, n): the format's corners first, then uniform ones."""
+    fixed, size = program.input.format, program.input.shape[-1]
+    rng = np.random.default_rng(seed)
+    x = rng.integers(fixed.lo, fixed.hi, (count, size), endpoint=True)
+    corners = rng.random((count // 4, size)) < 0.5
+    x[: count // 4] = np.where(corners, fixed.lo, fixed.hi)
+    return x
+
+
+def mlp(sizes: tuple[int, ...], *, seed: int, weight_bits: int = 6, sparsity: float = 0.5, output: str = "argmax") -> Program:
+    """Return a fixed random network as the export writes them: ReLU, half-up, saturating unsigned activations."""
+    rng = np.random.default_rng(seed)
+    ops: list[Op] = [Input(name="x", layer="input", shape=(sizes[0],), format=Fixed(width_bits=8, frac_bits=4))]
+    constants: dict[str, Constant] = {}
+    previous = "x"
+    for index, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        layer = "out" if index == len(sizes) - 2 else f"fc{index + 1}"
+        weight = rng.integers(-(1 << (weight_bits - 1)) + 1, 1 << (weight_bits - 1), (n_in, n_out))
+        weight[rng.random(weight.shape) < sparsity] = 0
+        constants[f"{layer}.weight"] = Constant(weight, weight_bits - 1)
+        constants[f"{layer}.bias"] = Constant(rng.integers(-60, 60, n_out), 6)
+        ops.append(Dense(name=layer, layer=layer, source=previous, weight=f"{layer}.weight", bias=f"{layer}.bias"))
+        previous = layer
+        if layer != "out":
+            ops.append(Relu(name=f"{layer}.relu", layer=layer, source=layer))
+            ops.append(
+                Requant(
+                    name=f"{layer}.act",
+                    layer=layer,
+                    source=f"{layer}.relu",
+                    frac_bits=3,
+                    width_bits=(6,),
+                    keep_frac_bits=(3,),
+                    signed=(False,),
+                    rounding=Rounding.HALF_UP,
+                    overflow=Overflow.SATURATE,
+                )
+            )
+            previous = f"{layer}.act"
+    if output == "argmax":
+        ops.append(ArgMax(name="class", layer="argmax", source=previous))
+        previous = "class"
+    program = Program(name="net", ops=tuple(ops), output=previous, constants=constants)
+    verify(program)
+    return program

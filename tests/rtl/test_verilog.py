@@ -1,0 +1,72 @@
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from gatewright.ir import Program
+from gatewright.lower.compile import lower
+from gatewright.rtl.manifest import RtlManifest, write_rtl
+from gatewright.rtl.parallel import compile_parallel
+from gatewright.rtl.verilog import identifier, literal, module_text
+from tests.programs import codes, mlp, programs
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def compiled(program: Program, clock_mhz: float = 150.0):
+    lowered = lower(program, codes(program, 16), family="xc7", clock_mhz=clock_mhz)
+    return lowered, compile_parallel(lowered.circuit, lowered.schedule, program_hash="0123456789abcdef" * 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("fc1", "fc1"), ("dense 1/relu", "dense_1_relu"), ("3x3", "m_3x3"), ("output", "m_output"), ("é", "unnamed")],
+)
+def test_identifiers(name: str, expected: str):
+    assert identifier(name) == expected
+
+
+def test_literals():
+    assert literal(9, 4, signed=False) == "4'd9"
+    assert literal(-12, 5, signed=True) == "-5'sd12"
+
+
+def test_golden():
+    """The whole text of a small core; to update: delete the file, run, read the difference."""
+    _, design = compiled(mlp((4, 3, 2), seed=11, weight_bits=4))
+    text = "\n".join(module_text(module) for module in design.modules)
+    text = re.sub(r"gatewright \d+\.\d+\.\d+", "gatewright VERSION", text)
+    golden = GOLDEN / "small_core.v"
+    if not golden.exists():
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(text)
+        pytest.fail(f"wrote {golden}: read it, then commit it")
+    assert text == golden.read_text()
+
+
+@given(programs())
+@settings(max_examples=100, deadline=None)
+def test_text_is_well_formed(program: Program):
+    _, design = compiled(program)
+    for module in design.modules:
+        text = module_text(module)
+        declared = re.findall(r"^\s*(?:wire|reg|input  wire|output wire)(?: signed)?(?: *\[\d+:0\])? +(\w+)", text, re.M)
+        assert len(declared) == len(set(declared)), "declared twice"
+        body = re.sub(r"//.*|\d+'s?d\d+|\$signed", "", text)
+        used = set(re.findall(r"(?<![.\w$])[a-z]\w*", body)) - set(declared)
+        allowed = {"module", "endmodule", "input", "output", "wire", "reg", "signed", "assign", "always", "posedge"}
+        names = {m.name for m in design.modules} | {f"u_{m.name.split('_', 1)[1]}" for m in design.modules}
+        assert used <= allowed | names | {"begin", "end"}, used
+
+
+def test_manifest_round_trip(tmp_path: Path):
+    lowered, _ = compiled(mlp((4, 3, 2), seed=11))
+    manifest = write_rtl(lowered.circuit, lowered.schedule, program_hash="ab" * 32, stream_bits=16, folder=tmp_path)
+    assert RtlManifest.load(tmp_path) == manifest
+    assert all(path.is_file() for path in manifest.sources(tmp_path))
+    assert manifest.source.beats == 2
+    assert manifest.stream_interval == 2
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    write_rtl(lowered.circuit, lowered.schedule, program_hash="ab" * 32, stream_bits=16, folder=tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
