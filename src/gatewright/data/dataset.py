@@ -167,7 +167,7 @@ class Dataset:
         remedy = "run the data stage again"
         try:
             meta = json.loads((folder / "dataset.json").read_text())
-            with np.load(folder / "dataset.npz", allow_pickle=False) as archive:
+            with (folder / "dataset.npz").open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 x, y, split = (archive[key] for key in ("x", "y", "split"))
             data = cls(
                 name=meta["name"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.resources
 import re
 from dataclasses import dataclass
-from textwrap import indent
 
 from gatewright.errors import LowerError
 
@@ -81,8 +80,8 @@ def fifo_log2_depth(source: StreamPort, result: StreamPort, latency_cycles: int)
     credit left over.
     """
     interval = initiation_interval(source, result)
-    credits = -(-(latency_cycles + result.beats) // interval) + 1
-    return (credits - 1).bit_length()
+    places = -(-(latency_cycles + result.beats) // interval) + 1
+    return (places - 1).bit_length()
 
 
 def axis_shell(*, name: str, core: str, latency_cycles: int, source: StreamPort, result: StreamPort) -> str:
@@ -98,60 +97,101 @@ def axis_shell(*, name: str, core: str, latency_cycles: int, source: StreamPort,
     if latency_cycles < 1:
         raise LowerError(f"the core {core!r} must have at least 1 register stage for the shell, not {latency_cycles!r}")
     log2_depth = fifo_log2_depth(source, result, latency_cycles)
-    return f"""\
-{_header(name, core, latency_cycles, source, result, 1 << log2_depth)}
-module {name} (
-    input  wire {_range(1)} aclk,
-    input  wire {_range(1)} aresetn,
-    input  wire {_range(source.beat_bits)} s_axis_tdata,
-    input  wire {_range(1)} s_axis_tvalid,
-    output wire {_range(1)} s_axis_tready,
-    input  wire {_range(1)} s_axis_tlast,
-    output wire {_range(result.beat_bits)} m_axis_tdata,
-    output wire {_range(1)} m_axis_tvalid,
-    input  wire {_range(1)} m_axis_tready,
-    output wire {_range(1)} m_axis_tlast
-);
-    wire {_range(source.packed_bits)} core_x;
-    wire {_range(1)} core_in_valid;    // core_x is a vector that was accepted
-    wire {_range(1)} core_in_last;
-    wire {_range(result.packed_bits)} core_y;
-    wire {_range(1)} core_out_valid;   // core_y is the result of the vector of {latency_cycles} cycle{_s(latency_cycles)} before
-    wire {_range(1)} core_out_last;
-    wire {_range(result.packed_bits)} result;
-    wire {_range(1)} result_valid;
-    wire {_range(1)} result_last;
-    wire {_range(1)} result_ready;
-
-{_instance("gw_axis_unpack", "u_unpack", {"ELEMENTS": source.elements, "WIDTH": source.width_bits, "BEAT": source.beat_bits}, {
-    "clk": "aclk", "rst_n": "aresetn",
-    "s_tdata": "s_axis_tdata", "s_tvalid": "s_axis_tvalid", "s_tready": "s_axis_tready", "s_tlast": "s_axis_tlast",
-    "vector": "core_x", "vector_valid": "core_in_valid", "vector_last": "core_in_last",
-})}
-    // One credit per free place in the FIFO: a vector enters only if its result will have one.
-{_instance("gw_credit", "u_credit", {"LOG2_DEPTH": log2_depth, "START": 1 << log2_depth}, {
-    "clk": "aclk", "rst_n": "aresetn",
-    "inc": "result_valid && result_ready", "dec": "core_in_valid", "any": "s_axis_tready",
-})}
-{_instance(core, "u_core", {}, {"clk": "aclk", "x": "core_x", "y": "core_y"})}
-{_instance("gw_axis_delay", "u_delay", {"CYCLES": latency_cycles}, {
-    "clk": "aclk", "rst_n": "aresetn",
-    "in_valid": "core_in_valid", "in_last": "core_in_last", "out_valid": "core_out_valid", "out_last": "core_out_last",
-})}
-{_instance("gw_fifo", "u_fifo", {"WIDTH": result.packed_bits + 1, "LOG2_DEPTH": log2_depth}, {
-    "clk": "aclk", "rst_n": "aresetn",
-    "in_data": "{core_out_last, core_y}", "in_valid": "core_out_valid",
-    "out_data": "{result_last, result}", "out_valid": "result_valid", "out_ready": "result_ready",
-})}
-{_instance("gw_axis_pack", "u_pack", {
-    "ELEMENTS": result.elements, "WIDTH": result.width_bits, "SIGNED": int(result.signed), "BEAT": result.beat_bits,
-}, {
-    "clk": "aclk", "rst_n": "aresetn",
-    "vector": "result", "vector_valid": "result_valid", "vector_last": "result_last", "vector_ready": "result_ready",
-    "m_tdata": "m_axis_tdata", "m_tvalid": "m_axis_tvalid", "m_tready": "m_axis_tready", "m_tlast": "m_axis_tlast",
-})}
-endmodule
-"""
+    ports = [
+        ("input", 1, "aclk"),
+        ("input", 1, "aresetn"),
+        ("input", source.beat_bits, "s_axis_tdata"),
+        ("input", 1, "s_axis_tvalid"),
+        ("output", 1, "s_axis_tready"),
+        ("input", 1, "s_axis_tlast"),
+        ("output", result.beat_bits, "m_axis_tdata"),
+        ("output", 1, "m_axis_tvalid"),
+        ("input", 1, "m_axis_tready"),
+        ("output", 1, "m_axis_tlast"),
+    ]
+    wires = [
+        (source.packed_bits, "core_x", ""),
+        (1, "core_in_valid", "core_x is a vector that has been accepted"),
+        (1, "core_in_last", ""),
+        (result.packed_bits, "core_y", ""),
+        (1, "core_out_valid", f"core_y is the result of the vector {_count(latency_cycles, 'cycle')} ago"),
+        (1, "core_out_last", ""),
+        (result.packed_bits, "result", ""),
+        (1, "result_valid", ""),
+        (1, "result_last", ""),
+        (1, "result_ready", ""),
+    ]
+    clock = {"clk": "aclk", "rst_n": "aresetn"}
+    cells = [
+        _instance(
+            "gw_axis_unpack",
+            "u_unpack",
+            {"ELEMENTS": source.elements, "WIDTH": source.width_bits, "BEAT": source.beat_bits},
+            {
+                **clock,
+                **{f"s_{wire}": f"s_axis_{wire}" for wire in ("tdata", "tvalid", "tready", "tlast")},
+                "vector": "core_x",
+                "vector_valid": "core_in_valid",
+                "vector_last": "core_in_last",
+            },
+        ),
+        "    // One credit per place in the FIFO: a vector enters only if there is a place for its result.\n"
+        + _instance(
+            "gw_credit",
+            "u_credit",
+            {"LOG2_DEPTH": log2_depth, "START": 1 << log2_depth},
+            {**clock, "inc": "result_valid && result_ready", "dec": "core_in_valid", "any": "s_axis_tready"},
+        ),
+        _instance(core, "u_core", {}, {"clk": "aclk", "x": "core_x", "y": "core_y"}),
+        _instance(
+            "gw_axis_delay",
+            "u_delay",
+            {"CYCLES": latency_cycles},
+            {**clock, **{wire: f"core_{wire}" for wire in ("in_valid", "in_last", "out_valid", "out_last")}},
+        ),
+        _instance(
+            "gw_fifo",
+            "u_fifo",
+            {"WIDTH": result.packed_bits + 1, "LOG2_DEPTH": log2_depth},
+            {
+                **clock,
+                "in_data": "{core_out_last, core_y}",
+                "in_valid": "core_out_valid",
+                "out_data": "{result_last, result}",
+                "out_valid": "result_valid",
+                "out_ready": "result_ready",
+            },
+        ),
+        _instance(
+            "gw_axis_pack",
+            "u_pack",
+            {
+                "ELEMENTS": result.elements,
+                "WIDTH": result.width_bits,
+                "SIGNED": int(result.signed),
+                "BEAT": result.beat_bits,
+            },
+            {
+                **clock,
+                "vector": "result",
+                **{f"vector_{wire}": f"result_{wire}" for wire in ("valid", "last", "ready")},
+                **{f"m_{wire}": f"m_axis_{wire}" for wire in ("tdata", "tvalid", "tready", "tlast")},
+            },
+        ),
+    ]
+    return "\n".join(
+        [
+            _header(name, core, latency_cycles, source, result, 1 << log2_depth),
+            f"module {name} (",
+            ",\n".join(f"    {direction:<6} wire {_range(bits)} {port}" for direction, bits, port in ports),
+            ");",
+            *(f"    wire {_range(bits)} {wire};{f'  // {note}' if note else ''}" for bits, wire, note in wires),
+            "",
+            *cells,
+            "endmodule",
+            "",
+        ]
+    )
 
 
 def leaf_sources() -> dict[str, str]:
@@ -161,36 +201,36 @@ def leaf_sources() -> dict[str, str]:
 
 
 def _header(name: str, core: str, latency: int, source: StreamPort, result: StreamPort, depth: int) -> str:
-    interval = initiation_interval(source, result)
+    transfer = transfer_latency_cycles(source, result, latency)
     text = f"""\
 {name}: AXI4-Stream shell of {core}
 
   s_axis  {_describe(source)}
   m_axis  {_describe(result)}
-  core    {latency} cycle{_s(latency)} latency; first beat in to last beat out {transfer_latency_cycles(source, result, latency)} cycles;
-          a vector every {interval} cycle{_s(interval)}; up to {depth} vectors in flight and waiting
+  core    latency {_count(latency, "cycle")}; from the first beat in to the last beat out {_count(transfer, "cycle")};
+          a vector every {_count(initiation_interval(source, result), "cycle")}; \
+up to {depth} vectors in flight and waiting
 
 TLAST on the last beat of a vector comes out on the last beat of its result; on an earlier beat it drops the vector.
 The core never stops: vectors enter only against a credit, and every result has its place in the FIFO."""
-    return indent(text, "// ", lambda _: True).replace("// \n", "//\n")
+    return "\n".join(f"// {line}".rstrip() for line in text.splitlines())
 
 
 def _describe(port: StreamPort) -> str:
-    return (
-        f"{port.elements} x {port.width_bits} bit {'signed' if port.signed else 'unsigned'}, "
-        f"lanes of {port.lane_bits} bits, {port.beats} beat{_s(port.beats)} of {port.beat_bits} bits"
-    )
+    kind = "signed" if port.signed else "unsigned"
+    lanes = f"{port.elements} x {port.width_bits} bit {kind} in lanes of {port.lane_bits} bits"
+    return f"{lanes}, {_count(port.beats, 'beat')} of {port.beat_bits} bits"
 
 
 def _instance(module: str, instance: str, parameters: dict[str, int], ports: dict[str, str]) -> str:
     settings = ", ".join(f".{key}({value})" for key, value in parameters.items())
     wires = ",\n".join(f"        .{key}({value})" for key, value in ports.items())
-    return f"    {module} {f'#({settings}) ' if settings else ''}{instance} (\n{wires}\n    );\n".removesuffix("\n")
+    return f"    {module} {f'#({settings}) ' if settings else ''}{instance} (\n{wires}\n    );"
 
 
 def _range(width_bits: int) -> str:
     return f"{f'[{width_bits - 1}:0]' if width_bits > 1 else '':<8}"
 
 
-def _s(count: int) -> str:
-    return "" if count == 1 else "s"
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

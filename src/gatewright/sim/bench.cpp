@@ -168,7 +168,7 @@ class Bench {
         const int64_t pause = 2 * latency + 16;
         const bool stalls = phase > 0;
         int64_t in_beats = 0, out_beats = 0, in_core = 0, out_core = 0, stuck = 0, after = 0;
-        int64_t source_pause = 0, sink_pause = 0, blocked = 0;
+        int64_t source_pause = 0, sink_pause = 0, blocked = 0, torn = 0;
         bool offering = false, waiting = false, waiting_last = false, filling = stalls;
         std::vector<uint32_t> result(out_total * RESULT_WORDS), now(RESULT_WORDS), before(RESULT_WORDS);
         std::vector<uint8_t> beat_last(out_total);
@@ -179,8 +179,12 @@ class Bench {
             // The source: once it offers a beat it must keep to it.
             if (!offering && in_beats < in_total && source_pause == 0 && !(stalls && random.chance(stall))) {
                 offering = true;
-                const int64_t vector = in_beats / SOURCE_BEATS;
-                offer(in_beats, in_beats % SOURCE_BEATS == SOURCE_BEATS - 1 && last[phase * vectors + vector]);
+                // Now and then a torn vector, with TLAST before its last beat: nothing may come of it.
+                const bool begins = in_beats % SOURCE_BEATS == 0;
+                if (stalls && SOURCE_BEATS > 1 && torn == 0 && begins && random.chance(1.0 / 16))
+                    torn = 1 + int64_t(random.next() % uint64_t(SOURCE_BEATS - 1));
+                if (torn > 0) offer((in_beats + torn) % in_total, torn == 1);
+                else offer(in_beats, (in_beats + 1) % SOURCE_BEATS == 0 && last[phase * vectors + in_beats / SOURCE_BEATS]);
             }
             if (source_pause > 0) --source_pause;
             else if (stalls && stall > 0 && random.chance(1.0 / 256)) source_pause = pause;
@@ -217,7 +221,10 @@ class Bench {
             compare_probes();
 
             const bool taken = valid && ready;
-            if (accepted) {
+            if (accepted && torn > 0) {
+                --torn;
+                offering = false;
+            } else if (accepted) {
                 if (in_beats % SOURCE_BEATS == 0) cycles[4 * (in_beats / SOURCE_BEATS)] = cycle;
                 ++in_beats;
                 offering = false;

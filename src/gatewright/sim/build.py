@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import os
+import resource
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +23,9 @@ from gatewright.sim.toolchain import (
     lint_argv,
     verilate_argv,
 )
-from gatewright.tools import ToolRun, digest, new_directory, run_tool, write_atomic
+from gatewright.tools import digest, new_directory, run_tool, write_atomic
 
-_UNIT_BYTES = 500_000  # a larger model is compiled as several units of about this size, in parallel
+_UNIT_BYTES = 400_000  # a larger model is compiled as several units of about this size, in parallel
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 
 
@@ -63,6 +64,7 @@ def build_bench(
             raise GatewrightError(f"no Verilog file {path}; {top!r} cannot be simulated without it")
     check_probes(probes, layers)
     verilator, compiler = find_verilator(), find_compiler()
+    before = _children_seconds()
     out = out.resolve()
     shutil.rmtree(out, ignore_errors=True)
     model = out / "model"
@@ -73,15 +75,16 @@ def build_bench(
     argv = verilate_argv(
         verilator, top=top, sources=[path.resolve() for path in sources], config=out / "probes.vlt", out=model
     )
-    runs = [run_tool(argv, cwd=out, log=out / "verilator.log", env=verilator.env)]
+    run_tool(argv, cwd=out, log=out / "verilator.log", env=verilator.env)
     check_members(top, probes, (model / f"{PREFIX}___024root.h").read_text())
 
-    units = [out / "bench.cpp", *_units(model, out)]
+    units = _units([out / "bench.cpp", *sorted(model.glob("*.cpp"))], out)
     includes = [f"-I{out}", f"-I{model}", *verilator.includes]
-    runtime, runtime_runs = _runtime(verilator, compiler, cache or out / "runtime")
-    runs += runtime_runs + _compile(compiler, units, out, includes, level=1)
-    objects = [*(out / f"{unit.stem}.o" for unit in units), *runtime]
-    runs.append(run_tool(link_argv(compiler, objects=objects, target=out / "bench"), cwd=out, log=out / "link.log"))
+    objects = [
+        *_compile(compiler, units, out, includes, level=1),
+        *_runtime(verilator, compiler, cache or out / "runtime"),
+    ]
+    run_tool(link_argv(compiler, objects=objects, target=out / "bench"), cwd=out, log=out / "link.log")
     return Bench(
         program=out / "bench",
         source=source,
@@ -89,7 +92,7 @@ def build_bench(
         probes=tuple(probes),
         layers=tuple(layers),
         simulator=f"Verilator {verilator.version}",
-        build_cpu_seconds=sum(run.seconds for run in runs),
+        build_cpu_seconds=_children_seconds() - before,
     )
 
 
@@ -101,25 +104,21 @@ def lint(*, sources: Sequence[Path], top: str, out: Path) -> None:
     run_tool(argv, cwd=out, log=out / "lint.log", env=verilator.env)
 
 
-def _units(model: Path, out: Path) -> list[Path]:
-    """Write compilation units that include the model's files in groups: headers are parsed per unit, not per file."""
-    files = sorted(model.glob("*.cpp"), key=lambda file: (-file.stat().st_size, file.name))
-    count = max(1, -(-sum(file.stat().st_size for file in files) // _UNIT_BYTES))
+def _units(files: Sequence[Path], out: Path) -> list[Path]:
+    """Write units that include the files in groups: the headers are parsed once per unit, not once per file."""
+    sizes = {file: file.stat().st_size for file in files}
+    count = -(-sum(sizes.values()) // _UNIT_BYTES)
     groups: list[list[Path]] = [[] for _ in range(count)]
-    sizes = [0] * count
-    for file in files:  # the largest first, each to the smallest group
-        smallest = sizes.index(min(sizes))
-        groups[smallest].append(file)
-        sizes[smallest] += file.stat().st_size
+    for file in sorted(files, key=lambda file: (-sizes[file], file.name)):  # the largest first, to the smallest group
+        min(groups, key=lambda group: sum(sizes[member] for member in group)).append(file)
     units: list[Path] = []
     for number, group in enumerate(filter(None, groups)):
-        unit = out / f"model_{number}.cpp"
-        write_atomic(unit, "".join(f'#include "{file.name}"\n' for file in sorted(group)))
-        units.append(unit)
+        units.append(out / f"unit_{number}.cpp")
+        write_atomic(units[-1], "".join(f'#include "{file.name}"\n' for file in sorted(group)))
     return units
 
 
-def _runtime(verilator: Verilator, compiler: Sequence[str], folder: Path) -> tuple[list[Path], list[ToolRun]]:
+def _runtime(verilator: Verilator, compiler: Sequence[str], folder: Path) -> list[Path]:
     """Return the objects of Verilator's own library, compiled unless `folder` has them.
 
     Without optimisation: the library does no work in the clock loop.
@@ -127,20 +126,29 @@ def _runtime(verilator: Verilator, compiler: Sequence[str], folder: Path) -> tup
     key = digest(verilator.version, str(verilator.root), list(compiler))[:16]
     place = (folder / f"verilated-{key}").resolve()
     objects = [place / f"{Path(name).stem}.o" for name in _RUNTIME]
-    if all(path.is_file() for path in objects):
-        return objects, []
-    files = [verilator.root / "include" / name for name in _RUNTIME]
-    with new_directory(place) as work:
-        runs = _compile(compiler, files, work, verilator.includes, level=0)
-    return objects, runs
+    if not all(path.is_file() for path in objects):
+        with new_directory(place) as work:
+            files = [verilator.root / "include" / name for name in _RUNTIME]
+            _compile(compiler, files, work, verilator.includes, level=0)
+    return objects
 
 
 def _compile(
     compiler: Sequence[str], files: Sequence[Path], out: Path, includes: Sequence[str], *, level: int
-) -> list[ToolRun]:
-    def one(file: Path) -> ToolRun:
-        argv = compile_argv(compiler, source=file, target=out / f"{file.stem}.o", includes=includes, level=level)
-        return run_tool(argv, cwd=out, log=out / f"{file.stem}.log")
+) -> list[Path]:
+    """Compile the files in parallel; return their objects."""
+
+    def one(file: Path) -> Path:
+        target = out / f"{file.stem}.o"
+        argv = compile_argv(compiler, source=file, target=target, includes=includes, level=level)
+        run_tool(argv, cwd=out, log=out / f"{file.stem}.log")
+        return target
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         return list(pool.map(one, files))
+
+
+def _children_seconds() -> float:
+    """CPU seconds of all finished child processes."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

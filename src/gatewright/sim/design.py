@@ -18,7 +18,8 @@ _LINES_PER_FUNCTION = 500  # keeps the compiler's work per function bounded
 class Probe:
     """A signal that must hold one element of one layer in a known cycle.
 
-    signal: wire or reg of `width_bits` in Verilog module `module`, instance path from the top, e.g. ("u_core", "u_fc1").
+    signal: wire or reg of `width_bits` in Verilog module `module`, instance path from the top,
+    e.g. ("u_core", "u_fc1").
     stage: for the vector that enters the core in cycle t it holds the layer's value in cycle t + stage.
     """
 
@@ -37,8 +38,8 @@ class Probe:
                 raise GatewrightError(f"a probe of layer {self.layer!r} needs Verilog identifiers, not {name!r}")
         if not 1 <= self.width_bits <= 64 or self.stage < 0 or self.element < 0:
             raise GatewrightError(
-                f"a probe of layer {self.layer!r} needs 1..64 bits and stage, element >= 0, not {self.width_bits} bits, "
-                f"stage {self.stage}, element {self.element}"
+                f"a probe of layer {self.layer!r} needs 1..64 bits and stage, element >= 0, "
+                f"not {self.width_bits} bits, stage {self.stage}, element {self.element}"
             )
 
 

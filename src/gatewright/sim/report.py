@@ -92,7 +92,7 @@ class SimReport:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Everything that stands between this report and a match, the most telling first; empty: hardware == program."""
+        """All that keeps this report from being a match, the most telling first; empty: hardware == program."""
         found: list[str] = []
         if self.first_mismatch is not None:
             found.append(_describe(self.first_mismatch))

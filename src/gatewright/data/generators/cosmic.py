@@ -68,8 +68,8 @@ def _pulses(rng: np.random.Generator, y: Ints) -> Ints:
     wanted = log_uniform(rng, *PEAK_CODES, n)
     overdriven = 255.0 * log_uniform(rng, *OVERDRIVE, n)
     wanted = np.where(y == 3, overdriven, wanted)
-    per_electron = CODES_PER_ELECTRON * filtered(density, response).max(axis=1)
-    electrons = rng.poisson((wanted / per_electron)[:, None] * density).astype(np.int64)
+    per_electron: Floats = CODES_PER_ELECTRON * filtered(density, response).max(axis=1)
+    electrons: Ints = rng.poisson((wanted / per_electron)[:, None] * density).astype(np.int64)
 
     charge = avalanche_charge(rng, electrons + _afterpulses(rng, electrons), GAIN_SPREAD)
     analog = CODES_PER_ELECTRON * filtered(charge, response)
@@ -96,7 +96,9 @@ def _density(rng: np.random.Generator, y: Ints, edges: Floats) -> Floats:
     particle = ratio[:, None] * exponential_share(edges, start + delay, np.maximum(second_tau, 6.0))
     echo_delay = rng.uniform(40.0, 75.0, n)
     mismatch = rng.uniform(*MISMATCH, n)
-    echoes = sum((mismatch**k)[:, None] * exponential_share(edges, start + k * echo_delay, tau) for k in (1, 2, 3))
+    echoes = np.zeros_like(first)
+    for k in (1, 2, 3):
+        echoes += (mismatch**k)[:, None] * exponential_share(edges, start + k * echo_delay, tau)
     second = np.where((rng.random(n) < 0.6)[:, None], particle, echoes)
     return first + np.where((y == 2)[:, None], second, 0.0)
 

@@ -4,7 +4,7 @@ Time runs in fine bins of STEP_NS; an ADC takes one of them every `period_ns`.
 """
 
 # scipy ships no type stubs
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 

@@ -26,10 +26,10 @@ def read_npz(data: Data) -> Raw:
     """Read an .npz archive: x_key and y_key (or an .npy/IDX file in data.labels), group_key and split_key if set."""
     path = Path(data.source)
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("it is a single array, not an archive")
-        with archive:
+        with path.open("rb") as file:  # np.load leaves a file that it opened itself open when it fails
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it is a single array, not an archive")
             x = _member(archive, data.x_key, "data.x_key", path)
             y = read_labels(data.labels) if data.labels else _member(archive, data.y_key, "data.y_key", path)
             group = _member(archive, data.group_key, "data.group_key", path) if data.group_key else None
@@ -100,9 +100,9 @@ def read_idx(path: Path) -> NDArray[Any]:
 
 def _load_npy(path: Path) -> NDArray[Any]:
     try:
-        array = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            array: Any = np.load(file, allow_pickle=False)
         if not isinstance(array, np.ndarray):
-            array.close()
             raise ValueError("it is an archive, not a single array")
     except DAMAGE as error:
         raise _damaged(path, "an .npy file", error) from None

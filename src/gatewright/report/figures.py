@@ -1,0 +1,173 @@
+"""Histories and example samples in, figures as inline SVG (or a PNG in a data URI) out; colours are CSS variables.
+
+The same numbers give the same text: no dates, no random ids. Every figure has a title that a screen reader reads.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Colours that matplotlib draws with, and the CSS variables that replace them.
+INK, MUTED, GRID, TEACHER, STUDENT, ACCENT = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
+_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "line", TEACHER: "teacher", STUDENT: "student", ACCENT: "accent"}
+
+MAX_TRACES = 12  # per class: enough to see the spread, few enough to see one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One figure of the page. html: inline markup; alt: what it shows, in words; title: its heading."""
+
+    title: str
+    alt: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    label: str
+    colour: str
+    x: Sequence[float]
+    y: Sequence[float]
+    dashed: bool = False
+
+
+def learning_curves(history: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Picture]:
+    """Return the curves of {"teacher": rows, "student": rows}; a row has epoch, loss, validation_*, sparsity."""
+    pictures: list[Picture] = []
+    colours = {"teacher": TEACHER, "student": STUDENT}
+    for who, rows in history.items():
+        lines = [
+            _line(rows, "loss", "training", colours.get(who, ACCENT)),
+            _line(rows, "validation_loss", "validation", colours.get(who, ACCENT), dashed=True),
+        ]
+        pictures += _chart(f"Loss, {who}", [line for line in lines if line.y], percent=False)
+    for key, title, percent in (
+        ("validation_accuracy", "Validation accuracy", True),
+        ("validation_rmse", "Validation RMSE", False),
+        ("sparsity", "Weights at exactly zero", True),
+    ):
+        lines = [_line(rows, key, who, colours.get(who, ACCENT)) for who, rows in history.items()]
+        pictures += _chart(title, [line for line in lines if line.y], percent=percent)
+    return pictures
+
+
+def sample_pictures(examples: Mapping[str, NDArray[Any]]) -> list[Picture]:
+    """Return one picture per class: (n, features) as overlaid traces, (n, height, width[, 3]) as small images."""
+    ends = [(float(x.min()), float(x.max())) for x in examples.values() if x.size]
+    if not ends:
+        return []
+    low, high = min(a for a, _ in ends), max(b for _, b in ends)
+    draw = {2: _traces, 3: _images, 4: _images}
+    return [draw[x.ndim](name, x, low, high) for name, x in examples.items() if x.size]
+
+
+def _line(
+    rows: Sequence[Mapping[str, Any]], key: str, label: str, colour: str, *, dashed: bool = False
+) -> _Line:
+    points = [(float(row["epoch"]), float(row[key])) for row in rows if row.get(key) is not None]
+    return _Line(label=label, colour=colour, x=[x for x, _ in points], y=[y for _, y in points], dashed=dashed)
+
+
+def _chart(title: str, lines: Sequence[_Line], *, percent: bool) -> list[Picture]:
+    """Return the chart, or nothing where there is nothing to draw."""
+    if not lines:
+        return []
+    figure, axes = _axes(3.3, 2.25)
+    for line in lines:
+        style = (0, (3, 2)) if line.dashed else "solid"
+        axes.plot(line.x, line.y, color=line.colour, linewidth=1.4, linestyle=style, label=line.label)
+    if percent:
+        values = [y for line in lines for y in line.y]
+        axes.set_ylim(max(0.0, min(values) - 0.02), min(1.005, max(values) + 0.05))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}\u202f%")
+    elif min(y for line in lines for y in line.y) > 0:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.yaxis.set_minor_formatter(lambda value, _: "")
+    axes.set_xlabel("epoch")
+    if len(lines) > 1:
+        axes.legend(frameon=False, labelcolor=INK, fontsize=8, handlelength=1.6, borderaxespad=0.2)
+    ends = "; ".join(f"{line.label} {_word(line.y[0], percent)} to {_word(line.y[-1], percent)}" for line in lines)
+    alt = f"{title} over {int(max(lines[0].x))} epochs: {ends}."
+    return [Picture(title=title, alt=alt, html=_svg(figure, title, alt))]
+
+
+def _word(value: float, percent: bool) -> str:
+    return f"{100 * value:.1f} %" if percent else f"{value:.3g}"
+
+
+def _traces(name: str, x: NDArray[Any], low: float, high: float) -> Picture:
+    shown = x[:MAX_TRACES]
+    figure, axes = _axes(2.5, 1.7)
+    for trace in shown:
+        axes.plot(np.arange(len(trace)), trace, color=STUDENT, linewidth=0.8, alpha=0.55)
+    margin = 0.05 * (high - low or 1.0)
+    axes.set_ylim(low - margin, high + margin)
+    axes.set_xlabel("input")
+    alt = f"{len(shown)} samples of class {name}, {x.shape[1]} inputs each, as codes from {low:g} to {high:g}."
+    return Picture(title=name, alt=alt, html=_svg(figure, f"samples {name}", alt))
+
+
+def _images(name: str, x: NDArray[Any], low: float, high: float) -> Picture:
+    from PIL import Image
+
+    shown = x[:6]
+    codes = np.round((shown - low) * (255.0 / (high - low or 1.0))).astype(np.uint8)
+    gap = np.zeros((codes.shape[1], 1, *codes.shape[3:]), dtype=np.uint8)
+    strip = np.concatenate([part for image in codes for part in (image, gap)][:-1], axis=1)
+    data = io.BytesIO()
+    Image.fromarray(strip).save(data, "PNG")
+    alt = f"{len(shown)} samples of class {name}, {x.shape[1]} by {x.shape[2]} pixels."
+    source = base64.b64encode(data.getvalue()).decode()
+    html = f'<img class="pixels" alt="{escape(alt)}" src="data:image/png;base64,{source}">'
+    return Picture(title=name, alt=alt, html=html)
+
+
+def _axes(width: float, height: float) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GRID)
+    axes.tick_params(which="both", color=GRID, labelcolor=MUTED, labelsize=8, length=3)
+    axes.grid(axis="y", color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.xaxis.label.set(color=MUTED, fontsize=8)
+    axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)  # pyright: ignore[reportAttributeAccessIssue]
+    return figure, axes
+
+
+def _svg(figure: Figure, name: str, alt: str) -> str:
+    """Return the figure as an inline SVG element whose ids are its own and whose colours follow the page."""
+    import matplotlib as mpl
+
+    text = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    body = text.getvalue()
+    body = body[body.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", body)
+    slug = re.sub(r"\W+", "-", name.lower()).strip("-")
+    body = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{slug}-", body)
+    for colour, variable in _VARIABLES.items():
+        body = body.replace(colour, f"var(--{variable})")
+    view = re.search(r'viewBox="[^"]*"', body)
+    assert view is not None, "matplotlib writes a viewBox"
+    head = f'<svg {view[0]} role="img" aria-label="{escape(alt)}" xmlns:xlink="http://www.w3.org/1999/xlink">'
+    return re.sub(r"<svg[^>]*>", lambda _: head, body, count=1).strip()

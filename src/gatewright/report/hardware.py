@@ -1,0 +1,246 @@
+"""Results in, the page's hardware half out: resources per family, estimate beside measurement, latency, board."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gatewright.report.numbers import DASH, THIN, count, difference, fixed, percent, significant, unit
+
+Results = Mapping[str, Any]
+
+FAMILIES = {"xc7": "Xilinx 7 series", "xcup": "Xilinx UltraScale+", "ecp5": "Lattice ECP5"}
+_COUNTS = (
+    ("lut", "LUT"),
+    ("ff", "flip-flops"),
+    ("carry", "carry cells"),
+    ("dsp", "DSP blocks"),
+    ("bram", "block RAM, 18 kbit"),
+    ("lutram", "LUT as RAM"),
+    ("srl", "LUT as shift register"),
+    ("sites", "LUT sites in all"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The chosen part's figures for the headline."""
+
+    part: str
+    lut: int
+    lut_name: str
+    lut_note: str
+    fmax: str
+    fmax_note: str
+    fmax_tone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceRow:
+    """One kind of cell in one family. share: of the part, text; bar: the same, 0..100."""
+
+    name: str
+    core: str
+    shell: str
+    total: str
+    share: str
+    bar: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyTable:
+    """One family's resources. chosen: whether it is the run's target."""
+
+    title: str
+    part: str
+    tool: str
+    chosen: bool
+    rows: list[ResourceRow]
+    fmax: str
+    fmax_note: str
+
+
+def family(results: Results) -> str:
+    """Return the family of the chosen part: as recorded, or the one whose part it is."""
+    h, synthesis = results["hardware"], results["synthesis"]
+    if h.get("family"):
+        return h["family"]
+    return next((name for name, part in synthesis.items() if part["part"] == h["part"]), "")
+
+
+def target(results: Results) -> Target:
+    """Return the chosen part's LUTs and clock, or the estimate where it was not synthesized."""
+    h, own = results["hardware"], results["synthesis"].get(family(results))
+    if own is None:
+        estimate = results["estimate"]
+        return Target(
+            part=h["part"],
+            lut=estimate["lut"],
+            lut_name="LUT",
+            lut_note="estimate, before synthesis",
+            fmax=unit(significant(estimate["fmax_mhz"]), "MHz"),
+            fmax_note="estimate",
+            fmax_tone="",
+        )
+    total = own.get("available", {}).get("lut")
+    share = f"{percent(_sites(own) / total)} of {count(total)}; " if total else ""
+    timed = own["fmax_mhz"] is not None
+    return Target(
+        part=h["part"],
+        lut=_sites(own),
+        lut_name="LUT" if _sites(own) == own["lut"] else "LUT sites",
+        lut_note=f"{share}{count(own['dsp'])} DSP, {count(own['bram'])} BRAM",
+        fmax=unit(significant(own["fmax_mhz"]), "MHz"),
+        fmax_note=f"{source_text(own)}; target {significant(h['clock_mhz'])}{THIN}MHz",
+        fmax_tone="bad" if timed and own["fmax_mhz"] < h["clock_mhz"] else "",
+    )
+
+
+def source_text(synthesis: Mapping[str, Any]) -> str:
+    """Return where a clock comes from, in words that never sell an estimate as a measurement."""
+    words = {
+        "place and route": "placed and routed",
+        "vivado": "placed and routed by Vivado",
+        "estimate": "estimate, not a measurement",
+    }
+    return words.get(synthesis["fmax_source"], "not timed")
+
+
+def family_tables(results: Results) -> list[FamilyTable]:
+    """Return one resource table per synthesized family, the target's first."""
+    own = family(results)
+    names = sorted(results["synthesis"], key=lambda name: (name != own, list(FAMILIES).index(name) if name in FAMILIES else 9))
+    return [_family_table(results["synthesis"][name], name, name == own) for name in names]
+
+
+def _family_table(synthesis: Mapping[str, Any], name: str, chosen: bool) -> FamilyTable:
+    core: Mapping[str, int] = synthesis.get("core", {})
+    available: Mapping[str, int] = synthesis.get("available", {})
+    rows: list[ResourceRow] = []
+    for key, title in _COUNTS:
+        if key not in synthesis or (key in {"lutram", "srl", "sites"} and synthesis[key] in {0, synthesis["lut"]}):
+            continue
+        total = synthesis[key]
+        holds = available.get("lut" if key == "sites" else key)
+        share = total / holds if holds else None
+        rows.append(
+            ResourceRow(
+                name=title,
+                core=count(core.get(key)),
+                shell=count(total - core[key]) if key in core else DASH,
+                total=count(total),
+                share="" if share is None else percent(share, 1 if share >= 0.001 or share == 0 else 2),
+                bar=0.0 if share is None else round(min(100.0, 100 * share), 2),
+            )
+        )
+    return FamilyTable(
+        title=FAMILIES.get(name, name),
+        part=synthesis["part"],
+        tool=synthesis.get("tool", ""),
+        chosen=chosen,
+        rows=rows,
+        fmax=unit(significant(synthesis["fmax_mhz"]), "MHz"),
+        fmax_note=source_text(synthesis),
+    )
+
+
+def estimate_rows(results: Results) -> list[list[str]]:
+    """Return rows of (quantity, estimate, measured, difference) for the core on the chosen part."""
+    e, h, own = results["estimate"], results["hardware"], results["synthesis"].get(family(results))
+    rows: list[list[str]] = []
+    if own is not None:
+        core: Mapping[str, int] = own.get("core") or own
+        what = "core" if "core" in own else "core and shell"
+        lut = _sites(core) if family(results) == "ecp5" else core["lut"]
+        for name, guess, seen in ((f"LUT, {what}", e["lut"], lut), (f"flip-flops, {what}", e["ff"], core["ff"])):
+            rows.append([name, count(guess), count(seen), difference(guess, seen)])
+        if own["fmax_source"] not in {None, "estimate"}:
+            rows.append(
+                [
+                    "highest clock, MHz",
+                    significant(e["fmax_mhz"]),
+                    significant(own["fmax_mhz"]),
+                    difference(e["fmax_mhz"], own["fmax_mhz"]),
+                ]
+            )
+    rows.append(
+        [
+            "latency, cycles (measured: simulation)",
+            count(e["latency_cycles"]),
+            count(h["latency_cycles"]),
+            difference(e["latency_cycles"], h["latency_cycles"]),
+        ]
+    )
+    return rows
+
+
+def _sites(counts: Mapping[str, int]) -> int:
+    return counts.get("sites", counts["lut"])
+
+
+def latency_table(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Return (header, rows): cycles and nanoseconds, core alone and with data transfer, at each known clock."""
+    h, own = results["hardware"], results["synthesis"].get(family(results))
+    clocks = [(f"at the {significant(h['clock_mhz'])}{THIN}MHz target", h["clock_mhz"])]
+    if own is not None and own["fmax_mhz"]:
+        word = "estimated" if own["fmax_source"] == "estimate" else "measured"
+        clocks.append((f"at the {word} {significant(own['fmax_mhz'])}{THIN}MHz", own["fmax_mhz"]))
+    board = results["board"]
+    if board and board["clock_mhz"] not in {mhz for _, mhz in clocks}:
+        clocks.append((f"on the board, {significant(board['clock_mhz'])}{THIN}MHz", board["clock_mhz"]))
+    rows = [
+        _clocked(name, cycles, clocks)
+        for name, cycles in (
+            ("core: inputs complete to outputs valid", h["latency_cycles"]),
+            ("with data transfer: first beat in to last beat out", h["transfer_latency_cycles"]),
+            ("initiation interval: time between two samples", h["initiation_interval"]),
+        )
+    ]
+    rates = [significant(mhz / max(1, h["initiation_interval"])) for _, mhz in clocks]
+    rows.append(["throughput, million samples per second", "", *rates])
+    return ["", "cycles", *(f"{name}, ns" for name, _ in clocks)], rows
+
+
+def _clocked(name: str, cycles: int, clocks: list[tuple[str, float]]) -> list[str]:
+    return [name, count(cycles), *(fixed(1e3 * cycles / mhz) for _, mhz in clocks)]
+
+
+def design_facts(results: Results) -> list[tuple[str, str]]:
+    """Return what was built and how it was checked, as (term, value)."""
+    h, export = results["hardware"], results["export"]
+    output = {"argmax": "number of the class with the highest score", "scores": "raw scores, exact"}[h["output"]]
+    facts = [
+        ("Program against network", f"{count(export['samples_compared'])} samples, {count(export['mismatches'])} mismatches"),
+        ("Hardware against program", f"{count(h['vectors'])} vectors, {count(h['mismatches'])} mismatches"),
+        ("Output", output),
+    ]
+    optional = (
+        ("stall_fraction", "Stalled cycles on each stream", lambda v: percent(v, 0)),
+        ("simulator", "Simulator", str),
+        ("stages", "Pipeline stages", count),
+        ("adders", "Adders and subtractors", count),
+        ("input_bits", "Input stream", lambda v: unit(count(v), "bit")),
+        ("output_bits", "Output stream", lambda v: unit(count(v), "bit")),
+    )
+    return facts + [(term, text(h[key])) for key, term, text in optional if h.get(key) is not None]
+
+
+def board_facts(results: Results) -> list[tuple[str, str]]:
+    """Return the board's facts as (term, value); empty where the run has no board."""
+    board = results["board"]
+    if not board:
+        return []
+    mhz = f"{THIN}MHz"
+    facts = [
+        ("Board", board.get("title") or board["name"]),
+        ("Chip", board.get("part", DASH)),
+        ("Clock of the design", f"{significant(board['clock_mhz'])}{mhz}"),
+    ]
+    if board.get("fmax_mhz"):
+        facts.append(("Highest clock, placed and routed", f"{significant(board['fmax_mhz'])}{mhz}"))
+    if "lut" in board:
+        facts.append(("Whole board design", f"{count(board['lut'])} LUT sites, {count(board.get('ff'))} flip-flops"))
+    if board.get("link"):
+        facts.append(("Link to the host", board["link"]))
+    return facts

@@ -1,0 +1,136 @@
+"""A run's results, histories and examples in, one self-contained report.html out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gatewright.report import hardware, view
+from gatewright.report.figures import learning_curves, sample_pictures
+from gatewright.report.numbers import THIN, count, percent, significant, size
+from gatewright.report.schema import validate_results
+from gatewright.report.stage import FileRow, StageRow, run_files
+from gatewright.tools import write_atomic
+
+Results = Mapping[str, Any]
+
+
+def write_report(
+    run: Path,
+    results: Results,
+    *,
+    history: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    examples: Mapping[str, NDArray[Any]] | None = None,
+    stages: Sequence[StageRow] = (),
+    files: Sequence[FileRow] | None = None,
+    command: str = "gatewright run CONFIG.toml",
+) -> Path:
+    """Write report.html into the run directory, atomically, and return its path.
+
+    results: as in results.json (docs/results.md). history: {"teacher": rows, "student": rows}, as in history.json.
+    examples: class -> input codes of a few samples, (n, features) for traces or (n, height, width[, 3]) for images.
+    files: what to list; None lists the run directory. command: what repeats the run.
+    The same arguments give the same bytes. Raises GatewrightError where results break their schema.
+    """
+    validate_results(results)
+    path = run / "report.html"
+    rows = run_files(run) if files is None else files
+    write_atomic(path, render(results, history=history, examples=examples, stages=stages, files=rows, command=command))
+    return path
+
+
+def render(
+    results: Results,
+    *,
+    history: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    examples: Mapping[str, NDArray[Any]] | None = None,
+    stages: Sequence[StageRow] = (),
+    files: Sequence[FileRow] = (),
+    command: str = "gatewright run CONFIG.toml",
+) -> str:
+    """Return the page as text; the arguments are write_report's."""
+    import jinja2
+
+    folder = package_files("gatewright.report")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    template = environment.from_string(folder.joinpath("template.html").read_text(encoding="utf-8"))
+    data_header, data_rows = view.data_rows(results)
+    layer_header, layer_rows = view.layer_rows(results)
+    recall_header, recall_rows = view.recall_rows(results)
+    latency_header, latency_rows = hardware.latency_table(results)
+    board = results["board"] or {}
+    families = hardware.family_tables(results)
+    return template.render(
+        style=folder.joinpath("style.css").read_text(encoding="utf-8"),
+        name=results["name"],
+        summary=summary(results),
+        cards=view.headline_cards(results),
+        stages=stages,
+        provenance=_provenance(results, stages),
+        data_text=_data_text(results),
+        data_header=data_header,
+        data_rows=data_rows,
+        samples=sample_pictures(examples or {}),
+        curves=learning_curves(history or {}),
+        confusions=view.confusions(results),
+        recall_header=recall_header,
+        recall_rows=recall_rows,
+        compression=view.compression_rows(results),
+        layer_header=layer_header,
+        layer_rows=layer_rows,
+        families=families,
+        estimated_timing=any(part["fmax_source"] == "estimate" for part in results["synthesis"].values()),
+        target_part=results["hardware"]["part"],
+        estimates=hardware.estimate_rows(results),
+        latency_header=latency_header,
+        latency_rows=latency_rows,
+        design=hardware.design_facts(results),
+        bitstream=results["bitstream"],
+        loader=board.get("loader", board.get("name", "")),
+        board=hardware.board_facts(results),
+        files=[{"path": row.path, "size": size(row.bytes), "meaning": row.meaning} for row in files],
+        command=command,
+        version=results["tool_versions"].get("gatewright", ""),
+        config_hash=results["config_hash"][:12],
+    )
+
+
+def summary(results: Results) -> str:
+    """Return the page's first sentence: what the network does, how small it is, where it fits."""
+    data, student, h = results["data"], results["student"], results["hardware"]
+    task = f"{len(data['classes'])} classes" if data["classes"] else "a regression"
+    latency = significant(h["latency_cycles"] / h["clock_mhz"] * 1e3)
+    interval = h["initiation_interval"]
+    return (
+        f"{count(data['features'])} inputs, {task}: a student network of {count(student['parameters'])} parameters, "
+        f"{percent(student['sparsity'], 0)} of the weights zero, compiled for {h['part']}. It answers {latency}{THIN}ns "
+        f"after its inputs are complete and accepts a new sample every "
+        f"{'cycle' if interval == 1 else f'{count(interval)} cycles'}."
+    )
+
+
+def _data_text(results: Results) -> str:
+    data = results["data"]
+    return (
+        f"{count(sum(data['samples'].values()))} samples of {count(data['features'])} inputs, "
+        f"each in the format {data['format']}. Checksum {data['checksum'][:12]}."
+    )
+
+
+def _provenance(results: Results, stages: Sequence[StageRow]) -> list[tuple[str, str]]:
+    versions: dict[str, str | None] = {**results["tool_versions"]}
+    for stage in stages:
+        versions.update(stage.tools)
+    tools = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()) if version)
+    return [
+        ("Configuration", results["config_hash"]),
+        ("Data", results["data"]["checksum"]),
+        ("Seed", str(results["seed"])),
+        ("Tools", tools),
+    ]

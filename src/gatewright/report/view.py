@@ -1,0 +1,210 @@
+"""Results in, the page's networks half out: headline, data, confusion matrices, compression, layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gatewright.report import hardware
+from gatewright.report.numbers import (
+    DASH,
+    THIN,
+    count,
+    fixed,
+    interval,
+    percent,
+    ratio,
+    significant,
+    unit,
+    wilson,
+)
+
+Results = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One headline figure. tone: "good", "bad" or ""."""
+
+    label: str
+    value: str
+    note: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One cell of a confusion matrix. strength: share of its row, in per cent."""
+
+    text: str
+    strength: int
+    diagonal: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confusion:
+    """One confusion matrix; rows: (class, cells)."""
+
+    title: str
+    classes: list[str]
+    rows: list[tuple[str, list[Cell]]]
+    accuracy: str
+
+
+def is_regression(results: Results) -> bool:
+    """Return whether scores are errors instead of accuracies."""
+    return "test_rmse" in results["student"]
+
+
+def digits(results: Results) -> int:
+    """Return the decimals that a percentage of the test split deserves."""
+    return 2 if results["data"]["samples"]["test"] >= 1000 else 1
+
+
+def score(results: Results, who: str) -> tuple[str, str]:
+    """Return (value, note) of a network's test score: accuracy and interval, or RMSE and R²."""
+    part = results[who]
+    if is_regression(results):
+        return significant(part.get("test_rmse")), f"R² {significant(part.get('test_r2'))}"
+    n = digits(results)
+    ends = interval(part.get("test_accuracy_low"), part.get("test_accuracy_high"), n)
+    return percent(part.get("test_accuracy"), n), f"95{THIN}%: {ends}" if ends else ""
+
+
+def headline_cards(results: Results) -> list[Card]:
+    """Return the figures at the top of the page."""
+    h = results["hardware"]
+    measure = "RMSE" if is_regression(results) else "Test accuracy"
+    teacher, student = score(results, "teacher"), score(results, "student")
+    on_chip = score(results, "hardware")
+    target = hardware.target(results)
+    latency_ns = h["latency_cycles"] / h["clock_mhz"] * 1e3
+    cards = [
+        Card(label=f"{measure}, teacher", value=teacher[0], note=teacher[1]),
+        Card(label=f"{measure}, student", value=student[0], note=student[1]),
+        Card(
+            label=f"{measure}, hardware",
+            value=on_chip[0] if on_chip[0] != DASH else student[0],
+            note="same as the student, bit for bit" if h["mismatches"] == 0 else "differs from the student",
+        ),
+        Card(
+            label="Mismatches in simulation",
+            value=count(h["mismatches"]),
+            note=f"of {count(h['vectors'])} vectors, compared with ==",
+            tone="bad" if h["mismatches"] else "good",
+        ),
+        Card(
+            label="Parameters",
+            value=count(results["student"]["parameters"]),
+            note=f"{percent(results['student']['sparsity'])} zero; teacher {count(results['teacher']['parameters'])}",
+        ),
+        Card(label=f"{target.lut_name}, {target.part}", value=count(target.lut), note=target.lut_note),
+        Card(
+            label="Latency, core",
+            value=unit(significant(latency_ns), "ns"),
+            note=f"{count(h['latency_cycles'])} cycles at {significant(h['clock_mhz'])}{THIN}MHz target",
+        ),
+        Card(label="Highest clock", value=target.fmax, note=target.fmax_note, tone=target.fmax_tone),
+    ]
+    return cards
+
+
+def data_rows(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Return (header, rows) of samples per split and class; no header where the counts per class are unknown."""
+    data = results["data"]
+    splits = [name for name in ("train", "validation", "test") if name in data["samples"]]
+    per_class: Mapping[str, list[int]] = data.get("class_counts", {})
+    rows = [
+        [name, *(count(per_class[split][index]) for split in splits)]
+        for index, name in enumerate(data["classes"])
+        if all(split in per_class for split in splits)
+    ]
+    rows.append(["all", *(count(data["samples"][split]) for split in splits)])
+    return ["class", *splits], rows
+
+
+def confusions(results: Results) -> list[Confusion]:
+    """Return the confusion matrices of teacher, student and hardware, where they are known."""
+    found = ((who, results[who].get("confusion")) for who in ("teacher", "student", "hardware"))
+    classes: list[str] = list(results["data"]["classes"])
+    return [_confusion(who, matrix, classes, score(results, who)[0]) for who, matrix in found if matrix]
+
+
+def _confusion(who: str, matrix: list[list[int]], classes: list[str], accuracy: str) -> Confusion:
+    rows: list[tuple[str, list[Cell]]] = []
+    for index, (name, counts) in enumerate(zip(classes, matrix, strict=True)):
+        total = max(1, sum(counts))
+        cells = [
+            Cell(
+                text=count(value) if value else "·",
+                strength=round(100 * value / total),
+                diagonal=column == index,
+            )
+            for column, value in enumerate(counts)
+        ]
+        rows.append((name, cells))
+    return Confusion(title=who.capitalize(), classes=classes, rows=rows, accuracy=accuracy)
+
+
+def recall_rows(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Return (header, rows): test samples and recall with its 95 % interval, per class and network."""
+    known = [who for who in ("teacher", "student", "hardware") if results[who].get("confusion")]
+    rows: list[list[str]] = []
+    for index, name in enumerate(results["data"]["classes"]):
+        matrices = [results[who]["confusion"][index] for who in known]
+        if matrices:
+            rows.append([name, count(sum(matrices[0])), *(_recall(counts, index) for counts in matrices)])
+    return ["class", "test samples", *(f"recall, {who}" for who in known)], rows
+
+
+def _recall(counts: list[int], index: int) -> str:
+    total = sum(counts)
+    if not total:
+        return DASH
+    return f"{percent(counts[index] / total)} ({interval(*wilson(counts[index], total))})"
+
+
+def compression_rows(results: Results) -> list[list[str]]:
+    """Return rows of (quantity, teacher, student, ratio)."""
+    teacher, student, compression = results["teacher"], results["student"], results["compression"]
+    teacher_bits = teacher.get("bits", 32 * teacher["parameters"])
+    nonzero = compression.get("nonzero_ratio", teacher["parameters"] / max(1, student["nonzero"]))
+    rows = [
+        ["parameters", count(teacher["parameters"]), count(student["parameters"]), ratio(compression["parameter_ratio"])],
+        ["bits of all parameters", count(teacher_bits), count(student["bits"]), ratio(compression["bit_ratio"])],
+        ["non-zero weights", DASH, count(student["nonzero"]), ratio(nonzero)],
+        ["weights at exactly zero", DASH, percent(student["sparsity"]), ""],
+        [
+            "bits per parameter",
+            fixed(teacher_bits / teacher["parameters"]),
+            fixed(student["bits"] / max(1, student["parameters"])),
+            "",
+        ],
+    ]
+    shapes = [DASH if not part.get("shape") else "–".join(map(str, part["shape"])) for part in (teacher, student)]
+    name = "RMSE on the test split" if is_regression(results) else "accuracy on the test split"
+    scores = [score(results, who)[0] for who in ("teacher", "student")]
+    return [["layers", *shapes, ""], *rows, [name, *scores, ""]]
+
+
+def layer_rows(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Return (header, rows) of the widths per layer."""
+    layers = results["student"]["layers"]
+    with_adders = any("adders" in layer for layer in layers)
+    header = ["layer", "shape", "parameters", "non-zero weights", "weights", "biases", "outputs", "bits"]
+    rows = [
+        [
+            layer["name"],
+            " × ".join(map(count, layer["shape"])),
+            count(layer["parameters"]),
+            count(layer["nonzero"]),
+            layer["weight_format"],
+            layer["bias_format"],
+            layer["activation_format"],
+            count(layer["bits"]),
+            *([count(layer.get("adders"))] if with_adders else []),
+        ]
+        for layer in layers
+    ]
+    return [*header, *(["adders"] if with_adders else [])], rows

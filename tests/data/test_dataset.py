@@ -1,0 +1,104 @@
+"""Dataset: round trip, checksum, summary, refusals."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from gatewright.data import Dataset, InputFormat, load_dataset
+from gatewright.errors import DataError
+
+
+@pytest.fixture
+def data(make):
+    return load_dataset(make("sklearn:iris", scaling="range"))
+
+
+def test_round_trip(data, tmp_path):
+    data.save(tmp_path / "a")
+    data.save(tmp_path / "b")
+    again = Dataset.load(tmp_path / "a")
+    assert again.checksum == data.checksum
+    assert again.x.dtype == np.int64
+    assert (again.x == data.x).all()
+    assert again.contract == data.contract
+    for name in ("dataset.npz", "dataset.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_round_trip_of_regression_and_signed_wide_codes(make, tmp_path):
+    data = load_dataset(make("sklearn:diabetes", task="regression", scaling="standard", input_format="fixed<24,6>"))
+    data.save(tmp_path)
+    again = Dataset.load(tmp_path)
+    assert again.checksum == data.checksum
+    assert again.y.shape == (442, 1)
+    assert again.classes == ()
+    assert again.summary()["targets"] == 1
+
+
+def test_checksum_depends_on_everything(data, make):
+    assert load_dataset(make("sklearn:iris", scaling="range")).checksum == data.checksum
+    assert load_dataset(make("sklearn:iris", scaling="range", split_seed=1)).checksum != data.checksum
+    assert load_dataset(make("sklearn:iris", scaling="range", input_format="ufixed<8,7>")).checksum != data.checksum
+
+
+def test_parts_and_summary(data):
+    summary = data.summary()
+    assert sum(part["rows"] for part in summary["splits"].values()) == 150 == summary["rows"]
+    assert set(summary["splits"]["test"]["classes"].values()) == {10}
+    x, y = data.part("test")
+    assert x.shape == (30, 4)
+    assert y.shape == (30,)
+    with pytest.raises(DataError, match="split must be one of train, validation, test, not 'tets'"):
+        data.part("tets")
+
+
+def test_damaged_files(data, tmp_path):
+    with pytest.raises(DataError, match=r"no saved dataset: .*dataset.json is missing; run the data stage again"):
+        Dataset.load(tmp_path)
+    data.save(tmp_path)
+    archive = tmp_path / "dataset.npz"
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[:-50])
+    with pytest.raises(DataError, match=r"the saved dataset is damaged .*; run the data stage again"):
+        Dataset.load(tmp_path)
+    np.savez(archive, x=data.x, y=data.y, split=np.zeros_like(data.split))
+    with pytest.raises(DataError, match=r"checksum of dataset.npz must be .* not of one run: run the data stage again"):
+        Dataset.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"x": np.full((4, 2), 300)}, r"codes must lie in 0..255 \(ufixed<8,8>\), not 300..300"),
+        ({"x": np.zeros((4, 2))}, r"x must be non-empty int64 \(n, features\), not float64 \(4, 2\)"),
+        ({"y": np.zeros(3, dtype=np.int64)}, r"y and split must have x's 4 rows, not \(3,\) and \(4,\)"),
+        ({"y": np.full(4, 2)}, r"class indices must lie in 0..1"),
+        ({"split": np.full(4, 3, dtype=np.uint8)}, "split must hold 0, 1 or 2, not 3"),
+        ({"feature_names": ("a",)}, "2 features need as many names, not 1"),
+    ],
+)
+def test_invariants(change, text):
+    fields = {
+        "name": "t",
+        "task": "classification",
+        "x": np.zeros((4, 2), dtype=np.int64),
+        "y": np.zeros(4, dtype=np.int64),
+        "split": np.zeros(4, dtype=np.uint8),
+        "format": InputFormat.parse("ufixed<8,8>"),
+        "classes": ("a", "b"),
+        "feature_names": ("x0", "x1"),
+        "contract": {},
+    }
+    with pytest.raises(DataError, match=text):
+        Dataset(**{**fields, **change})
+
+
+def test_import_is_cheap():
+    code = (
+        "import sys, gatewright.data; "
+        "sys.exit(', '.join(m for m in ('sklearn', 'scipy', 'pandas', 'PIL', 'torch') if m in sys.modules) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
