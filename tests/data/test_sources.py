@@ -210,6 +210,7 @@ def test_csv_that_is_no_table(make, tmp_path):
         (b"a,kind\n1,p,3,4\n2,n\n", "cannot be read as a table"),
         (b"a,kind\n1,p\n2,n,5,6\n", "it must be complete, with equally many cells in each line"),
         (b"\xff\xfe\x00\x81", "cannot be read as a table"),
+        (b"a,kind\n1,p\n2\n3,n\n", "every row needs a label, but row 1 has none; fill it in or drop the row"),
         (b"kind\np\nn\n", "a table needs feature columns beside 'kind'"),
     ]:
         path.write_bytes(content)
@@ -234,7 +235,7 @@ def test_folder_of_tables(make, tmp_path):
                 comments="",
             )
     assert load_dataset(make(tmp_path / "deep")).summary()["rows"] == 40
-    csv(tmp_path / "n3.csv")
+    csv(tmp_path / "n3.csv", header="1,2,3", line=lambda i: f"{i},{i},{i}")
     refused(make(tmp_path), "must have 4 columns like n2.csv, not 3; bring all files to one sample length")
 
 
@@ -262,7 +263,7 @@ def test_folder_of_images(make, tmp_path):
         "images must have one size, but 0.png is 4x6 and last.png is 5x5 (height x width); "
         "set data.image_size = [4, 6]",
     )
-    (tmp_path / "bees" / "last.png").write_bytes((tmp_path / "bees" / "0.png").read_bytes()[:60])
+    (tmp_path / "bees" / "last.png").write_bytes((tmp_path / "bees" / "0.png").read_bytes()[:48])
     refused(make(tmp_path), "last.png: cannot be read as an image")
     (tmp_path / "bees" / "last.png").write_text("not a picture")
     refused(make(tmp_path), "last.png: cannot be read as an image; replace or remove the file")
@@ -297,7 +298,10 @@ def test_sklearn(make, name):
 
 def test_sklearn_errors(make):
     refused(make("sklearn:irsi"), "sklearn:irsi: scikit-learn has no bundled data set 'irsi'. Did you mean 'iris'?")
-    refused(make("sklearn:diabetes"), "class_labels" if False else "classification")
+    refused(
+        make("sklearn:diabetes"),
+        'merge or drop the class, or give your own split; for a continuous target set task = "regression"',
+    )
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_straddling_group_in_own_split():
 def test_rare_class():
     with pytest.raises(DataError, match="class 'b' needs at least 3 rows, one per split, not 2; add rows, merge"):
         split_of([0] * 50 + [1] * 2)
-    with pytest.raises(DataError, match="class 'b' must have rows in the (test|validation) split, but none of its 3"):
+    with pytest.raises(DataError, match=r"class 'b' must have rows in the (test|validation) split, but none of its 3"):
         split_of([0] * 500 + [1] * 3)
 
 
@@ -112,5 +112,5 @@ def test_too_few_groups_for_each_class():
 
 
 def test_too_few_rows():
-    with pytest.raises(DataError, match="file: 1 rows cannot be split with a share of 0.20"):
+    with pytest.raises(DataError, match=r"file: 1 rows cannot be split with a share of 0.20"):
         split_of([0.5], classes=())

@@ -57,7 +57,7 @@ def classification() -> dict[str, Any]:
         "data": {
             "checksum": "9ad1" * 16,
             "samples": {"train": 1167, "validation": 270, "test": 360},
-            "classes": CLASSES,
+            "classes": list(CLASSES),
             "class_counts": {
                 "train": [116, 118, 115, 119, 118, 118, 118, 116, 113, 116],
                 "validation": [27] * 10,
@@ -102,8 +102,14 @@ def classification() -> dict[str, Any]:
             **scores(student),
         },
         "estimate": {
-            "lut": 9120, "ff": 1310, "dsp": 0, "bram": 0, "fmax_mhz": 104.0, "latency_cycles": 7, "latency_ns": 70.0,
-        },  # fmt: skip
+            "lut": 9120,
+            "ff": 1310,
+            "dsp": 0,
+            "bram": 0,
+            "fmax_mhz": 104.0,
+            "latency_cycles": 7,
+            "latency_ns": 70.0,
+        },
         "synthesis": {
             "ecp5": {
                 "part": "LFE5U-25F",
@@ -214,19 +220,19 @@ def traces() -> dict[str, np.ndarray]:
         "saturated": np.minimum(2.2 * np.exp(-(t - 6) / 6.0) * (t >= 6), 1.0),
     }
     return {
-        name: np.clip(
-            draw.uniform(90, 230, (9, 1)) * shape + 12 + draw.normal(0, 3, (9, 30)), 0, 255
-        ).round().astype(np.int64)
+        name: np.clip(draw.uniform(90, 230, (9, 1)) * shape + 12 + draw.normal(0, 3, (9, 30)), 0, 255)
+        .round()
+        .astype(np.int64)
         for name, shape in shapes.items()
-    }  # fmt: skip
+    }
 
 
 def images() -> dict[str, np.ndarray]:
     """Return 8 by 8 digits of each class: (n, 8, 8)."""
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    return {name: found.images[found.target == int(name)][:6].astype(np.int64) for name in CLASSES}
+    x, y = load_digits(return_X_y=True)
+    return {name: x[y == int(name)][:6].reshape(-1, 8, 8).astype(np.int64) for name in CLASSES}
 
 
 STAGES = [

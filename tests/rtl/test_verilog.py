@@ -30,6 +30,7 @@ def test_identifiers(name: str, expected: str):
 def test_literals():
     assert literal(9, 4, signed=False) == "4'd9"
     assert literal(-12, 5, signed=True) == "-5'sd12"
+    assert literal(-8, 4, signed=True) == "-5'sd8"
 
 
 def test_golden():

@@ -84,6 +84,7 @@ class Stub:
             layers=sizes if probes else [],
             out=out / "build",
             cache=cache,
+            level=0,
         )
 
     def run(

@@ -16,7 +16,9 @@ STUBS = {
         StreamPort(elements=9, width_bits=8, signed=True), StreamPort(elements=1, width_bits=4, signed=False), 8
     ),
     # the smallest of everything
-    "bit": Stub(StreamPort(elements=1, width_bits=1, signed=False), StreamPort(elements=1, width_bits=1, signed=False), 1),
+    "bit": Stub(
+        StreamPort(elements=1, width_bits=1, signed=False), StreamPort(elements=1, width_bits=1, signed=False), 1
+    ),
     # elements split over beats; input slower than output; FIFO of 2
     "bytes": Stub(
         StreamPort(elements=5, width_bits=12, signed=False, beat_bits=8),

@@ -132,14 +132,13 @@ def _scaling(values: NDArray[Any], mode: str, number: InputFormat) -> tuple[Floa
             f'use e.g. fixed<{number.width_bits},4>, or data.scaling = "range"'
         )
     step = 2.0**-number.frac_bits
-    if mode == "range":
-        span = np.where(constant, 1.0, high - low)
-        scale = (number.hi - number.lo) * step / span
-        offset = number.lo * step - low * scale
-    else:
-        deviation = values.std(axis=0, dtype=np.float64)
-        scale = 1.0 / np.where(constant, 1.0, deviation)
-        offset = -values.mean(axis=0, dtype=np.float64) * scale
+    with np.errstate(all="ignore"):  # what overflows is refused just below
+        if mode == "range":
+            scale = (number.hi - number.lo) * step / np.where(constant, 1.0, high - low)
+            offset = number.lo * step - low * scale
+        else:
+            scale = 1.0 / np.where(constant, 1.0, values.std(axis=0, dtype=np.float64))
+            offset = -values.mean(axis=0, dtype=np.float64) * scale
     if not (np.isfinite(scale).all() and np.isfinite(offset).all()):
         worst = int(np.flatnonzero(~(np.isfinite(scale) & np.isfinite(offset)))[0])
         raise DataError(

@@ -23,6 +23,7 @@ SPELLINGS = {
     **dict.fromkeys(("validation", "val", "valid", "dev", "1"), 1),
     **dict.fromkeys(("test", "testing", "tst", "2"), 2),
 }
+MANY_CLASSES = 50  # beyond, the labels may well be a continuous quantity
 GROUP_FOLDS = 20  # resolution of a grouped, stratified split: 5 % of the groups
 
 Splits = NDArray[np.uint8]
@@ -147,9 +148,10 @@ def _refuse_rare(y: NDArray[Any], classes: tuple[str, ...], parts: int, origin: 
     counts = np.bincount(y, minlength=len(classes))
     rarest = int(counts.argmin())
     if counts[rarest] < parts:
+        continuous = '; for a continuous target set task = "regression"' if len(classes) > MANY_CLASSES else ""
         raise DataError(
             f"{origin}: class {classes[rarest]!r} needs at least {parts} rows, one per split, not {counts[rarest]}; "
-            f"add rows, merge or drop the class, or give your own split"
+            f"add rows, merge or drop the class, or give your own split{continuous}"
         )
 
 

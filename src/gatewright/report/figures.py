@@ -2,6 +2,8 @@
 
 The same numbers give the same text: no dates, no random ids. Every figure has a title that a screen reader reads.
 """
+# pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false
+# (matplotlib's own annotations are partial)
 
 from __future__ import annotations
 
@@ -75,9 +77,7 @@ def sample_pictures(examples: Mapping[str, NDArray[Any]]) -> list[Picture]:
     return [draw[x.ndim](name, x, low, high) for name, x in examples.items() if x.size]
 
 
-def _line(
-    rows: Sequence[Mapping[str, Any]], key: str, label: str, colour: str, *, dashed: bool = False
-) -> _Line:
+def _line(rows: Sequence[Mapping[str, Any]], key: str, label: str, colour: str, *, dashed: bool = False) -> _Line:
     points = [(float(row["epoch"]), float(row[key])) for row in rows if row.get(key) is not None]
     return _Line(label=label, colour=colour, x=[x for x, _ in points], y=[y for _, y in points], dashed=dashed)
 
@@ -86,7 +86,9 @@ def _chart(title: str, lines: Sequence[_Line], *, percent: bool) -> list[Picture
     """Return the chart, or nothing where there is nothing to draw."""
     if not lines:
         return []
-    figure, axes = _axes(3.3, 2.25)
+    from matplotlib.ticker import NullFormatter
+
+    figure, axes = _axes(2.75, 2.0)
     for line in lines:
         style = (0, (3, 2)) if line.dashed else "solid"
         axes.plot(line.x, line.y, color=line.colour, linewidth=1.4, linestyle=style, label=line.label)
@@ -97,7 +99,7 @@ def _chart(title: str, lines: Sequence[_Line], *, percent: bool) -> list[Picture
     elif min(y for line in lines for y in line.y) > 0:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.yaxis.set_minor_formatter(lambda value, _: "")
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("epoch")
     if len(lines) > 1:
         axes.legend(frameon=False, labelcolor=INK, fontsize=8, handlelength=1.6, borderaxespad=0.2)
@@ -112,7 +114,7 @@ def _word(value: float, percent: bool) -> str:
 
 def _traces(name: str, x: NDArray[Any], low: float, high: float) -> Picture:
     shown = x[:MAX_TRACES]
-    figure, axes = _axes(2.5, 1.7)
+    figure, axes = _axes(2.1, 1.45)
     for trace in shown:
         axes.plot(np.arange(len(trace)), trace, color=STUDENT, linewidth=0.8, alpha=0.55)
     margin = 0.05 * (high - low or 1.0)
@@ -139,6 +141,7 @@ def _images(name: str, x: NDArray[Any], low: float, high: float) -> Picture:
 
 def _axes(width: float, height: float) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
@@ -148,7 +151,7 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
     axes.grid(axis="y", color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.xaxis.label.set(color=MUTED, fontsize=8)
-    axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)  # pyright: ignore[reportAttributeAccessIssue]
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     return figure, axes
 
 

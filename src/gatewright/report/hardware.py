@@ -110,7 +110,8 @@ def source_text(synthesis: Mapping[str, Any]) -> str:
 def family_tables(results: Results) -> list[FamilyTable]:
     """Return one resource table per synthesized family, the target's first."""
     own = family(results)
-    names = sorted(results["synthesis"], key=lambda name: (name != own, list(FAMILIES).index(name) if name in FAMILIES else 9))
+    order = {name: rank for rank, name in enumerate(FAMILIES)}
+    names = sorted(results["synthesis"], key=lambda name: (name != own, order.get(name, len(order)), name))
     return [_family_table(results["synthesis"][name], name, name == own) for name in names]
 
 
@@ -197,13 +198,13 @@ def latency_table(results: Results) -> tuple[list[str], list[list[str]]]:
             ("initiation interval: time between two samples", h["initiation_interval"]),
         )
     ]
-    rates = [significant(mhz / max(1, h["initiation_interval"])) for _, mhz in clocks]
+    rates = [unit(significant(mhz / max(1, h["initiation_interval"])), "M/s") for _, mhz in clocks]
     rows.append(["throughput, million samples per second", "", *rates])
-    return ["", "cycles", *(f"{name}, ns" for name, _ in clocks)], rows
+    return ["", "cycles", *(name for name, _ in clocks)], rows
 
 
 def _clocked(name: str, cycles: int, clocks: list[tuple[str, float]]) -> list[str]:
-    return [name, count(cycles), *(fixed(1e3 * cycles / mhz) for _, mhz in clocks)]
+    return [name, count(cycles), *(unit(fixed(1e3 * cycles / mhz), "ns") for _, mhz in clocks)]
 
 
 def design_facts(results: Results) -> list[tuple[str, str]]:
@@ -211,19 +212,27 @@ def design_facts(results: Results) -> list[tuple[str, str]]:
     h, export = results["hardware"], results["export"]
     output = {"argmax": "number of the class with the highest score", "scores": "raw scores, exact"}[h["output"]]
     facts = [
-        ("Program against network", f"{count(export['samples_compared'])} samples, {count(export['mismatches'])} mismatches"),
-        ("Hardware against program", f"{count(h['vectors'])} vectors, {count(h['mismatches'])} mismatches"),
+        ("Program against network", _compared(export["samples_compared"], "samples", export["mismatches"])),
+        ("Hardware against program", _compared(h["vectors"], "vectors", h["mismatches"])),
         ("Output", output),
     ]
-    optional = (
-        ("stall_fraction", "Stalled cycles on each stream", lambda v: percent(v, 0)),
-        ("simulator", "Simulator", str),
-        ("stages", "Pipeline stages", count),
-        ("adders", "Adders and subtractors", count),
-        ("input_bits", "Input stream", lambda v: unit(count(v), "bit")),
-        ("output_bits", "Output stream", lambda v: unit(count(v), "bit")),
+    if "stall_fraction" in h:
+        facts.append(("Stalled cycles on each stream", percent(h["stall_fraction"], 0)))
+    if "simulator" in h:
+        facts.append(("Simulator", h["simulator"]))
+    numbers = (
+        ("stages", "Pipeline stages", ""),
+        ("adders", "Adders and subtractors", ""),
+        ("input_bits", "Input stream", "bit"),
+        ("output_bits", "Output stream", "bit"),
     )
-    return facts + [(term, text(h[key])) for key, term, text in optional if h.get(key) is not None]
+    return facts + [
+        (term, unit(count(h[key]), name) if name else count(h[key])) for key, term, name in numbers if key in h
+    ]
+
+
+def _compared(number: int, what: str, mismatches: int) -> str:
+    return f"{count(number)} {what}, {count(mismatches)} mismatches"
 
 
 def board_facts(results: Results) -> list[tuple[str, str]]:

@@ -67,7 +67,7 @@ def wilson(hits: int, total: int) -> tuple[float, float]:
     scale = 1 + z * z / total
     middle = (p + z * z / (2 * total)) / scale
     half = z / scale * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return 0.0 if hits == 0 else middle - half, 1.0 if hits == total else middle + half
 
 
 def size(number: int) -> str:

@@ -57,14 +57,18 @@ def render(
 
     folder = package_files("gatewright.report")
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     template = environment.from_string(folder.joinpath("template.html").read_text(encoding="utf-8"))
     data_header, data_rows = view.data_rows(results)
     layer_header, layer_rows = view.layer_rows(results)
     recall_header, recall_rows = view.recall_rows(results)
     latency_header, latency_rows = hardware.latency_table(results)
-    board = results["board"] or {}
+    board: dict[str, Any] = results["board"] or {}
     families = hardware.family_tables(results)
     return template.render(
         style=folder.joinpath("style.css").read_text(encoding="utf-8"),
@@ -109,8 +113,8 @@ def summary(results: Results) -> str:
     interval = h["initiation_interval"]
     return (
         f"{count(data['features'])} inputs, {task}: a student network of {count(student['parameters'])} parameters, "
-        f"{percent(student['sparsity'], 0)} of the weights zero, compiled for {h['part']}. It answers {latency}{THIN}ns "
-        f"after its inputs are complete and accepts a new sample every "
+        f"{percent(student['sparsity'], 0)} of the weights zero, compiled for {h['part']}. It answers "
+        f"{latency}{THIN}ns after its inputs are complete and accepts a new sample every "
         f"{'cycle' if interval == 1 else f'{count(interval)} cycles'}."
     )
 
@@ -119,7 +123,7 @@ def _data_text(results: Results) -> str:
     data = results["data"]
     return (
         f"{count(sum(data['samples'].values()))} samples of {count(data['features'])} inputs, "
-        f"each in the format {data['format']}. Checksum {data['checksum'][:12]}."
+        f"each in the format {data['format']}."
     )
 
 

@@ -29,11 +29,11 @@ class FileRow:
     meaning: str
 
 
-# First pattern that fits a path relative to the run directory wins; "" leaves the file out of the list.
-_MEANINGS = (
-    ("*/stage.json", ""),
-    (".*", ""),
-    ("report.html", ""),
+# First pattern that fits a path relative to the run directory wins; None leaves the file out of the list.
+_MEANINGS: tuple[tuple[str, str | None], ...] = (
+    ("*/stage.json", None),
+    (".*", None),
+    ("report.html", None),
     ("results.json", "every number of this page, for programs (schema: docs/results.md)"),
     ("history.json", "loss and scores of every epoch"),
     ("config.toml", "the configuration of this run"),
@@ -71,9 +71,15 @@ def run_files(run: Path) -> list[FileRow]:
         name = path.relative_to(run).as_posix()
         if not path.is_file() or any(part.startswith(".") for part in path.relative_to(run).parts):
             continue
-        rank, meaning = next(
-            ((rank, text) for rank, (pattern, text) in enumerate(_MEANINGS) if fnmatch(name, pattern)), (len(_MEANINGS), " ")
-        )
-        if meaning:
-            found.append((rank, name, FileRow(path=name, bytes=path.stat().st_size, meaning=meaning.strip())))
+        rank, meaning = _meaning(name)
+        if meaning is not None:
+            found.append((rank, name, FileRow(path=name, bytes=path.stat().st_size, meaning=meaning)))
     return [row for _, _, row in sorted(found, key=lambda item: item[:2])][:_LISTED]
+
+
+def _meaning(name: str) -> tuple[int, str | None]:
+    """Return (rank in the list, what the file is); None for what is not listed."""
+    for rank, (pattern, text) in enumerate(_MEANINGS):
+        if fnmatch(name, pattern):
+            return rank, text
+    return len(_MEANINGS), ""

@@ -80,7 +80,7 @@ def headline_cards(results: Results) -> list[Card]:
     on_chip = score(results, "hardware")
     target = hardware.target(results)
     latency_ns = h["latency_cycles"] / h["clock_mhz"] * 1e3
-    cards = [
+    return [
         Card(label=f"{measure}, teacher", value=teacher[0], note=teacher[1]),
         Card(label=f"{measure}, student", value=student[0], note=student[1]),
         Card(
@@ -91,7 +91,7 @@ def headline_cards(results: Results) -> list[Card]:
         Card(
             label="Mismatches in simulation",
             value=count(h["mismatches"]),
-            note=f"of {count(h['vectors'])} vectors, compared with ==",
+            note=f"of {count(h['vectors'])} vectors, exact comparison",
             tone="bad" if h["mismatches"] else "good",
         ),
         Card(
@@ -107,7 +107,6 @@ def headline_cards(results: Results) -> list[Card]:
         ),
         Card(label="Highest clock", value=target.fmax, note=target.fmax_note, tone=target.fmax_tone),
     ]
-    return cards
 
 
 def data_rows(results: Results) -> tuple[list[str], list[list[str]]]:
@@ -170,8 +169,9 @@ def compression_rows(results: Results) -> list[list[str]]:
     teacher, student, compression = results["teacher"], results["student"], results["compression"]
     teacher_bits = teacher.get("bits", 32 * teacher["parameters"])
     nonzero = compression.get("nonzero_ratio", teacher["parameters"] / max(1, student["nonzero"]))
+    parameters = [count(part["parameters"]) for part in (teacher, student)]
     rows = [
-        ["parameters", count(teacher["parameters"]), count(student["parameters"]), ratio(compression["parameter_ratio"])],
+        ["parameters", *parameters, ratio(compression["parameter_ratio"])],
         ["bits of all parameters", count(teacher_bits), count(student["bits"]), ratio(compression["bit_ratio"])],
         ["non-zero weights", DASH, count(student["nonzero"]), ratio(nonzero)],
         ["weights at exactly zero", DASH, percent(student["sparsity"]), ""],

@@ -41,8 +41,9 @@ def identifier(name: str) -> str:
 
 
 def literal(value: int, width: int, signed: bool) -> str:
-    """Return a sized literal: 4'd9, -5'sd12."""
+    """Return a sized literal: 4'd9, -5'sd12. The lowest number of a width takes one bit more: -4'sd8 would negate -8."""
     mark = "sd" if signed else "d"
+    width += value == -(1 << (width - 1))
     return f"-{width}'{mark}{-value}" if value < 0 else f"{width}'{mark}{value}"
 
 

@@ -99,7 +99,7 @@ class Bench {
         while (int64_t(entered.size()) <= deepest) entered.resize(entered.size() * 2, -1);
         source = load<uint32_t>("source.bin", vectors * SOURCE_BEATS * SOURCE_WORDS);
         last = load<uint8_t>("last.bin", PHASES * vectors);
-        for (size_t i = 0; i < std::size(LAYER_ELEMENTS); ++i) {
+        for (int i = 0; i < LAYERS; ++i) {
             layers.push_back(load<int64_t>("layer_" + std::to_string(i) + ".bin", vectors * LAYER_ELEMENTS[i]));
         }
     }

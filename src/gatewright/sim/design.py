@@ -96,6 +96,7 @@ def design_header(
 
 constexpr int SOURCE_BEATS = {source.beats}, SOURCE_WORDS = {_words(source)};
 constexpr int RESULT_BEATS = {result.beats}, RESULT_WORDS = {_words(result)};
+constexpr int LAYERS = {len(layers)};
 constexpr int64_t LAYER_ELEMENTS[] = {{{sizes}}};
 
 {watched}

@@ -102,6 +102,8 @@ class SimReport:
             found.append(f"{self.wrong_probes} of {self.probes_compared} probed values wrong, all results right")
         if self.hint:
             found.append(self.hint)
+        if self.latency_cycles < 0 or self.initiation_interval < 1:
+            found.append("too few results came out to measure latency and initiation interval")
         if self.latency_cycles not in (self.claimed_latency_cycles, -1):
             found.append(f"latency is {self.latency_cycles} cycles, claimed {self.claimed_latency_cycles}")
         if self.initiation_interval not in (self.claimed_initiation_interval, 0):

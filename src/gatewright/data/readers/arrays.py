@@ -102,7 +102,7 @@ def _load_npy(path: Path) -> NDArray[Any]:
     try:
         with path.open("rb") as file:
             array: Any = np.load(file, allow_pickle=False)
-        if not isinstance(array, np.ndarray):
+        if isinstance(array, np.lib.npyio.NpzFile):
             raise ValueError("it is an archive, not a single array")
     except DAMAGE as error:
         raise _damaged(path, "an .npy file", error) from None

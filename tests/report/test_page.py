@@ -1,0 +1,200 @@
+"""The HTML page: complete, self-contained, well-formed, deterministic, honest about estimates."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gatewright.errors import GatewrightError
+from gatewright.report import FileRow, run_files, write_report
+from gatewright.report.figures import learning_curves, sample_pictures
+from gatewright.report.headline import headline
+from gatewright.report.page import render
+from tests.report import sample
+
+VOID = {"meta", "br", "img", "link", "hr", "input", "path", "use", "rect"}
+
+
+class Checker(HTMLParser):
+    """Collects ids, references and unbalanced tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.targets: list[str] = []
+        self.unlabelled: list[str] = []
+        self.tables = self.captions = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.ids += [found["id"] or ""] if "id" in found else []
+        self.targets += [v for k, v in attrs if k in {"src", "href", "xlink:href", "action", "data"} and v]
+        self.tables += tag == "table"
+        self.captions += tag == "caption"
+        if (tag == "img" and not found.get("alt")) or (tag == "svg" and not found.get("aria-label")):
+            self.unlabelled.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+
+def checked(page: str) -> Checker:
+    checker = Checker()
+    checker.feed(page)
+    checker.close()
+    assert checker.open == []
+    return checker
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render(
+        sample.classification(), history=sample.history(), examples=sample.images(), stages=sample.STAGES,
+        files=[FileRow(path="program/program.txt", bytes=18_234, meaning="the network as integer operations")],
+        command="gatewright run examples/digits/digits.toml --out runs/digits",
+    )  # fmt: skip
+
+
+def test_page_is_well_formed_and_accessible(page):
+    checker = checked(page)
+    assert len(checker.ids) == len(set(checker.ids))
+    assert checker.tables == checker.captions > 5
+    assert checker.unlabelled == []
+    assert '<html lang="en">' in page
+
+
+def test_page_loads_nothing(page):
+    checker = checked(page)
+    assert [t for t in checker.targets if not t.startswith(("#", "data:image/png;base64,"))] == []
+    assert set(checker.ids) >= {t[1:] for t in checker.targets if t.startswith("#")}
+    assert "<script" not in page
+    assert "url(http" not in page
+    assert set(re.findall(r"https?://[^\s\"<]+", page)) <= {
+        "http://www.w3.org/1999/xlink",
+        "http://www.w3.org/2000/svg",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "97.8\u202f%",  # teacher
+        "96.4\u202f%",  # student and hardware
+        "of 1\u202f000 vectors, exact comparison",
+        "60.0\u202f% zero",
+        "39.1\u202f% of 24\u202f288",
+        "7 cycles at 100\u202fMHz target",
+        "placed and routed; target 100\u202fMHz",
+        "162\u202fMHz (estimate, not a measurement)",
+        "Timing of Xilinx parts without Vivado is an estimate",
+        "fixed&lt;5,1&gt;",
+        "accumulator (scores)",
+        "openFPGALoader -b ulx3s bitstream/digits.bit",
+        "gatewright run examples/digits/digits.toml --out runs/digits",
+        "5f2c5f2c5f2c",
+        "64–128–64–10",
+        "with data transfer: first beat in to last beat out",
+        "distil, prune and quantize the student",
+        "18.2\u202fkB",
+    ],
+)
+def test_page_says(page, text):
+    assert text in page
+
+
+def test_same_input_same_bytes_in_another_process():
+    code = (
+        "import hashlib; from tests.report import sample; from gatewright.report.page import render;"
+        "print(hashlib.sha256(render(sample.classification(), history=sample.history()).encode()).hexdigest())"
+    )
+    root = Path(__file__).parents[2]
+    other = subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True).stdout
+    here = render(sample.classification(), history=sample.history())
+    assert hashlib.sha256(here.encode()).hexdigest() == other.strip()
+
+
+def test_regression_without_board_or_synthesis():
+    page = render(sample.regression())
+    checked(page)
+    assert "RMSE, student" in page
+    assert "R² 0.981" in page
+    assert "every 4 cycles" in page
+    assert "Set <code>hardware.board</code>" in page
+    assert "estimate, before synthesis" in page
+    assert 'id="confusion"' not in page
+    assert 'id="training"' not in page
+
+
+def test_names_are_escaped():
+    results = sample.classification()
+    results["data"]["classes"][0] = "<script>alert(1)</script>"
+    page = render(results, examples={"<b>": np.arange(12).reshape(2, 6)})
+    assert "<script" not in page
+    assert "<b>" not in page.replace("<b>data", "")
+    checked(page)
+
+
+def test_mismatch_and_missed_clock_stand_out():
+    results = sample.classification()
+    results["hardware"]["mismatches"] = 3
+    results["synthesis"]["ecp5"]["fmax_mhz"] = 80.0
+    page = render(results)
+    assert '<dd class="value bad">3</dd>' in page
+    assert '<dd class="value bad">80.0\u202fMHz</dd>' in page
+    assert "differs from the student" in page
+
+
+def test_write_report(tmp_path):
+    (tmp_path / "rtl").mkdir()
+    (tmp_path / "rtl" / "core.v").write_text("module core; endmodule\n")
+    (tmp_path / "rtl" / "stage.json").write_text("{}")
+    path = write_report(tmp_path, sample.classification())
+    assert path == tmp_path / "report.html"
+    text = path.read_text(encoding="utf-8")
+    assert "<code>rtl/core.v</code>" in text
+    assert "stage.json" not in text
+    assert str(tmp_path) not in text
+    assert [row.path for row in run_files(tmp_path)] == ["rtl/core.v"]
+
+
+def test_broken_results_write_nothing(tmp_path):
+    results = sample.classification()
+    del results["hardware"]["mismatches"]
+    with pytest.raises(GatewrightError, match=r"results\.hardware\.mismatches: required and absent"):
+        write_report(tmp_path, results)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_curves_and_samples_say_what_they_show():
+    titles = [picture.title for picture in learning_curves(sample.history())]
+    assert titles == ["Loss, teacher", "Loss, student", "Validation accuracy", "Weights at exactly zero"]
+    alt = learning_curves(sample.history())[3].alt
+    assert alt == "Weights at exactly zero over 119 epochs: student 0.0 % to 60.0 %."
+    pulses = sample_pictures(sample.traces())
+    assert [p.title for p in pulses] == ["electromagnetic", "muon", "ringing", "saturated"]
+    assert pulses[0].alt.startswith("9 samples of class electromagnetic, 30 inputs each")
+    assert sample_pictures(sample.images())[3].alt == "6 samples of class 3, 8 by 8 pixels."
+    assert sample_pictures({}) == []
+
+
+def test_headline_ends_with_the_places():
+    lines = headline(sample.classification(), Path("runs/digits")).splitlines()
+    assert lines[-2].split() == ["Bitstream", "runs/digits/bitstream/digits.bit"]
+    assert lines[-1].split() == ["Report", "runs/digits/report.html"]
+    assert "none: hardware.board is not set" in headline(sample.regression(), Path("r"))

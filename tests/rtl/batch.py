@@ -1,0 +1,142 @@
+"""Many programs in one simulation: their cores side by side in one wrapper core, outputs delayed to a common latency."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gatewright.flow import watched_values
+from gatewright.ir import Fixed, Interpreter, Program
+from gatewright.lower.compile import Lowered, lower
+from gatewright.rtl.manifest import RtlManifest, stream_port, write_rtl
+from gatewright.rtl.netlist import Design, LayerSignal
+from gatewright.rtl.shell import StreamPort, axis_shell, leaf_sources
+from gatewright.sim import Probe, SimReport, simulate
+from tests.programs import codes
+
+
+def probes_of(signals: Sequence[LayerSignal], layers: Sequence[str], path: tuple[str, ...]) -> list[Probe]:
+    """Return the simulator's probes for watched signals; layers: the names under which their values are given."""
+    return [
+        Probe(
+            layer=layer,
+            element=w.element,
+            module=w.module,
+            signal=w.signal.name,
+            path=(*path, w.instance),
+            stage=w.stage,
+            width_bits=w.signal.width,
+            signed=w.signal.signed,
+        )
+        for w, layer in zip(signals, layers, strict=True)
+    ]
+
+
+def simulate_batch(
+    programs: Sequence[Program], *, out: Path, family: str, clock_mhz: float, vectors: int, cache: Path | None = None
+) -> SimReport:
+    """Simulate all programs at once on their own random codes; every output and every layer is compared."""
+    lowered: list[Lowered] = []
+    manifests: list[RtlManifest] = []
+    inputs, traces = [], []
+    for number, program in enumerate(programs):
+        program = dataclasses.replace(program, name=f"p{number}")
+        x = codes(program, vectors, seed=number)
+        item = lower(program, x, family=family, clock_mhz=clock_mhz)
+        lowered.append(item)
+        manifests.append(
+            write_rtl(item.circuit, item.schedule, program_hash="0" * 64, stream_bits=0, folder=out / f"p{number}")
+        )
+        inputs.append(x)
+        traces.append(Interpreter(program).trace(x))
+    latency = max(m.latency_cycles for m in manifests)
+    source = wide([m.source for m in manifests])
+    result = wide([m.result for m in manifests])
+    core = wrapper(manifests, latency, source, result)
+    (out / "batch_core.v").write_text(core)
+    shell = axis_shell(name="batch", core="batch_core", latency_cycles=latency, source=source, result=result)
+    (out / "batch.v").write_text(shell)
+    for name, text in leaf_sources().items():
+        (out / name).write_text(text)
+    cores = [
+        out / f"p{n}" / name for n, m in enumerate(manifests) for name in m.files if name not in leaf_sources() and name != f"{m.top}.v"
+    ]
+    probes, layer_values = [], {}
+    for number, (program, manifest, trace) in enumerate(zip(programs, manifests, traces, strict=True)):
+        names = [f"p{number}.{w.layer}" for w in manifest.watch]
+        probes += probes_of(manifest.watch, names, ("u_core", f"u_p{number}"))
+        layer_values |= {f"p{number}.{k}": v for k, v in watched_values(program, trace, manifest).items()}
+    return simulate(
+        sources=[*(out / name for name in leaf_sources()), *cores, out / "batch_core.v", out / "batch.v"],
+        top="batch",
+        source=source,
+        result=result,
+        x=np.concatenate(inputs, axis=1),
+        expected=np.concatenate([t[p.output] for p, t in zip(programs, traces, strict=True)], axis=1),
+        probes=probes,
+        layer_values=layer_values,
+        latency_cycles=latency,
+        initiation_interval=1,
+        stall_fraction=0.2,
+        seed=1,
+        out=out / "sim",
+        cache=cache,
+    )
+
+
+def wide(ports: Sequence[StreamPort]) -> StreamPort:
+    """Return one port that holds the elements of all: signed, and a bit wider than the widest."""
+    return stream_port(
+        Fixed(width_bits=max(p.width_bits for p in ports) + 1, frac_bits=0), sum(p.elements for p in ports), 0
+    )
+
+
+def wrapper(manifests: Sequence[RtlManifest], latency: int, source: StreamPort, result: StreamPort) -> str:
+    """Return the module that holds all cores: narrows x for each, delays and widens each y."""
+    lines = [
+        "module batch_core (",
+        f"    input  wire clk, input wire [{source.packed_bits - 1}:0] x, output wire [{result.packed_bits - 1}:0] y",
+        ");",
+    ]
+    at, to = 0, 0
+    for n, m in enumerate(manifests):
+        parts = [f"x[{(at + i) * source.width_bits} +: {m.source.width_bits}]" for i in range(m.source.elements)]
+        lines.append(f"    wire [{m.source.packed_bits - 1}:0] x{n} = {{{', '.join(reversed(parts))}}};")
+        lines.append(f"    wire [{m.result.packed_bits - 1}:0] y{n};")
+        lines.append(f"    {m.core} u_p{n} (.clk(clk), .x(x{n}), .y(y{n}));")
+        late = f"y{n}"
+        for delay in range(latency - m.latency_cycles):
+            lines.append(f"    reg [{m.result.packed_bits - 1}:0] y{n}_d{delay};")
+            lines.append(f"    always @(posedge clk) y{n}_d{delay} <= {late};")
+            late = f"y{n}_d{delay}"
+        for i in range(m.result.elements):
+            w, extra = m.result.width_bits, result.width_bits - m.result.width_bits
+            sign = f"{late}[{i * w + w - 1}]" if m.result.signed else "1'b0"
+            target = f"y[{to * result.width_bits} +: {result.width_bits}]"
+            lines.append(f"    assign {target} = {{{{{extra}{{{sign}}}}}, {late}[{i * w} +: {w}]}};")
+            to += 1
+        at += m.source.elements
+    return "\n".join([*lines, "endmodule"]) + "\n"
+
+
+def mutated(design: Design, rng: np.random.Generator) -> tuple[Design, str]:
+    """Return the design with one random adder or comparator changed, and a description of the change."""
+    from gatewright.rtl.netlist import Assign, Binary
+
+    places = [
+        (m, i)
+        for m, module in enumerate(design.modules)
+        for i, item in enumerate(module.items)
+        if isinstance(item, Assign) and isinstance(item.value, Binary)
+    ]
+    m, i = places[int(rng.integers(len(places)))]
+    module, item = design.modules[m], design.modules[m].items[i]
+    swap = {"+": "-", "-": "+", ">=": "<"}
+    changed = dataclasses.replace(item, value=dataclasses.replace(item.value, op=swap[item.value.op]))
+    items = (*module.items[:i], changed, *module.items[i + 1 :])
+    modules = (*design.modules[:m], dataclasses.replace(module, items=items), *design.modules[m + 1 :])
+    what = f"{module.name}: {item.target.name} {item.value.op} -> {changed.value.op}"
+    return dataclasses.replace(design, modules=modules), what

@@ -1,0 +1,95 @@
+"""The generated Verilog, simulated cycle by cycle, against the interpreter; and what a broken netlist looks like."""
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+
+from gatewright.errors import MismatchError
+from gatewright.flow import watched_values
+from gatewright.ir import Interpreter, Program, print_program
+from gatewright.lower.compile import lower
+from gatewright.rtl.manifest import write_design
+from gatewright.rtl.parallel import compile_parallel
+from gatewright.sim import lint, require_match, simulate
+from tests.programs import codes, mlp, programs
+from tests.rtl.batch import mutated, probes_of, simulate_batch
+
+pytestmark = pytest.mark.sim
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory):
+    return tmp_path_factory.mktemp("verilated")
+
+
+def drawn(count: int) -> list[Program]:
+    """Let Hypothesis draw programs (under its seed, printed by make) without running anything on them."""
+    found: list[Program] = []
+
+    @given(programs())
+    @settings(max_examples=count, deadline=None, database=None, phases=[Phase.generate])
+    def collect(program: Program) -> None:
+        found.append(program)
+
+    collect()
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "clock_mhz"), [("xc7", 120.0), ("ecp5", 40.0), ("xcup", 350.0)])
+def test_random_programs_equal_the_interpreter(tmp_path, cache, family: str, clock_mhz: float):
+    """70 programs in one simulation: every output and every layer's every element, in its cycle."""
+    batch = drawn(70)
+    report = simulate_batch(batch, out=tmp_path, family=family, clock_mhz=clock_mhz, vectors=300, cache=cache)
+    if report.first_mismatch and report.first_mismatch.layer.startswith("p"):
+        print(print_program(batch[int(report.first_mismatch.layer[1:].split(".")[0])]))
+    require_match(report)
+    assert len(batch) >= 60
+    assert report.probes_compared > 60 * 300
+
+
+def test_one_broken_adder_is_caught_and_named(tmp_path, cache):
+    """Every corruption of one operator is found, in the layer and element where it sits."""
+    program = mlp((8, 6, 4), seed=2, output="scores")
+    x = codes(program, 400)
+    lowered = lower(program, x, family="xc7", clock_mhz=200)
+    design = compile_parallel(lowered.circuit, lowered.schedule, program_hash="0" * 64)
+    trace = Interpreter(program).trace(x)
+    rng = np.random.default_rng(5)
+    for number in range(4):
+        broken, what = mutated(design, rng)
+        folder = tmp_path / str(number)
+        manifest = write_design(
+            broken, lowered.circuit, lowered.schedule, program_hash="0" * 64, stream_bits=0, folder=folder
+        )
+        report = simulate(
+            sources=manifest.sources(folder),
+            top=manifest.top,
+            source=manifest.source,
+            result=manifest.result,
+            x=x,
+            expected=trace[program.output],
+            probes=probes_of(manifest.watch, [w.layer for w in manifest.watch], ("u_core",)),
+            layer_values=watched_values(program, trace, manifest),
+            latency_cycles=manifest.latency_cycles,
+            initiation_interval=manifest.stream_interval,
+            stall_fraction=0.3,
+            seed=1,
+            out=folder / "sim",
+            cache=cache,
+        )
+        layer = what.split(":")[0].removeprefix("net_")
+        text = rf"layer '{layer}', element \d+, .*cycle \d+.*expected -?\d+, got -?\d+ \(difference [+-]\d+ LSB"
+        with pytest.raises(MismatchError, match=text):
+            require_match(report)
+
+
+@pytest.mark.parametrize("stream_bits", [0, 8, 32])
+def test_lint_is_clean(tmp_path, stream_bits: int):
+    program = mlp((9, 7, 5), seed=4)
+    lowered = lower(program, codes(program, 16), family="ecp5", clock_mhz=80)
+    design = compile_parallel(lowered.circuit, lowered.schedule, program_hash="0" * 64)
+    manifest = write_design(
+        design, lowered.circuit, lowered.schedule, program_hash="0" * 64, stream_bits=stream_bits, folder=tmp_path
+    )
+    lint(sources=manifest.sources(tmp_path), top=manifest.top, out=tmp_path / "lint")
