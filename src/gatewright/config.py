@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -192,19 +193,20 @@ class Config(Section):
 
 
 def load_config(path: Path, settings: Sequence[str] = ()) -> Config:
-    """Read and validate a TOML file. Relative data paths are taken from the file's own folder.
+    """Read and validate a TOML file (or config.json, as a run directory keeps it). Relative data paths are taken from the file's own folder.
 
     settings: "section.key=value" overrides, the value in TOML's spelling (a bare word is taken as a string).
     Raises ConfigError naming the file, the key, what was expected and what was got.
     """
     try:
-        raw = tomllib.loads(path.read_text())
+        text = path.read_text()
+        raw = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except FileNotFoundError:
         raise ConfigError(f"no configuration file {path}; give the path of a TOML file") from None
     except (IsADirectoryError, UnicodeDecodeError, PermissionError) as error:
         raise ConfigError(f"{path} must be a readable TOML text file: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{path} is not valid {path.suffix[1:].upper() or 'TOML'}: {error}") from None
     for setting in settings:
         _override(raw, setting)
     return parse_config(raw, where=str(path), base=path.parent)

@@ -159,7 +159,7 @@ class Flow:
                 needs=("data", "teacher", "student", "program", "rtl", "sim", *self._hardware_stages()),
                 settings=c.model_dump(),
                 code=("report",),
-                root_files=("results.json", "history.json", "report.html"),
+                root_files=("results.json", "history.json", "config.json", "report.html"),
             ),
         ]
 
@@ -358,12 +358,24 @@ class Flow:
         )
 
     def _report(self, out: Path) -> None:
-        from gatewright.report import write_report
+        from gatewright.report import validate_results, write_report
         from gatewright.report.collect import collect
 
-        collected = collect(self.config, self.directory.path, self.part, self.board, self.families)
-        write_json(out / "source.json", {"results": digest(collected.results)})
-        write_report(self.directory.path, collected)
+        run = self.directory.path
+        collected = collect(self.config, run, self.part, self.board, self.families)
+        validate_results(collected.results)
+        write_json(out / "results.json", collected.results)
+        write_json(run / "history.json", collected.history)
+        write_json(run / "config.json", self.config.model_dump(mode="json"))
+        write_json(run / "results.json", collected.results)
+        write_report(
+            run,
+            collected.results,
+            history=collected.history,
+            examples=collected.examples,
+            stages=collected.stages,
+            command="gatewright run config.json",
+        )
 
     # ---- what several steps read
 

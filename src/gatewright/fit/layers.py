@@ -17,13 +17,20 @@ from gatewright.fit.quantizers import Grid, covering_grid, fake_quantize, fit_gr
 from gatewright.ir import Fixed
 
 
+Constants = tuple[Tensor, Tensor, Tensor, Tensor | None]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Widths:
-    """Bits of one layer's roles; bias 0 follows the accumulator, activation 0 is an output layer's."""
+    """Bits of one layer's roles; bias 0 follows the accumulator, activation 0 is an output layer's.
+
+    digits: most signed digits of a weight, 0 for any (see Grid).
+    """
 
     weight: int
     bias: int
     activation: int
+    digits: int = 0
 
 
 class TrainDense(nn.Module):
@@ -58,12 +65,12 @@ class TrainDense(nn.Module):
         self.register_buffer("bias_shift", torch.zeros(n_out))
         self.register_buffer("weight_frac", torch.zeros((), dtype=torch.int64))
         self.register_buffer("activation_frac", torch.zeros((), dtype=torch.int64))
-        self._tensors: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+        self._tensors: dict[str, Constants] = {}
 
     def weight_grid(self) -> Grid:
         """Return the format of the weights as it stands."""
         assert self.widths is not None
-        return _grid(self.widths.weight, self.weight_frac, signed=True)
+        return _grid(self.widths.weight, self.weight_frac, signed=True, digits=self.widths.digits)
 
     def activation_grid(self) -> Grid:
         """Return the format of the activations as it stands."""
@@ -82,7 +89,7 @@ class TrainDense(nn.Module):
         """Choose the weights' LSB by the least squared error over the weights that are not pruned."""
         assert self.widths is not None
         w = self.folded_weight().detach()[self.mask > 0].numpy()
-        self.weight_frac.fill_(int(fit_grid(w, self.widths.weight, signed=True).frac_bits))
+        self.weight_frac.fill_(int(fit_grid(w, self.widths.weight, signed=True, digits=self.widths.digits).frac_bits))
         self.refresh()
 
     def fit_activation_grid(self, z: Tensor) -> None:
@@ -118,8 +125,8 @@ class TrainDense(nn.Module):
         finest = source_frac + int(self.weight_frac)
         return covering_grid(bias.detach().double().numpy(), self.widths.bias or 32, finest=finest)
 
-    def bias_tensors(self, bias: Tensor, source_frac: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the (scale, lo, hi) of bias_grid."""
+    def bias_tensors(self, bias: Tensor, source_frac: int) -> Constants:
+        """Return the (scale, lo, hi, levels) of bias_grid."""
         assert self.widths is not None
         if self.widths.bias:
             return self.bias_grid(bias, source_frac).tensors(torch.float32)
@@ -127,11 +134,11 @@ class TrainDense(nn.Module):
         if (source_frac, frac) != self._bias_key:
             self._bias_key = (source_frac, frac)
             wide = torch.tensor(2.0**60)
-            self._bias_constants = (torch.tensor(2.0**frac), -wide, wide)
+            self._bias_constants = (torch.tensor(2.0**frac), -wide, wide, None)
         return self._bias_constants
 
     _bias_key: tuple[int, int] = (1 << 30, 0)
-    _bias_constants: tuple[Tensor, Tensor, Tensor]
+    _bias_constants: Constants
 
     def activate(self, z: Tensor, *, quantized: bool) -> Tensor:
         """Return ReLU(z), on the activations' grid where quantized."""
@@ -208,7 +215,7 @@ class Stack(nn.Module):
     def clamp(self) -> None:
         """Bring weights back to the ends of their formats, so that none is stuck where its gradient is zero."""
         for layer in self.layers:
-            scale, lo, hi = layer._tensors["weight"]
+            scale, lo, hi, _ = layer._tensors["weight"]
             unit = scale * layer.gain
             layer.weight.copy_(torch.clamp(layer.weight, lo / unit, hi / unit))
 
@@ -254,8 +261,8 @@ def layer_name(index: int, last: int) -> str:
     return "out" if index == last else f"fc{index + 1}"
 
 
-def _grid(width_bits: int, frac_bits: Tensor, *, signed: bool) -> Grid:
-    return Grid(width_bits=np.int64(width_bits), frac_bits=frac_bits.numpy(), signed=signed)
+def _grid(width_bits: int, frac_bits: Tensor, *, signed: bool, digits: int = 0) -> Grid:
+    return Grid(width_bits=np.int64(width_bits), frac_bits=frac_bits.numpy(), signed=signed, digits=digits)
 
 
 def _float64(value: Tensor) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from gatewright.errors import FitError
-from gatewright.fit.quantizers import Grid, round_half_up
+from gatewright.fit.quantizers import Grid, fake_quantize, signed_digits
 from gatewright.ir import Fixed
 from gatewright.tools import digest, write_atomic, write_json
 
@@ -124,10 +124,10 @@ class Network:
                 values[layer.name] = h.numpy()
                 if not layer.relu:
                     continue
-                h = h.clamp(min=0.0)
-                if layer.activation_grid is not None:
-                    scale, _, hi = layer.activation_grid.tensors(torch.float64)
-                    h = torch.minimum(round_half_up(h * scale), hi) / scale
+                if layer.activation_grid is None:
+                    h = h.clamp(min=0.0)
+                else:
+                    h = fake_quantize(h, *layer.activation_grid.tensors(torch.float64))
                 values[f"{layer.name}.act"] = h.numpy()
         return values
 
@@ -234,15 +234,11 @@ class Network:
 
 
 def mean_digits(layer: Layer) -> float:
-    """Return the mean number of signed digits per non-zero weight: adders + 1 that a constant product needs.
-
-    Canonical signed digit form has the fewest; the number of non-zero digits of n is popcount(n ^ 3n)
-    (Reitwiesner 1960). 0.0 for a float layer.
-    """
+    """Return the mean number of signed digits per non-zero weight, i.e. adder inputs of its product; 0.0 for floats."""
     if layer.weight_grid is None or not layer.nonzero:
         return 0.0
-    n = np.abs(layer.weight[layer.weight != 0] * 2.0 ** frac_bits(layer.weight)).astype(np.int64)
-    return sum(int(v).bit_count() for v in n ^ (3 * n)) / n.size
+    kept = layer.weight[layer.weight != 0]
+    return float(np.mean(signed_digits(np.ldexp(kept, frac_bits(kept)).astype(np.int64))))
 
 
 def frac_bits(values: Floats) -> int:

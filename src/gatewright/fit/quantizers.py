@@ -23,11 +23,14 @@ class Grid:
     width_bits, frac_bits: int64 arrays that broadcast over the tensor they describe: () for one format per tensor,
     (n_out,) per channel, (n_in, n_out) per weight. Signed grids are symmetric, lo = -hi: a negated weight costs
     what the weight costs, and 2 bits are ternary. Width 0 holds only 0.
+    digits: 0 allows every integer; d > 0 only those with at most d non-zero digits in canonical signed digit form,
+    i.e. products that d shifted copies make: with 1, weights are powers of two and cost one adder input each.
     """
 
     width_bits: Ints
     frac_bits: Ints
     signed: bool
+    digits: int = 0
 
     def __post_init__(self) -> None:
         for key in ("width_bits", "frac_bits"):
@@ -38,7 +41,8 @@ class Grid:
     @property
     def hi(self) -> Ints:
         """Highest integer."""
-        return (np.int64(1) << np.maximum(self.width_bits - self.signed, 0)) - 1
+        top = (np.int64(1) << np.maximum(self.width_bits - self.signed, 0)) - 1
+        return top if not self.digits else _sparse_integers(top.max(initial=0), self.digits, below=top)
 
     @property
     def lo(self) -> Ints:
@@ -50,22 +54,29 @@ class Grid:
         pairs = np.broadcast_arrays(self.width_bits, self.frac_bits)
         formats = sorted({(int(w), int(f)) for w, f in zip(*(p.flat for p in pairs), strict=True)})
         sign = "" if self.signed else "u"
+        few = f" of {self.digits} digit{'s' if self.digits > 1 else ''}" if self.digits else ""
         if len(formats) == 1:
             width, frac = formats[0]
-            return f"{sign}fixed<{width},{width - frac}>"
+            return f"{sign}fixed<{width},{width - frac}>{few}"
         widths = [w for w, _ in formats]
-        return f"{len(formats)} {sign}fixed formats, {min(widths)}..{max(widths)} bits"
+        return f"{len(formats)} {sign}fixed formats, {min(widths)}..{max(widths)} bits{few}"
 
-    def tensors(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (scale, lo, hi) = (2**frac_bits, lo, hi) as tensors of a float type."""
+    def tensors(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Return (scale, lo, hi, levels) = (2**frac_bits, lo, hi, allowed integers or None for all) as tensors."""
         scale = np.exp2(self.frac_bits.astype(np.float64))
         scale_t, lo, hi = (torch.tensor(v, dtype=torch.float64).to(dtype) for v in (scale, self.lo, self.hi))
-        return scale_t, lo, hi
+        return scale_t, lo, hi, self._levels(dtype)
+
+    def _levels(self, dtype: torch.dtype) -> Tensor | None:
+        if not self.digits:
+            return None
+        positive = _sparse_integers(int(self.hi.max(initial=0)), self.digits)
+        levels = np.concatenate([-positive[:0:-1], positive]) if self.signed else positive
+        return torch.tensor(levels, dtype=torch.float64).to(dtype)
 
     def quantize(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Return the grid's points nearest to float64 values: ties go up, then saturation. Same shape."""
-        scale, lo, hi = self.tensors(torch.float64)
-        return (round_half_up(torch.tensor(values, dtype=torch.float64) * scale).clamp(lo, hi) / scale).numpy()
+        return fake_quantize(torch.tensor(values, dtype=torch.float64), *self.tensors(torch.float64)).numpy()
 
     def contains(self, values: NDArray[Any]) -> bool:
         """Tell whether every value is a point of the grid."""
@@ -73,12 +84,17 @@ class Grid:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able description; `from_json` is its inverse."""
-        return {"width_bits": self.width_bits.tolist(), "frac_bits": self.frac_bits.tolist(), "signed": self.signed}
+        return {
+            "width_bits": self.width_bits.tolist(),
+            "frac_bits": self.frac_bits.tolist(),
+            "signed": self.signed,
+            "digits": self.digits,
+        }
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Grid:
         """Return the grid that `to_json` described."""
-        return Grid(width_bits=value["width_bits"], frac_bits=value["frac_bits"], signed=value["signed"])
+        return Grid(**value)
 
 
 def round_half_up(v: Tensor) -> Tensor:
@@ -90,34 +106,59 @@ def round_half_up(v: Tensor) -> Tensor:
     return low + (v - low >= 0.5)
 
 
+def nearest_level(v: Tensor, levels: Tensor) -> Tensor:
+    """Return the nearest of ascending levels, the upper one at a tie. Any shape, same shape out."""
+    if len(levels) == 1:
+        return levels.expand_as(v)
+    return levels[torch.bucketize(v, (levels[1:] + levels[:-1]) / 2, right=True)]
+
+
 class _FakeQuantize(torch.autograd.Function):
     """q = clamp(floor(x 2^f + 1/2), lo, hi) 2^-f; dq/dx = 1 where lo <= x 2^f <= hi, else 0 (Bengio et al. 2013)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, scale: Tensor, lo: Tensor, hi: Tensor, levels: Tensor | None) -> Tensor:
         v = x * scale
-        ctx.save_for_backward(v.clamp(lo, hi) == v)
-        return round_half_up(v).clamp_(lo, hi).div_(scale)
+        clipped = v.clamp(lo, hi)
+        ctx.save_for_backward(clipped == v)
+        return (round_half_up(clipped) if levels is None else nearest_level(clipped, levels)) / scale
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:
         (inside,) = ctx.saved_tensors
-        return grads[0] * inside, None, None, None
+        return grads[0] * inside, None, None, None, None
 
 
-def fake_quantize(x: Tensor, scale: Tensor, lo: Tensor, hi: Tensor) -> Tensor:
-    """Quantize x to the grid (scale = 2**frac, integers lo..hi) with straight-through gradients.
+def fake_quantize(x: Tensor, scale: Tensor, lo: Tensor, hi: Tensor, levels: Tensor | None = None) -> Tensor:
+    """Quantize x to the grid (scale = 2**frac, integers lo..hi or some of them) with straight-through gradients.
 
     x: any shape, same shape out; scale, lo, hi broadcast over it.
     """
-    return _FakeQuantize.apply(x, scale, lo, hi)  # type: ignore[no-any-return]
+    return _FakeQuantize.apply(x, scale, lo, hi, levels)  # type: ignore[no-any-return]
 
 
-def fit_grid(values: NDArray[Any], width_bits: int, *, signed: bool) -> Grid:
+def signed_digits(q: Ints) -> Ints:
+    """Return the number of non-zero digits of each integer in canonical signed digit form (the fewest possible).
+
+    popcount(n ^ 3n) for n = |q| (Reitwiesner 1960). Any shape, same shape out.
+    """
+    n = np.abs(np.asarray(q, dtype=np.int64))
+    counts = [int(v).bit_count() for v in (n ^ (3 * n)).flat]
+    return np.array(counts, dtype=np.int64).reshape(n.shape)
+
+
+def _sparse_integers(top: int, digits: int, *, below: Ints | None = None) -> Ints:
+    """Return 0..top's integers with at most so many signed digits; with `below`, the greatest one <= each entry."""
+    levels = np.arange(int(top) + 1, dtype=np.int64)
+    levels = levels[signed_digits(levels) <= digits]
+    return levels if below is None else levels[np.searchsorted(levels, below, side="right") - 1]
+
+
+def fit_grid(values: NDArray[Any], width_bits: int, *, signed: bool, digits: int = 0) -> Grid:
     """Return the per-tensor grid of a width whose mean squared rounding + clipping error over `values` is least.
 
-    values: any shape; zeros of pruned weights may be left out by the caller. The LSB is a power of two: the one
-    that covers the largest magnitude and up to SEARCH_BITS finer ones are compared, the coarsest wins a tie.
+    values: any shape; pruned weights may be left out by the caller. The LSB is a power of two: from one above the one
+    that covers the largest magnitude down to SEARCH_BITS below it all are compared, the coarsest wins a tie.
     All-zero values give LSB 2**-(width-1).
     """
     flat = np.asarray(values, dtype=np.float64).ravel()
@@ -125,12 +166,12 @@ def fit_grid(values: NDArray[Any], width_bits: int, *, signed: bool) -> Grid:
     if not np.isfinite(peak):
         raise FitError(f"a grid must be fitted to finite values, not {peak!r}; lower learning_rate")
     if peak == 0.0:
-        return Grid(width_bits=np.int64(width_bits), frac_bits=np.int64(width_bits - 1), signed=signed)
+        return Grid(width_bits=np.int64(width_bits), frac_bits=np.int64(width_bits - 1), signed=signed, digits=digits)
     magnitude_bits = width_bits - signed
     cover = magnitude_bits - int(np.frexp(peak)[1])
     best: tuple[float, Grid] | None = None
-    for frac in range(cover, cover + SEARCH_BITS + 1):
-        grid = Grid(width_bits=np.int64(width_bits), frac_bits=np.int64(frac), signed=signed)
+    for frac in range(cover - 1, cover + SEARCH_BITS + 1):
+        grid = Grid(width_bits=np.int64(width_bits), frac_bits=np.int64(frac), signed=signed, digits=digits)
         error = float(np.mean((grid.quantize(flat) - flat) ** 2))
         if best is None or error < best[0]:
             best = (error, grid)

