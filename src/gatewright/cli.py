@@ -133,7 +133,17 @@ def _run(config: Path, out: Path | None, settings: tuple[str, ...], until: str) 
         elif status == "cached":
             click.echo(f"[{stage.name}] unchanged")
 
-    done = run(loaded, out or Path("runs") / loaded.name, until=until, progress=sys.stderr.isatty(), notify=notify)
+    def warn(text: str) -> None:
+        click.echo(f"gatewright: warning: {text}", err=True)
+
+    done = run(
+        loaded,
+        out or Path("runs") / loaded.name,
+        until=until,
+        progress=sys.stderr.isatty(),
+        notify=notify,
+        warn=warn,
+    )
     if done.results is not None:
         from gatewright.report.headline import headline
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,9 +46,11 @@ def run(
     until: str = "report",
     progress: bool = False,
     notify: Callable[[Stage, str], None] = lambda stage, status: None,
+    warn: Callable[[str], None] = warnings.warn,
 ) -> RunResult:
     """Carry a configuration through the flow into the directory `out`, up to and including the stage `until`.
 
+    notify(stage, status) hears "running", "done" and "cached"; warn(text) hears of files that were edited by hand.
     Raises a GatewrightError before any work where the configuration cannot succeed, and from the stage that failed
     otherwise; finished stages stay and are used by the next run.
     """
@@ -61,6 +64,8 @@ def run(
                 break
             if flow.directory.execute(stage):
                 ran.append(stage.name)
+            elif edited := flow.directory.edited(stage.name):
+                warn(f"{flow.directory.folder(stage.name)}: {', '.join(edited)} edited by hand, used as they are")
     results = out / "results.json"
     done = until == "report" and results.is_file()
     return RunResult(path=out, ran=tuple(ran), results=json.loads(results.read_text()) if done else None)

@@ -41,7 +41,7 @@ def make_data(*, classes: int = 3, features: int = 6, n: int = 240, seed: int = 
 
 def make_config(task: str = "classification", **sections: dict) -> Config:
     student = {"hidden": (8,), "weight_bits": 4, "activation_bits": 4, "epochs": 20, "learning_rate": 0.01}
-    teacher = {"hidden": (16,), "epochs": 8}
+    teacher = {"hidden": (16,), "epochs": 8, "batch_size": 32, "learning_rate": 0.02}
     return parse_config(
         {
             "name": "toy",

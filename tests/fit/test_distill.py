@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs torch: pip install gatewright[fit]")
+pytest.importorskip("torch", reason="training needs torch: pip install gatewright[fit]")
+import torch
 
 from gatewright.fit.distill import classification_loss, regression_loss, soft_labels
 

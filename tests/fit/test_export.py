@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,7 @@ def random_network(
 ) -> Network:
     layers, last = [], len(sizes) - 2
     x_frac = frac
-    for index, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for index, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
         shape = {"tensor": (), "channel": (n_out,), "weight": (n_in, n_out)}[per]
         grid = Grid(width_bits=rng.integers(2, 9, shape), frac_bits=rng.integers(-2, 7, shape), signed=True)
         weight = grid.quantize(rng.normal(0, 2, (n_in, n_out)) * (rng.random((n_in, n_out)) >= sparsity))

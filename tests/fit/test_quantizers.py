@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 import torch
 
 from gatewright.errors import FitError
-from gatewright.fit.quantizers import Grid, covering_grid, fake_quantize, fit_grid, round_half_up
+from gatewright.fit.quantizers import Grid, covering_grid, fake_quantize, fit_grid, round_half_up, signed_digits
 
 pytestmark = pytest.mark.torch
 FLOATS = st.floats(-1e6, 1e6, allow_nan=False)
@@ -74,12 +74,42 @@ def test_fitted_grid_is_the_best_of_all_powers_of_two(values, width, signed):
     assert all(np.mean((other.quantize(x) - x) ** 2) >= error for other in powers)
 
 
-@given(st.lists(FLOATS, min_size=1, max_size=20), st.integers(2, 32), st.integers(-4, 20))
-def test_covering_grid_never_clips_and_is_no_finer_than_asked(values, width, finest):
+@given(st.lists(FLOATS, min_size=1, max_size=20), st.integers(2, 32), st.integers(-4, 20), st.booleans())
+def test_covering_grid_never_clips_and_is_no_finer_than_asked(values, width, finest, each):
     x = np.array(values)
-    g = covering_grid(x, width, finest=finest)
-    assert int(g.frac_bits) <= finest
-    assert np.abs(g.quantize(x) - x).max() <= 2.0 ** -int(g.frac_bits) / 2
+    g = covering_grid(x, width, finest=np.full(x.shape if each else (), finest))
+    assert (g.frac_bits <= finest).all()
+    assert (np.abs(g.quantize(x) - x) <= 2.0 ** -g.frac_bits.astype(float) / 2).all()
+
+
+@given(st.integers(-3000, 3000), st.integers(2, 10), st.integers(1, 3))
+def test_digit_limit_gives_the_nearest_allowed_integer(value, width, digits):
+    g = Grid(width_bits=np.int64(width), frac_bits=np.int64(0), signed=True, digits=digits)
+    top = (1 << (width - 1)) - 1
+    allowed = [q for q in range(-top, top + 1) if csd_digits(abs(q)) <= digits]
+    got = float(g.quantize(np.array(value / 4)))
+    assert got in allowed
+    assert abs(got - value / 4) == min(abs(q - value / 4) for q in allowed)
+    assert int(g.hi) == max(allowed)
+
+
+def csd_digits(n: int) -> int:
+    """Count by the definition: an odd n leaves digit 2 - n mod 4, so that no two neighbours are non-zero."""
+    count = 0
+    while n:
+        if n & 1:
+            n -= 2 - (n & 3)
+            count += 1
+        n >>= 1
+    return count
+
+
+def test_one_digit_means_powers_of_two():
+    g = Grid(width_bits=np.int64(5), frac_bits=np.int64(0), signed=True, digits=1)
+    assert g.quantize(np.arange(-8.0, 8.0)).tolist() == [-8, -8, -4, -4, -4, -2, -2, -1, 0, 1, 2, 4, 4, 4, 8, 8]
+    assert g.quantize(np.array([-99.0, 99.0])).tolist() == [-8, 8]
+    assert str(g) == "fixed<5,5> of 1 digit"
+    assert signed_digits(np.array([0, 1, -3, 7, 21, 255])).tolist() == [0, 1, 2, 2, 3, 2]
 
 
 def test_impossible_widths_and_values_are_refused():

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 
 from gatewright.errors import FitError
 from gatewright.fit import check_export, export_program, teacher_outputs, train_student, train_teacher
+from gatewright.fit.checkpoint import Checkpoint
 
 from .conftest import make_config, make_data
 
@@ -104,59 +106,82 @@ def test_finished_run_is_not_trained_again_but_another_config_is(data, soft, tmp
     assert (tmp_path / "student.checkpoint").stat().st_mtime_ns > stamp
 
 
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import sys
 from pathlib import Path
-from tests.fit.conftest import make_config, make_data
-from gatewright.fit import teacher_outputs, train_student, train_teacher
-work, out = Path(sys.argv[1]), Path(sys.argv[2])
-data = make_data(n=400)
-config = make_config(
-    teacher={"epochs": 6, "dropout": 0.1, "checkpoint_seconds": 0.0},
-    student={"epochs": 60, "batch_size": 16, "dropout": 0.1, "checkpoint_seconds": 0.0},
-)
-teacher = train_teacher(config, data, work=work)
-student = train_student(config, data, teacher_outputs(teacher.network, data), work=work)
-student.network.save(out)
-(out / "history").write_text(repr((teacher.history, student.history)))
+from tests.fit.test_train import both_stages
+print(*both_stages(Path(sys.argv[1])), sep="\\n")
 """
 
 
-def _start(work, out) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(work), str(out)], cwd=os.fspath(_ROOT))
-
-
-_ROOT = __import__("pathlib").Path(__file__).resolve().parents[2]
+def both_stages(work: Path) -> tuple[str, str]:
+    """Train with a checkpoint after every step; return the student's checksum and both histories."""
+    data = make_data(n=120)
+    config = make_config(
+        teacher={"epochs": 6, "dropout": 0.1, "checkpoint_seconds": 0.0},
+        student={"epochs": 20, "batch_size": 16, "dropout": 0.1, "checkpoint_seconds": 0.0},
+    )
+    teacher = train_teacher(config, data, work=work)
+    student = train_student(config, data, teacher_outputs(teacher.network, data), work=work)
+    return student.network.checksum, repr((teacher.history, student.history))
 
 
 @pytest.mark.slow
 def test_run_killed_anywhere_and_resumed_gives_the_same_bits(tmp_path):
-    """Checkpoints after every step, hence the kills fall in the middle of epochs, of pruning and of writing."""
-    whole = _start(tmp_path / "whole", tmp_path / "a")
+    """The kills fall in the middle of epochs, of pruning and of writing."""
+    argv = [sys.executable, "-c", SCRIPT, str(tmp_path / "killed")]
     kills = 0
-    for stage in ("teacher", "student", "student"):
-        run = _start(tmp_path / "killed", tmp_path / "b")
+    for stage in ("teacher", "student"):
+        run = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL)
         file = tmp_path / "killed" / f"{stage}.checkpoint"
-        before = file.stat().st_mtime_ns if file.exists() else 0
         deadline = time.monotonic() + 60
-        while run.poll() is None and not (file.exists() and file.stat().st_mtime_ns > before):
+        while run.poll() is None and not file.exists():
             assert time.monotonic() < deadline, "no checkpoint appeared within 60 s"
-            time.sleep(0.01)
-        time.sleep(0.2)
-        run.send_signal(signal.SIGKILL)
+            time.sleep(0.002)
+        time.sleep(0.02)
+        run.kill()
         kills += run.wait() == -signal.SIGKILL
-    assert kills >= 2
-    assert _start(tmp_path / "killed", tmp_path / "b").wait() == 0
-    assert whole.wait() == 0
-    for name in ("network.json", "history"):
-        assert (tmp_path / "a" / name).read_text() == (tmp_path / "b" / name).read_text()
+    assert kills == 2
+    done = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True)
+    assert tuple(done.stdout.splitlines()) == both_stages(tmp_path / "whole")
 
 
-def test_regression_learns_targets_of_any_unit(numbers, tmp_path):
+@pytest.mark.parametrize("stage", ["teacher", "student"])
+def test_interruption_at_every_checkpoint_gives_the_same_bits(stage, tmp_path, monkeypatch):
+    """As the kill above, but exhaustively and in one process: stop after each write in turn, then go on."""
+    whole = both_stages(tmp_path / "whole")
+    save, left = Checkpoint.save, [0]
+
+    def stopping_save(self, state):
+        save(self, state)
+        left[0] -= self.path.name.startswith(stage)
+        if left[0] == 0:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "save", stopping_save)
+    monkeypatch.setattr("gatewright.fit.checkpoint.write_atomic", Path.write_bytes)  # no fsync: not what is tested
+    for count in (1, 2, 7, 20):
+        work = tmp_path / str(count)
+        left[0] = count
+        with suppress(KeyboardInterrupt):
+            both_stages(work)
+        left[0] = -1
+        assert both_stages(work) == whole
+
+
+def test_regression_learns_targets_of_any_unit(numbers, tmp_path, bias):
     config = make_config(
         "regression",
         teacher={"hidden": (32,), "epochs": 60, "batch_size": 16, "learning_rate": 0.01},
-        student={"hidden": (16,), "weight_bits": 8, "activation_bits": 8, "epochs": 60, "batch_size": 16},
+        student={
+            "hidden": (16,),
+            "weight_bits": 8,
+            "activation_bits": 8,
+            "epochs": 60,
+            "batch_size": 16,
+            "bias_bits": bias,
+        },
     )
     teacher = train_teacher(config, numbers, work=tmp_path)
     student = train_student(config, numbers, teacher_outputs(teacher.network, numbers), work=tmp_path).network

@@ -21,7 +21,7 @@ def compiled(program: Program, clock_mhz: float = 150.0):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("fc1", "fc1"), ("dense 1/relu", "dense_1_relu"), ("3x3", "m_3x3"), ("output", "m_output"), ("é", "unnamed")],
+    [("fc1", "fc1"), ("small", "m_small"), ("dense 1/relu", "dense_1_relu"), ("3x3", "m_3x3"), ("output", "m_output"), ("é", "unnamed")],
 )
 def test_identifiers(name: str, expected: str):
     assert identifier(name) == expected

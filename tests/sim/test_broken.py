@@ -133,6 +133,9 @@ def test_a_mutant_is_caught(broken: str, tmp_path: Path, cache: Path):
     report = stub.run(bench, tmp_path, count=100)
     with pytest.raises(MismatchError, match=f"^hardware != program: .*{message}"):
         require_match(report)
+    log = Path(report.log).read_text()
+    assert all(problem in log for problem in report.problems)
+    assert (": expected [" in log) == (report.mismatches > 0)  # the listing of the first wrong vectors
 
 
 def test_a_probe_of_no_signal_is_an_error(tmp_path: Path, cache: Path):

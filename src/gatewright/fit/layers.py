@@ -16,8 +16,8 @@ from gatewright.fit.prune import global_masks, remove_dead
 from gatewright.fit.quantizers import Grid, covering_grid, fake_quantize, fit_grid
 from gatewright.ir import Fixed
 
-
 Constants = tuple[Tensor, Tensor, Tensor, Tensor | None]
+_UNBOUNDED = torch.tensor(2.0**60)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +77,10 @@ class TrainDense(nn.Module):
         assert self.widths is not None
         return _grid(self.widths.activation, self.activation_frac, signed=False)
 
+    def format_per_output(self) -> None:
+        """Give each output its own LSB, for outputs of different units."""
+        self.weight_frac = torch.zeros(self.bias.shape, dtype=torch.int64)
+
     def refresh(self) -> None:
         """Rebuild the constants of forward() after a format has changed or a checkpoint was read."""
         if self.widths is None:
@@ -88,9 +92,17 @@ class TrainDense(nn.Module):
     def fit_weight_grid(self) -> None:
         """Choose the weights' LSB by the least squared error over the weights that are not pruned."""
         assert self.widths is not None
-        w = self.folded_weight().detach()[self.mask > 0].numpy()
-        self.weight_frac.fill_(int(fit_grid(w, self.widths.weight, signed=True, digits=self.widths.digits).frac_bits))
+        w = self.folded_weight().detach().numpy()
+        kept = self.mask.numpy() > 0
+        if self.weight_frac.ndim == 0:
+            self.weight_frac.fill_(self._best_frac(w[kept]))
+        for channel in range(self.weight_frac.numel() if self.weight_frac.ndim else 0):
+            self.weight_frac[channel] = self._best_frac(w[kept[:, channel], channel])
         self.refresh()
+
+    def _best_frac(self, w: NDArray[np.float32]) -> int:
+        assert self.widths is not None
+        return int(fit_grid(w, self.widths.weight, signed=True, digits=self.widths.digits).frac_bits)
 
     def fit_activation_grid(self, z: Tensor) -> None:
         """Choose the activations' LSB by the least squared error over ReLU(z)."""
@@ -120,25 +132,17 @@ class TrainDense(nn.Module):
         return weight, bias
 
     def bias_grid(self, bias: Tensor, source_frac: int) -> Grid:
-        """Return the bias's format: the accumulator's LSB, or as many bits as configured at the LSB that fits."""
+        """Return the bias's format: as many bits as configured, at the finest LSB that fits (at most the sum's)."""
         assert self.widths is not None
-        finest = source_frac + int(self.weight_frac)
-        return covering_grid(bias.detach().double().numpy(), self.widths.bias or 32, finest=finest)
+        finest = source_frac + self.weight_frac.numpy()
+        return covering_grid(bias.detach().double().numpy(), self.widths.bias, finest=finest)
 
     def bias_tensors(self, bias: Tensor, source_frac: int) -> Constants:
-        """Return the (scale, lo, hi, levels) of bias_grid."""
+        """Return the (scale, lo, hi, levels) of the bias; a width of 0 follows the accumulator and never clips."""
         assert self.widths is not None
         if self.widths.bias:
             return self.bias_grid(bias, source_frac).tensors(torch.float32)
-        frac = source_frac + int(self.weight_frac)
-        if (source_frac, frac) != self._bias_key:
-            self._bias_key = (source_frac, frac)
-            wide = torch.tensor(2.0**60)
-            self._bias_constants = (torch.tensor(2.0**frac), -wide, wide, None)
-        return self._bias_constants
-
-    _bias_key: tuple[int, int] = (1 << 30, 0)
-    _bias_constants: Constants
+        return torch.exp2((self.weight_frac + source_frac).float()), -_UNBOUNDED, _UNBOUNDED, None
 
     def activate(self, z: Tensor, *, quantized: bool) -> Tensor:
         """Return ReLU(z), on the activations' grid where quantized."""
@@ -206,8 +210,8 @@ class Stack(nn.Module):
 
     @torch.no_grad()
     def prune(self, sparsity: float) -> None:
-        """Set the masks so that at least this share of all weights is zero."""
-        weights = [layer.folded_weight().numpy() for layer in self.layers]
+        """Set the masks so that at least this share of all weights is zero; units (gain) play no part."""
+        weights = [layer.weight.detach().numpy() for layer in self.layers]
         for layer, mask in zip(self.layers, global_masks(weights, sparsity), strict=True):
             layer.mask.copy_(torch.from_numpy(mask))
 

@@ -179,13 +179,13 @@ def fit_grid(values: NDArray[Any], width_bits: int, *, signed: bool, digits: int
     return best[1]
 
 
-def covering_grid(values: NDArray[Any], width_bits: int, *, finest: int) -> Grid:
-    """Return the signed grid of a width that holds every value without clipping, no finer than 2**-finest."""
-    peak = float(np.abs(values).max(initial=0.0))
-    frac = finest
-    if peak > 0.0:
-        frac = min(finest, width_bits - 1 - int(np.frexp(peak)[1]))
-    grid = Grid(width_bits=np.int64(width_bits), frac_bits=np.int64(frac), signed=True)
-    if np.abs(np.floor(values * 2.0**frac + 0.5)).max(initial=0.0) > grid.hi and peak > 0.0:
-        return Grid(width_bits=np.int64(width_bits), frac_bits=np.int64(frac - 1), signed=True)
-    return grid
+def covering_grid(values: NDArray[Any], width_bits: int, *, finest: NDArray[np.int64]) -> Grid:
+    """Return the signed grid of a width that holds every value without clipping, no finer than 2**-finest.
+
+    values: (n,). finest: () gives one LSB for all, (n,) one for each.
+    """
+    peak = np.abs(values) if finest.ndim else np.abs(values).max(initial=0.0)
+    exponent = np.where(peak > 0, np.frexp(peak)[1], -64)
+    frac = np.minimum(finest, width_bits - 1 - exponent)
+    spills = np.floor(np.ldexp(peak, frac) + 0.5) > (1 << (width_bits - 1)) - 1  # rounded up to 2**(width-1)
+    return Grid(width_bits=np.int64(width_bits), frac_bits=frac - spills, signed=True)

@@ -213,6 +213,7 @@ def _fold_units(module: Stack, tensors: _Tensors, *, per_feature: bool) -> None:
         last.gain = last.gain * tensors.y_std.float()
         last.bias_gain = tensors.y_std.float()
         last.bias_shift.copy_(tensors.y_mean)
+        last.format_per_output()
 
 
 def _positive(deviation: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -104,7 +104,7 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
             key: estimated[key] for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "latency_cycles", "latency_ns")
         },
         "synthesis": {family: _synthesis(run, family, part, board, estimated) for family in families},
-        "bitstream": f"bitstream/{config.name}.bit" if board else None,
+        "bitstream": f"bitstream/{manifest.top}.bit" if board else None,
         "board": _board(run, board) if board else None,
     }
     return Collected(results=results, history=history, examples=_examples(data), stages=_stages(run))

@@ -59,6 +59,7 @@ class _Compiler:
     circuit: Circuit
     schedule: Schedule
     program_hash: str
+    name: str = field(init=False)
     owner: list[str] = field(init=False)
     base: list[str] = field(init=False)
     kept: list[int] = field(init=False)
@@ -66,6 +67,7 @@ class _Compiler:
 
     def __post_init__(self) -> None:
         circuit, stages = self.circuit, self.schedule.stages
+        self.name = identifier(circuit.name)
         self.kept = last_use(circuit, list(stages), self.schedule.latency_cycles)
         self.owner = self._owners()
         self.base = self._names()
@@ -79,7 +81,7 @@ class _Compiler:
         layers = list(dict.fromkeys(owner for i, owner in enumerate(self.owner) if not self._const(i)))
         modules = [self._layer(layer) for layer in layers]
         return Design(
-            name=self.circuit.name,
+            name=self.name,
             modules=(*modules, self._core(layers)),
             latency_cycles=self.schedule.latency_cycles,
             initiation_interval=1,
@@ -152,7 +154,7 @@ class _Compiler:
             items += self._stage(layer, mine, stage)
         adders = sum(isinstance(self.circuit.nodes[i], Add) for i in mine)
         return Module(
-            name=f"{self.circuit.name}_{identifier(layer)}",
+            name=f"{self.name}_{identifier(layer)}",
             header=(
                 *self._origin(),
                 f"Layer {layer}: {adders} adders, stages {first}..{last}. Suffix _sN: the value as of stage N.",
@@ -307,7 +309,7 @@ class _Compiler:
             items.append(Assign(result, value))
             results.append(result)
         return Module(
-            name=f"{circuit.name}_core",
+            name=f"{self.name}_core",
             header=(
                 *self._origin(),
                 f"Core: x holds {circuit.input_elements} elements of {circuit.input_format}, element 0 lowest; y holds "
@@ -331,7 +333,7 @@ class _Compiler:
                     continue
                 stage = self.schedule.stages[ref.node]
                 owner = identifier(self.owner[ref.node])
-                module, signal = f"{self.circuit.name}_{owner}", self._signal(ref.node, stage)
+                module, signal = f"{self.name}_{owner}", self._signal(ref.node, stage)
                 watch.append(LayerSignal(layer, element, module, f"u_{owner}", signal, stage, ref.shift))
         return watch
 

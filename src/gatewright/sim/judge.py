@@ -109,6 +109,21 @@ def judge(
     )
 
 
+def listing(port: StreamPort, recording: Recording, expected: Ints, *, at_most: int = 20) -> str:
+    """Return the first wrong vectors of each phase, one per line with expected and got codes: the log's text."""
+    wanted = pack(port, expected)
+    lines: list[str] = []
+    for name, phase in zip(PHASES, recording.phases, strict=True):
+        for vector in np.flatnonzero(_wrong_vectors(phase, wanted))[:at_most]:
+            if vector < len(phase.results):
+                got = str(unpack(port, phase.results[vector : vector + 1])[0].tolist())
+            else:
+                got = "nothing"
+            cycle = phase.cycles[vector, _LAST_OUT]
+            lines.append(f"{name}, cycle {cycle}, vector {vector}: expected {expected[vector].tolist()}, got {got}\n")
+    return "".join(lines)
+
+
 def _wrong_vectors(phase: Phase, wanted: Words) -> Bools:
     wrong = np.ones(len(wanted), bool)  # a result that did not come out is wrong
     whole = len(phase.results)

@@ -17,7 +17,7 @@ from gatewright.rtl.shell import StreamPort
 from gatewright.sim.beats import checked, pack
 from gatewright.sim.build import Bench, build_bench
 from gatewright.sim.design import Probe
-from gatewright.sim.judge import Recording, judge
+from gatewright.sim.judge import Recording, judge, listing
 from gatewright.sim.report import PHASES, SimReport, Speed
 from gatewright.tools import run_tool, write_atomic, write_json
 
@@ -103,9 +103,10 @@ def run_bench(
         run_cpu_seconds=round(run.seconds, 3),
         vectors_per_second=round(len(PHASES) * len(x) / max(run.seconds, 1e-6), 1),
     )
+    recording = Recording.read(work, bench.result, len(x))
     report = judge(
         bench,
-        recording=Recording.read(work, bench.result, len(x)),
+        recording=recording,
         expected=expected,
         last=last,
         latency_cycles=latency_cycles,
@@ -115,6 +116,9 @@ def run_bench(
         log=run.log,
         speed=speed,
     )
+    with run.log.open("a") as log:
+        log.writelines(f"{problem}\n" for problem in report.problems)
+        log.write(listing(bench.result, recording, expected))
     report.save(out / "report.json")
     write_json(out / "speed.json", dataclasses.asdict(speed))
     return report

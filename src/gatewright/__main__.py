@@ -1,0 +1,5 @@
+"""`python -m gatewright`: the command line."""
+
+from gatewright.cli import main
+
+main()
