@@ -1,5 +1,7 @@
 """Random programs for property tests: every shape, width, sign, rounding, overflow and sparsity that the IR allows."""
 
+import itertools
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -31,7 +33,7 @@ def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6) -> Prog
     ops: list[Op] = [Input(name="x", layer="input", shape=(sizes[0],), format=input_format)]
     constants: dict[str, Constant] = {}
     previous = "x"
-    for index, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for index, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
         layer = f"fc{index + 1}"
         bits = draw(st.integers(1, 7))
         weight = rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), (n_in, n_out))
@@ -39,9 +41,7 @@ def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6) -> Prog
         bias = rng.integers(-(1 << bits), 1 << bits, n_out) * draw(st.sampled_from((0, 1, 4)))
         constants[f"{layer}.weight"] = Constant(weight, draw(st.integers(-2, 6)))
         constants[f"{layer}.bias"] = Constant(bias, draw(st.integers(-2, 8)))
-        ops.append(
-            Dense(name=layer, layer=layer, source=previous, weight=f"{layer}.weight", bias=f"{layer}.bias")
-        )
+        ops.append(Dense(name=layer, layer=layer, source=previous, weight=f"{layer}.weight", bias=f"{layer}.bias"))
         previous = layer
         if draw(st.booleans()):
             ops.append(Relu(name=f"{layer}.relu", layer=layer, source=previous))
@@ -87,13 +87,15 @@ def codes(program: Program, count: int, seed: int = 0) -> np.ndarray:
     return x
 
 
-def mlp(sizes: tuple[int, ...], *, seed: int, weight_bits: int = 6, sparsity: float = 0.5, output: str = "argmax") -> Program:
+def mlp(
+    sizes: tuple[int, ...], *, seed: int, weight_bits: int = 6, sparsity: float = 0.5, output: str = "argmax"
+) -> Program:
     """Return a fixed random network as the export writes them: ReLU, half-up, saturating unsigned activations."""
     rng = np.random.default_rng(seed)
     ops: list[Op] = [Input(name="x", layer="input", shape=(sizes[0],), format=Fixed(width_bits=8, frac_bits=4))]
     constants: dict[str, Constant] = {}
     previous = "x"
-    for index, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for index, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
         layer = "out" if index == len(sizes) - 2 else f"fc{index + 1}"
         weight = rng.integers(-(1 << (weight_bits - 1)) + 1, 1 << (weight_bits - 1), (n_in, n_out))
         weight[rng.random(weight.shape) < sparsity] = 0

@@ -46,7 +46,13 @@ def main() -> None:
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
-        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. student.sparsity=0.8"),
+        click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Override a setting, e.g. student.sparsity=0.8",
+        ),
         click.option("--out", type=click.Path(path_type=Path), help="Run directory [default: runs/NAME]"),
         click.argument("config", type=click.Path(path_type=Path)),
     ):

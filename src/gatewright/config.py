@@ -6,7 +6,7 @@ import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -117,7 +117,7 @@ class Student(Optimizer):
     def _per_layer(self) -> Student:
         layers = len(self.hidden) + 1
         for key, count in (("weight_bits", layers), ("activation_bits", layers - 1)):
-            value = getattr(self, key)
+            value: int | tuple[int, ...] = getattr(self, key)
             if isinstance(value, tuple) and len(value) != count:
                 raise ValueError(f"{key} must be one number or {count} numbers (one per layer), not {len(value)}")
         if self.prune_start > self.prune_end:
@@ -193,7 +193,7 @@ class Config(Section):
 
 
 def load_config(path: Path, settings: Sequence[str] = ()) -> Config:
-    """Read and validate a TOML file (or config.json, as a run directory keeps it). Relative data paths are taken from the file's own folder.
+    """Read and validate a TOML file (or a run's config.json). Relative data paths are taken from the file's own folder.
 
     settings: "section.key=value" overrides, the value in TOML's spelling (a bare word is taken as a string).
     Raises ConfigError naming the file, the key, what was expected and what was got.
@@ -240,14 +240,15 @@ def _override(raw: dict[str, Any], setting: str) -> None:
     *path, last = key.split(".")
     table = raw
     for part in path:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
+        inner = table.setdefault(part, {})
+        if not isinstance(inner, dict):
             raise ConfigError(f"--set {setting!r}: {part!r} is a value, not a table")
+        table = cast("dict[str, Any]", inner)
     table[last] = value
 
 
 def _anchor(source: str, base: Path) -> str:
-    is_path = source and source.split(":")[0] not in {"sklearn", "generator", "python"}
+    is_path = source and source.split(":", maxsplit=1)[0] not in {"sklearn", "generator", "python"}
     return str((base / source).resolve()) if is_path else source
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from gatewright.config import Config
 from gatewright.errors import BudgetError, ConfigError, nearest
-from gatewright.rundir import RunDirectory, Stage
+from gatewright.rundir import RunDirectory, Stage, unheard
 from gatewright.tools import digest, write_json
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def run(
     *,
     until: str = "report",
     progress: bool = False,
-    notify: Callable[[Stage, str], None] = lambda stage, status: None,
+    notify: Callable[[Stage, str], None] = unheard,
     warn: Callable[[str], None] = warnings.warn,
 ) -> RunResult:
     """Carry a configuration through the flow into the directory `out`, up to and including the stage `until`.
@@ -225,9 +225,7 @@ class Flow:
 
         data = Dataset.load(self.directory.folder("data"))
         soft = np.load(self.directory.folder("teacher") / "soft_targets.npy")
-        trained = train_student(
-            self.config, data, soft, work=self.directory.work("student"), progress=self.progress
-        )
+        trained = train_student(self.config, data, soft, work=self.directory.work("student"), progress=self.progress)
         trained.network.save(out)
         write_json(out / "history.json", trained.history)
 
@@ -273,7 +271,11 @@ class Flow:
         periods = {family: period_ns(lowered.circuit, stages, family) for family in self.families}
         write_json(
             out / "estimate.json",
-            {**asdict(figures), "checked": lowered.checked, "fmax_by_family": {f: round(1e3 / p, 1) for f, p in periods.items()}},
+            {
+                **asdict(figures),
+                "checked": lowered.checked,
+                "fmax_by_family": {f: round(1e3 / p, 1) for f, p in periods.items()},
+            },
         )
 
     def _sim(self, out: Path) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,16 +41,20 @@ class Stage:
     root_files: tuple[str, ...] = ()
 
 
+def unheard(_stage: Stage, _status: str) -> None:
+    """Nobody listens."""
+
+
 @dataclass(slots=True)
 class RunDirectory:
     """One directory of stage folders; `notify(stage, status)` is told "cached", "running" and "done"."""
 
     path: Path
-    notify: Callable[[Stage, str], None] = lambda stage, status: None
+    notify: Callable[[Stage, str], None] = unheard
     _sources: dict[str, str] = field(default_factory=dict[str, str], init=False)
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None]:
         """Hold the directory for one process; leaves nothing behind where no stage was finished.
 
         Raises GatewrightError where the directory cannot be written or another run holds it.
@@ -93,13 +97,19 @@ class RunDirectory:
             return False
         self.notify(stage, "running")
         with new_directory(self.folder(stage.name)) as out:
-            stage.run(out)
+            try:
+                stage.run(out)
+            except GatewrightError as error:
+                kept = self._keep_logs(stage, out)
+                raise type(error)(str(error).replace(str(out), str(kept))) from error
             versions = {name: package_version(name) for name in stage.packages}
             record = {"key": key, "title": stage.title, "packages": versions, "files": self._files(out)}
             write_json(out / "stage.json", record)
+        shutil.rmtree(self.path / "failed" / stage.name, ignore_errors=True)
         shutil.rmtree(self.work(stage.name), ignore_errors=True)
-        with contextlib.suppress(OSError):
-            (self.path / ".work").rmdir()
+        for empty in ("failed/synth", "failed", ".work"):
+            with contextlib.suppress(OSError):
+                (self.path / empty).rmdir()
         self.notify(stage, "done")
         return True
 
@@ -115,6 +125,15 @@ class RunDirectory:
         recorded: Mapping[str, str] = _read(folder / "stage.json").get("files", {})
         present = self._files(folder)
         return sorted(name for name in recorded if name in present and present[name] != recorded[name])
+
+    def _keep_logs(self, stage: Stage, out: Path) -> Path:
+        """Save a failed stage's logs under failed/, for its error names them; nothing else of it stays."""
+        kept = self.path / "failed" / stage.name
+        for log in out.rglob("*.log"):
+            target = kept / log.relative_to(out)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(log, target)
+        return kept
 
     def _is_current(self, stage: Stage, key: str) -> bool:
         record = _read(self.folder(stage.name) / "stage.json")

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,9 @@ def run_tool(
 def python_module(module: str, *args: str) -> list[str]:
     """Return the argv that runs an installed Python module in a child process of this interpreter."""
     if importlib.util.find_spec(module) is None:
-        raise MissingToolError(f"Python package {module!r} is not installed; run `gatewright doctor` for what it enables")
+        raise MissingToolError(
+            f"Python package {module!r} is not installed; run `gatewright doctor` for what it enables"
+        )
     return [sys.executable, "-m", module, *args]
 
 
@@ -131,7 +133,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextlib.contextmanager
-def new_directory(path: Path) -> Iterator[Path]:
+def new_directory(path: Path) -> Generator[Path]:
     """Yield an empty sibling directory that replaces `path` when the block ends well, and vanishes when it does not."""
     work = path.with_name(f".{path.name}.new")
     try:
@@ -150,4 +152,6 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 def unwritable(path: Path, error: OSError) -> GatewrightError:
     """Return the error for a place that cannot be written."""
-    return GatewrightError(f"cannot write {path}: {error.strerror}; choose another directory with --out or mend its rights")
+    return GatewrightError(
+        f"cannot write {path}: {error.strerror}; choose another directory with --out or mend its rights"
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +41,7 @@ def make_data(*, classes: int = 3, features: int = 6, n: int = 240, seed: int = 
     )
 
 
-def make_config(task: str = "classification", **sections: dict) -> Config:
+def make_config(task: str = "classification", **sections: Any) -> Config:
     student = {"hidden": (8,), "weight_bits": 4, "activation_bits": 4, "epochs": 20, "learning_rate": 0.01}
     teacher = {"hidden": (16,), "epochs": 8, "batch_size": 32, "learning_rate": 0.02}
     return parse_config(
@@ -53,6 +55,20 @@ def make_config(task: str = "classification", **sections: dict) -> Config:
             "teacher": {**teacher, **sections.get("teacher", {})},
         }
     )
+
+
+def both_stages(work: Path) -> tuple[str, str]:
+    """Train with a checkpoint after every step; return the student's checksum and both histories."""
+    from gatewright.fit import teacher_outputs, train_student, train_teacher
+
+    data = make_data(n=120)
+    config = make_config(
+        teacher={"epochs": 4, "dropout": 0.1, "checkpoint_seconds": 0.0},
+        student={"epochs": 10, "batch_size": 16, "dropout": 0.1, "checkpoint_seconds": 0.0},
+    )
+    teacher = train_teacher(config, data, work=work)
+    student = train_student(config, data, teacher_outputs(teacher.network, data), work=work)
+    return student.network.checksum, repr((teacher.history, student.history))
 
 
 @pytest.fixture(scope="session")

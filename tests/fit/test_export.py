@@ -28,7 +28,7 @@ def random_network(
         grid = Grid(width_bits=rng.integers(2, 9, shape), frac_bits=rng.integers(-2, 7, shape), signed=True)
         weight = grid.quantize(rng.normal(0, 2, (n_in, n_out)) * (rng.random((n_in, n_out)) >= sparsity))
         finest = x_frac + int(grid.frac_bits.max())
-        bias_grid = Grid(width_bits=np.int64(bias_bits or 24), frac_bits=np.int64(finest), signed=True)
+        bias_grid = Grid.uniform(bias_bits or 24, finest, signed=True)
         a_shape = () if per == "tensor" else (n_out,)
         act = Grid(width_bits=rng.integers(1, 8, a_shape), frac_bits=rng.integers(-3, 6, a_shape), signed=False)
         relu = index < last
@@ -125,7 +125,7 @@ def test_data_of_another_format_or_width_is_refused():
 
 
 def test_sums_past_53_bits_are_refused():
-    grid = Grid(width_bits=np.int64(32), frac_bits=np.int64(0), signed=True)
+    grid = Grid.uniform(32, 0, signed=True)
     layer = Layer(name="out", weight=np.full((4, 1), 2.0**30), bias=np.zeros(1), relu=False, weight_grid=grid)
     network = Network(input=Fixed(width_bits=30, frac_bits=0), layers=(layer,))
     layer1 = replace(layer, weight=np.full((4, 1), 2.0**30 - 1))

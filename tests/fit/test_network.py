@@ -45,7 +45,7 @@ def test_damaged_or_mixed_folders_are_refused(network, tmp_path):
 
 
 def test_description_is_json_and_counts_are_right():
-    grid = Grid(width_bits=np.int64(4), frac_bits=np.int64(1), signed=True)
+    grid = Grid.uniform(4, 1, signed=True)
     layer = Layer(
         name="out",
         weight=np.array([[0.0, 1.5], [3.5, -0.5]]),

@@ -19,7 +19,7 @@ FLOATS = st.floats(-1e6, 1e6, allow_nan=False)
 
 
 def grid(width: int, frac: int, signed: bool) -> Grid:
-    return Grid(width_bits=np.int64(width), frac_bits=np.int64(frac), signed=signed)
+    return Grid.uniform(width, frac, signed=signed)
 
 
 def exact(value: float, g: Grid) -> Fraction:
@@ -84,7 +84,7 @@ def test_covering_grid_never_clips_and_is_no_finer_than_asked(values, width, fin
 
 @given(st.integers(-3000, 3000), st.integers(2, 10), st.integers(1, 3))
 def test_digit_limit_gives_the_nearest_allowed_integer(value, width, digits):
-    g = Grid(width_bits=np.int64(width), frac_bits=np.int64(0), signed=True, digits=digits)
+    g = Grid.uniform(width, 0, signed=True, digits=digits)
     top = (1 << (width - 1)) - 1
     allowed = [q for q in range(-top, top + 1) if csd_digits(abs(q)) <= digits]
     got = float(g.quantize(np.array(value / 4)))
@@ -105,7 +105,7 @@ def csd_digits(n: int) -> int:
 
 
 def test_one_digit_means_powers_of_two():
-    g = Grid(width_bits=np.int64(5), frac_bits=np.int64(0), signed=True, digits=1)
+    g = Grid.uniform(5, 0, signed=True, digits=1)
     assert g.quantize(np.arange(-8.0, 8.0)).tolist() == [-8, -8, -4, -4, -4, -2, -2, -1, 0, 1, 2, 4, 4, 4, 8, 8]
     assert g.quantize(np.array([-99.0, 99.0])).tolist() == [-8, 8]
     assert str(g) == "fixed<5,5> of 1 digit"

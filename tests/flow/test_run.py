@@ -22,7 +22,7 @@ def gatewright(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def stages_run(output: str) -> list[str]:
-    return re.findall(r"^\[(\S+)\] (?!unchanged)", output, flags=re.M)
+    return re.findall(r"^\[(\S+)\] (?!unchanged)", output, flags=re.MULTILINE)
 
 
 def kill_in(stage: str, config: Path, out: Path) -> bool:

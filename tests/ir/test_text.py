@@ -29,7 +29,7 @@ def test_save_load(tmp_path: Path):
 def test_every_op_is_spelled_and_specified():
     """The union, the text form and the written spec list the same ops."""
     spec = (Path(__file__).parents[2] / "docs" / "program.md").read_text()
-    written = set(re.findall(r"^### `(\w+)`", spec, flags=re.M))
+    written = set(re.findall(r"^### `(\w+)`", spec, flags=re.MULTILINE))
     assert set(OPS.values()) == set(get_args(Op))
     assert written == set(OPS)
 
@@ -58,7 +58,7 @@ def test_parse_errors(change: tuple[str, str], message: str):
 def test_verifier_bounds_accumulators():
     program = mlp((4, 3, 2), seed=0)
     wide = Constant(program.constants["fc1.weight"].q << 55, 5)
-    with pytest.raises(ProgramError, match="values need 6[0-9] bits, at most 62 fit"):
+    with pytest.raises(ProgramError, match=r"values need 6\d bits, at most 62 fit"):
         parse_program(print_program(dataclasses.replace(program, constants={**program.constants, "fc1.weight": wide})))
 
 

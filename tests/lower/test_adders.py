@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ def test_csd_is_canonical(value: int):
     digits = csd(value)
     assert sum(sign << power for power, sign in digits) == value
     powers = [power for power, _ in digits]
-    assert all(b - a >= 2 for a, b in zip(powers, powers[1:], strict=False))
+    assert all(b - a >= 2 for a, b in itertools.pairwise(powers))
 
 
 def evaluate(graph: AdderGraph, x: np.ndarray) -> np.ndarray:

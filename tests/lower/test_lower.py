@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.errors import LowerError
-from gatewright.ir import Program, Rounding, run
+from gatewright.ir import Program, Requant, Rounding, run
 from gatewright.lower.build import build, check_circuit
 from gatewright.lower.circuit import Add, Circuit, Const, Floor, operands, simulate, width
 from gatewright.lower.compile import lower
@@ -58,7 +58,7 @@ def test_rounding_and_relu_fold():
     folded = fuse_relu(fold_rounding(program))
     names = [type(op).__name__ for op in folded.ops]
     assert names == ["Input", "Dense", "Requant", "Dense", "ArgMax"]
-    assert all(op.rounding is Rounding.TRUNCATE for op in folded.ops if type(op).__name__ == "Requant")
+    assert all(op.rounding is Rounding.TRUNCATE for op in folded.ops if isinstance(op, Requant))
 
 
 def test_floor_moves_before_the_adder():
@@ -93,7 +93,9 @@ def test_constant_network():
 
 def test_latency_limit_names_the_need():
     program = mlp((16, 16, 4), seed=1)
-    with pytest.raises(LowerError, match=r"'net' needs \d+ cycles at 400 MHz on xc7, allowed are 2; lower hardware.clock"):
+    with pytest.raises(
+        LowerError, match=r"'net' needs \d+ cycles at 400 MHz on xc7, allowed are 2; lower hardware.clock"
+    ):
         lower(program, codes(program, 4), family="xc7", clock_mhz=400, max_latency_cycles=2)
 
 
@@ -109,7 +111,9 @@ def test_a_wrong_circuit_is_caught():
     circuit = drop_dead(build(fuse_relu(fold_rounding(program))))
     victim = next(i for i, n in enumerate(circuit.nodes) if isinstance(n, Add))
     nodes = list(circuit.nodes)
-    nodes[victim] = dataclasses.replace(nodes[victim], minus=not nodes[victim].minus, lo=-(2**40), hi=2**40)
+    adder = nodes[victim]
+    assert isinstance(adder, Add)
+    nodes[victim] = dataclasses.replace(adder, minus=not adder.minus, lo=-(2**40), hi=2**40)
     loose = [dataclasses.replace(n, lo=-(2**40), hi=2**40) if isinstance(n, (Add, Floor)) else n for n in nodes]
     with pytest.raises(LowerError, match=r"layer 'fc1', element \d, sample \d+: expected"):
         check_circuit(program, dataclasses.replace(circuit, nodes=tuple(loose)), x)

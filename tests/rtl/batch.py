@@ -1,4 +1,4 @@
-"""Many programs in one simulation: their cores side by side in one wrapper core, outputs delayed to a common latency."""
+"""Many programs in one simulation: cores side by side in one wrapper, outputs delayed to a common latency."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ def simulate_batch(
     for name, text in leaf_sources().items():
         (out / name).write_text(text)
     cores = [
-        out / f"p{n}" / name for n, m in enumerate(manifests) for name in m.files if name not in leaf_sources() and name != f"{m.top}.v"
+        out / f"p{n}" / name
+        for n, m in enumerate(manifests)
+        for name in m.files
+        if name not in leaf_sources() and name != f"{m.top}.v"
     ]
     probes, layer_values = [], {}
     for number, (program, manifest, trace) in enumerate(zip(programs, manifests, traces, strict=True)):
@@ -134,9 +137,12 @@ def mutated(design: Design, rng: np.random.Generator) -> tuple[Design, str]:
     ]
     m, i = places[int(rng.integers(len(places)))]
     module, item = design.modules[m], design.modules[m].items[i]
+    assert isinstance(item, Assign)
+    assert isinstance(item.value, Binary)
     swap = {"+": "-", "-": "+", ">=": "<"}
-    changed = dataclasses.replace(item, value=dataclasses.replace(item.value, op=swap[item.value.op]))
+    operator = swap[item.value.op]
+    changed = dataclasses.replace(item, value=dataclasses.replace(item.value, op=operator))
     items = (*module.items[:i], changed, *module.items[i + 1 :])
     modules = (*design.modules[:m], dataclasses.replace(module, items=items), *design.modules[m + 1 :])
-    what = f"{module.name}: {item.target.name} {item.value.op} -> {changed.value.op}"
+    what = f"{module.name}: {item.target.name} {item.value.op} -> {operator}"
     return dataclasses.replace(design, modules=modules), what

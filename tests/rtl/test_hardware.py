@@ -42,7 +42,7 @@ def test_random_programs_equal_the_interpreter(tmp_path, cache, family: str, clo
     batch = drawn(70)
     report = simulate_batch(batch, out=tmp_path, family=family, clock_mhz=clock_mhz, vectors=300, cache=cache)
     if report.first_mismatch and report.first_mismatch.layer.startswith("p"):
-        print(print_program(batch[int(report.first_mismatch.layer[1:].split(".")[0])]))
+        pytest.fail(print_program(batch[int(report.first_mismatch.layer[1:].split(".")[0])]) + repr(report))
     require_match(report)
     assert len(batch) >= 60
     assert report.probes_compared > 60 * 300

@@ -21,7 +21,14 @@ def compiled(program: Program, clock_mhz: float = 150.0):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("fc1", "fc1"), ("small", "m_small"), ("dense 1/relu", "dense_1_relu"), ("3x3", "m_3x3"), ("output", "m_output"), ("é", "unnamed")],
+    [
+        ("fc1", "fc1"),
+        ("small", "m_small"),
+        ("dense 1/relu", "dense_1_relu"),
+        ("3x3", "m_3x3"),
+        ("output", "m_output"),
+        ("é", "unnamed"),
+    ],
 )
 def test_identifiers(name: str, expected: str):
     assert identifier(name) == expected
@@ -52,7 +59,9 @@ def test_text_is_well_formed(program: Program):
     _, design = compiled(program)
     for module in design.modules:
         text = module_text(module)
-        declared = re.findall(r"^\s*(?:wire|reg|input  wire|output wire)(?: signed)?(?: *\[\d+:0\])? +(\w+)", text, re.M)
+        declared = re.findall(
+            r"^\s*(?:wire|reg|input  wire|output wire)(?: signed)?(?: *\[\d+:0\])? +(\w+)", text, re.MULTILINE
+        )
         assert len(declared) == len(set(declared)), "declared twice"
         body = re.sub(r"//.*|\d+'s?d\d+|\$signed", "", text)
         used = set(re.findall(r"(?<![.\w$])[a-z]\w*", body)) - set(declared)

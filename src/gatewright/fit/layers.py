@@ -266,7 +266,7 @@ def layer_name(index: int, last: int) -> str:
 
 
 def _grid(width_bits: int, frac_bits: Tensor, *, signed: bool, digits: int = 0) -> Grid:
-    return Grid(width_bits=np.int64(width_bits), frac_bits=frac_bits.numpy(), signed=signed, digits=digits)
+    return Grid(width_bits=np.array(width_bits), frac_bits=frac_bits.numpy(), signed=signed, digits=digits)
 
 
 def _float64(value: Tensor) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from gatewright.errors import FitError
 from gatewright.ir import Ints
 
+NEGLIGIBLE = 2.0**-64  # a tensor whose largest value is below this is taken as zero
 SEARCH_BITS = 6  # powers of two tried below the range-covering one when a grid is fitted
 
 
@@ -31,6 +32,11 @@ class Grid:
     frac_bits: Ints
     signed: bool
     digits: int = 0
+
+    @staticmethod
+    def uniform(width_bits: int, frac_bits: int, *, signed: bool, digits: int = 0) -> Grid:
+        """Return one format for a whole tensor."""
+        return Grid(width_bits=np.array(width_bits), frac_bits=np.array(frac_bits), signed=signed, digits=digits)
 
     def __post_init__(self) -> None:
         for key in ("width_bits", "frac_bits"):
@@ -159,19 +165,19 @@ def fit_grid(values: NDArray[Any], width_bits: int, *, signed: bool, digits: int
 
     values: any shape; pruned weights may be left out by the caller. The LSB is a power of two: from one above the one
     that covers the largest magnitude down to SEARCH_BITS below it all are compared, the coarsest wins a tie.
-    All-zero values give LSB 2**-(width-1).
+    Values that are all (nearly) zero give LSB 2**-(width-1).
     """
     flat = np.asarray(values, dtype=np.float64).ravel()
     peak = float(np.abs(flat).max(initial=0.0)) if signed else float(flat.max(initial=0.0))
     if not np.isfinite(peak):
         raise FitError(f"a grid must be fitted to finite values, not {peak!r}; lower learning_rate")
-    if peak == 0.0:
-        return Grid(width_bits=np.int64(width_bits), frac_bits=np.int64(width_bits - 1), signed=signed, digits=digits)
+    if peak < NEGLIGIBLE:
+        return Grid.uniform(width_bits, width_bits - 1, signed=signed, digits=digits)
     magnitude_bits = width_bits - signed
     cover = magnitude_bits - int(np.frexp(peak)[1])
     best: tuple[float, Grid] | None = None
     for frac in range(cover - 1, cover + SEARCH_BITS + 1):
-        grid = Grid(width_bits=np.int64(width_bits), frac_bits=np.int64(frac), signed=signed, digits=digits)
+        grid = Grid.uniform(width_bits, frac, signed=signed, digits=digits)
         error = float(np.mean((grid.quantize(flat) - flat) ** 2))
         if best is None or error < best[0]:
             best = (error, grid)
@@ -188,4 +194,4 @@ def covering_grid(values: NDArray[Any], width_bits: int, *, finest: NDArray[np.i
     exponent = np.where(peak > 0, np.frexp(peak)[1], -64)
     frac = np.minimum(finest, width_bits - 1 - exponent)
     spills = np.floor(np.ldexp(peak, frac) + 0.5) > (1 << (width_bits - 1)) - 1  # rounded up to 2**(width-1)
-    return Grid(width_bits=np.int64(width_bits), frac_bits=frac - spills, signed=True)
+    return Grid(width_bits=np.array(width_bits), frac_bits=frac - spills, signed=True)

@@ -74,14 +74,17 @@ class Fixed:
                 if mode.removeprefix("AP_") not in {"TRN", "RND", "RND_CONV", "SAT", "WRAP"}:
                     raise FormatError(f"{text!r}: mode {mode!r} must be TRN, RND, RND_CONV, SAT or WRAP")
             return _checked(text, width, width - integer, not hit[1])
-        if hit := re.fullmatch(r"quantized_bits\((\d+),(-?\d+)(?:,(0|1|True|False))?(?:,alpha='?1(?:\.0)?'?)?\)", compact):
+        if hit := re.fullmatch(
+            r"quantized_bits\((\d+),(-?\d+)(?:,(0|1|True|False))?(?:,alpha='?1(?:\.0)?'?)?\)", compact
+        ):
             width, integer = int(hit[1]), int(hit[2])
             signed = hit[3] not in {"0", "False"}
             return _checked(text, width, width - integer - signed, signed)
         if hit := re.fullmatch(r"quantized_relu\((\d+),(-?\d+)\)", compact):
             return _checked(text, int(hit[1]), int(hit[1]) - int(hit[2]), False)
         raise FormatError(
-            f"format {text!r} is not understood; write fixed<W,I>, ufixed<W,I>, quantized_bits(b,i) or quantized_relu(b,i)"
+            f"format {text!r} is not understood; "
+            "write fixed<W,I>, ufixed<W,I>, quantized_bits(b,i) or quantized_relu(b,i)"
         )
 
     @staticmethod

@@ -40,7 +40,9 @@ class Interpreter:
         if x.shape[1:] != source.shape:
             raise ProgramError(f"input of {self.program.name!r} must be (n, {source.shape}), not {x.shape}")
         if not np.issubdtype(x.dtype, np.integer):
-            raise ProgramError(f"input of {self.program.name!r} must be integer codes, not {x.dtype}; use the dataset's codes")
+            raise ProgramError(
+                f"input of {self.program.name!r} must be integer codes, not {x.dtype}; use the dataset's codes"
+            )
         if x.size and (x.min() < source.format.lo or x.max() > source.format.hi):
             raise ProgramError(
                 f"input codes of {self.program.name!r} must lie in {source.format.lo}..{source.format.hi} "

@@ -26,6 +26,8 @@ class Constant:
         q.setflags(write=False)
         object.__setattr__(self, "q", q)
 
+    __hash__ = None  # type: ignore[assignment]  # arrays have no hash
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Constant) and self.frac_bits == other.frac_bits and np.array_equal(self.q, other.q)
 

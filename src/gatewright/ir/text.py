@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def _print_field(key: str, value: Any) -> str:
         case Rounding() | Overflow():
             return value.value
         case tuple():
-            return json.dumps([int(v) for v in value]).replace(" ", "")
+            return json.dumps([int(v) for v in cast("tuple[int, ...]", value)]).replace(" ", "")
         case _ if key == "source":
             return f"%{value}"
         case _ if key in ("weight", "bias"):

@@ -1,0 +1,1 @@
+"""Lowering: a Program in, a scheduled Circuit of scalar integer operations out."""

@@ -324,10 +324,11 @@ def _live_elements(program: Program) -> dict[str, list[bool]]:
             case Input():
                 continue
             case Dense():
-                used = program.constants[op.weight].q[:, live[op.name]].any(axis=1).tolist()
+                weight = program.constants[op.weight].q
+                used = (np.count_nonzero(weight[:, live[op.name]], axis=1) > 0).tolist()
             case Requant():
                 widths = spread(op.width_bits, len(live[op.name]))
-                used = [l and w > 0 for l, w in zip(live[op.name], widths, strict=True)]
+                used = [alive and bits > 0 for alive, bits in zip(live[op.name], widths, strict=True)]
             case Relu():
                 used = live[op.name]
             case ArgMax():

@@ -105,7 +105,9 @@ def last_use(circuit: Circuit, stages: list[int], latency: int) -> list[int]:
             last[operand] = max(last[operand], stages[index])
     for ref in circuit.outputs:
         last[ref.node] = latency
-    return [s if isinstance(n, Const) else l for n, l, s in zip(circuit.nodes, last, stages, strict=True)]
+    return [
+        made if isinstance(node, Const) else kept for node, kept, made in zip(circuit.nodes, last, stages, strict=True)
+    ]
 
 
 def register_bits(circuit: Circuit, stages: list[int], latency: int) -> int:
@@ -114,9 +116,7 @@ def register_bits(circuit: Circuit, stages: list[int], latency: int) -> int:
     return sum(width(n) * (k - s) for n, k, s in zip(circuit.nodes, kept, stages, strict=True))
 
 
-def _save_registers(
-    circuit: Circuit, cost: list[float], budget: float, stages: list[int], last: int
-) -> list[int]:
+def _save_registers(circuit: Circuit, cost: list[float], budget: float, stages: list[int], last: int) -> list[int]:
     """Move nodes later, one at a time from the end, where the bits kept become fewer."""
     stages = list(stages)
     users = readers(circuit)

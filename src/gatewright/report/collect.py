@@ -65,7 +65,11 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
         "seed": config.seed,
         "tool_versions": {"gatewright": __version__, **{tool: package_version(tool) for tool in TOOLS}},
         "data": _data(data),
-        "teacher": {**_outputs(config.task, y, teacher.evaluate(x), data.classes), **_network(teacher), "epochs": len(history["teacher"])},
+        "teacher": {
+            **_outputs(config.task, y, teacher.evaluate(x), data.classes),
+            **_network(teacher),
+            "epochs": len(history["teacher"]),
+        },
         "student": {
             **_outputs(config.task, y, student.evaluate(x), data.classes),
             **_network(student),
@@ -170,9 +174,7 @@ def _class_row(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
 def _data(data: Dataset) -> dict[str, Any]:
     names = ("train", "validation", "test")
     parts = {name: data.part(name)[1] for name in names}
-    counts = {
-        name: [int((y == i).sum()) for i in range(len(data.classes))] for name, y in parts.items()
-    }
+    counts = {name: [int((y == i).sum()) for i in range(len(data.classes))] for name, y in parts.items()}
     return {
         "checksum": data.checksum,
         "samples": {name: len(y) for name, y in parts.items()},
@@ -191,9 +193,7 @@ def _network(network: Any) -> dict[str, Any]:
     }
 
 
-def _synthesis(
-    run: Path, family: str, part: Part, board: Board | None, estimated: Mapping[str, Any]
-) -> dict[str, Any]:
+def _synthesis(run: Path, family: str, part: Part, board: Board | None, estimated: Mapping[str, Any]) -> dict[str, Any]:
     from gatewright.synth import SynthReport
 
     report = SynthReport.load(run / "synth" / family / "report.json")
@@ -256,4 +256,3 @@ def _stages(run: Path) -> list[StageRow]:
             tools = {tool: version for tool, version in record["packages"].items() if version}
             rows.append(StageRow(name=name, title=record["title"], key=record["key"], tools=tools))
     return rows
-

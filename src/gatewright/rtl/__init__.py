@@ -1,0 +1,1 @@
+"""Hardware: a scheduled Circuit in, Verilog files and what they claim out."""

@@ -53,7 +53,7 @@ class RtlManifest:
         try:
             raw: dict[str, Any] = json.loads((folder / FILE).read_text())
             raw["source"], raw["result"] = StreamPort(**raw["source"]), StreamPort(**raw["result"])
-            raw["watch"] = tuple(LayerSignal(**{**row, "signal": Name(**row["signal"])}) for row in raw["watch"])
+            raw["watch"] = tuple(_signal(row) for row in raw["watch"])
             raw["files"] = tuple(raw["files"])
             return RtlManifest(**raw)
         except FileNotFoundError:
@@ -67,7 +67,9 @@ def stream_port(fixed: Fixed, elements: int, beat_bits: int) -> StreamPort:
     return StreamPort(elements=elements, width_bits=fixed.width_bits, signed=fixed.signed, beat_bits=beat_bits)
 
 
-def write_rtl(circuit: Circuit, schedule: Schedule, *, program_hash: str, stream_bits: int, folder: Path) -> RtlManifest:
+def write_rtl(
+    circuit: Circuit, schedule: Schedule, *, program_hash: str, stream_bits: int, folder: Path
+) -> RtlManifest:
     """Compile and write every file: one per layer, the core, the AXI4-Stream top, the leaf cells, design.json.
 
     stream_bits: width of TDATA, 0 for a whole vector per beat. Same input, same bytes.
@@ -86,8 +88,12 @@ def write_design(
     design: Design, circuit: Circuit, schedule: Schedule, *, program_hash: str, stream_bits: int, folder: Path
 ) -> RtlManifest:
     """Write a compiled design as write_rtl does."""
-    source = stream_port(circuit.input_format, circuit.input_elements, _beat(stream_bits, circuit.input_format, circuit.input_elements))
-    result = stream_port(circuit.output_format, len(circuit.outputs), _beat(stream_bits, circuit.output_format, len(circuit.outputs)))
+    source = stream_port(
+        circuit.input_format, circuit.input_elements, _beat(stream_bits, circuit.input_format, circuit.input_elements)
+    )
+    result = stream_port(
+        circuit.output_format, len(circuit.outputs), _beat(stream_bits, circuit.output_format, len(circuit.outputs))
+    )
     texts = leaf_sources() | {f"{module.name}.v": module_text(module) for module in design.modules}
     texts[f"{design.name}.v"] = axis_shell(
         name=design.name,
@@ -116,6 +122,11 @@ def write_design(
     )
     write_json(folder / FILE, asdict(manifest))
     return manifest
+
+
+def _signal(row: dict[str, Any]) -> LayerSignal:
+    fields: dict[str, Any] = {**row, "signal": Name(**row["signal"])}
+    return LayerSignal(**fields)
 
 
 def _beat(stream_bits: int, fixed: Fixed, elements: int) -> int:

@@ -17,7 +17,6 @@ from gatewright.lower.circuit import (
     Const,
     Floor,
     GreaterEqual,
-    Node,
     Select,
     Source,
     Wrap,
@@ -71,7 +70,9 @@ class _Compiler:
         self.kept = last_use(circuit, list(stages), self.schedule.latency_cycles)
         self.owner = self._owners()
         self.base = self._names()
-        self.exports = {(ref.node, self.schedule.latency_cycles) for ref in circuit.outputs if not self._const(ref.node)}
+        self.exports = {
+            (ref.node, self.schedule.latency_cycles) for ref in circuit.outputs if not self._const(ref.node)
+        }
         for index, node in enumerate(circuit.nodes):
             for operand in operands(node):
                 if self.owner[operand] != self.owner[index] and not self._const(operand):
@@ -139,7 +140,9 @@ class _Compiler:
     def _layer(self, layer: str) -> Module:
         stages = self.schedule.stages
         mine = [i for i, owner in enumerate(self.owner) if owner == layer and not self._const(i)]
-        imports = sorted({(o, stages[i]) for i in mine for o in operands(self.circuit.nodes[i]) if self.owner[o] != layer})
+        imports = sorted(
+            {(o, stages[i]) for i in mine for o in operands(self.circuit.nodes[i]) if self.owner[o] != layer}
+        )
         imports = [(o, s) for o, s in imports if not self._const(o)]
         sources = [i for i in mine if isinstance(self.circuit.nodes[i], Source)]
         ports = [Port(self._signal(i, 0), False, "stage 0") for i in sources]
@@ -204,7 +207,9 @@ class _Compiler:
                 return self._add(node, target, stage, layer)
             case Floor():
                 a = self._named(node.a, stage, layer)
-                return [Assign(target, _bits(a, node.drop + target.width - 1, node.drop, target.signed), self._span(index))]
+                return [
+                    Assign(target, _bits(a, node.drop + target.width - 1, node.drop, target.signed), self._span(index))
+                ]
             case Wrap():
                 a = self._named(node.a, stage, layer)
                 return [Assign(target, _bits(a, target.width - 1, 0, target.signed), self._span(index))]
@@ -257,8 +262,8 @@ class _Compiler:
 
     def _clamp(self, node: Clamp, target: Name, stage: int, layer: str) -> Expr:
         a, source = self._named(node.a, stage, layer), self.circuit.nodes[node.a]
-        value: Expr = a if a.width == target.width and a.signed == target.signed else _bits(
-            a, target.width - 1, 0, target.signed
+        value: Expr = (
+            a if a.width == target.width and a.signed == target.signed else _bits(a, target.width - 1, 0, target.signed)
         )
         if source.hi > node.hi:
             top = (node.hi + 1).bit_length() - 1
@@ -312,8 +317,8 @@ class _Compiler:
             name=f"{self.name}_core",
             header=(
                 *self._origin(),
-                f"Core: x holds {circuit.input_elements} elements of {circuit.input_format}, element 0 lowest; y holds "
-                f"{len(circuit.outputs)} of {circuit.output_format}.",
+                f"Core: x holds {circuit.input_elements} elements of {circuit.input_format}, element 0 lowest;",
+                f"y holds {len(circuit.outputs)} of {circuit.output_format}.",
                 f"y belongs to the x of {self.schedule.latency_cycles} cycles ago; a new x may come every cycle.",
                 "Narrower results extend by context; unused bits of x belong to inputs that no weight reads.",
                 "verilator lint_off WIDTHEXPAND",
