@@ -1,3 +1,49 @@
-"""gatewright: labelled data and a chip's budget in, a verified FPGA design out."""
+"""gatewright: labelled data and a chip's budget in, a verified FPGA design out.
+
+`load_config` reads a TOML file, `run` carries it from data to bitstream and report; `Program` and `Interpreter` are the
+exact integer network, `estimate_program` its cost without synthesis. Importing this package loads none of them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gatewright.api import estimate_program
+    from gatewright.config import Config, load_config, parse_config
+    from gatewright.errors import GatewrightError
+    from gatewright.flow import RunResult, run
+    from gatewright.ir import Interpreter, Program
 
 __version__ = "0.1.0"
+__all__ = [
+    "Config",
+    "GatewrightError",
+    "Interpreter",
+    "Program",
+    "RunResult",
+    "estimate_program",
+    "load_config",
+    "parse_config",
+    "run",
+]
+
+_HOME = {
+    "Config": "config",
+    "GatewrightError": "errors",
+    "Interpreter": "ir",
+    "Program": "ir",
+    "RunResult": "flow",
+    "estimate_program": "api",
+    "load_config": "config",
+    "parse_config": "config",
+    "run": "flow",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name at its first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'gatewright' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(f"gatewright.{_HOME[name]}"), name)

@@ -33,8 +33,8 @@ def test_classification_equals_sklearn(classified):
     json.dumps(got)
     assert got["value"] == sk.accuracy_score(y, said)
     assert got["confusion"] == sk.confusion_matrix(y, said).tolist()
-    assert [v["recall"] for v in got["per_class"].values()] == sk.recall_score(y, said, average=None).tolist()
-    assert [v["precision"] for v in got["per_class"].values()] == sk.precision_score(y, said, average=None).tolist()
+    assert [v["recall"] for v in got["per_class"].values()] == sk.recall_score(y, said, average=None)  # type: ignore[arg-type].tolist()
+    assert [v["precision"] for v in got["per_class"].values()] == sk.precision_score(y, said, average=None)  # type: ignore[arg-type].tolist()
     auc = sk.roc_auc_score(y, softmax(scores, axis=1), multi_class="ovr", average="macro")
     assert got["auc"] == pytest.approx(auc, abs=1e-12)
 
