@@ -33,8 +33,14 @@ def test_classification_equals_sklearn(classified):
     json.dumps(got)
     assert got["value"] == sk.accuracy_score(y, said)
     assert got["confusion"] == sk.confusion_matrix(y, said).tolist()
-    assert [v["recall"] for v in got["per_class"].values()] == sk.recall_score(y, said, average=None)  # type: ignore[arg-type].tolist()
-    assert [v["precision"] for v in got["per_class"].values()] == sk.precision_score(y, said, average=None)  # type: ignore[arg-type].tolist()
+    report = sk.classification_report(y, said, target_names=["a", "b", "c", "d"], output_dict=True)
+    for name, row in got["per_class"].items():
+        wanted = report[name]  # type: ignore[index]
+        assert (row["recall"], row["precision"], row["support"]) == (
+            wanted["recall"],
+            wanted["precision"],
+            wanted["support"],
+        )
     auc = sk.roc_auc_score(y, softmax(scores, axis=1), multi_class="ovr", average="macro")
     assert got["auc"] == pytest.approx(auc, abs=1e-12)
 

@@ -59,13 +59,14 @@ def simulate_batch(
     (out / "batch_core.v").write_text(core)
     shell = axis_shell(name="batch", core="batch_core", latency_cycles=latency, source=source, result=result)
     (out / "batch.v").write_text(shell)
-    for name, text in leaf_sources().items():
+    cells = leaf_sources("gw_add3")
+    for name, text in cells.items():
         (out / name).write_text(text)
     cores = [
         out / f"p{n}" / name
         for n, m in enumerate(manifests)
         for name in m.files
-        if name not in leaf_sources() and name != f"{m.top}.v"
+        if name not in cells and name != f"{m.top}.v"
     ]
     probes, layer_values = [], {}
     for number, (program, manifest, trace) in enumerate(zip(programs, manifests, traces, strict=True)):
@@ -73,7 +74,7 @@ def simulate_batch(
         probes += probes_of(manifest.watch, names, ("u_core", f"u_p{number}"))
         layer_values |= {f"p{number}.{k}": v for k, v in watched_values(program, trace, manifest).items()}
     return simulate(
-        sources=[*(out / name for name in leaf_sources()), *cores, out / "batch_core.v", out / "batch.v"],
+        sources=[*(out / name for name in cells), *cores, out / "batch_core.v", out / "batch.v"],
         top="batch",
         source=source,
         result=result,

@@ -50,6 +50,23 @@ class Add:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Add3:
+    """(a << shift_a) +- (b << shift_b) +- (c << shift_c): one ternary adder. Shifts >= 0, one of them 0."""
+
+    layer: str
+    lo: int
+    hi: int
+    a: int
+    b: int
+    c: int
+    shift_a: int
+    shift_b: int
+    shift_c: int
+    minus_b: bool
+    minus_c: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
     """a >> drop, rounding towards minus infinity: wires only."""
 
@@ -105,7 +122,7 @@ class Select:
     b: int
 
 
-Node = Source | Const | Add | Floor | Clamp | Wrap | GreaterEqual | Select
+Node = Source | Const | Add | Add3 | Floor | Clamp | Wrap | GreaterEqual | Select
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +151,8 @@ class Circuit:
 
     @property
     def adders(self) -> int:
-        """Number of two-input adders and subtractors."""
-        return sum(isinstance(node, Add) for node in self.nodes)
+        """Number of additions and subtractions of two numbers; a ternary adder counts two."""
+        return sum(isinstance(node, Add) + 2 * isinstance(node, Add3) for node in self.nodes)
 
 
 def operands(node: Node) -> tuple[int, ...]:
@@ -145,6 +162,8 @@ def operands(node: Node) -> tuple[int, ...]:
             return ()
         case Add() | GreaterEqual():
             return (node.a, node.b)
+        case Add3():
+            return (node.a, node.b, node.c)
         case Floor() | Clamp() | Wrap():
             return (node.a,)
         case Select():
@@ -160,6 +179,8 @@ def reread(node: Node, renumber: Callable[[int], int]) -> Node:
             return node
         case Add() | GreaterEqual():
             return replace(node, a=renumber(node.a), b=renumber(node.b))
+        case Add3():
+            return replace(node, a=renumber(node.a), b=renumber(node.b), c=renumber(node.c))
         case Floor() | Clamp() | Wrap():
             return replace(node, a=renumber(node.a))
         case Select():
@@ -183,6 +204,9 @@ def evaluate(node: Node, values: list[Ints], x: Ints) -> Ints:
         case Add():
             a, b = values[node.a] << node.shift_a, values[node.b] << node.shift_b
             return a - b if node.minus else a + b
+        case Add3():
+            a, b, c = values[node.a] << node.shift_a, values[node.b] << node.shift_b, values[node.c] << node.shift_c
+            return a + (-b if node.minus_b else b) + (-c if node.minus_c else c)
         case Floor():
             return values[node.a] >> node.drop
         case Clamp():

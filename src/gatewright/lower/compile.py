@@ -17,6 +17,8 @@ from gatewright.lower.circuit import Circuit
 from gatewright.lower.fold import PASSES
 from gatewright.lower.narrow import drop_dead, early_floor
 from gatewright.lower.schedule import Schedule, schedule
+from gatewright.lower.ternary import fuse_ternary
+from gatewright.lower.timing import delays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,9 @@ def lower(
     checked += check_circuit(program, circuit, x)
     circuit = early_floor(circuit)
     checked += check_circuit(program, circuit, x)
+    if delays(family).ternary:
+        circuit = fuse_ternary(circuit)
+        checked += check_circuit(program, circuit, x)
     pipeline = schedule(circuit, family=family, clock_mhz=clock_mhz, max_latency_cycles=max_latency_cycles)
     return Lowered(program=folded, circuit=circuit, schedule=pipeline, checked=checked)
 

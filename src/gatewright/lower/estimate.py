@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from gatewright.lower.circuit import Add, Circuit, Clamp, Const, Floor, GreaterEqual, Select, Source, Wrap, width
+from gatewright.lower.circuit import Add, Add3, Circuit, Clamp, Const, Floor, GreaterEqual, Select, Source, Wrap, width
 from gatewright.lower.schedule import Schedule, readers, register_bits
-from gatewright.lower.timing import carry_bits
+from gatewright.lower.timing import carry_bits, ternary_bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,8 @@ def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
                 first = circuit.nodes[node.a]
                 wires = isinstance(first, Const) and first.lo == 0 and not node.minus
                 bits += 0 if wires else carry_bits(circuit, node)
+            case Add3():
+                bits += ternary_bits(node)
             case GreaterEqual():
                 bits += carry_bits(circuit, node)
             case Clamp():

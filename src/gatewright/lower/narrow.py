@@ -15,7 +15,7 @@ def early_floor(circuit: Circuit) -> Circuit:
     before the adder instead of travelling with its sum through registers.
     """
     reads = Counter(operand for node in circuit.nodes for operand in operands(node))
-    roots = _roots(circuit)
+    kept = roots(circuit)
     nodes: list[Node] = []
     place: list[int] = []
 
@@ -31,7 +31,7 @@ def early_floor(circuit: Circuit) -> Circuit:
             continue
         low, high = (inner.a, inner.b) if inner.shift_b else (inner.b, inner.a)
         passing = max(inner.shift_a, inner.shift_b)
-        alone = reads[node.a] == 1 and node.a not in roots
+        alone = reads[node.a] == 1 and node.a not in kept
         if not alone or passing == 0 or (inner.minus and inner.shift_a) or isinstance(circuit.nodes[low], Const):
             place.append(put(moved))
             continue
@@ -89,6 +89,7 @@ def _moved(circuit: Circuit, nodes: list[Node], place: list[int]) -> Circuit:
     )
 
 
-def _roots(circuit: Circuit) -> set[int]:
+def roots(circuit: Circuit) -> set[int]:
+    """Return the nodes that must stay: outputs and layers' elements."""
     refs = [ref for _, refs in circuit.layer_values for ref in refs if ref is not None]
     return {ref.node for ref in (*circuit.outputs, *refs)}

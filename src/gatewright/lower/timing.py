@@ -12,22 +12,23 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from gatewright.errors import LowerError, nearest
-from gatewright.lower.circuit import Add, Circuit, Clamp, Const, Floor, GreaterEqual, Node, Select, Source, Wrap, width
+from gatewright.lower.circuit import Add, Add3, Circuit, Clamp, Const, Floor, GreaterEqual, Node, Select, Source, Wrap, width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delays:
-    """Delays in ns of one family."""
+    """Delays in ns of one family. ternary: whether its LUTs add three numbers in one carry chain."""
 
     register_ns: float
     carry_base_ns: float
     carry_per_bit_ns: float
     logic_ns: float
+    ternary: bool = False
 
 
 FAMILIES: dict[str, Delays] = {
-    "xc7": Delays(register_ns=0.9, carry_base_ns=1.25, carry_per_bit_ns=0.03, logic_ns=0.75),
-    "xcup": Delays(register_ns=0.5, carry_base_ns=0.70, carry_per_bit_ns=0.015, logic_ns=0.40),
+    "xc7": Delays(register_ns=0.9, carry_base_ns=1.25, carry_per_bit_ns=0.03, logic_ns=0.75, ternary=True),
+    "xcup": Delays(register_ns=0.5, carry_base_ns=0.70, carry_per_bit_ns=0.015, logic_ns=0.40, ternary=True),
     "ecp5": Delays(register_ns=1.2, carry_base_ns=2.00, carry_per_bit_ns=0.07, logic_ns=1.10),
 }
 
@@ -48,6 +49,18 @@ def carry_bits(circuit: Circuit, node: Add | GreaterEqual) -> int:
     return max(width(node) - max(node.shift_a, node.shift_b), 1)
 
 
+def ternary_bits(node: Add3) -> int:
+    """Return the length of a ternary adder's chain: bits of the lowest operand alone pass through if it is added."""
+    return max(width(node) - passing_bits(node), 1)
+
+
+def passing_bits(node: Add3) -> int:
+    """Return how many low bits of a ternary sum are just those of its one unshifted operand."""
+    operands = [(node.shift_a, False), (node.shift_b, node.minus_b), (node.shift_c, node.minus_c)]
+    (_, minus), (second, _), _ = sorted(operands)
+    return 0 if minus else second
+
+
 def delay_ns(circuit: Circuit, node: Node, model: Delays) -> float:
     """Return the combinational delay of one node in ns."""
     match node:
@@ -59,6 +72,8 @@ def delay_ns(circuit: Circuit, node: Node, model: Delays) -> float:
             return model.carry_base_ns + model.carry_per_bit_ns * carry_bits(circuit, node)
         case GreaterEqual():
             return model.carry_base_ns + model.carry_per_bit_ns * carry_bits(circuit, node)
+        case Add3():
+            return model.logic_ns + model.carry_base_ns + model.carry_per_bit_ns * ternary_bits(node)
         case Clamp() | Select():
             return model.logic_ns
         case _:

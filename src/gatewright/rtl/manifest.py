@@ -11,7 +11,7 @@ from gatewright.errors import GatewrightError
 from gatewright.ir.formats import Fixed
 from gatewright.lower.circuit import Circuit
 from gatewright.lower.schedule import Schedule
-from gatewright.rtl.netlist import Design, LayerSignal, Name
+from gatewright.rtl.netlist import Design, Instance, LayerSignal, Name
 from gatewright.rtl.parallel import compile_parallel
 from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources, transfer_latency_cycles
 from gatewright.rtl.verilog import module_text
@@ -94,7 +94,8 @@ def write_design(
     result = stream_port(
         circuit.output_format, len(circuit.outputs), _beat(stream_bits, circuit.output_format, len(circuit.outputs))
     )
-    texts = leaf_sources() | {f"{module.name}.v": module_text(module) for module in design.modules}
+    used = {item.module for module in design.modules for item in module.items if isinstance(item, Instance) and item.leaf}
+    texts = leaf_sources(*sorted(used)) | {f"{module.name}.v": module_text(module) for module in design.modules}
     texts[f"{design.name}.v"] = axis_shell(
         name=design.name,
         core=design.core.name,

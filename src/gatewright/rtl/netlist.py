@@ -100,11 +100,13 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A module instance; connections in the order of the module's ports."""
+    """A module instance; connections in the order of the module's ports. leaf: a hand-written cell, on one line."""
 
     module: str
     name: str
     connections: tuple[tuple[str, Expr], ...]
+    parameters: tuple[tuple[str, int], ...] = ()
+    leaf: bool = False
     comment: str = ""
 
 

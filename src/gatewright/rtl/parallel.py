@@ -12,6 +12,7 @@ from typing import assert_never
 from gatewright import __version__
 from gatewright.lower.circuit import (
     Add,
+    Add3,
     Circuit,
     Clamp,
     Const,
@@ -24,6 +25,7 @@ from gatewright.lower.circuit import (
     width,
 )
 from gatewright.lower.schedule import Schedule, last_use
+from gatewright.lower.timing import passing_bits
 from gatewright.rtl.netlist import (
     AnyBit,
     Assign,
@@ -155,7 +157,7 @@ class _Compiler:
         items: list[Item] = []
         for stage in range(first, last + 1):
             items += self._stage(layer, mine, stage)
-        adders = sum(isinstance(self.circuit.nodes[i], Add) for i in mine)
+        adders = sum(isinstance(n, Add) + 2 * isinstance(n, Add3) for n in (self.circuit.nodes[i] for i in mine))
         return Module(
             name=f"{self.name}_{identifier(layer)}",
             header=(
@@ -205,6 +207,8 @@ class _Compiler:
                 return []
             case Add():
                 return self._add(node, target, stage, layer)
+            case Add3():
+                return self._add3(node, target, stage, layer)
             case Floor():
                 a = self._named(node.a, stage, layer)
                 return [
@@ -259,6 +263,61 @@ class _Compiler:
         items.append(Assign(high, Binary("-" if node.minus else "+", *_same_sign(high_a, b))))
         joined = Concat((high, low_a))
         return [*items, Assign(target, Signed(joined) if target.signed else joined, span)]
+
+    def _add3(self, node: Add3, target: Name, stage: int, layer: str) -> list[Item]:
+        terms = [
+            (node.shift_a, False, self._read(node.a, stage, layer)),
+            (node.shift_b, node.minus_b, self._read(node.b, stage, layer)),
+            (node.shift_c, node.minus_c, self._read(node.c, stage, layer)),
+        ]
+        passing = min(passing_bits(node), target.width - 1)
+        first = min(range(3), key=lambda k: terms[k][:2])  # the operand whose low bits pass through
+        size = target.width - passing
+        items: list[Item] = []
+        ports: list[tuple[str, Expr]] = []
+        for k, (port, (shift, _, value)) in enumerate(zip("abc", terms, strict=True)):
+            wide = Name(f"{target.name}_{port}", size, True)
+            if k == first and passing:
+                items.append(Assign(wide, self._above(value, passing)))
+            else:
+                items.append(Assign(wide, _widened(value, shift - passing)))
+            ports.append((port, wide))
+        high = Name(f"{target.name}_h", size, False) if passing else target
+        ports.append(("y", high))
+        items.append(Wire(high))
+        settings = (("W", size), ("MINUS_B", int(node.minus_b)), ("MINUS_C", int(node.minus_c)))
+        span = f"{node.lo}..{node.hi}"
+        items.append(Instance("gw_add3", f"u_{target.name}", tuple(ports), settings, leaf=True, comment="" if passing else span))
+        if passing:
+            value = terms[first][2]
+            low = (
+                Literal(value.value & ((1 << passing) - 1), passing, False)
+                if isinstance(value, Literal)
+                else self._low(items, target, value, passing)
+            )
+            joined = Concat((high, low))
+            items.append(Assign(target, Signed(joined) if target.signed else joined, span))
+        return items
+
+    @staticmethod
+    def _above(value: Name | Literal, passing: int) -> Expr:
+        """Bits `passing` and above, with the value's sign."""
+        if isinstance(value, Literal):
+            rest = value.value >> passing
+            return Literal(rest, max(rest.bit_length(), 1) + (rest < 0), rest < 0)
+        if value.width <= passing:
+            sign = Slice(value, value.width - 1, value.width - 1)
+            return Signed(sign) if value.signed else Literal(0, 1, False)
+        return _bits(value, value.width - 1, passing, value.signed)
+
+    @staticmethod
+    def _low(items: list[Item], target: Name, value: Name, passing: int) -> Expr:
+        """The lowest `passing` bits; a narrower value is extended first."""
+        if value.width < passing:
+            wide = Name(f"{target.name}_low", passing, value.signed)
+            items.append(Assign(wide, value))
+            value = wide
+        return Slice(value, passing - 1, 0)
 
     def _clamp(self, node: Clamp, target: Name, stage: int, layer: str) -> Expr:
         a, source = self._named(node.a, stage, layer), self.circuit.nodes[node.a]

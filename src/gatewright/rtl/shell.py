@@ -194,10 +194,10 @@ def axis_shell(*, name: str, core: str, latency_cycles: int, source: StreamPort,
     )
 
 
-def leaf_sources() -> dict[str, str]:
-    """Return file name -> text of the hand-written cells that every shell needs."""
+def leaf_sources(*more: str) -> dict[str, str]:
+    """Return file name -> text of the hand-written cells that every shell needs, and of the modules named in `more`."""
     folder = importlib.resources.files("gatewright.rtl") / "leaf"
-    return {name: (folder / name).read_text() for name in _LEAVES}
+    return {name: (folder / name).read_text() for name in (*_LEAVES, *(f"{module}.v" for module in more))}
 
 
 def _header(name: str, core: str, latency: int, source: StreamPort, result: StreamPort, depth: int) -> str:

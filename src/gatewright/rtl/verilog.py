@@ -154,7 +154,13 @@ def _port(port: Port) -> tuple[str, str]:
 
 
 def _instance(item: Instance) -> list[str]:
-    lines = ["", f"    {item.module} {item.name} (" + (f"  // {item.comment}" if item.comment else "")]
+    note = f"  // {item.comment}" if item.comment else ""
+    settings = ", ".join(f".{key}({value})" for key, value in item.parameters)
+    head = f"    {item.module} {f'#({settings}) ' if settings else ''}{item.name} ("
+    if item.leaf:
+        ports = ", ".join(f".{port}({expression(value)})" for port, value in item.connections)
+        return [f"{head}{ports});{note}"]
+    lines = ["", head + note]
     for index, (port, value) in enumerate(item.connections):
         comma = "," if index < len(item.connections) - 1 else ""
         lines.append(f"        .{port}({expression(value)}){comma}")

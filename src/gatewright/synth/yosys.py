@@ -26,7 +26,7 @@ _LUTRAM_SITES = {
 _SRL_SITES = {"SRL16": 1, "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1}
 _BRAM_18K = {"RAMB18E1": 1, "RAMB18E2": 1, "RAMB36E1": 2, "RAMB36E2": 2, "DP16KD": 1, "PDPW16KD": 1}
 _ONE_EACH = {
-    "lut": {f"LUT{inputs}" for inputs in range(1, 7)},
+    "lut": {*(f"LUT{inputs}" for inputs in range(1, 7)), "LUT6_2"},
     "inv": {"INV"},
     "mux": {"MUXF7", "MUXF8", "MUXF9", "PFUMX", "L6MUX21"},
     "carry": {"CARRY4", "CARRY8", "CCU2C"},
@@ -89,9 +89,10 @@ def script(*, sources: Sequence[Path], top: str, family: Family, keep: Sequence[
     """Return the yosys script of synthesize, to be run in `out`; paths are relative, so the text is reproducible."""
     base = out.resolve()
     lines: list[str] = []
+    define = "-D GW_XILINX_CELLS " if family in ("xc7", "xcup") else ""  # see rtl/leaf/gw_add3.v
     for source in sources:
         name = Path(os.path.relpath(source.resolve(), base)).as_posix()
-        lines.append(f'read_verilog {"-sv " if source.suffix == ".sv" else ""}"{name}"')
+        lines.append(f'read_verilog {define}{"-sv " if source.suffix == ".sv" else ""}"{name}"')
     lines.append(f"hierarchy -top {top}")  # synth_* checks, once it knows the family's cells
     # A module with parameters becomes $paramod\NAME\... or $paramod$HASH\NAME.
     lines += [f"setattr -mod -set keep_hierarchy 1 {name} $paramod*?{name} $paramod*?{name}?*" for name in keep]

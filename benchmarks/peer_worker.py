@@ -1,0 +1,161 @@
+"""Child process that runs one peer compiler on a program: `python -m benchmarks.peer_worker request.json answer.json`.
+
+It runs with the peers' interpreter, which need not be ours: it imports NumPy, the peer, and gatewright.ir alone.
+Times are CPU seconds of this process without imports, median of `repeats`.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gatewright.ir import Dense, Input, Overflow, Program, Relu, Requant, Rounding, ranges
+
+TOP = "peer_top"
+_ROUNDING = {Rounding.TRUNCATE: "TRN", Rounding.HALF_UP: "RND"}
+_OVERFLOW = {Overflow.WRAP: "WRAP", Overflow.SATURATE: "SAT"}
+
+
+def logic(program: Program, peer: str, delay_constraint: int) -> Any:
+    """Return the peer's combinational logic of a program, its command line's defaults kept."""
+    if peer == "da4ml":
+        from da4ml.trace import FixedVariableArrayInput, HWConfig, comb_trace
+
+        source = FixedVariableArrayInput(program.input.shape, HWConfig(1, -1, -1), {"hard_dc": delay_constraint})
+        trace: Callable[..., Any] = comb_trace
+    else:
+        from alkaid.trace import FVArrayInput, HWConfig
+        from alkaid.trace import trace as alkaid_trace
+
+        source = FVArrayInput(program.input.shape, HWConfig(1, 1, -1), {"hard_dc": delay_constraint})
+        trace = alkaid_trace
+    values: dict[str, Any] = {}
+    known = ranges(program)
+    for op in program.ops:
+        match op:
+            case Input():
+                fixed = op.format
+                direct = any(isinstance(o, Requant) and o.source == op.name for o in program.ops)
+                whole = (int(fixed.signed), fixed.width_bits - fixed.frac_bits - fixed.signed, fixed.frac_bits)
+                values[op.name] = source if direct else source.quantize(*whole)
+            case Requant():
+                width, keep, sign = (np.array(v) for v in (op.width_bits, op.keep_frac_bits, op.signed))
+                kif = (sign.astype(int), width - keep - sign, keep)
+                modes = {"overflow_mode": _OVERFLOW[op.overflow], "round_mode": _ROUNDING[op.rounding]}
+                values[op.name] = values[op.source].quantize(*kif, **modes)
+            case Dense():
+                weight, bias = (program.constants[name] for name in (op.weight, op.bias))
+                product = values[op.source] @ (weight.q * 2.0**-weight.frac_bits)
+                values[op.name] = product + bias.q * 2.0**-bias.frac_bits
+            case Relu():
+                values[op.name] = values[op.source].relu()
+            case _:
+                raise TypeError(f"peers are given dense networks, not {op!r}")
+    if known[program.output].frac_bits < 0:
+        raise ValueError("scores must have at least 0 fractional bits")
+    return trace(source, values[program.output])
+
+
+def timed(function: Callable[[], Any], repeats: int) -> tuple[Any, float]:
+    """Return the function's result and its CPU seconds, median of `repeats`."""
+    seconds: list[float] = []
+    result = None
+    for _ in range(repeats):
+        start = time.process_time()
+        result = function()
+        seconds.append(time.process_time() - start)
+    return result, statistics.median(seconds)
+
+
+def predictor(program: Program, peer: str, comb: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the peer's emulator on integer codes, one thread."""
+    up, down = 2.0**-program.input.format.frac_bits, 2.0 ** ranges(program)[program.output].frac_bits
+    return lambda codes: comb.predict(codes * up, n_threads=1) * down
+
+
+def compile_program(request: dict[str, Any]) -> dict[str, Any]:
+    """Trace, check against the test vectors with `==`, write Verilog."""
+    program, peer, out = Program.load(Path(request["program"])), request["peer"], Path(request["out"])
+    comb, solve = timed(lambda: logic(program, peer, request["delay_constraint"]), request["repeats"])
+    with np.load(request["vectors"]) as vectors:
+        exact = bool(np.array_equal(predictor(program, peer, comb)(vectors["x"]), vectors["y"]))
+    if peer == "da4ml":
+        from da4ml.codegen import VerilogModel
+
+        def write() -> Any:
+            model = VerilogModel(comb, TOP, out, latency_cutoff=request["latency_cutoff"])
+            model.write()
+            return model
+
+        model, seconds = timed(write, request["repeats"])
+        stages = len(model._pipe.solutions)
+    else:
+        from alkaid.codegen import RTLModel
+
+        def write() -> Any:
+            model = RTLModel(comb, out, TOP, latency_cutoff=request["latency_cutoff"])
+            model.write()
+            return model
+
+        model, seconds = timed(write, request["repeats"])
+        stages = len(model.fsm.logic)
+    return {
+        "exact": exact,
+        "stages": stages,
+        "solve_s": round(solve, 4),
+        "write_s": round(seconds, 4),
+        "adders": sum(op.opcode in (0, 1) for op in comb.ops),
+        "own_estimate_lut": round(float(comb.cost), 1),
+        "sources": sorted(str(path) for path in (out / "src").rglob("*.v") if not path.stem.endswith("_wrapper")),
+    }
+
+
+def solve_matrices(request: dict[str, Any]) -> dict[str, Any]:
+    """Return adder counts and CPU seconds of da4ml's solver for each matrix of an .npz."""
+    from da4ml.cmvm import solve
+
+    counts: dict[str, int] = {}
+    seconds: dict[str, float] = {}
+    with np.load(request["matrices"]) as matrices:
+        for key in matrices.files:
+            kernel = matrices[key].astype(np.float32)
+            wide = [(-128.0, 127.0, 1.0)] * kernel.shape[0]
+            start = time.process_time()
+            found = solve(kernel, qintervals=wide, hard_dc=request["delay_constraint"])
+            seconds[key] = time.process_time() - start
+            counts[key] = sum(op.opcode in (0, 1) for stage in found.solutions for op in stage.ops)
+    return {"adders": counts, "seconds": seconds}
+
+
+def emulate(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the emulator's samples per CPU second on the vectors, median of `repeats`."""
+    program = Program.load(Path(request["program"]))
+    predict = predictor(program, request["peer"], logic(program, request["peer"], request["delay_constraint"]))
+    with np.load(request["vectors"]) as vectors:
+        x, y = vectors["x"], vectors["y"]
+    exact = bool(np.array_equal(predict(x), y))
+    _, seconds = timed(lambda: predict(x), request["repeats"])
+    return {"exact": exact, "samples_per_s": len(x) / seconds}
+
+
+_TASKS = {"compile": compile_program, "adders": solve_matrices, "emulate": emulate}
+
+
+def main() -> None:
+    """Read the request, write the answer."""
+    request = json.loads(Path(sys.argv[1]).read_text())
+    answer = _TASKS[request["task"]](request)
+    answer["version"] = metadata.version(request["peer"])
+    Path(sys.argv[2]).write_text(json.dumps(answer, indent=2, sort_keys=True))
+
+
+if __name__ == "__main__":
+    main()
