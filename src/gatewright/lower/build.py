@@ -112,6 +112,9 @@ class Builder:
             return Ref(ref.node, ref.shift - drop)
         drop -= ref.shift
         lo, hi = self.range(ref.node)
+        node = self.nodes[ref.node]
+        if isinstance(node, Clamp):  # both are monotonic, so they commute: clamp the fewer bits
+            return self.clamp(self.floor(Ref(node.a), drop), lo >> drop, hi >> drop)
         if lo >> drop == hi >> drop:
             return Ref(self.const(lo >> drop))
         return Ref(self.put(Floor(layer=self.layer, lo=lo >> drop, hi=hi >> drop, a=ref.node, drop=drop)))
@@ -133,7 +136,16 @@ class Builder:
             return ref
         if low == high:
             return Ref(self.const(((low - bottom) & ((1 << width) - 1)) + bottom))
-        node = Wrap(layer=self.layer, lo=bottom, hi=top, a=self.whole(ref), width_bits=width, signed=signed)
+        source = self.whole(ref)
+        clamped = self.nodes[source]
+        if not signed and isinstance(clamped, Clamp) and clamped.lo == 0 and clamped.hi == self.range(clamped.a)[1]:
+            # of a ReLU only the bits that stay need a multiplexer
+            zero = self.const(0)
+            positive = self.put(GreaterEqual(layer=self.layer, lo=0, hi=1, a=clamped.a, b=zero))
+            kept = self.wrap(Ref(clamped.a), width, False)
+            node = Select(layer=self.layer, lo=bottom, hi=top, condition=positive, a=kept.node, b=zero)
+            return Ref(self.put(node))
+        node = Wrap(layer=self.layer, lo=bottom, hi=top, a=source, width_bits=width, signed=signed)
         return Ref(self.put(node))
 
 

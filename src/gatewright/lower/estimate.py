@@ -13,7 +13,7 @@ from typing import assert_never
 
 from gatewright.lower.circuit import Add, Add3, Circuit, Clamp, Const, Floor, GreaterEqual, Select, Source, Wrap, width
 from gatewright.lower.schedule import Schedule, readers, register_bits
-from gatewright.lower.timing import carry_bits, ternary_bits
+from gatewright.lower.timing import carry_bits, is_sign_test, ternary_bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,11 @@ def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
     """Return the estimate of a scheduled circuit's core."""
     small_luts = schedule.family == "ecp5"
     users = readers(circuit)
+
+    def registered(index: int) -> bool:
+        """Whether every reader of a node reads it from a register, whose reset then does a ReLU."""
+        return all(schedule.stages[user] > schedule.stages[index] for user in users[index])
+
     bits = 0
     for index, node in enumerate(circuit.nodes):
         match node:
@@ -47,15 +52,14 @@ def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
             case Add3():
                 bits += ternary_bits(node)
             case GreaterEqual():
-                bits += carry_bits(circuit, node)
+                bits += 0 if is_sign_test(circuit, node) else carry_bits(circuit, node)
             case Clamp():
                 saturates = circuit.nodes[node.a].hi > node.hi
-                relu_in_register = not saturates and all(
-                    schedule.stages[user] > schedule.stages[index] for user in users[index]
-                )
-                bits += 0 if relu_in_register else width(node) * (1 + (saturates and small_luts))
+                bits += 0 if not saturates and registered(index) else width(node) * (1 + (saturates and small_luts))
             case Select():
-                bits += width(node)
+                other = circuit.nodes[node.b]
+                relu = isinstance(other, Const) and other.lo == 0
+                bits += 0 if relu and registered(index) else width(node)
             case _:
                 assert_never(node)
     return Estimate(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatewright.errors import LowerError
-from gatewright.lower.circuit import Circuit, Const, operands, width
+from gatewright.lower.circuit import Circuit, Clamp, Const, Select, operands, width
 from gatewright.lower.timing import delay_ns, delays
 
 
@@ -73,11 +73,25 @@ def _as_soon_as_possible(circuit: Circuit, cost: list[float], budget: float) -> 
         reads = [i for i in operands(node) if not isinstance(circuit.nodes[i], Const)]
         stage = max((stages[i] for i in reads), default=0)
         start = max((arrival[i] for i in reads if stages[i] == stage), default=0.0)
-        if start > 0 and start + cost[index] > budget:
+        after_relu = any(stages[i] == stage and in_register(circuit, i) for i in reads)
+        if after_relu or (start > 0 and start + cost[index] > budget):
             stage, start = stage + 1, 0.0
         stages.append(stage)
         arrival.append(start + cost[index])
     return stages
+
+
+def in_register(circuit: Circuit, index: int) -> bool:
+    """Whether a flip-flop can do a node by its reset: a ReLU."""
+    node = circuit.nodes[index]
+    match node:
+        case Clamp():
+            return node.lo == 0 and node.hi == circuit.nodes[node.a].hi
+        case Select():
+            other = circuit.nodes[node.b]
+            return isinstance(other, Const) and other.lo == 0
+        case _:
+            return False
 
 
 def _arrivals(circuit: Circuit, cost: list[float], stages: list[int]) -> list[float]:

@@ -49,6 +49,11 @@ def carry_bits(circuit: Circuit, node: Add | GreaterEqual) -> int:
     return max(width(node) - max(node.shift_a, node.shift_b), 1)
 
 
+def is_sign_test(circuit: Circuit, node: GreaterEqual) -> bool:
+    """Whether a comparison is with 0: then it is the sign bit."""
+    return isinstance(circuit.nodes[node.b], Const) and circuit.nodes[node.b].lo == 0
+
+
 def ternary_bits(node: Add3) -> int:
     """Return the length of a ternary adder's chain: bits of the lowest operand alone pass through if it is added."""
     return max(width(node) - passing_bits(node), 1)
@@ -71,6 +76,8 @@ def delay_ns(circuit: Circuit, node: Node, model: Delays) -> float:
                 return 0.0
             return model.carry_base_ns + model.carry_per_bit_ns * carry_bits(circuit, node)
         case GreaterEqual():
+            if is_sign_test(circuit, node):
+                return 0.0
             return model.carry_base_ns + model.carry_per_bit_ns * carry_bits(circuit, node)
         case Add3():
             return model.logic_ns + model.carry_base_ns + model.carry_per_bit_ns * ternary_bits(node)

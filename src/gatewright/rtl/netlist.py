@@ -71,7 +71,14 @@ class AnyBit:
     of: Slice
 
 
-Expr = Name | Literal | Slice | Concat | Signed | Binary | Choose | AnyBit
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The complement of one bit."""
+
+    of: Slice
+
+
+Expr = Name | Literal | Slice | Concat | Signed | Binary | Choose | AnyBit | Not
 
 
 @dataclass(frozen=True, slots=True)

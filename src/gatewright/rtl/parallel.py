@@ -25,7 +25,7 @@ from gatewright.lower.circuit import (
     width,
 )
 from gatewright.lower.schedule import Schedule, last_use
-from gatewright.lower.timing import passing_bits
+from gatewright.lower.timing import is_sign_test, passing_bits
 from gatewright.rtl.netlist import (
     AnyBit,
     Assign,
@@ -41,6 +41,7 @@ from gatewright.rtl.netlist import (
     Literal,
     Module,
     Name,
+    Not,
     Port,
     Register,
     Signed,
@@ -219,6 +220,9 @@ class _Compiler:
                 return [Assign(target, _bits(a, target.width - 1, 0, target.signed), self._span(index))]
             case Clamp():
                 return [Assign(target, self._clamp(node, target, stage, layer), self._span(index))]
+            case GreaterEqual() if is_sign_test(self.circuit, node):
+                a = self._named(node.a, stage, layer)
+                return [Assign(target, Not(Slice(a, a.width - 1, a.width - 1)))]
             case GreaterEqual():
                 a, b = _same_sign(self._read(node.a, stage, layer), self._read(node.b, stage, layer))
                 return [Assign(target, Binary(">=", a, b))]

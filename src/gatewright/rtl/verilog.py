@@ -17,6 +17,7 @@ from gatewright.rtl.netlist import (
     Literal,
     Module,
     Name,
+    Not,
     Port,
     Register,
     Signed,
@@ -130,6 +131,8 @@ def expression(value: Expr) -> str:
             return f"{_nested(value.condition)} ? {_nested(value.a)} : {_nested(value.b)}"
         case AnyBit():
             return f"|{expression(value.of)}"
+        case Not():
+            return f"~{expression(value.of)}"
         case _:
             assert_never(value)
 

@@ -1,0 +1,52 @@
+"""`python -m benchmarks [NAME ...]`: run benchmarks by name; without names list all and run the quick ones."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks import synth
+from benchmarks.tables import BUILD
+from gatewright.errors import GatewrightError
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """quick: runs without names given, in a minute or two."""
+
+    run: Callable[[], None]
+    quick: bool
+    about: str
+
+
+ALL: dict[str, Benchmark] = {
+    "compiler": Benchmark(synth.run, True, "LUT, FF, stages, compile time beside da4ml and Alkaid, published networks"),
+    "compiler_large": Benchmark(synth.run_large, False, "the same on mlp_rand6b, beside da4ml (yosys takes minutes)"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the named benchmarks in order; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(ALL))
+    names: list[str] = parser.parse_args(argv).names
+    if unknown := [name for name in names if name not in ALL]:
+        parser.error(f"no benchmark {', '.join(unknown)}; there are: {', '.join(ALL)}")
+    if not names:
+        for name, benchmark in ALL.items():
+            print(f"{name:16}{'quick ' if benchmark.quick else '      '} {benchmark.about}")
+        names = [name for name, benchmark in ALL.items() if benchmark.quick]
+    for name in names:
+        try:
+            ALL[name].run()
+        except GatewrightError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            return 2
+    print(f"JSON in {BUILD}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

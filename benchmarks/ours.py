@@ -1,0 +1,75 @@
+"""Our compiler on a baseline: a number of pipeline stages in, Verilog of the core, times and estimate out."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.networks import Baseline
+from gatewright.ir.text import print_program
+from gatewright.lower.compile import Lowered, lower
+from gatewright.lower.estimate import Estimate, estimate
+from gatewright.lower.schedule import schedule
+from gatewright.rtl.manifest import RtlManifest, write_rtl
+from gatewright.rtl.shell import leaf_sources
+from gatewright.tools import digest
+
+REPLAYED = 100  # vectors that the timed compilation replays after every pass; the untimed one replays all
+_LOWEST_MHZ, _HIGHEST_MHZ, _STEPS = 20.0, 1500.0, 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OurDesign:
+    """stages: register stages, the last one at the output; the input is not registered. seconds: CPU, median."""
+
+    lowered: Lowered
+    manifest: RtlManifest
+    sources: tuple[Path, ...]
+    stages: int
+    clock_mhz: float
+    seconds: float
+    estimate: Estimate
+
+
+def compile_design(baseline: Baseline, *, family: str, stages: int, folder: Path, repeats: int = 3) -> OurDesign:
+    """Compile at the highest clock whose pipeline has at most `stages` stages; every test vector is replayed."""
+    program = baseline.program
+    lowered = lower(program, baseline.x, family=family, clock_mhz=_LOWEST_MHZ)
+    clock_mhz = fastest_clock(lowered, family=family, stages=stages)
+    seconds: list[float] = []
+    for _ in range(repeats):
+        start = time.process_time()
+        lowered = lower(program, baseline.x[:REPLAYED], family=family, clock_mhz=clock_mhz)
+        program_hash = digest(print_program(program))
+        manifest = write_rtl(
+            lowered.circuit, lowered.schedule, program_hash=program_hash, stream_bits=0, folder=folder
+        )
+        seconds.append(time.process_time() - start)
+    return OurDesign(
+        lowered=lowered,
+        manifest=manifest,
+        sources=core_sources(manifest, folder),
+        stages=lowered.schedule.latency_cycles,
+        clock_mhz=clock_mhz,
+        seconds=statistics.median(seconds),
+        estimate=estimate(lowered.circuit, lowered.schedule),
+    )
+
+
+def fastest_clock(lowered: Lowered, *, family: str, stages: int) -> float:
+    """Return the highest clock target in MHz at which the pipeline still has at most `stages` stages."""
+    low, high = _LOWEST_MHZ, _HIGHEST_MHZ
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        fits = schedule(lowered.circuit, family=family, clock_mhz=middle).latency_cycles <= stages
+        low, high = (middle, high) if fits else (low, middle)
+    return round(low, 1)
+
+
+def core_sources(manifest: RtlManifest, folder: Path) -> tuple[Path, ...]:
+    """Return the files of the core: no stream shell, no leaf cells of the shell."""
+    shell = {f"{manifest.top}.v", *leaf_sources()}
+    used = tuple(folder / name for name in manifest.files if name not in shell)
+    return used or tuple(manifest.sources(folder))

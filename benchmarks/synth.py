@@ -1,0 +1,71 @@
+"""Tables `compiler` and `compiler_large`: LUTs, flip-flops, stages and compile seconds beside the peers'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks import networks, ours, peers
+from benchmarks.cells import Cells, count
+from benchmarks.tables import BUILD, publish
+
+NOTES = (
+    "LUT: LUT1..LUT6 and LUT6_2 cells, one each; INV apart. Same yosys script for all, core only, no DSP, no BRAM.",
+    "FF: all flip-flops. FF core: without those whose D is an input port; the peers register their inputs, we do not.",
+    "stages: combinational stages between registers. compile s: CPU seconds from weights to Verilog, median.",
+    "Ratios are ours / peer at the peer's stage count or fewer; below 1 we are smaller or faster.",
+)
+
+
+def run() -> None:
+    """Print the table for the published networks."""
+    _compare("compiler", "compiler: xc7, published networks", networks.HGQ, peers.SETTINGS, repeats=5)
+
+
+def run_large() -> None:
+    """Print the table for the random network, which takes yosys minutes."""
+    settings = (peers.SETTINGS[1],)
+    _compare("compiler_large", "compiler_large: xc7, random 6-bit network", (networks.LARGE,), settings, repeats=3)
+
+
+def _compare(
+    file: str, title: str, names: Sequence[str], settings: Sequence[peers.Setting], *, repeats: int
+) -> None:
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        baseline = networks.load(name)
+        assert baseline.matches(), f"{name}: the interpreter misses a test vector"
+        for setting in settings:
+            peer = peers.compile_design(name, baseline, setting)
+            folder = BUILD / "compiler" / name / f"{setting.peer}-{setting.latency_cutoff:g}"
+            theirs = count(peer.sources, top=peers.TOP, family="xc7", out=folder / "peer")
+            mine = ours.compile_design(
+                baseline, family="xc7", stages=peer.stages, folder=folder / "rtl", repeats=repeats
+            )
+            cells = count(mine.sources, top=mine.manifest.core, family="xc7", out=folder / "ours")
+            tag = {"network": name.removeprefix("hgq_openml_")}
+            rows.append(tag | _row(f"{peer.label} {peer.version}", theirs, peer.stages, peer.seconds, peer.adders))
+            adders = mine.lowered.circuit.adders
+            rows.append(tag | _row(f"gatewright {mine.clock_mhz:g} MHz", cells, mine.stages, mine.seconds, adders))
+            rows.append(tag | _ratio(rows[-1], rows[-2]))
+    publish(file, title, rows, NOTES)
+
+
+def _row(compiler: str, cells: Cells, stages: int, seconds: float, adders: int) -> dict[str, Any]:
+    return {
+        "compiler": compiler,
+        "stages": stages,
+        "LUT": cells.lut,
+        "INV": cells.inv,
+        "FF": cells.ff,
+        "FF core": cells.ff - cells.ff_in,
+        "adders": adders,
+        "compile s": round(seconds, 3),
+        "yosys s": cells.seconds,
+        "yosys MB": cells.peak_mb,
+    }
+
+
+def _ratio(mine: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    keys = ("LUT", "FF", "FF core", "adders", "compile s", "yosys s", "yosys MB")
+    return {"compiler": "  ratio"} | {key: round(mine[key] / theirs[key], 3) for key in keys}
