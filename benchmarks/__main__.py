@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import synth
+from benchmarks import adders, emulator, estimate, place, synth
 from benchmarks.tables import BUILD
 from gatewright.errors import GatewrightError
 
@@ -24,6 +24,10 @@ class Benchmark:
 ALL: dict[str, Benchmark] = {
     "compiler": Benchmark(synth.run, True, "LUT, FF, stages, compile time beside da4ml and Alkaid, published networks"),
     "compiler_large": Benchmark(synth.run_large, False, "the same on mlp_rand6b, beside da4ml (yosys takes minutes)"),
+    "adders": Benchmark(adders.run, True, "adder graphs beside da4ml's solver on random matrices"),
+    "emulator": Benchmark(emulator.run, True, "interpreter beside the peers' emulators"),
+    "estimate": Benchmark(estimate.run, False, "LUT and FF estimates beside yosys, xc7 and ecp5"),
+    "place": Benchmark(place.run, False, "Fmax and cells on ECP5-85 after place and route, beside da4ml"),
 }
 
 

@@ -12,8 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import GatewrightError
-from gatewright.ir import Constant, Dense, Fixed, Input, Interpreter, Ints, Op, Overflow, Program, Relu, Requant
-from gatewright.ir import Rounding, ranges, verify
+from gatewright.ir import (
+    Constant,
+    Dense,
+    Fixed,
+    Input,
+    Interpreter,
+    Ints,
+    Op,
+    Overflow,
+    Program,
+    Relu,
+    Requant,
+    Rounding,
+    ranges,
+    verify,
+)
 
 VARIABLE = "GATEWRIGHT_BASELINES"
 HGQ = ("hgq_openml_1572", "hgq_openml_2571")
@@ -76,7 +90,10 @@ def _hgq_network(name: str, data: dict[str, NDArray[Any]]) -> Baseline:
         rounding = Rounding.TRUNCATE if index == 0 else Rounding.HALF_UP
         kif = tuple(data[f"in{index}_{key}"].astype(np.int64) for key in "kif")
         ops.append(_wrap(f"{layer}.in", "input" if index == 0 else f"fc{index}", ops[-1].name, *kif, rounding=rounding))
-        constants[f"{layer}.weight"], constants[f"{layer}.bias"] = _dyadic(data[f"W{index}"]), _dyadic(data[f"b{index}"])
+        constants[f"{layer}.weight"], constants[f"{layer}.bias"] = (
+            _dyadic(data[f"W{index}"]),
+            _dyadic(data[f"b{index}"]),
+        )
         ops += _dense(layer, ops[-1].name, relu=index < layers - 1)
     program = Program(name=name, ops=tuple(ops), output=ops[-1].name, constants=constants)
     return Baseline(program=program, x=codes, y=_codes(data["y_test"], ranges(program)[program.output].frac_bits))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from gatewright.lower.compile import Lowered, lower
 from gatewright.lower.estimate import Estimate, estimate
 from gatewright.lower.schedule import schedule
 from gatewright.rtl.manifest import RtlManifest, write_rtl
-from gatewright.rtl.shell import leaf_sources
 from gatewright.tools import digest
 
 REPLAYED = 100  # vectors that the timed compilation replays after every pass; the untimed one replays all
@@ -43,14 +43,12 @@ def compile_design(baseline: Baseline, *, family: str, stages: int, folder: Path
         start = time.process_time()
         lowered = lower(program, baseline.x[:REPLAYED], family=family, clock_mhz=clock_mhz)
         program_hash = digest(print_program(program))
-        manifest = write_rtl(
-            lowered.circuit, lowered.schedule, program_hash=program_hash, stream_bits=0, folder=folder
-        )
+        manifest = write_rtl(lowered.circuit, lowered.schedule, program_hash=program_hash, stream_bits=0, folder=folder)
         seconds.append(time.process_time() - start)
     return OurDesign(
         lowered=lowered,
         manifest=manifest,
-        sources=core_sources(manifest, folder),
+        sources=tuple(manifest.sources(folder)),
         stages=lowered.schedule.latency_cycles,
         clock_mhz=clock_mhz,
         seconds=statistics.median(seconds),
@@ -65,11 +63,4 @@ def fastest_clock(lowered: Lowered, *, family: str, stages: int) -> float:
         middle = (low + high) / 2
         fits = schedule(lowered.circuit, family=family, clock_mhz=middle).latency_cycles <= stages
         low, high = (middle, high) if fits else (low, middle)
-    return round(low, 1)
-
-
-def core_sources(manifest: RtlManifest, folder: Path) -> tuple[Path, ...]:
-    """Return the files of the core: no stream shell, no leaf cells of the shell."""
-    shell = {f"{manifest.top}.v", *leaf_sources()}
-    used = tuple(folder / name for name in manifest.files if name not in shell)
-    return used or tuple(manifest.sources(folder))
+    return math.floor(low * 10) / 10

@@ -21,6 +21,7 @@ from gatewright.ir import Dense, Input, Overflow, Program, Relu, Requant, Roundi
 
 TOP = "peer_top"
 _ROUNDING = {Rounding.TRUNCATE: "TRN", Rounding.HALF_UP: "RND"}
+_ADDITIONS = (0, 1, 4)  # a + b, a - b, a + constant
 _OVERFLOW = {Overflow.WRAP: "WRAP", Overflow.SATURATE: "SAT"}
 
 
@@ -75,10 +76,14 @@ def timed(function: Callable[[], Any], repeats: int) -> tuple[Any, float]:
     return result, statistics.median(seconds)
 
 
-def predictor(program: Program, peer: str, comb: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the peer's emulator on integer codes, one thread."""
-    up, down = 2.0**-program.input.format.frac_bits, 2.0 ** ranges(program)[program.output].frac_bits
-    return lambda codes: comb.predict(codes * up, n_threads=1) * down
+def predict(program: Program, comb: Any, x: np.ndarray) -> np.ndarray:
+    """Return the peer's emulator's outputs for real inputs x as integer codes, one thread."""
+    return comb.predict(x, n_threads=1) * 2.0 ** ranges(program)[program.output].frac_bits
+
+
+def real(program: Program, codes: np.ndarray) -> np.ndarray:
+    """Return input codes as the real numbers that the peers take."""
+    return codes * 2.0**-program.input.format.frac_bits
 
 
 def compile_program(request: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +91,7 @@ def compile_program(request: dict[str, Any]) -> dict[str, Any]:
     program, peer, out = Program.load(Path(request["program"])), request["peer"], Path(request["out"])
     comb, solve = timed(lambda: logic(program, peer, request["delay_constraint"]), request["repeats"])
     with np.load(request["vectors"]) as vectors:
-        exact = bool(np.array_equal(predictor(program, peer, comb)(vectors["x"]), vectors["y"]))
+        exact = bool(np.array_equal(predict(program, comb, real(program, vectors["x"])), vectors["y"]))
     if peer == "da4ml":
         from da4ml.codegen import VerilogModel
 
@@ -112,7 +117,7 @@ def compile_program(request: dict[str, Any]) -> dict[str, Any]:
         "stages": stages,
         "solve_s": round(solve, 4),
         "write_s": round(seconds, 4),
-        "adders": sum(op.opcode in (0, 1) for op in comb.ops),
+        "adders": sum(op.opcode in _ADDITIONS for op in comb.ops),
         "own_estimate_lut": round(float(comb.cost), 1),
         "sources": sorted(str(path) for path in (out / "src").rglob("*.v") if not path.stem.endswith("_wrapper")),
     }
@@ -124,6 +129,7 @@ def solve_matrices(request: dict[str, Any]) -> dict[str, Any]:
 
     counts: dict[str, int] = {}
     seconds: dict[str, float] = {}
+    depths: dict[str, int] = {}
     with np.load(request["matrices"]) as matrices:
         for key in matrices.files:
             kernel = matrices[key].astype(np.float32)
@@ -132,17 +138,18 @@ def solve_matrices(request: dict[str, Any]) -> dict[str, Any]:
             found = solve(kernel, qintervals=wide, hard_dc=request["delay_constraint"])
             seconds[key] = time.process_time() - start
             counts[key] = sum(op.opcode in (0, 1) for stage in found.solutions for op in stage.ops)
-    return {"adders": counts, "seconds": seconds}
+            depths[key] = round(max(found.solutions[-1].latency))
+    return {"adders": counts, "seconds": seconds, "depths": depths}
 
 
 def emulate(request: dict[str, Any]) -> dict[str, Any]:
     """Return the emulator's samples per CPU second on the vectors, median of `repeats`."""
     program = Program.load(Path(request["program"]))
-    predict = predictor(program, request["peer"], logic(program, request["peer"], request["delay_constraint"]))
+    comb = logic(program, request["peer"], request["delay_constraint"])
     with np.load(request["vectors"]) as vectors:
-        x, y = vectors["x"], vectors["y"]
-    exact = bool(np.array_equal(predict(x), y))
-    _, seconds = timed(lambda: predict(x), request["repeats"])
+        x, y = real(program, vectors["x"]), vectors["y"]
+    exact = bool(np.array_equal(predict(program, comb, x), y))
+    _, seconds = timed(lambda: comb.predict(x, n_threads=1), request["repeats"])
     return {"exact": exact, "samples_per_s": len(x) / seconds}
 
 

@@ -28,6 +28,7 @@ from gatewright.lower.circuit import (
     Node,
     Ref,
     Select,
+    Shift,
     Source,
     Wrap,
     simulate,
@@ -101,10 +102,7 @@ class Builder:
             return ref.node
         if lo == hi:
             return self.const(lo)
-        zero = self.const(0)
-        return self.put(
-            Add(layer=self.layer, lo=lo, hi=hi, a=zero, b=ref.node, shift_a=0, shift_b=ref.shift, minus=False)
-        )
+        return self.put(Shift(layer=self.layer, lo=lo, hi=hi, a=ref.node, up=ref.shift))
 
     def floor(self, ref: Ref, drop: int) -> Ref:
         """Return floor(ref * 2**-drop)."""

@@ -78,6 +78,17 @@ class Floor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """a << up: wires only."""
+
+    layer: str
+    lo: int
+    hi: int
+    a: int
+    up: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Clamp:
     """min(max(a, lo), hi): ReLU, saturation or both, whichever end is reachable."""
 
@@ -122,7 +133,7 @@ class Select:
     b: int
 
 
-Node = Source | Const | Add | Add3 | Floor | Clamp | Wrap | GreaterEqual | Select
+Node = Source | Const | Add | Add3 | Floor | Shift | Clamp | Wrap | GreaterEqual | Select
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +175,7 @@ def operands(node: Node) -> tuple[int, ...]:
             return (node.a, node.b)
         case Add3():
             return (node.a, node.b, node.c)
-        case Floor() | Clamp() | Wrap():
+        case Floor() | Shift() | Clamp() | Wrap():
             return (node.a,)
         case Select():
             return (node.condition, node.a, node.b)
@@ -181,7 +192,7 @@ def reread(node: Node, renumber: Callable[[int], int]) -> Node:
             return replace(node, a=renumber(node.a), b=renumber(node.b))
         case Add3():
             return replace(node, a=renumber(node.a), b=renumber(node.b), c=renumber(node.c))
-        case Floor() | Clamp() | Wrap():
+        case Floor() | Shift() | Clamp() | Wrap():
             return replace(node, a=renumber(node.a))
         case Select():
             return replace(node, condition=renumber(node.condition), a=renumber(node.a), b=renumber(node.b))
@@ -209,6 +220,8 @@ def evaluate(node: Node, values: list[Ints], x: Ints) -> Ints:
             return a + (-b if node.minus_b else b) + (-c if node.minus_c else c)
         case Floor():
             return values[node.a] >> node.drop
+        case Shift():
+            return values[node.a] << node.up
         case Clamp():
             return np.clip(values[node.a], node.lo, node.hi)
         case Wrap():

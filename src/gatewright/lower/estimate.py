@@ -11,7 +11,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from gatewright.lower.circuit import Add, Add3, Circuit, Clamp, Const, Floor, GreaterEqual, Select, Source, Wrap, width
+from gatewright.lower.circuit import (
+    Add,
+    Add3,
+    Circuit,
+    Clamp,
+    Const,
+    Floor,
+    GreaterEqual,
+    Select,
+    Shift,
+    Source,
+    Wrap,
+    width,
+)
 from gatewright.lower.schedule import Schedule, readers, register_bits
 from gatewright.lower.timing import carry_bits, is_sign_test, ternary_bits
 
@@ -43,12 +56,10 @@ def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
     bits = 0
     for index, node in enumerate(circuit.nodes):
         match node:
-            case Source() | Const() | Floor() | Wrap():
+            case Source() | Const() | Floor() | Shift() | Wrap():
                 continue
             case Add():
-                first = circuit.nodes[node.a]
-                wires = isinstance(first, Const) and first.lo == 0 and not node.minus
-                bits += 0 if wires else carry_bits(circuit, node)
+                bits += carry_bits(circuit, node)
             case Add3():
                 bits += ternary_bits(node)
             case GreaterEqual():

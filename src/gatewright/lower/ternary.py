@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from gatewright.lower.circuit import Add, Add3, Circuit, Const, Node, operands
+from gatewright.lower.circuit import Add, Add3, Circuit, Node, operands
 from gatewright.lower.narrow import drop_dead, roots
 from gatewright.lower.timing import carry_bits, ternary_bits
 
@@ -31,13 +31,9 @@ def _choose(circuit: Circuit, reads: Counter[int], kept: set[int]) -> dict[int, 
     taken: dict[int, int] = {}  # best saving below a node that may merge with an operand
     partner: dict[int, int] = {}
     for index, node in enumerate(circuit.nodes):
-        if not isinstance(node, Add) or _is_wires(circuit, node):
+        if not isinstance(node, Add):
             continue
-        inner = [
-            i
-            for i in {node.a, node.b}
-            if isinstance(circuit.nodes[i], Add) and reads[i] == 1 and i not in kept and i in taken
-        ]
+        inner = [i for i in {node.a, node.b} if isinstance(circuit.nodes[i], Add) and reads[i] == 1 and i not in kept]
         below = sum(taken[i] for i in inner)
         alone[index] = taken[index] = below
         for i in inner:
@@ -51,11 +47,6 @@ def _choose(circuit: Circuit, reads: Counter[int], kept: set[int]) -> dict[int, 
             merge[outer] = partner[outer]
             used.add(partner[outer])
     return merge
-
-
-def _is_wires(circuit: Circuit, node: Add) -> bool:
-    first = circuit.nodes[node.a]
-    return isinstance(first, Const) and first.lo == 0 and not node.minus
 
 
 def _saving(circuit: Circuit, outer: int, inner: int) -> int:

@@ -12,7 +12,21 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from gatewright.errors import LowerError, nearest
-from gatewright.lower.circuit import Add, Add3, Circuit, Clamp, Const, Floor, GreaterEqual, Node, Select, Source, Wrap, width
+from gatewright.lower.circuit import (
+    Add,
+    Add3,
+    Circuit,
+    Clamp,
+    Const,
+    Floor,
+    GreaterEqual,
+    Node,
+    Select,
+    Shift,
+    Source,
+    Wrap,
+    width,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +83,9 @@ def passing_bits(node: Add3) -> int:
 def delay_ns(circuit: Circuit, node: Node, model: Delays) -> float:
     """Return the combinational delay of one node in ns."""
     match node:
-        case Source() | Const() | Floor() | Wrap():
+        case Source() | Const() | Floor() | Shift() | Wrap():
             return 0.0
         case Add():
-            if isinstance(circuit.nodes[node.a], Const) and circuit.nodes[node.a].lo == 0 and not node.minus:
-                return 0.0
             return model.carry_base_ns + model.carry_per_bit_ns * carry_bits(circuit, node)
         case GreaterEqual():
             if is_sign_test(circuit, node):

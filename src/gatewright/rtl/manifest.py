@@ -94,7 +94,9 @@ def write_design(
     result = stream_port(
         circuit.output_format, len(circuit.outputs), _beat(stream_bits, circuit.output_format, len(circuit.outputs))
     )
-    used = {item.module for module in design.modules for item in module.items if isinstance(item, Instance) and item.leaf}
+    used = {
+        item.module for module in design.modules for item in module.items if isinstance(item, Instance) and item.leaf
+    }
     texts = leaf_sources(*sorted(used)) | {f"{module.name}.v": module_text(module) for module in design.modules}
     texts[f"{design.name}.v"] = axis_shell(
         name=design.name,

@@ -19,6 +19,7 @@ from gatewright.lower.circuit import (
     Floor,
     GreaterEqual,
     Select,
+    Shift,
     Source,
     Wrap,
     operands,
@@ -215,6 +216,9 @@ class _Compiler:
                 return [
                     Assign(target, _bits(a, node.drop + target.width - 1, node.drop, target.signed), self._span(index))
                 ]
+            case Shift():
+                a = self._named(node.a, stage, layer)
+                return [Assign(target, _widened(a, node.up), self._span(index))]
             case Wrap():
                 a = self._named(node.a, stage, layer)
                 return [Assign(target, _bits(a, target.width - 1, 0, target.signed), self._span(index))]
@@ -241,8 +245,6 @@ class _Compiler:
     def _add(self, node: Add, target: Name, stage: int, layer: str) -> list[Item]:
         a, b = self._read(node.a, stage, layer), self._read(node.b, stage, layer)
         shift_a, shift_b, span = node.shift_a, node.shift_b, f"{node.lo}..{node.hi}"
-        if isinstance(a, Literal) and a.value == 0 and not node.minus:
-            return [Assign(target, Signed(_shifted(b, shift_b)) if target.signed else _shifted(b, shift_b), span)]
         if shift_a and not node.minus:
             a, b, shift_a, shift_b = b, a, shift_b, shift_a
         if not shift_b:
@@ -291,7 +293,9 @@ class _Compiler:
         items.append(Wire(high))
         settings = (("W", size), ("MINUS_B", int(node.minus_b)), ("MINUS_C", int(node.minus_c)))
         span = f"{node.lo}..{node.hi}"
-        items.append(Instance("gw_add3", f"u_{target.name}", tuple(ports), settings, leaf=True, comment="" if passing else span))
+        items.append(
+            Instance("gw_add3", f"u_{target.name}", tuple(ports), settings, leaf=True, comment="" if passing else span)
+        )
         if passing:
             value = terms[first][2]
             low = (
