@@ -40,7 +40,8 @@ def run() -> None:
     """Solve every matrix with both, print means and ratios."""
     cases = matrices()
     (BUILD / "adders").mkdir(parents=True, exist_ok=True)
-    np.savez(BUILD / "adders" / "matrices.npz", **cases)
+    arrays: dict[str, Any] = dict(cases)
+    np.savez(BUILD / "adders" / "matrices.npz", **arrays)
     rows: list[dict[str, Any]] = []
     for depth, extra, constraint in DEPTHS:
         request = {

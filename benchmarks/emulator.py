@@ -19,7 +19,7 @@ from gatewright.tools import run_tool, write_json
 
 COPIES = 10  # of the 2,000 test vectors
 REPEATS = 7
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_ONE_THREAD: dict[str, str] = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def run() -> None:

@@ -69,7 +69,5 @@ def _row(family: Family, name: str, baseline: Baseline, stages: int) -> dict[str
 
 def _summary(family: Family, rows: list[dict[str, Any]]) -> str:
     lut, ff = ([row[key] for row in rows] for key in ("LUT %", "FF %"))
-    return (
-        f"{family}: median |error| {statistics.median(map(abs, lut)):.1f} % LUT, {statistics.median(map(abs, ff)):.1f} %"
-        f" FF; median error {statistics.median(lut):+.1f} % LUT, {statistics.median(ff):+.1f} % FF"
-    )
+    size = f"median |error| {statistics.median(map(abs, lut)):.1f} % LUT, {statistics.median(map(abs, ff)):.1f} % FF"
+    return f"{family}: {size}; median error {statistics.median(lut):+.1f} % LUT, {statistics.median(ff):+.1f} % FF"

@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +28,12 @@ _OVERFLOW = {Overflow.WRAP: "WRAP", Overflow.SATURATE: "SAT"}
 def logic(program: Program, peer: str, delay_constraint: int) -> Any:
     """Return the peer's combinational logic of a program, its command line's defaults kept."""
     if peer == "da4ml":
-        from da4ml.trace import FixedVariableArrayInput, HWConfig, comb_trace
-
-        source = FixedVariableArrayInput(program.input.shape, HWConfig(1, -1, -1), {"hard_dc": delay_constraint})
-        trace: Callable[..., Any] = comb_trace
+        api = import_module("da4ml.trace")
+        inputs, hardware, trace = api.FixedVariableArrayInput, api.HWConfig(1, -1, -1), api.comb_trace
     else:
-        from alkaid.trace import FVArrayInput, HWConfig
-        from alkaid.trace import trace as alkaid_trace
-
-        source = FVArrayInput(program.input.shape, HWConfig(1, 1, -1), {"hard_dc": delay_constraint})
-        trace = alkaid_trace
+        api = import_module("alkaid.trace")
+        inputs, hardware, trace = api.FVArrayInput, api.HWConfig(1, 1, -1), api.trace
+    source = inputs(program.input.shape, hardware, {"hard_dc": delay_constraint})
     values: dict[str, Any] = {}
     known = ranges(program)
     for op in program.ops:
@@ -92,26 +88,19 @@ def compile_program(request: dict[str, Any]) -> dict[str, Any]:
     comb, solve = timed(lambda: logic(program, peer, request["delay_constraint"]), request["repeats"])
     with np.load(request["vectors"]) as vectors:
         exact = bool(np.array_equal(predict(program, comb, real(program, vectors["x"])), vectors["y"]))
-    if peer == "da4ml":
-        from da4ml.codegen import VerilogModel
 
-        def write() -> Any:
-            model = VerilogModel(comb, TOP, out, latency_cutoff=request["latency_cutoff"])
-            model.write()
-            return model
+    def write() -> Any:
+        if peer == "da4ml":
+            model = import_module("da4ml.codegen").VerilogModel(
+                comb, TOP, out, latency_cutoff=request["latency_cutoff"]
+            )
+        else:
+            model = import_module("alkaid.codegen").RTLModel(comb, out, TOP, latency_cutoff=request["latency_cutoff"])
+        model.write()
+        return model
 
-        model, seconds = timed(write, request["repeats"])
-        stages = len(model._pipe.solutions)
-    else:
-        from alkaid.codegen import RTLModel
-
-        def write() -> Any:
-            model = RTLModel(comb, out, TOP, latency_cutoff=request["latency_cutoff"])
-            model.write()
-            return model
-
-        model, seconds = timed(write, request["repeats"])
-        stages = len(model.fsm.logic)
+    model, seconds = timed(write, request["repeats"])
+    stages = len(model._pipe.solutions) if peer == "da4ml" else len(model.fsm.logic)
     return {
         "exact": exact,
         "stages": stages,
@@ -125,8 +114,7 @@ def compile_program(request: dict[str, Any]) -> dict[str, Any]:
 
 def solve_matrices(request: dict[str, Any]) -> dict[str, Any]:
     """Return adder counts and CPU seconds of da4ml's solver for each matrix of an .npz."""
-    from da4ml.cmvm import solve
-
+    solve = import_module("da4ml.cmvm").solve
     counts: dict[str, int] = {}
     seconds: dict[str, float] = {}
     depths: dict[str, int] = {}
@@ -159,6 +147,8 @@ _TASKS = {"compile": compile_program, "adders": solve_matrices, "emulate": emula
 def main() -> None:
     """Read the request, write the answer."""
     request = json.loads(Path(sys.argv[1]).read_text())
+    for part in ("trace", "codegen", "cmvm"):
+        import_module(f"{request['peer']}.{part}")
     answer = _TASKS[request["task"]](request)
     answer["version"] = metadata.version(request["peer"])
     Path(sys.argv[2]).write_text(json.dumps(answer, indent=2, sort_keys=True))

@@ -411,7 +411,11 @@ class _Compiler:
 
 
 def _bits(of: Name, high: int, low: int, signed: bool) -> Expr:
-    """Bits high..low, read as signed or unsigned; the signal itself where that is the same."""
+    """Bits high..low, read as signed or unsigned; the signal itself where that is the same.
+
+    Above the highest bit of a signed signal there is only its sign.
+    """
+    low = min(low, of.width - 1)
     if low == 0 and high == of.width - 1 and signed == of.signed:
         return of
     high = min(high, of.width - 1)
