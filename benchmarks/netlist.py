@@ -28,7 +28,7 @@ _OUTPUTS = {"O", "O5", "O6", "CO", "Q", "Q15"}
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One element of a packed port: its bits, and by how many its code is shifted up from the port's to the vector's."""
+    """One element of a packed port: its bits, and how far its code stands above the vectors' binary point."""
 
     width: int
     signed: bool
@@ -49,9 +49,7 @@ def latency(path: Path, *, top: str, x: Ints, y: Ints, inputs: Sequence[Lane], o
     result = next(port["bits"] for port in ports.values() if port["direction"] == "output")
     limit = 64
     held = np.concatenate([x, np.repeat(x[-1:], limit, axis=0)])
-    nets: dict[Any, Wave] = {}
-    for bit, wave in zip(source, _pack(held, inputs), strict=True):
-        nets[bit] = wave
+    nets: dict[Any, Wave] = dict(zip(source, _pack(held, inputs), strict=True))
     _evaluate(module["cells"].values(), nets, len(held))
     got = _unpack([_net(nets, bit, len(held)) for bit in result], outputs)
     return next((late for late in range(limit) if np.array_equal(got[late : late + len(y)], y)), None)
@@ -120,7 +118,7 @@ def _cell(kind: str, parameters: Mapping[str, str], get: Get, put: Put) -> None:
             put("O6", 0, _table(parameters["INIT"], inputs))
             put("O5", 0, _table(parameters["INIT"], inputs[:5]))
         case "INV":
-            put("O", 0, get("I", 0) ^ 1)
+            put("O", 0, _not(get("I", 0)))
         case "MUXF7" | "MUXF8":
             put("O", 0, np.where(get("S", 0), get("I1", 0), get("I0", 0)))
         case "CARRY4":
@@ -131,13 +129,17 @@ def _cell(kind: str, parameters: Mapping[str, str], get: Get, put: Put) -> None:
                 carry = np.where(select, carry, get("DI", bit))
                 put("CO", bit, carry)
         case "FDRE":
-            put("Q", 0, _late(get("D", 0) & (get("R", 0) ^ 1), 1))
+            put("Q", 0, _late(get("D", 0) & _not(get("R", 0)), 1))
         case "FDSE":
             put("Q", 0, _late(get("D", 0) | get("S", 0), 1))
         case "SRL16E":
             put("Q", 0, _late(get("D", 0), 1 + sum(int(get(f"A{bit}", 0)[0]) << bit for bit in range(4))))
         case _:
             raise ToolError(f"the netlist check knows no cell {kind!r}; add its meaning to {__name__}")
+
+
+def _not(wave: Wave) -> Wave:
+    return np.bitwise_xor(wave, np.uint8(1))
 
 
 def _table(init: str, inputs: Sequence[Wave]) -> Wave:

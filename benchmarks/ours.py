@@ -8,12 +8,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.netlist import Lane
 from benchmarks.networks import Baseline
 from gatewright.ir.text import print_program
 from gatewright.lower.compile import Lowered, lower
 from gatewright.lower.estimate import Estimate, estimate
 from gatewright.lower.schedule import schedule
 from gatewright.rtl.manifest import RtlManifest, write_rtl
+from gatewright.rtl.shell import StreamPort
 from gatewright.tools import digest
 
 REPLAYED = 100  # vectors that the timed compilation replays after every pass; the untimed one replays all
@@ -31,6 +33,20 @@ class OurDesign:
     clock_mhz: float
     seconds: float
     estimate: Estimate
+
+    @property
+    def inputs(self) -> tuple[Lane, ...]:
+        """How the core's input port is packed."""
+        return _lanes(self.manifest.source)
+
+    @property
+    def outputs(self) -> tuple[Lane, ...]:
+        """How the core's output port is packed."""
+        return _lanes(self.manifest.result)
+
+
+def _lanes(port: StreamPort) -> tuple[Lane, ...]:
+    return (Lane(width=port.width_bits, signed=port.signed),) * port.elements
 
 
 def compile_design(baseline: Baseline, *, family: str, stages: int, folder: Path, repeats: int = 3) -> OurDesign:

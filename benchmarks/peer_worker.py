@@ -82,6 +82,13 @@ def real(program: Program, codes: np.ndarray) -> np.ndarray:
     return codes * 2.0**-program.input.format.frac_bits
 
 
+def lanes(peer: str, intervals: Any) -> list[tuple[int, bool, int]]:
+    """Return width, sign and fractional bits of every element of a port, as the peer packs it."""
+    types = import_module(f"{peer}.types")
+    formats = [types.minimal_kif(interval) if peer == "da4ml" else interval.kif for interval in intervals]
+    return [(int(k) + int(i) + int(f), bool(k), int(f)) for k, i, f in formats]
+
+
 def compile_program(request: dict[str, Any]) -> dict[str, Any]:
     """Trace, check against the test vectors with `==`, write Verilog."""
     program, peer, out = Program.load(Path(request["program"])), request["peer"], Path(request["out"])
@@ -101,12 +108,15 @@ def compile_program(request: dict[str, Any]) -> dict[str, Any]:
 
     model, seconds = timed(write, request["repeats"])
     stages = len(model._pipe.solutions) if peer == "da4ml" else len(model.fsm.logic)
+    logic_written = comb if peer == "da4ml" else model._comb
     return {
         "exact": exact,
         "stages": stages,
         "solve_s": round(solve, 4),
         "write_s": round(seconds, 4),
         "adders": sum(op.opcode in _ADDITIONS for op in comb.ops),
+        "inputs": lanes(peer, logic_written.inp_qint),
+        "outputs": lanes(peer, logic_written.out_qint),
         "own_estimate_lut": round(float(comb.cost), 1),
         "sources": sorted(str(path) for path in (out / "src").rglob("*.v") if not path.stem.endswith("_wrapper")),
     }

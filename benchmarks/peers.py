@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.netlist import Lane
 from benchmarks.networks import Baseline
 from benchmarks.tables import BUILD, ROOT
 from gatewright.errors import MissingToolError
+from gatewright.ir import ranges
 from gatewright.tools import digest, run_tool, write_json
 
 VARIABLE = "GATEWRIGHT_BENCH_PYTHON"
@@ -57,7 +59,8 @@ class PeerDesign:
     stages: int
     seconds: float
     adders: int
-    exact: bool
+    inputs: tuple[Lane, ...]
+    outputs: tuple[Lane, ...]
 
 
 def interpreter() -> str:
@@ -90,7 +93,16 @@ def compile_design(name: str, baseline: Baseline, setting: Setting) -> PeerDesig
         stages=answer["stages"],
         seconds=answer["solve_s"] + answer["write_s"],
         adders=answer["adders"],
-        exact=answer["exact"],
+        inputs=_lanes(answer["inputs"], baseline.program.input.format.frac_bits),
+        outputs=_lanes(answer["outputs"], ranges(baseline.program)[baseline.program.output].frac_bits),
+    )
+
+
+def _lanes(formats: list[tuple[int, bool, int]], frac_bits: int) -> tuple[Lane, ...]:
+    """Return the packing of a port whose codes have frac_bits in our program; a lane of width 0 holds nothing."""
+    return tuple(
+        Lane(width=max(width, 0), signed=signed, up=frac_bits - frac if width > 0 else 0)
+        for width, signed, frac in formats
     )
 
 

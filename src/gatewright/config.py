@@ -101,6 +101,8 @@ class Student(Optimizer):
     """Quantized network. Bit widths: one number for all layers or one per layer (hidden layers and the output).
 
     weight_bits, bias_bits, activation_bits count all bits; a bias width of 0 follows the accumulator.
+    weight_digits: most signed digits of a weight, 0 for any; 1 makes every weight a power of two, so that its product
+    costs no adder of its own.
     sparsity: share of weights that end at exactly zero (magnitude pruning, global over the layers),
     reached by a cubic schedule between the epochs at prune_start and prune_end (shares of all epochs).
     """
@@ -108,6 +110,7 @@ class Student(Optimizer):
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = (32,)
     weight_bits: Bits | tuple[Bits, ...] = 6
     bias_bits: Annotated[int, Field(ge=0, le=32)] = 0
+    weight_digits: int = Field(default=0, ge=0, le=16)
     activation_bits: Bits | tuple[Bits, ...] = 6
     sparsity: Fraction = 0.5
     prune_start: float = Field(default=0.1, ge=0, le=1)

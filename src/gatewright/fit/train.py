@@ -228,9 +228,8 @@ def _widths(student: Student) -> list[Widths]:
     activation = (bits,) * (count - 1) if isinstance(bits, int) else bits
     if min(weight) < 2:
         raise FitError(f"student.weight_bits must be at least 2 (2 bits: -1, 0, +1), not {min(weight)}; set 2 or more")
-    digits = getattr(student, "weight_digits", 0)  # a key that config.py is to get
     return [
-        Widths(weight=w, bias=student.bias_bits, activation=a, digits=digits)
+        Widths(weight=w, bias=student.bias_bits, activation=a, digits=student.weight_digits)
         for w, a in zip(weight, (*activation, 0), strict=True)
     ]
 

@@ -206,13 +206,19 @@ def _dense(
         if lo == hi:
             offsets = [o + ((int(w) * (lo << ref.shift)) << up) for o, w in zip(offsets, matrix[i], strict=True)]
             matrix[i] = 0
-    scaled = matrix << np.array([[ref.shift] for ref in x], dtype=np.int64)
-    bits = [max(b.nodes[ref.node].hi.bit_length(), (-b.nodes[ref.node].lo).bit_length()) for ref in x]
-    graph = adder_graph(scaled, widths=bits, depths=[0] * len(x), extra_depth=extra_depth)
+    # each column's constant is one more input, so that the tree adds it where it costs no level
+    columns = [j for j, offset in enumerate(offsets) if live[j] and offset]
+    sources = [*x, *(_constant(b, offsets[j]) for j in columns)]
+    scaled = np.zeros((len(sources), len(offsets)), dtype=np.int64)
+    scaled[: len(x)] = (matrix << np.array([[ref.shift] for ref in x], dtype=np.int64)) << up
+    for row, j in enumerate(columns, start=len(x)):
+        scaled[row, j] = 1 << sources[row].shift
+    bits = [max(b.nodes[ref.node].hi.bit_length(), (-b.nodes[ref.node].lo).bit_length()) for ref in sources]
+    graph = adder_graph(scaled, widths=bits, extra_depth=extra_depth)
 
-    ends = np.array([b.range(ref.node) for ref in x], dtype=object).reshape(-1, 2)
-    forms = [_unit(i, len(x)) for i in range(len(x))]
-    terms = [Ref(ref.node) for ref in x]
+    ends = np.array([b.range(ref.node) for ref in sources], dtype=object).reshape(-1, 2)
+    forms = [_unit(i, len(sources)) for i in range(len(sources))]
+    terms = [Ref(ref.node) for ref in sources]
     for item in graph.sums:
         left, right = forms[item.a] * (1 << item.shift_a), forms[item.b] * (1 << item.shift_b)
         form = left - right if item.minus else left + right
@@ -221,23 +227,16 @@ def _dense(
         terms.append(b.add(*shifted, item.minus, _interval(form, ends)))
         forms.append(form)
     results: list[Ref] = []
-    for j, output in enumerate(graph.outputs):
-        if not live[j]:
+    for output in graph.outputs:
+        if output.term < 0:
             results.append(Ref(b.const(0)))
             continue
-        offset = offsets[j]
-        if output.term < 0:
-            results.append(Ref(b.const(offset)))
-            continue
-        term = Ref(terms[output.term].node, terms[output.term].shift + output.shift + up)
-        lo, hi = _interval(forms[output.term] * (output.sign << (output.shift + up)), ends)
-        bounds = (lo + offset, hi + offset)
+        term = Ref(terms[output.term].node, terms[output.term].shift + output.shift)
         if output.sign < 0:
-            results.append(b.add(_constant(b, offset), term, True, bounds))
-        elif offset < 0:
-            results.append(b.add(term, _constant(b, -offset), True, bounds))
+            bounds = _interval(forms[output.term] * -(1 << output.shift), ends)
+            results.append(b.add(Ref(b.const(0)), term, True, bounds))
         else:
-            results.append(b.add(term, _constant(b, offset), False, bounds))
+            results.append(term)
     return results
 
 
