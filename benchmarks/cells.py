@@ -15,6 +15,8 @@ from gatewright.errors import ToolError
 from gatewright.tools import digest, package_version, write_atomic, write_json
 
 _CHILD = "import sys; from pyosys import libyosys as ys; ys.Design().run_pass('script ' + sys.argv[1])"
+# The define lets our ternary adders be instantiated, for yosys does not infer them; it means nothing to the peers.
+_READ = {"xc7": "read_verilog -sv -defer -D GW_XILINX_CELLS", "ecp5": "read_verilog -sv -defer"}
 _COMMANDS = {
     "xc7": "synth_xilinx -family xc7 -flatten -nodsp -noiopad -noclkbuf",
     "ecp5": "synth_lattice -family ecp5 -nodsp",
@@ -47,25 +49,28 @@ class Cells:
 def count(sources: Sequence[Path], *, top: str, family: Literal["xc7", "ecp5"], out: Path) -> Cells:
     """Synthesize `top` and count its cells; an earlier count of equal sources by the same yosys is taken again.
 
-    out: directory for the script, its log, netlist.json and cells.json.
+    out: directory for the script, its log, netlist.json, cells.json and cost.json (CPU seconds and memory).
     """
     out.mkdir(parents=True, exist_ok=True)
     script = "\n".join(
         [
-            *(f'read_verilog -sv -defer "{os.path.relpath(source, out)}"' for source in sources),
+            *(f'{_READ[family]} "{os.path.relpath(source, out)}"' for source in sources),
             f"hierarchy -top {top}",
             f"{_COMMANDS[family]} -top {top}",
             "write_json netlist.json",
         ]
     )
-    key = digest(script, package_version("pyosys"), Path(__file__), *sources)
-    saved = out / "cells.json"
-    if saved.is_file() and (old := json.loads(saved.read_text())).pop("key") == key:
-        return Cells(**old)
-    write_atomic(out / "synth.ys", script + "\n")
-    seconds, peak_mb = _run([sys.executable, "-P", "-c", _CHILD, "synth.ys"], out, out / "synth.log")
-    cells = _count(json.loads((out / "netlist.json").read_text())["modules"][top], family, seconds, peak_mb)
-    write_json(saved, asdict(cells) | {"key": key})
+    key = digest(script, package_version("pyosys"), *sources)
+    cost = out / "cost.json"
+    used = json.loads(cost.read_text()) if cost.is_file() else {}
+    if used.get("key") != key:
+        write_atomic(out / "synth.ys", script + "\n")
+        seconds, peak_mb = _run([sys.executable, "-P", "-c", _CHILD, "synth.ys"], out, out / "synth.log")
+        used = {"key": key, "seconds": seconds, "peak_mb": peak_mb}
+        write_json(cost, used)
+    module = json.loads((out / "netlist.json").read_text())["modules"][top]
+    cells = _count(module, family, used["seconds"], used["peak_mb"])
+    write_json(out / "cells.json", asdict(cells))
     return cells
 
 

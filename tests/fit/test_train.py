@@ -16,6 +16,7 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 from gatewright.errors import FitError
 from gatewright.fit import check_export, export_program, teacher_outputs, train_student, train_teacher
 from gatewright.fit.checkpoint import Checkpoint
+from gatewright.fit.quantizers import signed_digits
 
 from .conftest import both_stages, make_config, make_data
 
@@ -56,6 +57,7 @@ def test_teacher_reads_raw_codes_and_learns(teacher, data, soft):
         {"sparsity": 0.9, "hidden": (12,)},
         {"hidden": (8, 6), "weight_bits": (3, 5, 8), "activation_bits": (2, 6), "bias_bits": 6},
         {"hidden": (), "weight_bits": 5},
+        {"weight_digits": 1, "weight_bits": 5},
         {"prune_start": 0.0, "prune_end": 1.0},
         {"dropout": 0.2, "patience": 2},
     ],
@@ -72,6 +74,9 @@ def test_student_keeps_its_promises(options, data, soft, tmp_path):
         assert layer.weight_grid is not None
         assert layer.weight_grid.width_bits == width
         assert layer.weight_grid.contains(layer.weight)
+        if limit := config.student.weight_digits:
+            scaled = np.ldexp(layer.weight, int(layer.weight_grid.frac_bits)).astype(np.int64)
+            assert signed_digits(scaled).max() <= limit
         assert layer.bias_grid is None or layer.bias_grid.contains(layer.bias)
     program = export_program(network, name="toy", data=data, output="argmax")
     assert check_export(network, program, data.x) == len(data.x)

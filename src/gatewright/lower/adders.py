@@ -18,17 +18,21 @@ from gatewright.ir.formats import Ints
 
 Pattern = tuple[int, int, int, int]  # term a, term b, power of b minus power of a, product of signs
 Term = tuple[int, int]  # term number, power of two
+TERNARY_DEPTH = 1.5  # levels that a ternary adder counts: one look-up table more before the same carry chain
 
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """Term number a << shift_a plus or minus term number b << shift_b."""
+    """Term number a << shift_a plus or minus term number b << shift_b, and a third one where c >= 0."""
 
     a: int
     b: int
     shift_a: int
     shift_b: int
     minus: bool
+    c: int = -1
+    shift_c: int = 0
+    minus_c: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +68,23 @@ def csd(value: int) -> list[tuple[int, int]]:
 
 
 def adder_graph(
-    matrix: Ints, *, widths: list[int] | None = None, depths: list[int] | None = None, extra_depth: int = 0
+    matrix: Ints,
+    *,
+    widths: list[int] | None = None,
+    depths: list[int] | None = None,
+    extra_depth: int = 0,
+    ternary: bool = False,
 ) -> AdderGraph:
     """Return a graph that computes every column of x @ matrix.
 
     matrix: (n_in, n_out). widths: bits of each input, depths: adders already before each input (default 0);
-    extra_depth: adder levels allowed beyond the least possible depth of the deepest column.
+    extra_depth: adder levels allowed beyond the least possible depth of the deepest column. ternary: sum what sharing
+    leaves of a column by adders of three operands, which must then exist.
     """
     search = _Search.start(matrix, widths or [8] * matrix.shape[0], depths or [0] * matrix.shape[0], extra_depth)
     while search.share_best_pair():
         pass
-    outputs = tuple(search.finish_column(column) for column in range(matrix.shape[1]))
+    outputs = tuple(search.finish_column(column, ternary) for column in range(matrix.shape[1]))
     graph = AdderGraph(matrix.shape[0], tuple(search.sums), outputs)
     _prove(graph, matrix)
     return graph
@@ -88,7 +98,9 @@ class _Search:
     limit: int
     kraft: list[int]
     sums: list[Sum] = field(default_factory=list[Sum])
-    made: dict[Pattern, int] = field(default_factory=dict[Pattern, int])
+    made: dict[tuple[tuple[int, int, int], ...], int] = field(
+        default_factory=dict[tuple[tuple[int, int, int], ...], int]
+    )
     counts: dict[Pattern, int] = field(default_factory=lambda: defaultdict(int))
     heap: list[tuple[int, int, Pattern]] = field(default_factory=list[tuple[int, int, Pattern]])
     where: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
@@ -187,31 +199,39 @@ class _Search:
 
     def _new_term(self, a: int, b: int, power: int, sign: int) -> int:
         """Return the number of the term a + sign * (b << power), both shifted so that none is negative."""
-        shift_a, shift_b = max(0, -power), max(0, power)
-        self.sums.append(Sum(a, b, shift_a, shift_b, sign < 0))
-        self.width.append(max(self.width[a] + shift_a, self.width[b] + shift_b) + 1)
-        self.depth.append(max(self.depth[a], self.depth[b]) + 1)
-        return len(self.width) - 1
+        number, _, _ = self._sum([(a, max(0, -power), 1), (b, max(0, power), sign)])
+        return number
 
-    def finish_column(self, c: int) -> Output:
+    def finish_column(self, c: int, ternary: bool) -> Output:
         """Sum what is left of a column, earliest and narrowest terms first; a positive term leads a difference."""
-        queue = [(self.depth[n], self.width[n] + p, n, p, s) for (n, p), s in self.columns[c].items()]
+        queue = [(float(self.depth[n]), self.width[n] + p, n, p, s) for (n, p), s in self.columns[c].items()]
         heapq.heapify(queue)
         if not queue:
             return Output(-1, 0, 1)
         while len(queue) > 1:
-            _, _, a, pa, sa = heapq.heappop(queue)
-            _, _, b, pb, sb = heapq.heappop(queue)
-            if (sa, -pa, a) < (sb, -pb, b) if sa == sb else sa < sb:
-                a, pa, sa, b, pb, sb = b, pb, sb, a, pa, sa
-            key = (a, b, pb - pa, sa * sb)
-            number = self.made.get(key)
-            if number is None:
-                number = self.made[key] = self._new_term(*key)
-            power = min(pa, pb)
-            heapq.heappush(queue, (self.depth[number], self.width[number] + power, number, power, sa))
+            # with an odd number left, threes end in one; an even number gives up two first
+            count = 3 if ternary and len(queue) % 2 else 2
+            taken = [heapq.heappop(queue) for _ in range(count)]
+            terms = sorted(((n, p, s) for _, _, n, p, s in taken), key=lambda term: (-term[2], term[1], term[0]))
+            number, power, sign = self._sum(terms)
+            when = max(item[0] for item in taken) + (1.0 if count == 2 else TERNARY_DEPTH)
+            heapq.heappush(queue, (when, self.width[number] + power, number, power, sign))
         _, _, number, power, sign = queue[0]
         return Output(number, power, sign)
+
+    def _sum(self, terms: list[tuple[int, int, int]]) -> tuple[int, int, int]:
+        """Return (number, power, sign) of a new or known term: the sum of (number, power, sign) terms, positive first."""
+        base, lead = min(power for _, power, _ in terms), terms[0][2]
+        key = tuple((number, power - base, sign * lead) for number, power, sign in terms)
+        known = self.made.get(key)
+        if known is None:
+            (a, pa, _), (b, pb, sb), *rest = key
+            third = ((rest[0][0], rest[0][1], rest[0][2] < 0)) if rest else (-1, 0, False)
+            self.sums.append(Sum(a, b, pa, pb, sb < 0, *third))
+            self.width.append(max(self.width[number] + power for number, power, _ in key) + len(rest) + 1)
+            self.depth.append(max(self.depth[number] for number, _, _ in key) + 1)
+            known = self.made[key] = len(self.width) - 1
+        return known, base, lead
 
 
 def _pattern(x: Term, y: Term, sign: int) -> Pattern:
@@ -227,6 +247,8 @@ def _prove(graph: AdderGraph, matrix: Ints) -> None:
         form = {i: v << item.shift_a for i, v in forms[item.a].items()}
         for i, v in forms[item.b].items():
             form[i] = form.get(i, 0) + (-v << item.shift_b if item.minus else v << item.shift_b)
+        for i, v in forms[item.c].items() if item.c >= 0 else ():
+            form[i] = form.get(i, 0) + (-v << item.shift_c if item.minus_c else v << item.shift_c)
         forms.append(form)
     for column, output in enumerate(graph.outputs):
         form = forms[output.term] if output.term >= 0 else {}

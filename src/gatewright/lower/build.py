@@ -7,7 +7,7 @@ attained, not estimated. Elements that nothing reads are not built; constants fo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import Any, assert_never
 
 import numpy as np
 
@@ -147,15 +147,16 @@ class Builder:
         return Ref(self.put(node))
 
 
-def build(program: Program, *, extra_depth: int = 0) -> Circuit:
-    """Return the circuit of a verified program. extra_depth: see adders.adder_graph."""
+def build(program: Program, *, extra_depth: int = 0, ternary: bool = False) -> Circuit:
+    """Return the circuit of a verified program. extra_depth, ternary: see adders.adder_graph."""
+    options: dict[str, Any] = {"extra_depth": extra_depth, "ternary": ternary}
     known = ranges(program)
     live = _live_elements(program)
     builder = Builder()
     values: dict[str, list[Ref]] = {}
     for op in program.ops:
         builder.layer = op.layer
-        values[op.name] = _lower(op, program, builder, values, live[op.name], known[op.name].frac_bits, extra_depth)
+        values[op.name] = _lower(op, program, builder, values, live[op.name], known[op.name].frac_bits, options)
     last = {op.layer: op.name for op in program.ops if not isinstance(op, Input)}
     layer_values = tuple(
         (layer, tuple(ref if used else None for ref, used in zip(values[name], live[name], strict=True)))
@@ -174,14 +175,20 @@ def build(program: Program, *, extra_depth: int = 0) -> Circuit:
 
 
 def _lower(
-    op: Op, program: Program, b: Builder, values: dict[str, list[Ref]], live: list[bool], frac: int, extra_depth: int
+    op: Op,
+    program: Program,
+    b: Builder,
+    values: dict[str, list[Ref]],
+    live: list[bool],
+    frac: int,
+    options: dict[str, Any],
 ) -> list[Ref]:
     match op:
         case Input():
             lo, hi = op.format.lo, op.format.hi
             return [Ref(b.put(Source(layer=op.layer, lo=lo, hi=hi, element=i))) for i in range(op.shape[-1])]
         case Dense():
-            return _dense(op, program, b, values[op.source], live, frac, extra_depth)
+            return _dense(op, program, b, values[op.source], live, frac, options)
         case Relu():
             tops = [b.span(ref)[1] for ref in values[op.source]]
             return [b.clamp(ref, 0, max(top, 0)) for ref, top in zip(values[op.source], tops, strict=True)]
@@ -194,7 +201,7 @@ def _lower(
 
 
 def _dense(
-    op: Dense, program: Program, b: Builder, x: list[Ref], live: list[bool], frac: int, extra_depth: int
+    op: Dense, program: Program, b: Builder, x: list[Ref], live: list[bool], frac: int, options: dict[str, Any]
 ) -> list[Ref]:
     weight, bias = program.constants[op.weight], program.constants[op.bias]
     source_frac = ranges(program)[op.source].frac_bits
@@ -214,17 +221,20 @@ def _dense(
     for row, j in enumerate(columns, start=len(x)):
         scaled[row, j] = 1 << sources[row].shift
     bits = [max(b.nodes[ref.node].hi.bit_length(), (-b.nodes[ref.node].lo).bit_length()) for ref in sources]
-    graph = adder_graph(scaled, widths=bits, extra_depth=extra_depth)
+    graph = adder_graph(scaled, widths=bits, **options)
 
     ends = np.array([b.range(ref.node) for ref in sources], dtype=object).reshape(-1, 2)
     forms = [_unit(i, len(sources)) for i in range(len(sources))]
     terms = [Ref(ref.node) for ref in sources]
     for item in graph.sums:
-        left, right = forms[item.a] * (1 << item.shift_a), forms[item.b] * (1 << item.shift_b)
-        form = left - right if item.minus else left + right
-        a, c = terms[item.a], terms[item.b]
-        shifted = Ref(a.node, a.shift + item.shift_a), Ref(c.node, c.shift + item.shift_b)
-        terms.append(b.add(*shifted, item.minus, _interval(form, ends)))
+        form = forms[item.a] * (1 << item.shift_a) + forms[item.b] * ((-1 if item.minus else 1) << item.shift_b)
+        total = b.add(
+            _up(terms[item.a], item.shift_a), _up(terms[item.b], item.shift_b), item.minus, _interval(form, ends)
+        )
+        if item.c >= 0:  # two adders, which the ternary pass merges into the one that is meant
+            form = form + forms[item.c] * ((-1 if item.minus_c else 1) << item.shift_c)
+            total = b.add(total, _up(terms[item.c], item.shift_c), item.minus_c, _interval(form, ends))
+        terms.append(total)
         forms.append(form)
     results: list[Ref] = []
     for output in graph.outputs:
@@ -238,6 +248,10 @@ def _dense(
         else:
             results.append(term)
     return results
+
+
+def _up(ref: Ref, shift: int) -> Ref:
+    return Ref(ref.node, ref.shift + shift)
 
 
 def _constant(b: Builder, value: int) -> Ref:

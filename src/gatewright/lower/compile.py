@@ -45,7 +45,7 @@ def lower(
         folded = run_pass(folded)
         verify(folded)
         checked += _replay(name, program, folded, x)
-    circuit = drop_dead(build(folded, extra_depth=extra_depth))
+    circuit = drop_dead(build(folded, extra_depth=extra_depth, ternary=delays(family).ternary))
     checked += check_circuit(program, circuit, x)
     circuit = early_floor(circuit)
     checked += check_circuit(program, circuit, x)

@@ -36,13 +36,18 @@ class Schedule:
 def schedule(circuit: Circuit, *, family: str, clock_mhz: float, max_latency_cycles: int = 0) -> Schedule:
     """Return the pipeline for a clock target.
 
-    Raises LowerError when max_latency_cycles (0: no limit) cannot be met at that clock.
+    A ReLU is placed right before a register, whose reset then does it without logic; where that misses
+    max_latency_cycles (0: no limit), it is placed like any other node.
+    Raises LowerError when max_latency_cycles cannot be met at that clock.
     """
     model = delays(family)
     budget = 1000.0 / clock_mhz - model.register_ns
     cost = [delay_ns(circuit, node, model) for node in circuit.nodes]
-    stages = _as_soon_as_possible(circuit, cost, budget)
+    stages = _as_soon_as_possible(circuit, cost, budget, relu_in_register=True)
     last = max((stages[ref.node] for ref in circuit.outputs), default=0)
+    if max_latency_cycles and last + 1 > max_latency_cycles:
+        stages = _as_soon_as_possible(circuit, cost, budget, relu_in_register=False)
+        last = max((stages[ref.node] for ref in circuit.outputs), default=0)
     stages = _save_registers(circuit, cost, budget, stages, last)
     latency = last + 1
     if max_latency_cycles and latency > max_latency_cycles:
@@ -66,14 +71,14 @@ def period_ns(circuit: Circuit, stages: list[int], family: str) -> float:
     return round(max(_arrivals(circuit, cost, stages), default=0.0) + model.register_ns, 4)
 
 
-def _as_soon_as_possible(circuit: Circuit, cost: list[float], budget: float) -> list[int]:
+def _as_soon_as_possible(circuit: Circuit, cost: list[float], budget: float, *, relu_in_register: bool) -> list[int]:
     stages: list[int] = []
     arrival: list[float] = []
     for index, node in enumerate(circuit.nodes):
         reads = [i for i in operands(node) if not isinstance(circuit.nodes[i], Const)]
         stage = max((stages[i] for i in reads), default=0)
         start = max((arrival[i] for i in reads if stages[i] == stage), default=0.0)
-        after_relu = any(stages[i] == stage and in_register(circuit, i) for i in reads)
+        after_relu = relu_in_register and any(stages[i] == stage and in_register(circuit, i) for i in reads)
         if after_relu or (start > 0 and start + cost[index] > budget):
             stage, start = stage + 1, 0.0
         stages.append(stage)

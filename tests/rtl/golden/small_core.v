@@ -16,18 +16,18 @@ module net_fc1 (
 );
 
     // stage 0
-    wire signed [8:0] t0 = x1 - x3;  // -255..255
-    wire signed [9:0] t1_a = x0;
-    wire signed [9:0] t1_b = $signed({x3, 1'd0});
-    wire signed [9:0] t1_c = $signed(t0[8:1]);
-    wire [9:0] t1_h;
-    gw_add3 #(.W(10), .MINUS_B(0), .MINUS_C(0)) u_t1 (.a(t1_a), .b(t1_b), .c(t1_c), .y(t1_h));
-    wire signed [10:0] t1 = $signed({t1_h, t0[0]});  // -768..762
-    wire signed [8:0] t2 = 8'sd84 - x3;  // -43..212
-    wire signed [4:0] t3 = $signed(t2[8:4]);  // -3..13
+    wire signed [8:0] t0 = 8'sd84 - x3;  // -43..212
+    wire signed [6:0] t1_h = $signed(x1[7:2]) + 5'sd11;
+    wire signed [8:0] t1 = $signed({t1_h, x1[1:0]});  // -84..171
+    wire signed [10:0] t2_a = t1;
+    wire signed [10:0] t2_b = $signed({x0, 1'd0});
+    wire signed [10:0] t2_c = x3;
+    wire signed [10:0] t2;
+    gw_add3 #(.W(11), .MINUS_B(0), .MINUS_C(1)) u_t2 (.a(t2_a), .b(t2_b), .c(t2_c), .y(t2));  // -467..553
+    wire signed [4:0] t3 = $signed(t0[8:4]);  // -3..13
     wire [3:0] y1 = t3[4] ? 4'd0 : t3[3:0];  // 0..13
-    wire signed [8:0] t4 = $signed(t1[10:2]);  // -192..190
-    wire signed [8:0] t5 = t4 + 5'sd11;  // -181..201
+    wire signed [8:0] t4 = $signed(t2[10:2]);  // -117..138
+    wire signed [8:0] t5 = t4 + x3;  // -181..201
     wire signed [7:0] t6 = $signed(t5[8:1]);  // -91..100
     reg [3:0] y1_s1;
     reg signed [7:0] t6_s1;
@@ -59,13 +59,13 @@ module net_out (
 );
 
     // stage 1
-    wire [6:0] t0 = {fc1_y1_s1, 3'd0} - fc1_y1_s1;  // 0..91
-    wire signed [7:0] y0_a = t0[6:1];
-    wire signed [7:0] y0_b = 2'd3;
-    wire signed [7:0] y0_c = {fc1_y2, 1'd0};
-    wire [7:0] y0_h;
-    gw_add3 #(.W(8), .MINUS_B(0), .MINUS_C(1)) u_y0 (.a(y0_a), .b(y0_b), .c(y0_c), .y(y0_h));
-    wire signed [8:0] y0 = $signed({y0_h, t0[0]});  // -246..97
+    wire signed [3:0] t0 = 3'd6 - fc1_y1_s1;  // -7..6
+    wire signed [6:0] y0_a = $signed(t0[3:2]);
+    wire signed [6:0] y0_b = {fc1_y1_s1, 1'd0};
+    wire signed [6:0] y0_c = fc1_y2;
+    wire [6:0] y0_h;
+    gw_add3 #(.W(7), .MINUS_B(0), .MINUS_C(1)) u_y0 (.a(y0_a), .b(y0_b), .c(y0_c), .y(y0_h));
+    wire signed [8:0] y0 = $signed({y0_h, t0[1:0]});  // -246..97
     wire signed [6:0] y1_a = fc1_y2[5:2];
     wire signed [6:0] y1_b = 4'd14;
     wire signed [6:0] y1_c = fc1_y2;
