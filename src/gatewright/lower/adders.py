@@ -220,7 +220,7 @@ class _Search:
         return Output(number, power, sign)
 
     def _sum(self, terms: list[tuple[int, int, int]]) -> tuple[int, int, int]:
-        """Return (number, power, sign) of a new or known term: the sum of (number, power, sign) terms, positive first."""
+        """Return (number, power, sign) of the sum of such terms, positive ones first; equal sums are made once."""
         base, lead = min(power for _, power, _ in terms), terms[0][2]
         key = tuple((number, power - base, sign * lead) for number, power, sign in terms)
         known = self.made.get(key)
