@@ -43,7 +43,7 @@ class Delays:
 FAMILIES: dict[str, Delays] = {
     "xc7": Delays(register_ns=0.9, carry_base_ns=1.25, carry_per_bit_ns=0.03, logic_ns=0.75, ternary=True),
     "xcup": Delays(register_ns=0.5, carry_base_ns=0.70, carry_per_bit_ns=0.015, logic_ns=0.40, ternary=True),
-    "ecp5": Delays(register_ns=1.4, carry_base_ns=2.35, carry_per_bit_ns=0.08, logic_ns=1.30),
+    "ecp5": Delays(register_ns=1.3, carry_base_ns=2.15, carry_per_bit_ns=0.075, logic_ns=1.20),
 }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from gatewright import __version__
+from gatewright.ir.formats import Fixed
 from gatewright.lower.circuit import (
     Add,
     Add3,
@@ -228,8 +229,13 @@ class _Compiler:
                 a = self._named(node.a, stage, layer)
                 return [Assign(target, Not(Slice(a, a.width - 1, a.width - 1)))]
             case GreaterEqual():
+                # the sign of the difference: a bare >= costs extra hops out of the carry chain on ECP5
                 a, b = _same_sign(self._read(node.a, stage, layer), self._read(node.b, stage, layer))
-                return [Assign(target, Binary(">=", a, b))]
+                low, high = (self.circuit.nodes[i] for i in (node.a, node.b))
+                size = Fixed.holding(min(low.lo - high.hi, -1), max(low.hi - high.lo, 0), 0).width_bits
+                difference = Name(f"{target.name}_d", size, True)
+                sign = Slice(difference, size - 1, size - 1)
+                return [Assign(difference, Binary("-", a, b)), Assign(target, Not(sign))]
             case Select():
                 condition = self._read(node.condition, stage, layer)
                 a, b = _same_sign(self._read(node.a, stage, layer), self._read(node.b, stage, layer))

@@ -93,7 +93,8 @@ module net_argmax (
 );
 
     // stage 1
-    wire t0 = out_y0 >= out_y1;
+    wire signed [9:0] t0_d = out_y0 - out_y1;
+    wire t0 = ~t0_d[9];
     reg t0_s2;
     always @(posedge clk) begin
         t0_s2 <= t0;
