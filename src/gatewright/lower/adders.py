@@ -191,9 +191,12 @@ class _Search:
                 self._push(changed, count)
 
     def _count(self, c: int, term: Term, sign: int, step: int, touched: set[Pattern]) -> None:
-        counts = self.counts
-        for other, other_sign in self.columns[c].items():
-            pattern = _pattern(term, other, sign * other_sign)
+        counts, (number, power) = self.counts, term
+        for other, other_sign in self.columns[c].items():  # _pattern written out: this is the innermost loop
+            if term > other:
+                pattern = (other[0], number, power - other[1], sign * other_sign)
+            else:
+                pattern = (number, other[0], other[1] - power, sign * other_sign)
             counts[pattern] += step
             touched.add(pattern)
 

@@ -151,12 +151,13 @@ def build(program: Program, *, extra_depth: int = 0, ternary: bool = False) -> C
     """Return the circuit of a verified program. extra_depth, ternary: see adders.adder_graph."""
     options: dict[str, Any] = {"extra_depth": extra_depth, "ternary": ternary}
     known = ranges(program)
+    fracs = {name: value.frac_bits for name, value in known.items()}
     live = _live_elements(program)
     builder = Builder()
     values: dict[str, list[Ref]] = {}
     for op in program.ops:
         builder.layer = op.layer
-        values[op.name] = _lower(op, program, builder, values, live[op.name], known[op.name].frac_bits, options)
+        values[op.name] = _lower(op, program, builder, values, live[op.name], fracs, options)
     last = {op.layer: op.name for op in program.ops if not isinstance(op, Input)}
     layer_values = tuple(
         (layer, tuple(ref if used else None for ref, used in zip(values[name], live[name], strict=True)))
@@ -180,7 +181,7 @@ def _lower(
     b: Builder,
     values: dict[str, list[Ref]],
     live: list[bool],
-    frac: int,
+    fracs: dict[str, int],
     options: dict[str, Any],
 ) -> list[Ref]:
     match op:
@@ -188,12 +189,12 @@ def _lower(
             lo, hi = op.format.lo, op.format.hi
             return [Ref(b.put(Source(layer=op.layer, lo=lo, hi=hi, element=i))) for i in range(op.shape[-1])]
         case Dense():
-            return _dense(op, program, b, values[op.source], live, frac, options)
+            return _dense(op, program, b, values[op.source], live, fracs, options)
         case Relu():
             tops = [b.span(ref)[1] for ref in values[op.source]]
             return [b.clamp(ref, 0, max(top, 0)) for ref, top in zip(values[op.source], tops, strict=True)]
         case Requant():
-            return _requant(op, program, b, values[op.source])
+            return _requant(op, b, values[op.source], fracs[op.source])
         case ArgMax():
             return [_argmax(b, values[op.source])]
         case _:
@@ -201,11 +202,17 @@ def _lower(
 
 
 def _dense(
-    op: Dense, program: Program, b: Builder, x: list[Ref], live: list[bool], frac: int, options: dict[str, Any]
+    op: Dense,
+    program: Program,
+    b: Builder,
+    x: list[Ref],
+    live: list[bool],
+    fracs: dict[str, int],
+    options: dict[str, Any],
 ) -> list[Ref]:
     weight, bias = program.constants[op.weight], program.constants[op.bias]
-    source_frac = ranges(program)[op.source].frac_bits
-    up = frac - source_frac - weight.frac_bits
+    frac = fracs[op.name]
+    up = frac - fracs[op.source] - weight.frac_bits
     offsets = [int(v) << (frac - bias.frac_bits) for v in bias.q]
     matrix = np.where(np.array(live), weight.q, 0)
     for i, ref in enumerate(x):  # constants go into the bias, shifts into the weights
@@ -260,8 +267,7 @@ def _constant(b: Builder, value: int) -> Ref:
     return Ref(b.const(value >> shift), shift)
 
 
-def _requant(op: Requant, program: Program, b: Builder, x: list[Ref]) -> list[Ref]:
-    frac = ranges(program)[op.source].frac_bits
+def _requant(op: Requant, b: Builder, x: list[Ref], frac: int) -> list[Ref]:
     results: list[Ref] = []
     spec = zip(*(spread(v, len(x)) for v in (op.width_bits, op.keep_frac_bits, op.signed)), strict=True)
     for ref, (width, keep, signed) in zip(x, spec, strict=True):
