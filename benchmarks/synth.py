@@ -18,7 +18,7 @@ NOTES = (
     "FF core: without those whose D is an input port: the peers register their inputs, we do not.",
     "stages: combinational stages between registers. Equal stages are not equal clocks: nothing is placed on xc7, the",
     "MHz are targets of our own delay model, and the peers' clocks are not measured here (see `place`).",
-    "compile s: CPU seconds from weights to Verilog, median; ours with replays of 100 vectors, without the clock search.",
+    "compile s: CPU seconds, weights to Verilog, median; ours with replays of 100 vectors, without the clock search.",
     "yosys s and MB: of the run that made the netlist, which may be an earlier one.",
     "exact at: cycles after which the very netlist that was counted gives all test vectors' outputs, simulated, ==.",
     "Ratios are ours / peer at the peer's stage count or fewer; below 1 we are smaller or faster.",

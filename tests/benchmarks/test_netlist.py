@@ -6,7 +6,7 @@ import pytest
 from benchmarks.netlist import Lane, latency
 from gatewright.errors import ToolError
 
-TABLE = "0" * 32 + "".join(str(int(bin(i).count("1") >= 2)) for i in reversed(range(32)))  # O5: at least two of five
+TABLE = "0" * 32 + "".join(str(int(i.bit_count() >= 2)) for i in reversed(range(32)))  # O5: at least two of five
 
 
 def adder(width=4, *, xor="0110", kind="CARRY4"):
@@ -59,12 +59,12 @@ def test_unbalanced_registers_are_caught(tmp_path):
 
 def test_both_outputs_of_a_double_lut(tmp_path):
     lut = {f"I{i}": [10 + i] for i in range(5)} | {"I5": ["1"], "O6": [20], "O5": [21]}
-    table = "".join(str(bin(i).count("1") & 1) for i in reversed(range(32))) + TABLE[32:]  # O6: parity
+    table = "".join(str(i.bit_count() & 1) for i in reversed(range(32))) + TABLE[32:]  # O6: parity
     cells = {"l": {"type": "LUT6_2", "parameters": {"INIT": table}, "connections": lut}}
     ports = {"x": {"direction": "input", "bits": [10, 11, 12, 13, 14]}, "y": {"direction": "output", "bits": [20, 21]}}
     (tmp_path / "n.json").write_text(json.dumps({"modules": {"top": {"ports": ports, "cells": cells}}}))
     x = np.arange(32).reshape(-1, 1)
-    ones = np.array([bin(v).count("1") for v in range(32)])
+    ones = np.array([v.bit_count() for v in range(32)])
     y = np.stack([ones & 1, ones >= 2], axis=1).astype(np.int64)
     lanes = (Lane(1, False), Lane(1, False))
     assert latency(tmp_path / "n.json", top="top", x=x, y=y, inputs=(Lane(5, False),), outputs=lanes) == 0

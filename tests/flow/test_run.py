@@ -84,3 +84,30 @@ def test_run_kill_resume_edit(small: Path, tmp_path: Path):
     assert broken.returncode == 2
     assert re.search(r"layer 'fc1', element \d+, cycle \d+ .*expected -?\d+, got -?\d+ \(difference", broken.stderr)
     assert "used as they are" in broken.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "more", "score"),
+    [
+        (
+            "sklearn:diabetes",
+            'task = "regression"\n[data]\ninput_format = "fixed<8,3>"\nscaling = "standard"\n',
+            "test_rmse",
+        ),
+        ("sklearn:wine", '[data]\ninput_format = "fixed<7,3>"\nscaling = "standard"\n', "test_auc"),
+    ],
+)
+def test_scores_as_output(tmp_path: Path, source: str, more: str, score: str):
+    """A regression, and a classification whose scores leave the chip: hardware's metrics equal the student's."""
+    config = tmp_path / "c.toml"
+    config.write_text(
+        f'name = "scores"\n{more}[data]\nsource = "{source}"\ninput_format = "fixed<8,3>"\nscaling = "standard"\n[teacher]\nhidden = [16]\nepochs = 30\n[student]\nhidden = [5]\n'
+        "epochs = 40\nweight_bits = [5, 6]\n[hardware]\n"
+        'output = "scores"\npart = "LFE5U-25F"\nclock_mhz = 50\nstream_bits = 32\n[synthesis]\nfamilies = []\nplace = false\n'
+    )
+    done = gatewright("run", config, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["hardware"][score] == results["student"][score]
+    assert results["hardware"]["mismatches"] == 0
+    assert list(results["synthesis"]) == ["ecp5"]
