@@ -45,7 +45,7 @@ docs: $(VENV)/.stamp-docs
 	@echo "docs/_build/html/index.html"
 
 # benchmarks/__main__.py takes the names of benchmarks as arguments: make bench BENCH="adders synth"
-bench: $(VENV)/.stamp-dev
+bench: $(VENV)/.stamp-bench
 	$(BIN)/python -m benchmarks $(BENCH)
 
 setup: $(VENV)/.stamp-dev $(VENV)/.stamp-docs
@@ -66,6 +66,10 @@ $(VENV)/.stamp-run: pyproject.toml constraints.txt
 
 $(VENV)/.stamp-dev: $(VENV)/.stamp-run
 	$(PIP) --no-build-isolation --editable ".[dev]"
+	@touch $@
+
+$(VENV)/.stamp-bench: $(VENV)/.stamp-dev
+	$(PIP) --no-build-isolation --editable ".[bench]"
 	@touch $@
 
 $(VENV)/.stamp-docs: $(VENV)/.stamp-run

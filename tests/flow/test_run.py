@@ -101,9 +101,29 @@ def test_scores_as_output(tmp_path: Path, source: str, more: str, score: str):
     """A regression, and a classification whose scores leave the chip: hardware's metrics equal the student's."""
     config = tmp_path / "c.toml"
     config.write_text(
-        f'name = "scores"\n{more}[data]\nsource = "{source}"\ninput_format = "fixed<8,3>"\nscaling = "standard"\n[teacher]\nhidden = [16]\nepochs = 30\n[student]\nhidden = [5]\n'
-        "epochs = 40\nweight_bits = [5, 6]\n[hardware]\n"
-        'output = "scores"\npart = "LFE5U-25F"\nclock_mhz = 50\nstream_bits = 32\n[synthesis]\nfamilies = []\nplace = false\n'
+        f"""
+name = "scores"
+{more}
+[data]
+source = "{source}"
+input_format = "fixed<8,3>"
+scaling = "standard"
+[teacher]
+hidden = [16]
+epochs = 30
+[student]
+hidden = [5]
+epochs = 40
+weight_bits = [5, 6]
+[hardware]
+output = "scores"
+part = "LFE5U-25F"
+clock_mhz = 50
+stream_bits = 32
+[synthesis]
+families = []
+place = false
+"""
     )
     done = gatewright("run", config, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr

@@ -1,9 +1,10 @@
 """Scheduled circuit in, estimated LUT, FF and clock of its core out, in milliseconds and without synthesis.
 
 One LUT carries one bit of an adder, comparator or multiplexer; a ReLU that ends a stage is free because the
-flip-flop's synchronous reset does it. On families with 4-input LUTs saturation needs a second LUT per bit, and each
-pair of carry bits occupies one CCU2C, which is two LUT sites. Calibrated against yosys by
-benchmarks/estimate.py; the stream shell and the board's link are not included.
+flip-flop's synchronous reset does it. On Xilinx families yosys needs a LUT only where both operands of an adder can
+change (elsewhere the carry chain alone does). On ECP5 saturation needs a second LUT per bit, and each pair of carry
+bits occupies one CCU2C, which is two LUT sites. Compared with yosys by `python -m benchmarks estimate`; the stream
+shell and the board's link are not included.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
             case Source() | Const() | Floor() | Shift() | Wrap():
                 continue
             case Add():
-                bits += carry_bits(circuit, node)
+                bits += carry_bits(circuit, node) if small_luts else _live_bits(circuit, node)
             case Add3():
                 bits += ternary_bits(node)
             case GreaterEqual():
@@ -84,3 +85,13 @@ def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
         latency_ns=round(schedule.latency_cycles * 1000.0 / schedule.clock_mhz, 3),
         fmax_mhz=round(schedule.fmax_mhz, 1),
     )
+
+
+def _live_bits(circuit: Circuit, node: Add) -> int:
+    """Return the bits of an adder in which both operands can change; none where one of them is a constant."""
+    a, b = circuit.nodes[node.a], circuit.nodes[node.b]
+    if isinstance(a, Const) or isinstance(b, Const):
+        return 0
+    top_a = width(node) if a.lo < 0 else node.shift_a + width(a)
+    top_b = width(node) if b.lo < 0 else node.shift_b + width(b)
+    return max(min(top_a, top_b, width(node)) - max(node.shift_a, node.shift_b), 0)
