@@ -12,7 +12,7 @@ from gatewright.flow import watched_values
 from gatewright.ir import Fixed, Interpreter, Program
 from gatewright.lower.compile import Lowered, lower
 from gatewright.rtl.manifest import RtlManifest, stream_port, write_rtl
-from gatewright.rtl.netlist import Design, LayerSignal
+from gatewright.rtl.netlist import Assign, Binary, Design, Instance, Item, LayerSignal
 from gatewright.rtl.shell import StreamPort, axis_shell, leaf_sources
 from gatewright.sim import Probe, SimReport, simulate
 from tests.programs import codes
@@ -127,23 +127,29 @@ def wrapper(manifests: Sequence[RtlManifest], latency: int, source: StreamPort, 
 
 
 def mutated(design: Design, rng: np.random.Generator) -> tuple[Design, str]:
-    """Return the design with one random adder or comparator changed, and a description of the change."""
-    from gatewright.rtl.netlist import Assign, Binary
-
+    """Return the design with one random adder changed: the sign of an operand flipped; and what was done."""
     places = [
         (m, i)
         for m, module in enumerate(design.modules)
         for i, item in enumerate(module.items)
-        if isinstance(item, Assign) and isinstance(item.value, Binary)
+        if (isinstance(item, Assign) and isinstance(item.value, Binary))
+        or (isinstance(item, Instance) and item.module == "gw_add3")
     ]
     m, i = places[int(rng.integers(len(places)))]
-    module, item = design.modules[m], design.modules[m].items[i]
-    assert isinstance(item, Assign)
-    assert isinstance(item.value, Binary)
-    swap = {"+": "-", "-": "+", ">=": "<"}
-    operator = swap[item.value.op]
-    changed = dataclasses.replace(item, value=dataclasses.replace(item.value, op=operator))
+    module = design.modules[m]
+    changed, what = _flipped(module.items[i])
     items = (*module.items[:i], changed, *module.items[i + 1 :])
     modules = (*design.modules[:m], dataclasses.replace(module, items=items), *design.modules[m + 1 :])
-    what = f"{module.name}: {item.target.name} {item.value.op} -> {operator}"
-    return dataclasses.replace(design, modules=modules), what
+    return dataclasses.replace(design, modules=modules), f"{module.name}: {what}"
+
+
+def _flipped(item: Item) -> tuple[Item, str]:
+    if isinstance(item, Instance):
+        (size, minus_b, (name, minus_c)) = item.parameters
+        return dataclasses.replace(item, parameters=(size, minus_b, (name, 1 - minus_c))), f"{item.name}.{name}"
+    assert isinstance(item, Assign)
+    assert isinstance(item.value, Binary)
+    operator = {"+": "-", "-": "+"}[item.value.op]
+    return dataclasses.replace(
+        item, value=dataclasses.replace(item.value, op=operator)
+    ), f"{item.target.name} {operator}"

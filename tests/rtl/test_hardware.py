@@ -48,15 +48,16 @@ def test_random_programs_equal_the_interpreter(tmp_path, cache, family: str, clo
     assert report.probes_compared > 60 * 300
 
 
+@pytest.mark.slow
 def test_one_broken_adder_is_caught_and_named(tmp_path, cache):
-    """Every corruption of one operator is found, in the layer and element where it sits."""
+    """Twenty random corruptions of one adder each are all found, in the layer where they sit."""
     program = mlp((8, 6, 4), seed=2, output="scores")
     x = codes(program, 400)
     lowered = lower(program, x, family="xc7", clock_mhz=200)
     design = compile_parallel(lowered.circuit, lowered.schedule, program_hash="0" * 64)
     trace = Interpreter(program).trace(x)
     rng = np.random.default_rng(5)
-    for number in range(4):
+    for number in range(20):
         broken, what = mutated(design, rng)
         folder = tmp_path / str(number)
         manifest = write_design(
