@@ -1,0 +1,35 @@
+"""The shipped examples, as they are but for a small training budget, up to the simulated hardware."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gatewright.config import load_config
+from gatewright.flow import run
+
+pytestmark = [pytest.mark.torch, pytest.mark.sim, pytest.mark.slow]
+SMALL = {
+    "digits": ["teacher.epochs=8", "teacher.hidden=[64]", "teacher.dropout=0.2", "student.epochs=30"],
+    "cosmic": ["teacher.epochs=5", "student.epochs=12", "data.generator.count=4000", "hardware.max_latency_cycles=0"],
+}
+
+
+@pytest.mark.parametrize(("name", "accuracy"), [("digits", 0.85), ("cosmic", 0.88)])
+def test_example(root: Path, tmp_path: Path, name: str, accuracy: float):
+    config = load_config(root / "examples" / name / f"{name}.toml", SMALL[name])
+    done = run(config, tmp_path / name, until="sim")
+    assert done.ran == ("data", "teacher", "student", "program", "rtl", "sim")
+    report = json.loads((tmp_path / name / "sim" / "report.json").read_text())
+    assert report["mismatches"] == 0
+    assert report["vectors"] >= 800
+    assert report["latency_cycles"] == report["claimed_latency_cycles"]
+    history = json.loads((tmp_path / name / "student" / "history.json").read_text())
+    assert max(row["score"] for row in history) > accuracy
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_example_is_listed_whole(root: Path, name: str):
+    """What stands in examples/ is what the tests run."""
+    assert sorted(path.name for path in (root / "examples").iterdir() if path.is_dir()) == sorted(SMALL)
+    assert load_config(root / "examples" / name / f"{name}.toml").name == name
