@@ -7,32 +7,21 @@ that made it, so a layer exports exactly the versions its readers need (`y3_s2`:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import assert_never
+from functools import partial
 
 from gatewright import __version__
-from gatewright.ir.formats import Fixed
 from gatewright.lower.circuit import (
     Add,
     Add3,
     Circuit,
-    Clamp,
     Const,
-    Floor,
-    GreaterEqual,
-    Select,
-    Shift,
     Source,
-    Wrap,
     operands,
     width,
 )
 from gatewright.lower.schedule import Schedule, last_use
-from gatewright.lower.timing import is_sign_test, passing_bits
 from gatewright.rtl.netlist import (
-    AnyBit,
     Assign,
-    Binary,
-    Choose,
     Concat,
     Design,
     Expr,
@@ -43,13 +32,11 @@ from gatewright.rtl.netlist import (
     Literal,
     Module,
     Name,
-    Not,
     Port,
     Register,
-    Signed,
-    Slice,
     Wire,
 )
+from gatewright.rtl.nodes import bits, node_items, widened
 from gatewright.rtl.verilog import identifier
 
 
@@ -194,165 +181,14 @@ class _Compiler:
         items: list[Item] = []
         for i in mine:
             if self.schedule.stages[i] == stage and not isinstance(self.circuit.nodes[i], Source):
-                items += self._node(i, stage, layer)
+                read = partial(self._read, stage=stage, layer=layer)
+                items += node_items(self.circuit, self.circuit.nodes[i], self._signal(i, stage), read)
         registers: list[Item] = [
             Register(self._signal(i, stage + 1), self._signal(i, stage))
             for i in mine
             if self.schedule.stages[i] <= stage < self.kept[i]
         ]
         return [Heading(f"stage {stage}"), *items, *registers] if items or registers else []
-
-    def _node(self, index: int, stage: int, layer: str) -> list[Item]:
-        node = self.circuit.nodes[index]
-        target = self._signal(index, stage)
-        match node:
-            case Source() | Const():
-                return []
-            case Add():
-                return self._add(node, target, stage, layer)
-            case Add3():
-                return self._add3(node, target, stage, layer)
-            case Floor():
-                a = self._named(node.a, stage, layer)
-                return [
-                    Assign(target, _bits(a, node.drop + target.width - 1, node.drop, target.signed), self._span(index))
-                ]
-            case Shift():
-                a = self._named(node.a, stage, layer)
-                return [Assign(target, _widened(a, node.up), self._span(index))]
-            case Wrap():
-                a = self._named(node.a, stage, layer)
-                return [Assign(target, _bits(a, target.width - 1, 0, target.signed), self._span(index))]
-            case Clamp():
-                return [Assign(target, self._clamp(node, target, stage, layer), self._span(index))]
-            case GreaterEqual() if is_sign_test(self.circuit, node):
-                a = self._named(node.a, stage, layer)
-                return [Assign(target, Not(Slice(a, a.width - 1, a.width - 1)))]
-            case GreaterEqual():
-                # the sign of the difference: a bare >= costs extra hops out of the carry chain on ECP5
-                a, b = _same_sign(self._read(node.a, stage, layer), self._read(node.b, stage, layer))
-                low, high = (self.circuit.nodes[i] for i in (node.a, node.b))
-                size = Fixed.holding(min(low.lo - high.hi, -1), max(low.hi - high.lo, 0), 0).width_bits
-                difference = Name(f"{target.name}_d", size, True)
-                sign = Slice(difference, size - 1, size - 1)
-                return [Assign(difference, Binary("-", a, b)), Assign(target, Not(sign))]
-            case Select():
-                condition = self._read(node.condition, stage, layer)
-                a, b = _same_sign(self._read(node.a, stage, layer), self._read(node.b, stage, layer))
-                return [Assign(target, Choose(condition, a, b), self._span(index))]
-            case _:
-                assert_never(node)
-
-    def _named(self, index: int, stage: int, layer: str) -> Name:
-        value = self._read(index, stage, layer)
-        assert isinstance(value, Name), "constants fold before they reach wires"
-        return value
-
-    def _add(self, node: Add, target: Name, stage: int, layer: str) -> list[Item]:
-        a, b = self._read(node.a, stage, layer), self._read(node.b, stage, layer)
-        shift_a, shift_b, span = node.shift_a, node.shift_b, f"{node.lo}..{node.hi}"
-        if shift_a and not node.minus:
-            a, b, shift_a, shift_b = b, a, shift_b, shift_a
-        if not shift_b:
-            left, right = _same_sign(_widened(a, shift_a), b)
-            return [Assign(target, Binary("-" if node.minus else "+", left, right), span)]
-        # the low bits of a pass through; only the rest is added
-        items: list[Item] = []
-        if isinstance(a, Literal):
-            rest = a.value >> shift_b
-            high_a: Expr = Literal(rest, max(rest.bit_length(), 1) + (rest < 0), rest < 0)
-            low_a: Expr = Literal(a.value & ((1 << shift_b) - 1), shift_b, False)
-        else:
-            if a.width <= shift_b:
-                wide = Name(f"{target.name}_a", shift_b + 1, a.signed)
-                items.append(Assign(wide, a))
-                a = wide
-            high_a, low_a = _bits(a, a.width - 1, shift_b, a.signed), Slice(a, shift_b - 1, 0)
-        if target.width <= shift_b:  # the exact range lies within the bits that pass through
-            low = Slice(a, target.width - 1, 0) if isinstance(a, Name) else low_a
-            return [*items, Assign(target, Signed(low) if target.signed else low, span)]
-        high = Name(f"{target.name}_h", target.width - shift_b, target.signed)
-        items.append(Assign(high, Binary("-" if node.minus else "+", *_same_sign(high_a, b))))
-        joined = Concat((high, low_a))
-        return [*items, Assign(target, Signed(joined) if target.signed else joined, span)]
-
-    def _add3(self, node: Add3, target: Name, stage: int, layer: str) -> list[Item]:
-        terms = [
-            (node.shift_a, False, self._read(node.a, stage, layer)),
-            (node.shift_b, node.minus_b, self._read(node.b, stage, layer)),
-            (node.shift_c, node.minus_c, self._read(node.c, stage, layer)),
-        ]
-        passing = min(passing_bits(node), target.width - 1)
-        first = min(range(3), key=lambda k: terms[k][:2])  # the operand whose low bits pass through
-        size = target.width - passing
-        items: list[Item] = []
-        ports: list[tuple[str, Expr]] = []
-        for k, (port, (shift, _, value)) in enumerate(zip("abc", terms, strict=True)):
-            wide = Name(f"{target.name}_{port}", size, True)
-            if k == first and passing:
-                items.append(Assign(wide, self._above(value, passing)))
-            else:
-                items.append(Assign(wide, _widened(value, shift - passing)))
-            ports.append((port, wide))
-        high = Name(f"{target.name}_h", size, False) if passing else target
-        ports.append(("y", high))
-        items.append(Wire(high))
-        settings = (("W", size), ("MINUS_B", int(node.minus_b)), ("MINUS_C", int(node.minus_c)))
-        span = f"{node.lo}..{node.hi}"
-        items.append(
-            Instance("gw_add3", f"u_{target.name}", tuple(ports), settings, leaf=True, comment="" if passing else span)
-        )
-        if passing:
-            value = terms[first][2]
-            low = (
-                Literal(value.value & ((1 << passing) - 1), passing, False)
-                if isinstance(value, Literal)
-                else self._low(items, target, value, passing)
-            )
-            joined = Concat((high, low))
-            items.append(Assign(target, Signed(joined) if target.signed else joined, span))
-        return items
-
-    @staticmethod
-    def _above(value: Name | Literal, passing: int) -> Expr:
-        """Bits `passing` and above, with the value's sign."""
-        if isinstance(value, Literal):
-            rest = value.value >> passing
-            return Literal(rest, max(rest.bit_length(), 1) + (rest < 0), rest < 0)
-        if value.width <= passing:
-            sign = Slice(value, value.width - 1, value.width - 1)
-            return Signed(sign) if value.signed else Literal(0, 1, False)
-        return _bits(value, value.width - 1, passing, value.signed)
-
-    @staticmethod
-    def _low(items: list[Item], target: Name, value: Name, passing: int) -> Expr:
-        """The lowest `passing` bits; a narrower value is extended first."""
-        if value.width < passing:
-            wide = Name(f"{target.name}_low", passing, value.signed)
-            items.append(Assign(wide, value))
-            value = wide
-        return Slice(value, passing - 1, 0)
-
-    def _clamp(self, node: Clamp, target: Name, stage: int, layer: str) -> Expr:
-        a, source = self._named(node.a, stage, layer), self.circuit.nodes[node.a]
-        value: Expr = (
-            a if a.width == target.width and a.signed == target.signed else _bits(a, target.width - 1, 0, target.signed)
-        )
-        if source.hi > node.hi:
-            top = (node.hi + 1).bit_length() - 1
-            if node.hi + 1 == 1 << top and node.lo >= 0:
-                over: Expr = AnyBit(Slice(a, a.width - 1 - a.signed, top))
-                over = over.of if over.of.high == top else over
-            else:
-                over = Binary(">=", *_same_sign(a, Literal(node.hi, node.hi.bit_length() or 1, False)))
-            value = Choose(over, Literal(node.hi, target.width, target.signed), value)
-        if source.lo < node.lo:
-            if node.lo == 0:
-                under: Expr = Slice(a, a.width - 1, a.width - 1)
-            else:
-                under = Binary("<", *_same_sign(a, Literal(node.lo, max(width(node), 1), node.lo < 0)))
-            value = Choose(under, Literal(node.lo, target.width, target.signed), value)
-        return value
 
     def _core(self, layers: list[str]) -> Module:
         circuit = self.circuit
@@ -363,7 +199,7 @@ class _Compiler:
         for i, node in enumerate(circuit.nodes):
             if isinstance(node, Source):
                 low = node.element * per_input
-                items.append(Assign(self._signal(i, 0), _bits(x, low + per_input - 1, low, node.lo < 0)))
+                items.append(Assign(self._signal(i, 0), bits(x, low + per_input - 1, low, node.lo < 0)))
         produced = sorted(self.exports)
         for layer in layers:
             module = self._layer(layer)
@@ -383,7 +219,7 @@ class _Compiler:
             if isinstance(node, Const):
                 value = Literal(node.lo << ref.shift, per_output, circuit.output_format.signed)
             else:
-                value = _widened(self._net(ref.node, self.schedule.latency_cycles), ref.shift)
+                value = widened(self._net(ref.node, self.schedule.latency_cycles), ref.shift)
             items.append(Assign(result, value))
             results.append(result)
         return Module(
@@ -414,48 +250,3 @@ class _Compiler:
                 module, signal = f"{self.name}_{owner}", self._signal(ref.node, stage)
                 watch.append(LayerSignal(layer, element, module, f"u_{owner}", signal, stage, ref.shift))
         return watch
-
-
-def _bits(of: Name, high: int, low: int, signed: bool) -> Expr:
-    """Bits high..low, read as signed or unsigned; the signal itself where that is the same.
-
-    Above the highest bit of a signed signal there is only its sign.
-    """
-    low = min(low, of.width - 1)
-    if low == 0 and high == of.width - 1 and signed == of.signed:
-        return of
-    high = min(high, of.width - 1)
-    return Signed(Slice(of, high, low)) if signed else Slice(of, high, low)
-
-
-def _shifted(value: Name | Literal, shift: int) -> Expr:
-    if isinstance(value, Literal):
-        return Literal(value.value << shift, value.width + shift, value.signed)
-    return Concat((value, Literal(0, shift, False))) if shift else value
-
-
-def _widened(value: Name | Literal, shift: int) -> Expr:
-    """value << shift without losing bits, with the value's own signedness."""
-    if not shift:
-        return value
-    joined = _shifted(value, shift)
-    return Signed(joined) if value.signed and isinstance(joined, Concat) else joined
-
-
-def _is_signed(value: Expr) -> bool:
-    return isinstance(value, Signed) or (isinstance(value, (Name, Literal)) and value.signed)
-
-
-def _same_sign(a: Expr, b: Expr) -> tuple[Expr, Expr]:
-    """Return both operands unsigned, or both signed with the unsigned one extended by a zero."""
-    if _is_signed(a) == _is_signed(b):
-        return a, b
-    return _as_signed(a), _as_signed(b)
-
-
-def _as_signed(value: Expr) -> Expr:
-    if _is_signed(value):
-        return value
-    if isinstance(value, Literal):
-        return Literal(value.value, value.width + 1, True)
-    return Signed(Concat((Literal(0, 1, False), value)))

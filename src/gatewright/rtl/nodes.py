@@ -1,0 +1,241 @@
+"""One node of a circuit in, the netlist items that compute it out: wires, slices, adders, multiplexers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+from gatewright.ir.formats import Fixed
+from gatewright.lower.circuit import (
+    Add,
+    Add3,
+    Circuit,
+    Clamp,
+    Const,
+    Floor,
+    GreaterEqual,
+    Node,
+    Select,
+    Shift,
+    Source,
+    Wrap,
+    width,
+)
+from gatewright.lower.timing import is_sign_test, passing_bits
+from gatewright.rtl.netlist import (
+    AnyBit,
+    Assign,
+    Binary,
+    Choose,
+    Concat,
+    Expr,
+    Instance,
+    Item,
+    Literal,
+    Name,
+    Not,
+    Signed,
+    Slice,
+    Wire,
+)
+
+Read = Callable[[int], Name | Literal]
+
+
+def node_items(circuit: Circuit, node: Node, target: Name, read: Read) -> list[Item]:
+    """Return the wires and instances that compute `target`. read: the value of an operand, by its node's number."""
+    span = f"{node.lo}..{node.hi}"
+    match node:
+        case Source() | Const():
+            return []
+        case Add():
+            return _add(node, target, read)
+        case Add3():
+            return _add3(node, target, read)
+        case Floor():
+            a = _named(read(node.a))
+            return [Assign(target, bits(a, node.drop + target.width - 1, node.drop, target.signed), span)]
+        case Shift():
+            a = _named(read(node.a))
+            return [Assign(target, widened(a, node.up), span)]
+        case Wrap():
+            a = _named(read(node.a))
+            return [Assign(target, bits(a, target.width - 1, 0, target.signed), span)]
+        case Clamp():
+            return [Assign(target, _clamp(circuit, node, target, read), span)]
+        case GreaterEqual() if is_sign_test(circuit, node):
+            a = _named(read(node.a))
+            return [Assign(target, Not(Slice(a, a.width - 1, a.width - 1)))]
+        case GreaterEqual():
+            # the sign of the difference: a bare >= costs extra hops out of the carry chain on ECP5
+            a, b = _same_sign(read(node.a), read(node.b))
+            low, high = (circuit.nodes[i] for i in (node.a, node.b))
+            size = Fixed.holding(min(low.lo - high.hi, -1), max(low.hi - high.lo, 0), 0).width_bits
+            difference = Name(f"{target.name}_d", size, True)
+            sign = Slice(difference, size - 1, size - 1)
+            return [Assign(difference, Binary("-", a, b)), Assign(target, Not(sign))]
+        case Select():
+            condition = read(node.condition)
+            a, b = _same_sign(read(node.a), read(node.b))
+            return [Assign(target, Choose(condition, a, b), span)]
+        case _:
+            assert_never(node)
+
+
+def _named(value: Name | Literal) -> Name:
+    assert isinstance(value, Name), "constants fold before they reach wires"
+    return value
+
+
+def _add(node: Add, target: Name, read: Read) -> list[Item]:
+    a, b = read(node.a), read(node.b)
+    shift_a, shift_b, span = node.shift_a, node.shift_b, f"{node.lo}..{node.hi}"
+    if shift_a and not node.minus:
+        a, b, shift_a, shift_b = b, a, shift_b, shift_a
+    if not shift_b:
+        left, right = _same_sign(widened(a, shift_a), b)
+        return [Assign(target, Binary("-" if node.minus else "+", left, right), span)]
+    # the low bits of a pass through; only the rest is added
+    items: list[Item] = []
+    if isinstance(a, Literal):
+        rest = a.value >> shift_b
+        high_a: Expr = Literal(rest, max(rest.bit_length(), 1) + (rest < 0), rest < 0)
+        low_a: Expr = Literal(a.value & ((1 << shift_b) - 1), shift_b, False)
+    else:
+        if a.width <= shift_b:
+            wide = Name(f"{target.name}_a", shift_b + 1, a.signed)
+            items.append(Assign(wide, a))
+            a = wide
+        high_a, low_a = bits(a, a.width - 1, shift_b, a.signed), Slice(a, shift_b - 1, 0)
+    if target.width <= shift_b:  # the exact range lies within the bits that pass through
+        low = Slice(a, target.width - 1, 0) if isinstance(a, Name) else low_a
+        return [*items, Assign(target, Signed(low) if target.signed else low, span)]
+    high = Name(f"{target.name}_h", target.width - shift_b, target.signed)
+    items.append(Assign(high, Binary("-" if node.minus else "+", *_same_sign(high_a, b))))
+    joined = Concat((high, low_a))
+    return [*items, Assign(target, Signed(joined) if target.signed else joined, span)]
+
+
+def _add3(node: Add3, target: Name, read: Read) -> list[Item]:
+    terms = [
+        (node.shift_a, False, read(node.a)),
+        (node.shift_b, node.minus_b, read(node.b)),
+        (node.shift_c, node.minus_c, read(node.c)),
+    ]
+    passing = min(passing_bits(node), target.width - 1)
+    first = min(range(3), key=lambda k: terms[k][:2])  # the operand whose low bits pass through
+    size = target.width - passing
+    items: list[Item] = []
+    ports: list[tuple[str, Expr]] = []
+    for k, (port, (shift, _, value)) in enumerate(zip("abc", terms, strict=True)):
+        wide = Name(f"{target.name}_{port}", size, True)
+        if k == first and passing:
+            items.append(Assign(wide, _above(value, passing)))
+        else:
+            items.append(Assign(wide, widened(value, shift - passing)))
+        ports.append((port, wide))
+    high = Name(f"{target.name}_h", size, False) if passing else target
+    ports.append(("y", high))
+    items.append(Wire(high))
+    settings = (("W", size), ("MINUS_B", int(node.minus_b)), ("MINUS_C", int(node.minus_c)))
+    span = f"{node.lo}..{node.hi}"
+    items.append(
+        Instance("gw_add3", f"u_{target.name}", tuple(ports), settings, leaf=True, comment="" if passing else span)
+    )
+    if passing:
+        value = terms[first][2]
+        low = (
+            Literal(value.value & ((1 << passing) - 1), passing, False)
+            if isinstance(value, Literal)
+            else _low(items, target, value, passing)
+        )
+        joined = Concat((high, low))
+        items.append(Assign(target, Signed(joined) if target.signed else joined, span))
+    return items
+
+
+def _above(value: Name | Literal, passing: int) -> Expr:
+    """Bits `passing` and above, with the value's sign."""
+    if isinstance(value, Literal):
+        rest = value.value >> passing
+        return Literal(rest, max(rest.bit_length(), 1) + (rest < 0), rest < 0)
+    if value.width <= passing:
+        sign = Slice(value, value.width - 1, value.width - 1)
+        return Signed(sign) if value.signed else Literal(0, 1, False)
+    return bits(value, value.width - 1, passing, value.signed)
+
+
+def _low(items: list[Item], target: Name, value: Name, passing: int) -> Expr:
+    """The lowest `passing` bits; a narrower value is extended first."""
+    if value.width < passing:
+        wide = Name(f"{target.name}_low", passing, value.signed)
+        items.append(Assign(wide, value))
+        value = wide
+    return Slice(value, passing - 1, 0)
+
+
+def _clamp(circuit: Circuit, node: Clamp, target: Name, read: Read) -> Expr:
+    a, source = _named(read(node.a)), circuit.nodes[node.a]
+    value: Expr = (
+        a if a.width == target.width and a.signed == target.signed else bits(a, target.width - 1, 0, target.signed)
+    )
+    if source.hi > node.hi:
+        top = (node.hi + 1).bit_length() - 1
+        if node.hi + 1 == 1 << top and node.lo >= 0:
+            over: Expr = AnyBit(Slice(a, a.width - 1 - a.signed, top))
+            over = over.of if over.of.high == top else over
+        else:
+            over = Binary(">=", *_same_sign(a, Literal(node.hi, node.hi.bit_length() or 1, False)))
+        value = Choose(over, Literal(node.hi, target.width, target.signed), value)
+    if source.lo < node.lo:
+        if node.lo == 0:
+            under: Expr = Slice(a, a.width - 1, a.width - 1)
+        else:
+            under = Binary("<", *_same_sign(a, Literal(node.lo, max(width(node), 1), node.lo < 0)))
+        value = Choose(under, Literal(node.lo, target.width, target.signed), value)
+    return value
+
+
+def bits(of: Name, high: int, low: int, signed: bool) -> Expr:
+    """Bits high..low, read as signed or unsigned; the signal itself where that is the same.
+
+    Above the highest bit of a signed signal there is only its sign.
+    """
+    low = min(low, of.width - 1)
+    if low == 0 and high == of.width - 1 and signed == of.signed:
+        return of
+    high = min(high, of.width - 1)
+    return Signed(Slice(of, high, low)) if signed else Slice(of, high, low)
+
+
+def _shifted(value: Name | Literal, shift: int) -> Expr:
+    if isinstance(value, Literal):
+        return Literal(value.value << shift, value.width + shift, value.signed)
+    return Concat((value, Literal(0, shift, False))) if shift else value
+
+
+def widened(value: Name | Literal, shift: int) -> Expr:
+    """value << shift without losing bits, with the value's own signedness."""
+    if not shift:
+        return value
+    joined = _shifted(value, shift)
+    return Signed(joined) if value.signed and isinstance(joined, Concat) else joined
+
+
+def _is_signed(value: Expr) -> bool:
+    return isinstance(value, Signed) or (isinstance(value, (Name, Literal)) and value.signed)
+
+
+def _same_sign(a: Expr, b: Expr) -> tuple[Expr, Expr]:
+    """Return both operands unsigned, or both signed with the unsigned one extended by a zero."""
+    if _is_signed(a) == _is_signed(b):
+        return a, b
+    return _as_signed(a), _as_signed(b)
+
+
+def _as_signed(value: Expr) -> Expr:
+    if _is_signed(value):
+        return value
+    if isinstance(value, Literal):
+        return Literal(value.value, value.width + 1, True)
+    return Signed(Concat((Literal(0, 1, False), value)))
