@@ -87,23 +87,16 @@ def test_run_kill_resume_edit(small: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("source", "more", "score"),
-    [
-        (
-            "sklearn:diabetes",
-            'task = "regression"\n[data]\ninput_format = "fixed<8,3>"\nscaling = "standard"\n',
-            "test_rmse",
-        ),
-        ("sklearn:wine", '[data]\ninput_format = "fixed<7,3>"\nscaling = "standard"\n', "test_auc"),
-    ],
+    ("source", "task", "score"),
+    [("sklearn:diabetes", "regression", "test_rmse"), ("sklearn:wine", "classification", "test_auc")],
 )
-def test_scores_as_output(tmp_path: Path, source: str, more: str, score: str):
+def test_scores_as_output(tmp_path: Path, source: str, task: str, score: str):
     """A regression, and a classification whose scores leave the chip: hardware's metrics equal the student's."""
     config = tmp_path / "c.toml"
     config.write_text(
         f"""
 name = "scores"
-{more}
+task = "{task}"
 [data]
 source = "{source}"
 input_format = "fixed<8,3>"
