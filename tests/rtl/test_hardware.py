@@ -6,7 +6,7 @@ from hypothesis import Phase, given, settings
 
 from gatewright.errors import MismatchError
 from gatewright.flow import watched_values
-from gatewright.ir import Interpreter, Program, print_program
+from gatewright.ir import Interpreter, Program, parse_program, print_program
 from gatewright.lower.compile import lower
 from gatewright.rtl.manifest import write_design
 from gatewright.rtl.parallel import compile_parallel
@@ -46,6 +46,19 @@ def test_random_programs_equal_the_interpreter(tmp_path, cache, family: str, clo
     require_match(report)
     assert len(batch) >= 60
     assert report.probes_compared > 60 * 300
+
+
+def test_wrap_into_more_bits_than_the_value_has(tmp_path, cache):
+    """-1 in two bits wraps to 255 in eight: the sign fills what the value does not have."""
+    text = (
+        "gatewright-program 1\nname p\nclasses []\n\n%x = input layer=input shape=[2] format=fixed<2,2>\n"
+        "%fc1 = dense layer=fc1 source=%x weight=@w bias=@b\n%act = requant layer=fc1 source=%fc1 frac_bits=0 "
+        "width_bits=[8] keep_frac_bits=[0] signed=[0] rounding=truncate overflow=wrap\nreturn %act\n\n"
+        "@w shape=[2,1] frac_bits=0\n 1\n 1\n@b shape=[1] frac_bits=0\n 0\n"
+    )
+    require_match(
+        simulate_batch([parse_program(text)], out=tmp_path, family="xc7", clock_mhz=100, vectors=64, cache=cache)
+    )
 
 
 @pytest.mark.slow

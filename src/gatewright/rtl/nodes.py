@@ -60,7 +60,10 @@ def node_items(circuit: Circuit, node: Node, target: Name, read: Read) -> list[I
             return [Assign(target, widened(a, node.up), span)]
         case Wrap():
             a = _named(read(node.a))
-            return [Assign(target, bits(a, target.width - 1, 0, target.signed), span)]
+            if a.width >= target.width:
+                return [Assign(target, bits(a, target.width - 1, 0, target.signed), span)]
+            wide = Name(f"{target.name}_w", target.width, a.signed)  # the sign fills the bits above a
+            return [Assign(wide, a), Assign(target, bits(wide, target.width - 1, 0, target.signed), span)]
         case Clamp():
             return [Assign(target, _clamp(circuit, node, target, read), span)]
         case GreaterEqual() if is_sign_test(circuit, node):

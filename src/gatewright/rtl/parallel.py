@@ -72,10 +72,10 @@ class _Compiler:
 
     def design(self) -> Design:
         layers = list(dict.fromkeys(owner for i, owner in enumerate(self.owner) if not self._const(i)))
-        modules = [self._layer(layer) for layer in layers]
+        modules = {layer: self._layer(layer) for layer in layers}
         return Design(
             name=self.name,
-            modules=(*modules, self._core(layers)),
+            modules=(*modules.values(), self._core(modules)),
             latency_cycles=self.schedule.latency_cycles,
             initiation_interval=1,
             watch=tuple(self._watch()),
@@ -190,7 +190,7 @@ class _Compiler:
         ]
         return [Heading(f"stage {stage}"), *items, *registers] if items or registers else []
 
-    def _core(self, layers: list[str]) -> Module:
+    def _core(self, layers: dict[str, Module]) -> Module:
         circuit = self.circuit
         per_input, per_output = circuit.input_format.width_bits, circuit.output_format.width_bits
         x = Name("x", circuit.input_elements * per_input, False)
@@ -201,8 +201,7 @@ class _Compiler:
                 low = node.element * per_input
                 items.append(Assign(self._signal(i, 0), bits(x, low + per_input - 1, low, node.lo < 0)))
         produced = sorted(self.exports)
-        for layer in layers:
-            module = self._layer(layer)
+        for layer, module in layers.items():
             nets = [(i, s) for i, s in produced if self.owner[i] == layer]
             items.append(Heading(f"layer {layer}"))
             items += [Wire(self._net(i, s)) for i, s in nets if not (isinstance(circuit.nodes[i], Source) and s == 0)]
