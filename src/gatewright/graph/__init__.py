@@ -1,0 +1,1 @@
+"""Graph: a model from anywhere as a list of nodes with float64 meaning; NumPy only."""
