@@ -23,6 +23,10 @@ class ProgramError(GatewrightError):
     """A program breaks a rule of the intermediate representation (see docs/program.md)."""
 
 
+class ModelError(GatewrightError):
+    """A model file cannot be taken as it is: truncated, hostile, or a layer or setting without an exact counterpart."""
+
+
 class FitError(GatewrightError):
     """Training cannot start or go on, e.g. a student that collapsed or a checkpoint of another run."""
 
