@@ -212,7 +212,8 @@ class Recurrent(Node):
 
     kernel: (features, gates * units); recurrent: (units, gates * units); bias: (gates * units,), or (2, gates * units)
     for a GRU with reset_after. sequences: return every step, else the last; backwards: steps are read last to first,
-    and results come in that order.
+    and results come in that order. gate_quantizer and activation_quantizer follow the two activations wherever they are
+    applied; state_quantizer is applied to the states (h, and c of an LSTM) as the next step reads them, as QKeras does.
     """
 
     kind: Literal["rnn", "lstm", "gru"]
@@ -225,6 +226,8 @@ class Recurrent(Node):
     backwards: bool
     reset_after: bool = False
     state_quantizer: Quantize | None = None
+    gate_quantizer: Quantize | None = None
+    activation_quantizer: Quantize | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
