@@ -11,19 +11,25 @@ from gatewright.ir import (
     Dense,
     Fixed,
     Input,
+    Lookup,
     Op,
     Overflow,
     Program,
+    Range,
     Relu,
     Requant,
     Rounding,
+    SoftmaxVariant,
+    Thresholds,
+    TopK,
     ranges,
+    softmax_op,
     verify,
 )
 
 
 @st.composite
-def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6) -> Program:
+def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6, stages: bool = False) -> Program:
     """Draw a verified program of dense layers, each with an optional ReLU and an optional Requant."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     sizes = draw(st.lists(st.integers(1, max_size), min_size=2, max_size=max_layers + 1))
@@ -52,12 +58,58 @@ def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6) -> Prog
         partial = Program(name="p", ops=tuple(ops), output=previous, constants=constants)
         if ranges(partial)[previous].width_bits > 24:
             break
-    if draw(st.booleans()):
-        ops.append(ArgMax(name="class", layer="argmax", source=previous))
-        previous = "class"
-    program = Program(name="p", ops=tuple(ops), output=previous, constants=constants)
+    values = ranges(Program(name="p", ops=tuple(ops), output=previous, constants=constants))[previous]
+    last, tables = draw(_output_stage(previous, values, stages))
+    ops += last
+    constants |= tables
+    program = Program(name="p", ops=tuple(ops), output=ops[-1].name, constants=constants)
     verify(program)
     return program
+
+
+@st.composite
+def _output_stage(draw: st.DrawFn, source: str, values: Range, stages: bool) -> tuple[list[Op], dict[str, Constant]]:
+    """Draw what follows the last layer: nothing, a choice, thresholds, a table or a softmax."""
+    size, low, high = values.lo.size, int(min(values.lo)), int(max(values.hi))
+    kind = draw(st.sampled_from(("scores", "argmax", "topk", "thresholds", "lookup", "softmax")[: 6 if stages else 2]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rows = draw(st.sampled_from((1, size)))
+    if kind == "argmax":
+        return [ArgMax(name="class", layer="argmax", source=source)], {}
+    if kind == "topk":
+        return [TopK(name="top", layer="topk", source=source, k=draw(st.integers(1, size)))], {}
+    if kind == "thresholds":
+        frac = values.frac_bits + draw(st.integers(-2, 2))
+        at = rng.uniform(low - 2, high + 2, (rows, draw(st.integers(1, 5)))) * 2.0 ** (frac - values.frac_bits)
+        op = Thresholds(
+            name="cut",
+            layer="cut",
+            source=source,
+            thresholds="cut.at",
+            start=draw(st.integers(-3, 3)),
+            step=draw(st.sampled_from((-2, 1, 3))),
+            frac_bits=draw(st.integers(-1, 2)),
+        )
+        return [op], {"cut.at": Constant(np.sort(np.rint(at).astype(np.int64)), frac)}
+    if kind == "lookup" and high - low < 300:
+        first = low - draw(st.integers(0, 3))
+        bits = draw(st.integers(0, 7))
+        table = rng.integers(-(1 << bits), 1 << bits, (rows, high - first + 1 + draw(st.integers(0, 3))))
+        op = Lookup(name="look", layer="look", source=source, table="look.up", first=first)
+        return [op], {"look.up": Constant(table, draw(st.integers(-2, 5)))}
+    if kind == "softmax":
+        op, tables = softmax_op(
+            name="p",
+            layer="softmax",
+            source=source,
+            values=values,
+            output=Fixed(width_bits=(bits := draw(st.integers(1, 8))), frac_bits=bits, signed=False),
+            variant=draw(st.sampled_from(SoftmaxVariant)),
+            max_entries=draw(st.sampled_from((2, 30, 128))),
+            guard_bits=draw(st.integers(0, 2)),
+        )
+        return [op], tables
+    return [], {}
 
 
 def _requant(draw: st.DrawFn, layer: str, source: str, size: int) -> Requant:

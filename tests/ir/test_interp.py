@@ -8,7 +8,24 @@ import pytest
 from hypothesis import given, settings
 
 from gatewright.errors import ProgramError
-from gatewright.ir import ArgMax, Dense, Input, Interpreter, Overflow, Program, Relu, Requant, Rounding, ranges, run
+from gatewright.ir import (
+    ArgMax,
+    Dense,
+    Input,
+    Interpreter,
+    Lookup,
+    Overflow,
+    Program,
+    Relu,
+    Requant,
+    Rounding,
+    Softmax,
+    SoftmaxVariant,
+    Thresholds,
+    TopK,
+    ranges,
+    run,
+)
 from tests.programs import codes, mlp, programs
 
 
@@ -34,7 +51,38 @@ def rational(program: Program, row: np.ndarray) -> dict[str, list[Fraction]]:
             case ArgMax():
                 source = values[op.source]
                 values[op.name] = [Fraction(source.index(max(source)))]
+            case TopK():
+                source = values[op.source]
+                order = sorted(range(len(source)), key=lambda i, s=source: (-s[i], i))
+                values[op.name] = [Fraction(i) for i in order[: op.k]]
+            case Thresholds():
+                at = program.constants[op.thresholds]
+                exact = [[Fraction(int(t)) * Fraction(2) ** -at.frac_bits for t in row] for row in at.q]
+                reached = [sum(v >= t for t in exact[i % len(exact)]) for i, v in enumerate(values[op.source])]
+                values[op.name] = [(op.start + op.step * n) * Fraction(2) ** -op.frac_bits for n in reached]
+            case Lookup():
+                table, frac = program.constants[op.table], ranges(program)[op.source].frac_bits
+                values[op.name] = [
+                    int(table.q[i % len(table.q), int(v * Fraction(2) ** frac) - op.first])
+                    * Fraction(2) ** -table.frac_bits
+                    for i, v in enumerate(values[op.source])
+                ]
+            case Softmax():
+                frac = ranges(program)[op.source].frac_bits
+                values[op.name] = probabilities(op, program, [int(v * Fraction(2) ** frac) for v in values[op.source]])
     return values
+
+
+def probabilities(op: Softmax, program: Program, x: list[int]) -> list[Fraction]:
+    exp, inverse = program.constants[op.exp_table].q.tolist(), program.constants[op.reciprocal_table].q.tolist()
+    if op.variant is SoftmaxVariant.STABLE:
+        index = [min((max(x) - v) // 2**op.drop, len(exp) - 1) for v in x]
+    else:
+        index = [min(max(v // 2**op.drop - op.first, 0), len(exp) - 1) for v in x]
+    e = [exp[k] for k in index]
+    r = inverse[sum(e) // 2**op.sum_drop - op.sum_first]
+    y = [math.floor(Fraction(v * r, 2**op.shift) + Fraction(1, 2)) for v in e]
+    return [min(v, 2**op.width_bits - 1) * Fraction(2) ** -op.frac_bits for v in y]
 
 
 def requantised(op: Requant, i: int, value: Fraction) -> Fraction:
@@ -57,7 +105,7 @@ def requantised(op: Requant, i: int, value: Fraction) -> Fraction:
     return q * Fraction(2) ** -frac
 
 
-@given(programs())
+@given(programs(stages=True))
 @settings(max_examples=150, deadline=None)
 def test_equals_rational_arithmetic(program: Program):
     x = codes(program, 8)
@@ -69,7 +117,7 @@ def test_equals_rational_arithmetic(program: Program):
             assert got == exact, name
 
 
-@given(programs())
+@given(programs(stages=True))
 @settings(max_examples=100, deadline=None)
 def test_ranges_hold(program: Program):
     trace = Interpreter(program).trace(codes(program, 64))

@@ -2,9 +2,22 @@
 
 from gatewright.ir.formats import Fixed, Ints, Overflow, Rounding
 from gatewright.ir.interp import Interpreter, run
-from gatewright.ir.ops import ArgMax, Dense, Input, Op, Relu, Requant
+from gatewright.ir.ops import (
+    ArgMax,
+    Dense,
+    Input,
+    Lookup,
+    Op,
+    Relu,
+    Requant,
+    Softmax,
+    SoftmaxVariant,
+    Thresholds,
+    TopK,
+)
 from gatewright.ir.program import Constant, Program
 from gatewright.ir.ranges import Range, ranges
+from gatewright.ir.softmax import softmax_error_bound, softmax_op
 from gatewright.ir.text import parse_program, print_program
 from gatewright.ir.verify import verify
 
@@ -16,6 +29,7 @@ __all__ = [
     "Input",
     "Interpreter",
     "Ints",
+    "Lookup",
     "Op",
     "Overflow",
     "Program",
@@ -23,9 +37,15 @@ __all__ = [
     "Relu",
     "Requant",
     "Rounding",
+    "Softmax",
+    "SoftmaxVariant",
+    "Thresholds",
+    "TopK",
     "parse_program",
     "print_program",
     "ranges",
     "run",
+    "softmax_error_bound",
+    "softmax_op",
     "verify",
 ]

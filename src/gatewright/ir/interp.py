@@ -13,9 +13,10 @@ import numpy as np
 
 from gatewright.errors import ProgramError
 from gatewright.ir.formats import Ints, Overflow, Rounding
-from gatewright.ir.ops import ArgMax, Dense, Input, Op, Relu, Requant
+from gatewright.ir.ops import ArgMax, Dense, Input, Lookup, Op, Relu, Requant, Softmax, Thresholds, TopK
 from gatewright.ir.program import Program
 from gatewright.ir.ranges import Range, ranges, spread
+from gatewright.ir.tables import cuts, look_up, softmax, threshold
 
 FLOAT_EXACT_BITS = 53  # IEEE 754-2019 binary64 holds every integer up to 2**53
 
@@ -65,6 +66,16 @@ class Interpreter:
                 return requant(values[op.source], self._ranges[op.source].frac_bits, op)
             case ArgMax():
                 return np.argmax(values[op.source], axis=-1, keepdims=True).astype(np.int64)
+            case TopK():
+                return np.argsort(-values[op.source], axis=-1, kind="stable")[..., : op.k].astype(np.int64)
+            case Thresholds():
+                at = cuts(self.program.constants[op.thresholds], self._ranges[op.source].frac_bits)
+                return threshold(values[op.source], at, op)
+            case Lookup():
+                return look_up(values[op.source], self.program.constants[op.table].q, op)
+            case Softmax():
+                table = self.program.constants
+                return softmax(values[op.source], table[op.exp_table].q, table[op.reciprocal_table].q, op)
             case _:
                 assert_never(op)
 

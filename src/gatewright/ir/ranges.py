@@ -12,9 +12,23 @@ from typing import Any, TypeVar, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.ir.formats import Overflow, Rounding
-from gatewright.ir.ops import ArgMax, Dense, Input, Op, Relu, Requant
+from gatewright.errors import ProgramError
+from gatewright.ir.formats import MAX_BITS, Ints, Overflow, Rounding
+from gatewright.ir.ops import (
+    ArgMax,
+    Dense,
+    Input,
+    Lookup,
+    Op,
+    Relu,
+    Requant,
+    Softmax,
+    SoftmaxVariant,
+    Thresholds,
+    TopK,
+)
 from gatewright.ir.program import Program
+from gatewright.ir.tables import cuts
 
 BigInts = NDArray[Any]
 _T = TypeVar("_T")
@@ -73,8 +87,60 @@ def _range(op: Op, program: Program, known: dict[str, Range]) -> Range:
         case ArgMax():
             x = known[op.source]
             return Range(_one(0), _one(x.lo.shape[-1] - 1), 0)
+        case TopK():
+            last = known[op.source].lo.shape[-1] - 1
+            return Range(np.repeat(_one(0), op.k), np.repeat(_one(last), op.k), 0)
+        case Thresholds():
+            x = known[op.source]
+            at = cuts(program.constants[op.thresholds], x.frac_bits).astype(object)
+            ends = [op.start + op.step * (end[..., None] >= at).sum(axis=-1).astype(object) for end in (x.lo, x.hi)]
+            return Range(np.minimum(*ends), np.maximum(*ends), op.frac_bits)
+        case Lookup():
+            return _lookup_range(op, program, known[op.source])
+        case Softmax():
+            return _softmax_range(op, program, known[op.source])
         case _:
             assert_never(op)
+
+
+def _lookup_range(op: Lookup, program: Program, x: Range) -> Range:
+    table = program.constants[op.table]
+    entries = table.q.shape[1]
+    low, high = min(x.lo.flat), max(x.hi.flat)
+    if low < op.first or high >= op.first + entries:
+        raise ProgramError(
+            f"program {program.name!r}, op {op.name!r}: the table holds entries for {op.first}.."
+            f"{op.first + entries - 1}, but its source reaches {low}..{high}; extend the table or requantise before it"
+        )
+    lo, hi = np.empty(x.lo.shape, dtype=object), np.empty(x.lo.shape, dtype=object)
+    for i, (a, b) in enumerate(zip(x.lo.flat, x.hi.flat, strict=True)):
+        row = table.q[i % x.lo.shape[-1] if len(table.q) > 1 else 0, a - op.first : b - op.first + 1]
+        lo.flat[i], hi.flat[i] = int(row.min()), int(row.max())
+    return Range(lo, hi, table.frac_bits)
+
+
+def _softmax_range(op: Softmax, program: Program, x: Range) -> Range:
+    exp, reciprocal = (program.constants[key].q for key in (op.exp_table, op.reciprocal_table))
+    lo, hi = exp_sum_ends(op, exp, x.lo.shape[-1])
+    first, last = (lo >> op.sum_drop) - op.sum_first, (hi >> op.sum_drop) - op.sum_first
+    if first < 0 or last >= len(reciprocal):
+        raise ProgramError(
+            f"program {program.name!r}, op {op.name!r}: sums of exponentials reach {lo}..{hi}, which reads entries "
+            f"{first}..{last} of {len(reciprocal)} reciprocals; build the op with gatewright.ir.softmax_op"
+        )
+    top = int(exp.max()) * int(reciprocal[first : last + 1].max())
+    if max(hi, top + (1 << op.shift)).bit_length() > MAX_BITS:
+        raise ProgramError(f"program {program.name!r}, op {op.name!r}: the product passes {MAX_BITS} bits")
+    most = min((top + ((1 << op.shift) >> 1)) >> op.shift, (1 << op.width_bits) - 1)
+    return Range(x.lo * 0, x.lo * 0 + most, op.frac_bits)
+
+
+def exp_sum_ends(op: Softmax, exp_table: Ints, classes: int) -> tuple[int, int]:
+    """Return the lowest and highest possible sum of exponentials; in the stable variant one of them is entry 0."""
+    least, most = int(exp_table.min()), int(exp_table.max())
+    if op.variant is SoftmaxVariant.STABLE:
+        return int(exp_table[0]) + (classes - 1) * least, int(exp_table[0]) + (classes - 1) * most
+    return classes * least, classes * most
 
 
 def _requant_ends(op: Requant, x: Range, i: int, width: int, frac: int, signed: bool) -> tuple[int, int]:

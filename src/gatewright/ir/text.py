@@ -12,27 +12,50 @@ import numpy as np
 
 from gatewright.errors import FormatError, GatewrightError, ProgramError
 from gatewright.ir.formats import Fixed, Overflow, Rounding
-from gatewright.ir.ops import ArgMax, Dense, Input, Op, Relu, Requant
+from gatewright.ir.ops import (
+    ArgMax,
+    Dense,
+    Input,
+    Lookup,
+    Op,
+    Relu,
+    Requant,
+    Softmax,
+    SoftmaxVariant,
+    Thresholds,
+    TopK,
+)
 from gatewright.ir.program import Constant, Program
 from gatewright.ir.verify import verify
 
 HEADER = "gatewright-program 1"
-OPS: dict[str, type[Op]] = {"input": Input, "dense": Dense, "relu": Relu, "requant": Requant, "argmax": ArgMax}
+OPS: dict[str, type[Op]] = {
+    "input": Input,
+    "dense": Dense,
+    "relu": Relu,
+    "requant": Requant,
+    "argmax": ArgMax,
+    "topk": TopK,
+    "thresholds": Thresholds,
+    "lookup": Lookup,
+    "softmax": Softmax,
+}
 _SPELLING = {kind: word for word, kind in OPS.items()}
 _LINE = re.compile(r"%(?P<name>\S+) = (?P<op>\w+)(?P<fields>(?: \w+=\S+)*)")
+_TABLES = ("weight", "bias", "thresholds", "table", "exp_table", "reciprocal_table")
 _PARSE: dict[str, Callable[[str], Any]] = {
     "layer": str,
     "source": lambda text: text.removeprefix("%"),
-    "weight": lambda text: text.removeprefix("@"),
-    "bias": lambda text: text.removeprefix("@"),
     "shape": lambda text: tuple(json.loads(text)),
     "format": Fixed.parse,
-    "frac_bits": int,
-    "width_bits": lambda text: tuple(json.loads(text)),
+    "width_bits": lambda text: tuple(json.loads(text)) if text.startswith("[") else int(text),
     "keep_frac_bits": lambda text: tuple(json.loads(text)),
     "signed": lambda text: tuple(bool(v) for v in json.loads(text)),
     "rounding": Rounding,
     "overflow": Overflow,
+    "variant": SoftmaxVariant,
+    **{key: lambda text: text.removeprefix("@") for key in _TABLES},
+    **dict.fromkeys(("frac_bits", "k", "start", "step", "first", "drop", "sum_first", "sum_drop", "shift"), int),
 }
 
 
@@ -93,13 +116,13 @@ def _print_field(key: str, value: Any) -> str:
     match value:
         case Fixed():
             return str(value)
-        case Rounding() | Overflow():
+        case Rounding() | Overflow() | SoftmaxVariant():
             return value.value
         case tuple():
             return json.dumps([int(v) for v in cast("tuple[int, ...]", value)]).replace(" ", "")
         case _ if key == "source":
             return f"%{value}"
-        case _ if key in ("weight", "bias"):
+        case _ if key in _TABLES:
             return f"@{value}"
         case _:
             return str(value)

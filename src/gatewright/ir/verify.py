@@ -8,9 +8,24 @@ from __future__ import annotations
 import re
 from typing import assert_never
 
+import numpy as np
+
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import MAX_BITS
-from gatewright.ir.ops import ArgMax, Dense, Input, Op, Relu, Requant
+from gatewright.ir.formats import MAX_BITS, Ints
+from gatewright.ir.ops import (
+    ArgMax,
+    Dense,
+    Input,
+    Lookup,
+    Op,
+    Relu,
+    Requant,
+    Softmax,
+    SoftmaxVariant,
+    Thresholds,
+    TopK,
+    constants_of,
+)
 from gatewright.ir.program import Program
 from gatewright.ir.ranges import Range, ranges
 
@@ -39,7 +54,7 @@ def verify(program: Program) -> dict[str, Range]:
                 "fit; narrow the weights or insert a Requant"
             )
     _check_requant_shifts(program, known)
-    if program.classes and isinstance(seen[program.output], ArgMax):
+    if program.classes and isinstance(seen[program.output], ArgMax | TopK):
         count = int(known[program.output].hi.flat[0]) + 1
         if len(program.classes) != count:
             raise ProgramError(f"program {program.name!r} names {len(program.classes)} classes for {count} scores")
@@ -49,6 +64,9 @@ def verify(program: Program) -> dict[str, Range]:
 def _check(op: Op, index: int, where: str, program: Program, seen: dict[str, Op]) -> None:
     if not isinstance(op, Input) and op.source not in seen:
         raise ProgramError(f"{where}: reads {op.source!r}, which no earlier op defines; order the ops by their use")
+    for key in constants_of(op):
+        if key not in program.constants:
+            raise ProgramError(f"{where}: constant {key!r} is not in the table {sorted(program.constants)}")
     match op:
         case Input():
             if index != 0:
@@ -64,20 +82,53 @@ def _check(op: Op, index: int, where: str, program: Program, seen: dict[str, Op]
         case ArgMax():
             if op.name != program.output:
                 raise ProgramError(f"{where}: ArgMax may only be the output; its result is a class number")
+        case TopK():
+            if op.name != program.output:
+                raise ProgramError(f"{where}: TopK may only be the output; its results are class numbers")
+            size = _size(op.source, program, seen)
+            if not 1 <= op.k <= size:
+                raise ProgramError(f"{where}: k must be 1..{size}, the number of elements, not {op.k}")
+        case Thresholds():
+            at = program.constants[op.thresholds].q
+            _check_rows(op.thresholds, at, where, _size(op.source, program, seen))
+            if (np.diff(at, axis=1) < 0).any():
+                raise ProgramError(f"{where}: thresholds of a channel must ascend; sort each row of {op.thresholds!r}")
+        case Lookup():
+            _check_rows(op.table, program.constants[op.table].q, where, _size(op.source, program, seen))
+        case Softmax():
+            _check_softmax(op, where, program)
         case _:
             assert_never(op)
 
 
 def _check_dense(op: Dense, where: str, program: Program, seen: dict[str, Op]) -> None:
-    for key in (op.weight, op.bias):
-        if key not in program.constants:
-            raise ProgramError(f"{where}: constant {key!r} is not in the table {sorted(program.constants)}")
     weight, bias = program.constants[op.weight].q, program.constants[op.bias].q
     n_in = _size(op.source, program, seen)
     if weight.ndim != 2 or weight.shape[0] != n_in or bias.shape != weight.shape[1:]:
         raise ProgramError(
             f"{where}: weight must be ({n_in}, n_out) and bias (n_out,), not {weight.shape} and {bias.shape}"
         )
+
+
+def _check_rows(name: str, table: Ints, where: str, channels: int) -> None:
+    if table.ndim != 2 or table.shape[0] not in (1, channels) or table.shape[1] < 1:
+        raise ProgramError(
+            f"{where}: {name!r} must have shape (1 or {channels}, at least 1), one row per channel, not {table.shape}"
+        )
+
+
+def _check_softmax(op: Softmax, where: str, program: Program) -> None:
+    for key in (op.exp_table, op.reciprocal_table):
+        table = program.constants[key].q
+        if table.ndim != 1 or not table.size or table.min() < 0:
+            raise ProgramError(f"{where}: {key!r} must be a vector of numbers >= 0, not of shape {table.shape}")
+    for key, value in (("drop", op.drop), ("sum_drop", op.sum_drop), ("shift", op.shift)):
+        if not 0 <= value <= MAX_BITS - 1:
+            raise ProgramError(f"{where}: {key} must be 0..{MAX_BITS - 1}, not {value}")
+    if not 1 <= op.width_bits <= MAX_BITS - 1:
+        raise ProgramError(f"{where}: width_bits must be 1..{MAX_BITS - 1}, not {op.width_bits}")
+    if op.variant is SoftmaxVariant.STABLE and op.first:
+        raise ProgramError(f"{where}: first must be 0 in the stable variant, not {op.first}")
 
 
 def _check_requant(op: Requant, where: str, size: int) -> None:
@@ -117,9 +168,11 @@ def _size(name: str, program: Program, seen: dict[str, Op]) -> int:
             return op.shape[-1]
         case Dense():
             return program.constants[op.weight].q.shape[1]
-        case Relu() | Requant():
+        case Relu() | Requant() | Thresholds() | Lookup() | Softmax():
             return _size(op.source, program, seen)
         case ArgMax():
             return 1
+        case TopK():
+            return op.k
         case _:
             assert_never(op)

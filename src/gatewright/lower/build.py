@@ -14,7 +14,18 @@ import numpy as np
 from gatewright.errors import LowerError
 from gatewright.ir.formats import Fixed, Ints, Overflow, Rounding
 from gatewright.ir.interp import Interpreter
-from gatewright.ir.ops import ArgMax, Dense, Input, Op, Relu, Requant
+from gatewright.ir.ops import (
+    ArgMax,
+    Dense,
+    Input,
+    Lookup,
+    Op,
+    Relu,
+    Requant,
+    Softmax,
+    Thresholds,
+    TopK,
+)
 from gatewright.ir.program import Program
 from gatewright.ir.ranges import ranges, round_shift, spread
 from gatewright.lower.adders import adder_graph
@@ -197,6 +208,8 @@ def _lower(
             return _requant(op, b, values[op.source], fracs[op.source])
         case ArgMax():
             return [_argmax(b, values[op.source])]
+        case TopK() | Thresholds() | Lookup() | Softmax():
+            raise LowerError(f"op {op.name!r}: {type(op).__name__} runs in the interpreter, not yet in hardware")
         case _:
             assert_never(op)
 
@@ -360,7 +373,9 @@ def _live_elements(program: Program) -> dict[str, list[bool]]:
                 used = [alive and bits > 0 for alive, bits in zip(live[op.name], widths, strict=True)]
             case Relu():
                 used = live[op.name]
-            case ArgMax():
+            case Thresholds() | Lookup():
+                used = live[op.name]
+            case ArgMax() | TopK() | Softmax():
                 used = [True] * len(live[op.source])
             case _:
                 assert_never(op)

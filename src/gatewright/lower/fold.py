@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gatewright.ir.formats import Overflow, Rounding
-from gatewright.ir.ops import Dense, Input, Op, Relu, Requant
+from gatewright.ir.ops import Dense, Input, Op, Relu, Requant, constants_of
 from gatewright.ir.program import Constant, Program
 from gatewright.ir.ranges import ranges, spread
 
@@ -74,5 +74,5 @@ def _readers(program: Program, name: str) -> list[Op]:
 
 def _replace(program: Program, changed: dict[str, Op], constants: dict[str, Constant]) -> Program:
     ops = tuple(changed.get(op.name, op) for op in program.ops)
-    used = {key for op in ops if isinstance(op, Dense) for key in (op.weight, op.bias)}
+    used = {key for op in ops for key in constants_of(op)}
     return dataclasses.replace(program, ops=ops, constants={k: v for k, v in constants.items() if k in used})
