@@ -97,6 +97,33 @@ class Teacher(Optimizer):
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = (128, 64)
 
 
+class Learned(Section):
+    """Learnt widths (student.precision = "learned"): one training run gives a front of students, small to accurate.
+
+    points: cycles, each of which ends in one student; the loss is task + weight * cost with a weight that rises from
+    cost_start to cost_end, cost being the bits read times the adder inputs of every weight. warm_up: share of the
+    epochs in float arithmetic. width_rate: learning rate of widths in units of student.learning_rate.
+    overflow: what an activation beyond the range seen in training does; wrapping costs no hardware.
+    point: which student of the front goes on, counted from the smallest; -1: the smallest whose validation score is
+    within `drop` of the best (a share for accuracies; relative to the error for regressions).
+    """
+
+    points: int = Field(default=16, ge=1, le=1000)
+    cost_start: float = Field(default=1e-6, gt=0)
+    cost_end: float = Field(default=3e-4, gt=0)
+    warm_up: Fraction = 0.1
+    width_rate: float = Field(default=4.0, gt=0)
+    overflow: Literal["wrap", "saturate"] = "saturate"
+    point: int = Field(default=-1, ge=-1)
+    drop: Fraction = 0.005
+
+    @model_validator(mode="after")
+    def _rising(self) -> Learned:
+        if self.cost_end < self.cost_start:
+            raise ValueError(f"cost_end must not be below cost_start, not {self.cost_end:g} < {self.cost_start:g}")
+        return self
+
+
 class Student(Optimizer):
     """Quantized network. Bit widths: one number for all layers or one per layer (hidden layers and the output).
 
@@ -105,7 +132,11 @@ class Student(Optimizer):
     costs no adder of its own.
     sparsity: share of weights that end at exactly zero (magnitude pruning, global over the layers),
     reached by a cubic schedule between the epochs at prune_start and prune_end (shares of all epochs).
+    precision: "fixed" takes these widths and this sparsity; "learned" ignores them and trains every width.
     """
+
+    precision: Literal["fixed", "learned"] = "fixed"
+    learned: Learned = Learned()
 
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = (32,)
     weight_bits: Bits | tuple[Bits, ...] = 6

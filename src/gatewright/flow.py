@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from gatewright.synth import Part
     from gatewright.target import Board
 
-STAGES = ("data", "teacher", "student", "program", "rtl", "sim", "synth", "bitstream", "report")
+STAGES = ("data", "teacher", "front", "student", "program", "rtl", "sim", "synth", "bitstream", "report")
+
+ESTIMATE_SAMPLES = 256  # replayed while a point of the front is lowered for its estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,15 +122,7 @@ class Flow:
                 code=("fit", "data"),
                 packages=("torch", "numpy"),
             ),
-            Stage(
-                name="student",
-                title="distil, prune and quantize the student",
-                run=self._student,
-                needs=("data", "teacher"),
-                settings=[c.student.model_dump(), c.distill.model_dump(), c.task, c.seed],
-                code=("fit", "data"),
-                packages=("torch", "numpy"),
-            ),
+            *self._student_stages(),
             Stage(
                 name="program",
                 title="export the integer program and compare it with the student",
@@ -165,6 +159,46 @@ class Flow:
                 settings=c.model_dump(),
                 code=("report",),
                 root_files=("results.json", "history.json", "config.json", "report.html"),
+            ),
+        ]
+
+    def _student_stages(self) -> list[Stage]:
+        c = self.config
+        loss = [c.distill.model_dump(), c.task, c.seed]
+        if c.student.precision == "fixed":
+            return [
+                Stage(
+                    name="student",
+                    title="distil, prune and quantize the student",
+                    run=self._student,
+                    needs=("data", "teacher"),
+                    settings=[c.student.model_dump(exclude={"precision", "learned"}), *loss],
+                    code=("fit", "data"),
+                    packages=("torch", "numpy"),
+                )
+            ]
+        return [
+            Stage(
+                name="front",
+                title="distil a front of students with learnt widths",
+                run=self._front,
+                needs=("data", "teacher"),
+                settings=[
+                    c.student.model_dump(exclude={"learned": {"point", "drop"}}),
+                    *loss,
+                    c.hardware.clock_mhz,
+                    self.part.family,
+                ],
+                code=("fit", "data", "lower"),
+                packages=("torch", "numpy"),
+            ),
+            Stage(
+                name="student",
+                title="choose a student of the front",
+                run=self._chosen,
+                needs=("front",),
+                settings=[c.student.learned.point, c.student.learned.drop, c.task],
+                code=("fit",),
             ),
         ]
 
@@ -228,6 +262,36 @@ class Flow:
         trained = train_student(self.config, data, soft, work=self.directory.work("student"), progress=self.progress)
         trained.network.save(out)
         write_json(out / "history.json", trained.history)
+
+    def _front(self, out: Path) -> None:
+        from gatewright.data import Dataset
+        from gatewright.fit import export_program, train_front
+        from gatewright.lower.compile import lower
+        from gatewright.lower.estimate import estimate
+
+        data = Dataset.load(self.directory.folder("data"))
+        soft = np.load(self.directory.folder("teacher") / "soft_targets.npy")
+        front = train_front(self.config, data, soft, work=self.directory.work("front"), progress=self.progress)
+        x, rows = data.part("train")[0][:ESTIMATE_SAMPLES], list[dict[str, float]]()
+        for index, point in enumerate(front.points):
+            point.network.save(out / f"{index:03d}")
+            program = export_program(point.network, name=self.config.name, data=data, output="scores")
+            lowered = lower(program, x, family=self.part.family, clock_mhz=self.config.hardware.clock_mhz)
+            figures = estimate(lowered.circuit, lowered.schedule)
+            cost = {"lut": figures.lut, "ff": figures.ff, "latency_cycles": figures.latency_cycles}
+            rows.append({"point": index, **point.row, **cost})
+        write_json(out / "front.json", rows)
+        write_json(out / "history.json", front.history)
+
+    def _chosen(self, out: Path) -> None:
+        from gatewright.fit import Network, choose
+
+        front = self.directory.folder("front")
+        rows = json.loads((front / "front.json").read_text())
+        chosen = choose(rows, self.config)
+        Network.load(front / f"{chosen:03d}").save(out)
+        shutil.copyfile(front / "history.json", out / "history.json")
+        write_json(out / "chosen.json", rows[chosen])
 
     def _program(self, out: Path) -> None:
         from gatewright.data import Dataset

@@ -124,3 +124,21 @@ place = false
     assert results["hardware"][score] == results["student"][score]
     assert results["hardware"]["mismatches"] == 0
     assert list(results["synthesis"]) == ["ecp5"]
+
+
+def test_front_runs_and_another_point_trains_nothing(small: Path, tmp_path: Path):
+    out = tmp_path / "front"
+    settings = ("precision=learned", "learned.points=4", "learned.cost_end=1e-2")
+    learned = [word for setting in settings for word in ("--set", f"student.{setting}")]
+    first = gatewright("run", small, "--out", out, *learned, "--until", "sim")
+    assert first.returncode == 0, first.stderr
+    rows = json.loads((out / "front" / "front.json").read_text())
+    assert all(row["lut"] > 0 for row in rows)
+    other = gatewright("run", small, "--out", out, *learned, "--set", "student.learned.point=0", "--until", "report")
+    assert other.returncode == 0, other.stderr
+    assert not {"data", "teacher", "front"} & set(stages_run(other.stdout))
+    assert json.loads((out / "student" / "chosen.json").read_text()) == rows[0]
+    results = json.loads((out / "results.json").read_text())
+    validate_results(results)
+    assert results["hardware"]["mismatches"] == 0
+    assert results["hardware"]["confusion"] == results["student"]["confusion"]

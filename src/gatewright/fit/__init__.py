@@ -1,22 +1,27 @@
 """Training and compression: a Dataset in; a teacher, a compressed student and its integer Program out. Needs torch."""
 
 from gatewright.fit.export import check_export, export_program
+from gatewright.fit.front import Front, Point, choose, train_front
 from gatewright.fit.metrics import compression_table, evaluate_predictions, metrics
 from gatewright.fit.network import Layer, Network
 from gatewright.fit.quantizers import Grid
 from gatewright.fit.train import Trained, teacher_outputs, train_student, train_teacher
 
 __all__ = [
+    "Front",
     "Grid",
     "Layer",
     "Network",
+    "Point",
     "Trained",
     "check_export",
+    "choose",
     "compression_table",
     "evaluate_predictions",
     "export_program",
     "metrics",
     "teacher_outputs",
+    "train_front",
     "train_student",
     "train_teacher",
 ]

@@ -35,7 +35,8 @@ FLOAT_EXACT_BITS = 53
 def export_program(network: Network, *, name: str, data: Dataset, output: Literal["argmax", "scores"]) -> Program:
     """Return the verified integer program of a quantized network.
 
-    Ops: x, then per layer `fc1`, `fc1.relu`, `fc1.act`, ..., `out`, and `class` where output is "argmax".
+    Ops: x, `x.read` where the network cuts its inputs, then per layer `fc1`, `fc1.relu`, `fc1.act`, ..., `out`, and
+    `class` where output is "argmax".
     Raises ExportError for a float network, for data of another input format, and where a sum could pass 53 bits,
     up to which float64 evaluation is exact.
     """
@@ -49,6 +50,8 @@ def export_program(network: Network, *, name: str, data: Dataset, output: Litera
             "train it on this dataset"
         )
     ops: list[Op] = [Input(name="x", layer="input", shape=(data.x.shape[1],), format=network.input)]
+    if network.input_bits:
+        ops.append(_cut(network))
     constants: dict[str, Constant] = {}
     for layer in network.layers:
         dense = Dense(
@@ -141,7 +144,23 @@ def _requant(layer: Layer) -> Requant:
         keep_frac_bits=_spread(grid, grid.frac_bits, size),
         signed=(False,),
         rounding=Rounding.HALF_UP,
-        overflow=Overflow.SATURATE,
+        overflow=Overflow.WRAP if grid.wrap else Overflow.SATURATE,
+    )
+
+
+def _cut(network: Network) -> Requant:
+    """Return the op that reads only the leading bits of each feature: wires, no logic."""
+    source = network.input
+    return Requant(
+        name="x.read",
+        layer="read",
+        source="x",
+        frac_bits=source.frac_bits,
+        width_bits=network.input_bits,
+        keep_frac_bits=tuple(source.frac_bits - source.width_bits + bits for bits in network.input_bits),
+        signed=(source.signed,),
+        rounding=Rounding.TRUNCATE,
+        overflow=Overflow.WRAP,
     )
 
 

@@ -7,15 +7,15 @@ import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from gatewright.errors import FitError
-from gatewright.fit.quantizers import Grid, fake_quantize, signed_digits
-from gatewright.ir import Fixed
+from gatewright.fit.quantizers import Grid, signed_digits
+from gatewright.ir import Fixed, Ints
 from gatewright.tools import digest, write_atomic, write_json
 
 Floats = NDArray[np.float64]
@@ -51,7 +51,8 @@ class Layer:
         """Return ReLU and rounding of sums z: (..., n_out), same shape out."""
         if not self.relu:
             return z
-        return np.maximum(z, 0.0) if self.activation_grid is None else self.activation_grid.quantize(z)
+        z = np.maximum(z, 0.0)
+        return z if self.activation_grid is None else self.activation_grid.quantize(z)
 
     @property
     def parameters(self) -> int:
@@ -90,14 +91,40 @@ class Layer:
         widths = np.broadcast_to(self.weight_grid.width_bits, self.weight.shape)
         return int(widths[self.weight != 0].sum()) + self.bias_width() * self.bias.size
 
+    def ebops(self, read_bits: Ints) -> int:
+        """Return the effective bit operations of this layer for inputs of so many bits, (n_in,)."""
+        if self.weight_grid is None:
+            return int(read_bits.sum()) * FLOAT_BITS * self.bias.size
+        bits = span_bits(self.weight) * read_bits[:, None]
+        return int(bits.sum() + span_bits(self.bias).sum())
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Network:
-    """Layers in order; input: format of the input codes; classes: () for a regression."""
+    """Layers in order; input: format of the input codes; classes: () for a regression.
+
+    input_bits: () or, per feature, how many of the code's leading bits are read; the rest is cut off (floor), and a
+    feature of which none is left counts as 0.
+    """
 
     input: Fixed
     layers: tuple[Layer, ...]
     classes: tuple[str, ...] = ()
+    input_bits: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        width = self.input.width_bits
+        if self.input_bits and not all(0 <= bits <= width for bits in self.input_bits):
+            raise FitError(f"input_bits must be 0..{width}, the width of {self.input}, not {self.input_bits}")
+
+    def read(self, x_codes: NDArray[np.integer[Any]]) -> Floats:
+        """Return the values that the first layer reads for input codes: cut to input_bits, times 2**-frac_bits."""
+        codes = np.asarray(x_codes, dtype=np.int64)
+        if self.input_bits:
+            kept = np.array(self.input_bits)
+            drop = self.input.width_bits - kept
+            codes = np.where(kept > 0, codes >> drop << drop, 0)
+        return np.ldexp(codes.astype(np.float64), -self.input.frac_bits)
 
     def evaluate(self, x_codes: NDArray[np.integer[Any]]) -> Floats:
         """Return the outputs (scores or values) for input codes. (n, features) -> (n, outputs).
@@ -108,7 +135,10 @@ class Network:
         return self.trace(x_codes)[self.layers[-1].name]
 
     def trace(self, x_codes: NDArray[np.integer[Any]]) -> dict[str, Floats]:
-        """Return each layer's sums under its name and its activations under `name.act`; "x" is the input's value."""
+        """Return each layer's sums under its name and its activations under `name.act`.
+
+        "x" is the input's value, "x.read" what is left of it where input_bits cuts it.
+        """
         n_in = self.layers[0].weight.shape[0]
         if x_codes.ndim != 2 or x_codes.shape[1] != n_in:
             raise FitError(f"input codes must be (n, {n_in}), not {x_codes.shape}; use the dataset it was trained on")
@@ -116,18 +146,17 @@ class Network:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _trace(self, x_codes: NDArray[np.integer[Any]]) -> dict[str, Floats]:
-        h = torch.tensor(x_codes).to(torch.float64) * 2.0**-self.input.frac_bits
-        values = {"x": h.numpy()}
+        values: dict[str, Floats] = {"x": np.ldexp(x_codes.astype(np.float64), -self.input.frac_bits)}
+        if self.input_bits:
+            values["x.read"] = self.read(x_codes)
+        h = torch.tensor(values.get("x.read", values["x"]))
         with torch.no_grad():
             for layer in self.layers:
                 h = h @ torch.tensor(layer.weight) + torch.tensor(layer.bias)
                 values[layer.name] = h.numpy()
                 if not layer.relu:
                     continue
-                if layer.activation_grid is None:
-                    h = h.clamp(min=0.0)
-                else:
-                    h = fake_quantize(h, *layer.activation_grid.tensors(torch.float64))
+                h = torch.tensor(layer.activate(values[layer.name]))
                 values[f"{layer.name}.act"] = h.numpy()
         return values
 
@@ -162,6 +191,31 @@ class Network:
         return sum(layer.bits for layer in self.layers)
 
     @property
+    def nonzero_bits(self) -> int:
+        """Bits of the weights that are not zero, and of the biases."""
+        return sum(layer.nonzero_bits for layer in self.layers)
+
+    @property
+    def ebops(self) -> int:
+        """Effective bit operations: bits of the input times bits of the weight, over all weights; plus bias bits.
+
+        A weight's bits span its highest to its lowest set bit, so that a power of two has one (Sun et al. 2024,
+        arXiv 2405.00645, section 3.2).
+        """
+        return sum(layer.ebops(bits) for layer, bits in zip(self.layers, self._read_bits(), strict=True))
+
+    def _read_bits(self) -> list[Ints]:
+        """Return the bits of every element that each layer reads."""
+        first = np.array(self.input_bits or (self.input.width_bits,) * self.layers[0].weight.shape[0])
+        rest = [
+            np.broadcast_to(
+                FLOAT_BITS if layer.activation_grid is None else layer.activation_grid.width_bits, layer.bias.shape
+            )
+            for layer in self.layers[:-1]
+        ]
+        return [first, *rest]
+
+    @property
     def checksum(self) -> str:
         """SHA-256 of formats and numbers."""
         arrays = [array.tobytes() for layer in self.layers for array in (layer.weight, layer.bias)]
@@ -185,11 +239,22 @@ class Network:
             for layer in self.layers
         ]
 
+    def to_state(self) -> dict[str, Any]:
+        """Return plain values and tensors for a checkpoint; `from_state` is the inverse."""
+        return {"header": json.dumps(self._header()), "arrays": {k: torch.tensor(v) for k, v in self._arrays().items()}}
+
+    @staticmethod
+    def from_state(state: dict[str, Any]) -> Network:
+        """Return the network that `to_state` described."""
+        return _network(json.loads(state["header"]), {k: v.numpy() for k, v in state["arrays"].items()})
+
+    def _arrays(self) -> dict[str, Floats]:
+        return {f"{n.name}.{key}": getattr(n, key) for n in self.layers for key in ("weight", "bias")}
+
     def save(self, folder: Path) -> None:
         """Write network.json (structure, formats, checksum) and arrays.npz (float64), each atomically."""
         buffer = io.BytesIO()
-        arrays = {f"{n.name}.{key}": getattr(n, key) for n in self.layers for key in ("weight", "bias")}
-        np.savez(buffer, **arrays)
+        np.savez(buffer, **cast(Any, self._arrays()))
         write_atomic(folder / "arrays.npz", buffer.getvalue())
         write_json(folder / "network.json", {**self._header(), "checksum": self.checksum})
 
@@ -199,9 +264,7 @@ class Network:
         try:
             header = json.loads((folder / "network.json").read_text())
             with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
-                layers = tuple(_layer(row, arrays) for row in header["layers"])
-            source = Fixed(**header["input"])
-            network = Network(input=source, layers=layers, classes=tuple(header["classes"]))
+                network = _network(header, arrays)
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise FitError(
                 f"{folder} must hold a network (network.json, arrays.npz): {error}; train it again"
@@ -214,6 +277,7 @@ class Network:
         source = self.input
         return {
             "input": {"width_bits": source.width_bits, "frac_bits": source.frac_bits, "signed": source.signed},
+            "input_bits": list(self.input_bits),
             "classes": list(self.classes),
             "layers": [
                 {
@@ -241,6 +305,14 @@ def mean_digits(layer: Layer) -> float:
     return float(np.mean(signed_digits(np.ldexp(kept, frac_bits(kept)).astype(np.int64))))
 
 
+def span_bits(values: Floats) -> Ints:
+    """Return the bits from the highest to the lowest set bit of each dyadic number, 0 for 0. Any shape, same out."""
+    mantissa, _ = np.frexp(np.abs(values))
+    whole = (mantissa * 2.0**53).astype(np.int64)
+    low = np.log2((whole & -whole).clip(min=1).astype(np.float64)).astype(np.int64)
+    return np.where(whole > 0, 53 - low, 0)
+
+
 def frac_bits(values: Floats) -> int:
     """Return the least frac at which every value is an integer (0 where all are zero)."""
     kept = values[values != 0]
@@ -266,6 +338,15 @@ def _activation_text(layer: Layer) -> str:
     if layer.relu:
         return "float32"
     return "float32 scores" if layer.weight_grid is None else "accumulator (scores)"
+
+
+def _network(header: dict[str, Any], arrays: Any) -> Network:
+    return Network(
+        input=Fixed(**header["input"]),
+        layers=tuple(_layer(row, arrays) for row in header["layers"]),
+        classes=tuple(header["classes"]),
+        input_bits=tuple(header["input_bits"]),
+    )
 
 
 def _layer(row: dict[str, Any], arrays: Any) -> Layer:

@@ -24,6 +24,7 @@ class Grid:
     width_bits, frac_bits: int64 arrays that broadcast over the tensor they describe: () for one format per tensor,
     (n_out,) per channel, (n_in, n_out) per weight. Signed grids are symmetric, lo = -hi: a negated weight costs
     what the weight costs, and 2 bits are ternary. Width 0 holds only 0.
+    wrap: values above hi return modulo 2**width_bits (unsigned grids only), which costs no hardware, instead of hi.
     digits: 0 allows every integer; d > 0 only those with at most d non-zero digits in canonical signed digit form,
     i.e. products that d shifted copies make: with 1, weights are powers of two and cost one adder input each.
     """
@@ -32,6 +33,7 @@ class Grid:
     frac_bits: Ints
     signed: bool
     digits: int = 0
+    wrap: bool = False
 
     @staticmethod
     def uniform(width_bits: int, frac_bits: int, *, signed: bool, digits: int = 0) -> Grid:
@@ -43,6 +45,8 @@ class Grid:
             object.__setattr__(self, key, np.array(getattr(self, key), dtype=np.int64))
         if self.width_bits.min(initial=0) < 0 or self.width_bits.max(initial=0) > 32:
             raise FitError(f"widths of a grid must be 0..32 bits, not {self.width_bits.tolist()!r}; change the config")
+        if self.wrap and (self.signed or self.digits):
+            raise FitError("a grid that wraps must be unsigned and hold every integer; use saturation")
 
     @property
     def hi(self) -> Ints:
@@ -81,7 +85,11 @@ class Grid:
         return torch.tensor(levels, dtype=torch.float64).to(dtype)
 
     def quantize(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the grid's points nearest to float64 values: ties go up, then saturation. Same shape."""
+        """Return the grid's points nearest to float64 values: ties go up, then saturation or wrap. Same shape."""
+        if self.wrap:
+            scale, span = np.exp2(self.frac_bits.astype(np.float64)), np.exp2(self.width_bits.astype(np.float64))
+            integers = round_half_up(torch.tensor(np.asarray(values, dtype=np.float64) * scale)).numpy()
+            return (integers - np.floor(integers / span) * span) / scale
         return fake_quantize(torch.tensor(values, dtype=torch.float64), *self.tensors(torch.float64)).numpy()
 
     def contains(self, values: NDArray[Any]) -> bool:
@@ -95,6 +103,7 @@ class Grid:
             "frac_bits": self.frac_bits.tolist(),
             "signed": self.signed,
             "digits": self.digits,
+            "wrap": self.wrap,
         }
 
     @staticmethod

@@ -26,6 +26,7 @@ from gatewright.tools import digest
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
+    from gatewright.fit.learned import LearnedStack
 
 FLOOR = 0.5  # a feature that varies less than this share of the mean deviation is not scaled up further: mostly noise
 RECIPE = 1  # raise when a change in fit/ changes results, so that checkpoints of the old recipe are not resumed
@@ -49,9 +50,9 @@ def train_teacher(config: Config, data: Dataset, *, work: Path, progress: bool =
     Raises FitError for a loss that is not finite or a network that knows one class only.
     """
     with one_thread():
-        tensors = _Tensors(config, data)
+        tensors = Tensors(config, data)
         module = _stack(config, tensors, hidden=config.teacher.hidden, widths=None, stage=1)
-        _fold_units(module, tensors, per_feature=True)
+        fold_units(module, tensors, per_feature=True)
         job = Job(
             stage="teacher",
             settings=config.teacher,
@@ -61,10 +62,10 @@ def train_teacher(config: Config, data: Dataset, *, work: Path, progress: bool =
             after_step=lambda: None,
             validate=lambda: tensors.validate(module),
         )
-        key = _key("teacher", config, data, config.teacher.model_dump(exclude={"checkpoint_seconds"}))
+        key = stage_key("teacher", config, data, config.teacher.model_dump(exclude={"checkpoint_seconds"}))
         history = train(job, module, Checkpoint(path=work / "teacher.checkpoint", key=key), progress=progress)
         network = module.freeze(classes=data.classes)
-    _check_alive("teacher", network, data, config)
+    check_alive("teacher", network, data, config)
     return Trained(network=network, history=tuple(history))
 
 
@@ -85,11 +86,11 @@ def train_student(
     Resumes from `work`. Raises FitError as train_teacher does, and for a layer left without weights.
     """
     settings = config.student
-    soft = _checked_targets(soft_targets, data)
+    soft = checked_targets(soft_targets, data)
     with one_thread():
-        tensors = _Tensors(config, data, soft)
+        tensors = Tensors(config, data, soft)
         module = _stack(config, tensors, hidden=settings.hidden, widths=_widths(settings), stage=2)
-        _fold_units(module, tensors, per_feature=False)
+        fold_units(module, tensors, per_feature=False)
         start = min(round(settings.prune_start * settings.epochs), settings.epochs - 1)
         frozen = min(math.ceil(settings.prune_end * settings.epochs), settings.epochs - 1)
         sample = tensors.x[:: max(1, len(tensors.x) // CALIBRATION_SAMPLES)]
@@ -115,14 +116,14 @@ def train_student(
             first_selectable=frozen,
         )
         section = [settings.model_dump(exclude={"checkpoint_seconds"}), config.distill.model_dump()]
-        key = _key("student", config, data, section, np.ascontiguousarray(soft).tobytes())
+        key = stage_key("student", config, data, section, np.ascontiguousarray(soft).tobytes())
         history = train(job, module, Checkpoint(path=work / "student.checkpoint", key=key), progress=progress)
         network = module.freeze(classes=data.classes)
-    _check_alive("student", network, data, config)
+    check_alive("student", network, data, config)
     return Trained(network=network, history=tuple(history))
 
 
-class _Tensors:
+class Tensors:
     """The training and validation splits as tensors, and the loss over them. The test split never comes here."""
 
     def __init__(self, config: Config, data: Dataset, soft: NDArray[np.float64] | None = None) -> None:
@@ -161,6 +162,7 @@ class _Tensors:
         return ((values - self.y_mean) / self.y_std).to(torch.float32)
 
     def loss(self, outputs: Tensor, batch: Tensor) -> Tensor:
+        """Return the mean loss of outputs for the samples of a batch of training indices."""
         soft = None if self.soft is None else self.soft[batch]
         if self.task == "classification":
             return classification_loss(outputs, self.y[batch], soft, temperature=self.temperature, weight=self.weight)
@@ -169,6 +171,7 @@ class _Tensors:
 
     @torch.no_grad()
     def validate(self, module: Stack) -> Row:
+        """Return the module's figures on the validation split."""
         outputs = module(self.x_val)
         if self.task == "classification":
             accuracy = float((outputs.argmax(dim=1) == self.y_val).double().mean())
@@ -181,7 +184,7 @@ class _Tensors:
 
 
 def _stack(
-    config: Config, tensors: _Tensors, *, hidden: tuple[int, ...], widths: list[Widths] | None, stage: int
+    config: Config, tensors: Tensors, *, hidden: tuple[int, ...], widths: list[Widths] | None, stage: int
 ) -> Stack:
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + stage)
     settings = config.student if widths else config.teacher
@@ -194,7 +197,7 @@ def _stack(
     )
 
 
-def _fold_units(module: Stack, tensors: _Tensors, *, per_feature: bool) -> None:
+def fold_units(module: Stack | LearnedStack, tensors: Tensors, *, per_feature: bool) -> None:
     """Give the first layer the inputs' centre and scale, and the last layer the targets'.
 
     A quantized layer has one scale for all features (a common factor does not change which format fits best);
@@ -243,11 +246,13 @@ def _sparsity(module: Stack) -> float:
     return 1.0 - sum(int(weight.count_nonzero()) for weight in weights) / total
 
 
-def _key(stage: str, config: Config, data: Dataset, *parts: Any) -> str:
+def stage_key(stage: str, config: Config, data: Dataset, *parts: Any) -> str:
+    """Return the hash of everything that decides a training stage's result."""
     return digest(RECIPE, stage, config.task, config.seed, data.checksum, torch.__version__, *parts)
 
 
-def _checked_targets(soft_targets: NDArray[Any], data: Dataset) -> NDArray[np.float64]:
+def checked_targets(soft_targets: NDArray[Any], data: Dataset) -> NDArray[np.float64]:
+    """Return a teacher's outputs as float64; FitError where they are not one finite row per sample."""
     outputs = len(data.classes) or (1 if data.y.ndim == 1 else data.y.shape[1])
     soft = np.asarray(soft_targets, dtype=np.float64)
     if soft.shape != (len(data.x), outputs):
@@ -260,7 +265,8 @@ def _checked_targets(soft_targets: NDArray[Any], data: Dataset) -> NDArray[np.fl
     return soft
 
 
-def _check_alive(stage: str, network: Network, data: Dataset, config: Config) -> None:
+def check_alive(stage: str, network: Network, data: Dataset, config: Config) -> None:
+    """Raise FitError where a layer has no weight left or the network gives one answer for everything."""
     remedy = "lower student.sparsity, or raise student.weight_bits or student.hidden"
     if stage == "teacher":
         remedy = "lower teacher.learning_rate or raise teacher.epochs"
