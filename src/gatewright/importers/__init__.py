@@ -1,0 +1,1 @@
+"""Model files in, Graphs out: one module per format."""

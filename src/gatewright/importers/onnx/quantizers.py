@@ -1,0 +1,238 @@
+"""QONNX and ONNX quantizers: on weights they are applied at import, on data they become Quantize or Thresholds.
+
+Semantics: QONNX operator documents (Quant, BipolarQuant, Trunc, MultiThreshold) and ONNX QuantizeLinear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewright.importers import elementwise
+from gatewright.importers.builder import Builder, Const, Tensor, Value
+from gatewright.importers.onnx.arithmetic import Handler, Results
+from gatewright.importers.onnx.constants import Array
+from gatewright.importers.onnx.op import Op
+from gatewright.ir.formats import MAX_BITS, Rounding
+
+_ROUND: dict[str, Callable[[Array], Array]] = {
+    "ROUND": np.round,
+    "HALF_EVEN": np.round,
+    "CEIL": np.ceil,
+    "FLOOR": np.floor,
+    "UP": lambda y: np.sign(y) * np.ceil(np.abs(y)),
+    "DOWN": np.fix,
+    "HALF_UP": lambda y: np.sign(y) * np.floor(np.abs(y) + 0.5),
+    "HALF_DOWN": lambda y: np.sign(y) * np.ceil(np.abs(y) - 0.5),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coded:
+    """What QuantizeLinear gives: integers, kept as the numbers that they stand for."""
+
+    decoded: Tensor
+    scale: Array
+    zero_point: Array
+    what: str = "a quantized integer; only DequantizeLinear may follow QuantizeLinear (export in the QDQ format)"
+
+
+def _limits(op: Op, bits: Array, signed: bool, narrow: bool) -> tuple[Array, Array]:
+    whole = np.asarray(np.round(bits), dtype=np.int64)
+    if (whole != bits).any() or (whole < 1).any() or (whole > MAX_BITS).any():
+        op.fail(f"has a width of {np.asarray(bits).tolist()!r} bits; whole numbers from 1 to {MAX_BITS} are supported")
+    one = np.int64(1)
+    if signed:
+        hi = (one << (whole - 1)) - 1
+        return -hi - (0 if narrow else 1), hi
+    return np.zeros_like(whole), (one << whole) - 1 - int(narrow)
+
+
+def _rounding(op: Op, mode: str, lo: Array) -> Rounding:
+    """The node's rounding, where it has one that is equal on every value between the limits."""
+    if mode in ("ROUND", "HALF_EVEN"):
+        return Rounding.HALF_EVEN
+    if mode == "FLOOR" or (mode == "DOWN" and (lo >= 0).all()):
+        return Rounding.TRUNCATE
+    if mode == "HALF_UP" and (lo >= 0).all():  # away from zero, which is upwards there
+        return Rounding.HALF_UP
+    return op.fail(f"attribute rounding_mode = {mode!r} is not supported on data here; use ROUND or FLOOR")
+
+
+def _mode(op: Op, default: str) -> str:
+    mode = op.get("rounding_mode", default).upper()
+    if mode not in _ROUND:
+        op.fail(f"attribute rounding_mode = {mode!r}; known: {', '.join(_ROUND)}")
+    return mode
+
+
+def _quant(b: Builder, op: Op) -> Results:
+    x, scale, zero, bits = op.value(0), op.array(1), op.array(2), op.array(3)
+    signed, narrow, mode = op.flag("signed", True), op.flag("narrow", True), _mode(op, "ROUND")
+    lo, hi = _limits(op, bits, signed, narrow)
+    elementwise.finite(b, scale, "scale")
+    if signed and (bits == 1).any():  # QONNX defines one signed bit as -1 and +1
+        if bits.size != 1 or np.any(zero):
+            op.fail("mixes one-bit signed values with other widths or a zero point")
+        return [_bipolar_value(b, x, scale)]
+    if isinstance(x, Const):
+        return [_quantized_const(x.value, scale, zero, lo, hi, mode)]
+    rounding = _rounding(op, mode, lo)
+    point = np.asarray(np.round(zero), dtype=np.int64)
+    if (point != zero).any():
+        op.fail(f"has a zero point of {np.asarray(zero).tolist()!r}; whole numbers are supported")
+    scale64 = np.asarray(scale, dtype=np.float64)
+    shifted = rounding is Rounding.HALF_EVEN and (point % 2 != 0).any()
+    if shifted:  # round(x / s + z) is not round(x / s) + z for an odd z and ties to even
+        x = elementwise.affine(b, x, np.ones(()), point * scale64)
+    none = np.zeros((), dtype=np.int64)
+    y = elementwise.quantize(
+        b, x, scale=scale64, lo=lo, hi=hi, zero_point=none if shifted else point, rounding=rounding
+    )
+    return [elementwise.affine(b, y, np.ones(()), -point * scale64) if shifted else y]
+
+
+def _quantized_const(value: Array, scale: Array, zero: Array, lo: Array, hi: Array, mode: str) -> Const:
+    """Quantize weights in the file's own type, as its training did; the product with the scale is exact."""
+    with np.errstate(all="ignore"):
+        integers = _ROUND[mode](np.clip(value / scale + zero, lo.astype(value.dtype), hi.astype(value.dtype))) - zero
+    return _scaled(integers, scale)
+
+
+def _scaled(integers: Array, scale: Array) -> Const:
+    scale = np.asarray(scale, dtype=np.float64)
+    if scale.size == 1:
+        scale = scale.reshape((1,) * integers.ndim)
+    scale = scale.reshape((1,) * (integers.ndim - scale.ndim) + scale.shape)
+    return Const(value=np.asarray(integers, dtype=np.float64) * scale, scale=scale)
+
+
+def _bipolar_value(b: Builder, x: Value, scale: Array) -> Value:
+    if isinstance(x, Const):
+        return _scaled(np.where(x.value >= 0, 1.0, -1.0), scale)
+    scale64 = np.asarray(scale, dtype=np.float64)
+    spread = scale64.reshape((1,) * (x.rank - scale64.ndim) + scale64.shape) if scale64.size > 1 else scale64
+    varying = [axis for axis, size in enumerate(spread.shape) if size > 1]
+    if len(varying) > 1 or varying == [x.sample_axis]:
+        b.fail(f"has a scale of the shape {scale.shape}; one scale, or one per channel, is supported")
+    axis = varying[0] if varying else x.rank - 1
+    flat = scale64.reshape(-1)
+    return elementwise.thresholds(b, x, axis, np.zeros((1, 1)), -flat, 2 * flat)
+
+
+def _bipolar(b: Builder, op: Op) -> Results:
+    scale = elementwise.finite(b, op.array(1), "scale")
+    return [_bipolar_value(b, op.value(0), scale)]
+
+
+def _trunc(b: Builder, op: Op) -> Results:
+    """Trunc: drop low bits of integers times scale. Five operands: QONNX version 1; six: version 2."""
+    x, scale, zero, bits_in = op.tensor(), op.array(1), op.array(2), op.array(3)
+    mode = _mode(op, "FLOOR")
+    if np.any(zero) or scale.size != 1 or bits_in.size != 1:
+        op.fail("has a zero point or several scales or widths; one scale and zero point 0 are supported")
+    step = float(scale.reshape(()))
+    wide, _ = _limits(op, bits_in.reshape(()) + 1, True, False)
+    if len(op.operands) > 5:
+        out_step, bits_out = (float(op.array(i).reshape(())) for i in (4, 5))
+        lo, hi = _limits(op, np.array(bits_out), op.flag("signed", True), op.flag("narrow", False))
+        ratio = 2.0 ** np.round(np.log2(out_step / step)) if out_step > 0 and step > 0 else np.nan
+        gain = out_step / (step * ratio)
+    else:
+        dropped = float(bits_in.reshape(()) - op.array(4).reshape(()))
+        ratio, gain = 2.0**dropped, 2.0**-dropped  # version 1 keeps the scale of its input
+        lo, hi = wide, -wide
+    none = np.zeros((), dtype=np.int64)
+    fields = {"scale": np.array(step), "lo": wide, "hi": -wide, "zero_point": none, "rounding": Rounding.HALF_EVEN}
+    x = elementwise.quantize(b, x, **fields)
+    fields |= {"scale": np.array(step * ratio), "lo": lo, "hi": hi, "rounding": _rounding(op, mode, lo)}
+    y = elementwise.quantize(b, x, **fields)
+    return [y if gain == 1 else elementwise.affine(b, y, np.array(gain), np.zeros(()))]
+
+
+def _multi_threshold(b: Builder, op: Op) -> Results:
+    x, rows = op.tensor(), op.array(1)
+    op.ignore("out_dtype")  # tells the type of the result, which out_scale and out_bias determine
+    scale, bias = op.get("out_scale", 1.0), op.get("out_bias", 0.0)
+    layout = op.get("data_layout", "") or {2: "NC", 3: "NWC", 4: "NCHW"}.get(x.rank, "")
+    if len(layout) != x.rank or layout.count("C") != 1:
+        op.fail(f"attribute data_layout = {layout!r} does not fit a value of {x.rank} axes")
+    if rows.ndim != 2:
+        op.fail(f"has thresholds of the shape {rows.shape}; (channels, count) is expected")
+    return [elementwise.thresholds(b, x, layout.index("C"), rows, np.array(bias), np.array(scale))]
+
+
+def _integer_type(op: Op, index: int) -> np.dtype[np.integer]:
+    """The type that the zero point gives the integers; uint8 where it is absent."""
+    zero = op.maybe_array(index)
+    dtype = np.dtype(np.uint8) if zero is None else zero.dtype
+    declared = op.raw("output_dtype") if op.has("output_dtype") else 0
+    if declared:
+        from onnx import helper
+
+        asked = helper.tensor_dtype_to_np_dtype(declared)
+        if zero is not None and asked != dtype:
+            op.fail(f"attribute output_dtype asks for {asked} but its zero point is {dtype}")
+        dtype = asked
+    if dtype.kind not in "iu" or dtype.itemsize > 4:
+        op.fail(f"quantizes to {dtype}; integers of 8 to 32 bits are supported")
+    return dtype
+
+
+def _along(op: Op, array: Array, rank: int, axis: int) -> Array:
+    """A scale or zero point, per tensor or per element of `axis`, with as many axes as the value."""
+    op.only("block_size", 0)
+    if array.ndim == 0 or array.size == 1:
+        return array.reshape((1,) * rank)
+    if array.ndim != 1:
+        op.fail(f"has scales of the shape {array.shape}; one per tensor or per channel is supported")
+    return array.reshape(tuple(-1 if a == axis else 1 for a in range(rank)))
+
+
+def _quantize_linear(b: Builder, op: Op) -> Results:
+    op.only("precision", 0, 1)
+    op.ignore("saturate")  # of float8 only
+    x, dtype = op.value(0), _integer_type(op, 2)
+    rank = x.rank if isinstance(x, Tensor) else x.value.ndim
+    axis = b.axis(op.get("axis", 1), rank) if op.has("axis") else min(1, rank - 1)
+    scale = _along(op, elementwise.finite(b, op.array(1), "scale"), rank, axis)
+    zero = _along(op, np.zeros((), dtype) if (z := op.maybe_array(2)) is None else z, rank, axis).astype(np.int64)
+    ends = np.iinfo(dtype)
+    if isinstance(x, Const):
+        integers = np.round(x.value / scale.astype(x.value.dtype)).astype(np.int64) + zero
+        return [Const(value=np.clip(integers, ends.min, ends.max).astype(dtype))]
+    y = elementwise.quantize(
+        b, x, scale=scale, lo=np.array(ends.min), hi=np.array(ends.max), zero_point=zero, rounding=Rounding.HALF_EVEN
+    )
+    return [Coded(decoded=y, scale=scale, zero_point=zero)]
+
+
+def _dequantize_linear(b: Builder, op: Op) -> Results:
+    x = op.any_operand(0)
+    op.only("output_dtype", 0, 1)
+    rank = x.decoded.rank if isinstance(x, Coded) else op.const(0).value.ndim
+    axis = b.axis(op.get("axis", 1), rank) if op.has("axis") else min(1, rank - 1)
+    scale = _along(op, elementwise.finite(b, op.array(1), "scale"), rank, axis)
+    raw = op.maybe_array(2)
+    zero = _along(op, np.zeros((), np.int64) if raw is None else raw, rank, axis).astype(np.int64)
+    if isinstance(x, Coded):
+        if np.array_equal(scale, x.scale) and np.array_equal(zero, x.zero_point):
+            return [x.decoded]
+        gain = scale / x.scale
+        return [elementwise.affine(b, x.decoded, gain, (x.zero_point - zero) * scale)]
+    integers = op.array(0)
+    if not np.issubdtype(integers.dtype, np.integer):
+        op.fail(f"dequantizes values of type {integers.dtype}; integers are expected")
+    return [_scaled(integers.astype(np.int64) - zero, scale)]
+
+
+STANDARD: dict[str, Handler] = {"QuantizeLinear": _quantize_linear, "DequantizeLinear": _dequantize_linear}
+QONNX: dict[str, Handler] = {
+    "Quant": _quant,
+    "IntQuant": _quant,
+    "BipolarQuant": _bipolar,
+    "Trunc": _trunc,
+    "MultiThreshold": _multi_threshold,
+}

@@ -1,0 +1,87 @@
+"""Layers that only move elements, in the source's axis order, in; nodes out: concat, slice, pad, upsample."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from gatewright.graph.nodes import Concat, Pad, Pads, Slice, Upsample
+from gatewright.importers.builder import Builder, Tensor, Value
+
+
+def concat(b: Builder, values: list[Value], axis: int) -> Tensor:
+    """Join along one axis of the source; constants among them are the same for every sample."""
+    like = next(value for value in values if isinstance(value, Tensor))
+    axis = b.axis(axis, like.rank)
+    tensors = [b.as_tensor(value, like) for value in values]
+    for t in tensors:
+        rest = [pair for a, pair in enumerate(zip(t.shape, like.shape, strict=False)) if a != axis]
+        if t.rank != like.rank or t.sample_axis != like.sample_axis or any(size != other for size, other in rest):
+            b.fail(f"joins values of the shapes {[t.shape for t in tensors]} along axis {axis}")
+    if axis == like.sample_axis:
+        b.fail(f"joins along the axis of the samples (axis {axis}); the model must treat samples alike")
+    shape = tuple(sum(t.shape[axis] for t in tensors) if a == axis else s for a, s in enumerate(like.shape))
+    made = b.emit(Concat, *(b.stored_in(t, like.order) for t in tensors), axis=like.axes[axis] - 1)
+    return b.tensor(made, shape, like.order)
+
+
+def slices(b: Builder, x: Tensor, chosen: dict[int, slice]) -> Tensor:
+    """Slice axes of the source as Python does; axes not named stay whole."""
+    ranges = {axis: range(*s.indices(x.shape[axis])) for axis, s in chosen.items()}
+    whole = {axis for axis, kept in ranges.items() if kept == range(x.shape[axis])}
+    ranges = {axis: kept for axis, kept in ranges.items() if axis not in whole}
+    if x.sample_axis in ranges:
+        b.fail(f"slices the axis of the samples (axis {x.sample_axis}); the model must treat samples alike")
+    if not ranges:
+        return x
+    shape = tuple(len(ranges[a]) if a in ranges else size for a, size in enumerate(x.shape))
+    order = [ranges.get(axis, range(x.shape[axis])) for axis in x.order[1:]]
+    stops = tuple(None if kept.stop < 0 else kept.stop for kept in order)  # a backwards slice that ends at 0
+    fields = {"starts": tuple(kept.start for kept in order), "steps": tuple(kept.step for kept in order)}
+    return b.tensor(b.emit(Slice, x.result, stops=stops, **fields), shape, x.order)
+
+
+def pad(b: Builder, x: Tensor, pads: Pads, value: float) -> Tensor:
+    """Add a constant around; pads: one pair per axis of the source. A negative pad cuts."""
+    if any(pads[x.sample_axis]):
+        b.fail(f"pads the axis of the samples by {pads[x.sample_axis]}; the model must treat samples alike")
+    if not np.isfinite(value):
+        b.fail(f"pads with {value!r}; a finite number is expected")
+    cuts = {a: slice(max(-lo, 0), x.shape[a] + min(hi, 0)) for a, (lo, hi) in enumerate(pads) if min(lo, hi) < 0}
+    x = slices(b, x, cuts)
+    added = tuple((max(lo, 0), max(hi, 0)) for lo, hi in pads)
+    if not any(map(any, added)):
+        return x
+    shape = tuple(size + sum(pair) for size, pair in zip(x.shape, added, strict=True))
+    made = b.emit(Pad, x.result, pads=tuple(added[axis] for axis in x.order[1:]), value=float(value))
+    return b.tensor(made, shape, x.order)
+
+
+def upsample(b: Builder, x: Tensor, factors: tuple[int, ...]) -> Tensor:
+    """Repeat each element; factors: one per axis of the source."""
+    if factors[x.sample_axis] != 1:
+        b.fail(f"repeats samples {factors[x.sample_axis]} times; the model must treat samples alike")
+    if all(f == 1 for f in factors):
+        return x
+    shape = tuple(size * f for size, f in zip(x.shape, factors, strict=True))
+    made = b.emit(Upsample, x.result, factors=tuple(factors[axis] for axis in x.order[1:]))
+    return b.tensor(made, shape, x.order)
+
+
+def take(b: Builder, x: Tensor, axis: int, indices: list[int], *, scalar: bool) -> Tensor:
+    """Pick elements along one axis; scalar: one of them, and the axis goes."""
+    size = x.shape[axis]
+    if any(not -size <= i < size for i in indices):
+        b.fail(f"picks {indices} along axis {axis} of the shape {x.shape}")
+    indices = [i % size for i in indices]
+    step = indices[1] - indices[0] if len(indices) > 1 else 1
+    if not indices or step == 0 or any(v - u != step for u, v in pairwise(indices)):
+        b.fail(f"picks {indices} along axis {axis}; evenly spaced indices are supported")
+    stop = indices[-1] + (1 if step > 0 else -1)
+    picked = slices(b, x, {axis: slice(indices[0], None if stop < 0 else stop, step)})
+    if not scalar:
+        return picked
+    if axis == x.sample_axis:
+        b.fail("picks one sample; the model must treat samples alike")
+    return b.reshape(picked, (*picked.shape[:axis], *picked.shape[axis + 1 :]))
