@@ -1,7 +1,7 @@
 """Every node against PyTorch (float) or against exact arithmetic (quantizers)."""
 
 from fractions import Fraction
-from math import floor
+from math import ceil, floor, trunc
 
 import numpy as np
 import pytest
@@ -164,6 +164,11 @@ ROUND = {
     Rounding.TRUNCATE: floor,
     Rounding.HALF_UP: lambda v: floor(v + Fraction(1, 2)),
     Rounding.HALF_EVEN: round,
+    Rounding.HALF_DOWN: lambda v: ceil(v - Fraction(1, 2)),
+    Rounding.HALF_AWAY: lambda v: floor(v + Fraction(1, 2)) if v >= 0 else ceil(v - Fraction(1, 2)),
+    Rounding.HALF_ZERO: lambda v: ceil(v - Fraction(1, 2)) if v >= 0 else floor(v + Fraction(1, 2)),
+    Rounding.ZERO: trunc,
+    Rounding.CEIL: ceil,
 }
 
 
@@ -188,7 +193,8 @@ def test_quantizers_are_exact(data):
     got = evaluate(chain((), node), x)
     for value, result in zip(x.tolist(), got.tolist(), strict=True):
         q = ROUND[rounding](Fraction(value) * Fraction(2) ** frac) + zero
-        q = min(max(q, lo), hi) if overflow is Overflow.SATURATE else (q - lo) % (hi - lo + 1) + lo
+        bottom = lo if overflow is Overflow.SATURATE else max(lo, -hi)
+        q = (q - lo) % (hi - lo + 1) + lo if overflow is Overflow.WRAP else min(max(q, bottom), hi)
         assert Fraction(result) == (q - zero) / Fraction(2) ** frac
 
 

@@ -100,8 +100,22 @@ def requantised(op: Requant, i: int, value: Fraction) -> Fraction:
             q = math.floor(scaled + Fraction(1, 2))
         case Rounding.HALF_EVEN:
             q = round(scaled)
+        case Rounding.HALF_DOWN:
+            q = math.ceil(scaled - Fraction(1, 2))
+        case Rounding.HALF_AWAY:
+            q = int(math.copysign(math.floor(abs(scaled) + Fraction(1, 2)), scaled))
+        case Rounding.HALF_ZERO:
+            q = int(math.copysign(math.ceil(abs(scaled) - Fraction(1, 2)), scaled))
+        case Rounding.ZERO:
+            q = math.trunc(scaled)
+        case Rounding.CEIL:
+            q = math.ceil(scaled)
     lo, hi = (-(2 ** (width - 1)), 2 ** (width - 1) - 1) if signed else (0, 2**width - 1)
-    q = min(max(q, lo), hi) if op.overflow is Overflow.SATURATE else (q - lo) % 2**width + lo
+    if op.overflow is Overflow.WRAP:
+        return ((q - lo) % 2**width + lo) * Fraction(2) ** -frac
+    if op.overflow is Overflow.SATURATE_SYMMETRIC:
+        lo = max(lo, -hi)
+    q = min(max(q, lo), hi)
     return q * Fraction(2) ** -frac
 
 

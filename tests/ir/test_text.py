@@ -38,7 +38,7 @@ def test_every_op_is_spelled_and_specified():
     ("change", "message"),
     [
         (("gatewright-program 1", "something else"), "expected 'gatewright-program 1'"),
-        (("= relu ", "= softplus "), "unknown op 'softplus'; known: input, dense"),
+        (("= relu ", "= softplus "), "unknown op 'softplus'; known: input, const, dense"),
         (("%fc1.relu = relu layer=fc1 source=%fc1\n", ""), "reads 'fc1.relu', which no earlier op defines"),
         (("rounding=half_up", "rounding=odd"), "'odd' is not a valid Rounding"),
         ((" overflow=saturate", ""), "takes .*'overflow'"),

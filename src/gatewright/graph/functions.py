@@ -44,6 +44,8 @@ def quantize_integers(node: Quantize, x: AnyFloats) -> AnyFloats:
     match node.overflow:
         case Overflow.SATURATE:
             q = np.clip(q, lo, hi)
+        case Overflow.SATURATE_SYMMETRIC:
+            q = np.clip(q, np.maximum(lo, -hi), hi)
         case Overflow.WRAP:
             q = np.mod(q - lo, hi - lo + 1) + lo
         case _:
@@ -60,6 +62,16 @@ def round_to_integers(v: AnyFloats, rounding: Rounding) -> AnyFloats:
             return np.rint(v)
         case Rounding.HALF_UP:
             return _nearest(v, v > 0)
+        case Rounding.HALF_DOWN:
+            return _nearest(v, v < 0)
+        case Rounding.HALF_AWAY:
+            return _nearest(v, True)
+        case Rounding.HALF_ZERO:
+            return _nearest(v, False)
+        case Rounding.ZERO:
+            return np.trunc(v)
+        case Rounding.CEIL:
+            return np.ceil(v)
         case _:
             assert_never(rounding)
 

@@ -2,49 +2,87 @@
 
 from gatewright.ir.formats import Fixed, Ints, Overflow, Rounding
 from gatewright.ir.interp import Interpreter, run
+from gatewright.ir.op_moves import Fill
+from gatewright.ir.op_tables import SoftmaxVariant
 from gatewright.ir.ops import (
+    Add,
     ArgMax,
+    Concat,
+    Const,
+    Conv,
     Dense,
     Input,
     Lookup,
+    Max,
+    Min,
+    Mul,
     Op,
+    Pad,
+    Pool,
+    PoolKind,
     Relu,
     Requant,
+    Reshape,
+    Scan,
+    Slice,
     Softmax,
-    SoftmaxVariant,
+    Sub,
     Thresholds,
     TopK,
+    Transpose,
+    Upsample,
 )
 from gatewright.ir.program import Constant, Program
 from gatewright.ir.ranges import Range, ranges
+from gatewright.ir.shapes import shapes
 from gatewright.ir.softmax import softmax_error_bound, softmax_op
 from gatewright.ir.text import parse_program, print_program
 from gatewright.ir.verify import verify
+from gatewright.ir.windows import pool_cells
 
 __all__ = [
+    "Add",
     "ArgMax",
+    "Concat",
+    "Const",
     "Constant",
+    "Conv",
     "Dense",
+    "Fill",
     "Fixed",
     "Input",
     "Interpreter",
     "Ints",
     "Lookup",
+    "Max",
+    "Min",
+    "Mul",
     "Op",
     "Overflow",
+    "Pad",
+    "Pool",
+    "PoolKind",
     "Program",
     "Range",
     "Relu",
     "Requant",
+    "Reshape",
     "Rounding",
+    "Scan",
+    "Slice",
     "Softmax",
     "SoftmaxVariant",
+    "Sub",
     "Thresholds",
     "TopK",
+    "Transpose",
+    "Upsample",
     "parse_program",
+    "pool_cells",
     "print_program",
     "ranges",
     "run",
+    "shapes",
     "softmax_error_bound",
     "softmax_op",
     "verify",

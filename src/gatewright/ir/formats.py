@@ -14,6 +14,7 @@ from gatewright.errors import FormatError
 Ints = NDArray[np.int64]
 
 MAX_BITS = 62  # sums of two values still fit int64
+_MODES = {"TRN", "TRN_ZERO", "RND", "RND_CONV", "RND_INF", "RND_MIN_INF", "RND_ZERO", "SAT", "SAT_SYM", "WRAP"}
 
 
 class Rounding(Enum):
@@ -22,6 +23,11 @@ class Rounding(Enum):
     TRUNCATE = "truncate"  # towards minus infinity (ap_fixed AP_TRN)
     HALF_UP = "half_up"  # to nearest, ties towards plus infinity (AP_RND)
     HALF_EVEN = "half_even"  # to nearest, ties to even (AP_RND_CONV)
+    HALF_DOWN = "half_down"  # to nearest, ties towards minus infinity (AP_RND_MIN_INF)
+    HALF_AWAY = "half_away"  # to nearest, ties away from zero (AP_RND_INF)
+    HALF_ZERO = "half_zero"  # to nearest, ties towards zero (AP_RND_ZERO)
+    ZERO = "zero"  # towards zero (AP_TRN_ZERO)
+    CEIL = "ceil"  # towards plus infinity
 
 
 class Overflow(Enum):
@@ -29,6 +35,7 @@ class Overflow(Enum):
 
     SATURATE = "saturate"  # clip to the format's ends (AP_SAT)
     WRAP = "wrap"  # keep the low bits (AP_WRAP)
+    SATURATE_SYMMETRIC = "saturate_symmetric"  # clip to -hi .. hi (AP_SAT_SYM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +78,8 @@ class Fixed:
         if hit := re.fullmatch(r"(?:ap_)?(u?)fixed<(\d+),(-?\d+)((?:,(?:AP_)?\w+)*)>", compact):
             width, integer = int(hit[2]), int(hit[3])
             for mode in filter(None, hit[4].split(",")):
-                if mode.removeprefix("AP_") not in {"TRN", "RND", "RND_CONV", "SAT", "WRAP"}:
-                    raise FormatError(f"{text!r}: mode {mode!r} must be TRN, RND, RND_CONV, SAT or WRAP")
+                if mode.removeprefix("AP_") not in _MODES:
+                    raise FormatError(f"{text!r}: mode {mode!r} must be one of {sorted(_MODES)}")
             return _checked(text, width, width - integer, not hit[1])
         if hit := re.fullmatch(
             r"quantized_bits\((\d+),(-?\d+)(?:,(0|1|True|False))?(?:,alpha='?1(?:\.0)?'?)?\)", compact

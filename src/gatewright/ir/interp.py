@@ -1,42 +1,123 @@
 """The definition of every op: Program and input codes in, result integers out. NumPy only, exact.
 
-It is also the fast emulator: a dense product whose partial sums provably stay below 2**53 runs in float64 BLAS,
-which is then exact; otherwise in int64.
+It is also the fast emulator: products run in the narrowest BLAS that is provably exact (gatewright.ir.linear), and
+`run` and `stream` take as many samples at a time as the caches like.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import assert_never
+from math import prod
+from typing import Any, assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import Ints, Overflow, Rounding
-from gatewright.ir.ops import ArgMax, Dense, Input, Lookup, Op, Relu, Requant, Softmax, Thresholds, TopK
+from gatewright.ir.formats import Ints
+from gatewright.ir.linear import Linear
+from gatewright.ir.ops import (
+    Add,
+    ArgMax,
+    Binary,
+    Concat,
+    Const,
+    Conv,
+    Dense,
+    Input,
+    Lookup,
+    Max,
+    Min,
+    Mul,
+    Op,
+    Pad,
+    Pool,
+    Relu,
+    Requant,
+    Reshape,
+    Scan,
+    Slice,
+    Softmax,
+    Sub,
+    Thresholds,
+    TopK,
+    Transpose,
+    Upsample,
+    sources,
+)
 from gatewright.ir.program import Program
-from gatewright.ir.ranges import Range, ranges, spread
+from gatewright.ir.ranges import Range, ranges, scan_ranges
+from gatewright.ir.rounding import requant
 from gatewright.ir.tables import cuts, look_up, softmax, threshold
+from gatewright.ir.windows import pool
+from gatewright.ir.wires import aligned, moved
 
-FLOAT_EXACT_BITS = 53  # IEEE 754-2019 binary64 holds every integer up to 2**53
+Codes = NDArray[np.integer[Any]]
+WORKING_SET = 1 << 20  # elements that one op may touch at once: larger batches leave the caches
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """Evaluates one program many times; range analysis is done once."""
+    """Evaluates one program many times; range analysis is done once. known: the ranges, where already computed."""
 
     program: Program
+    known: dict[str, Range] | None = None
     _ranges: dict[str, Range] = field(init=False)
+    _ready: dict[str, Linear | Interpreter] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_ranges", ranges(self.program))
+        object.__setattr__(self, "_ranges", self.known or ranges(self.program))
+        object.__setattr__(self, "_ready", {op.name: r for op in self.program.ops if (r := self._prepared(op))})
 
-    def run(self, x: Ints) -> Ints:
+    def run(self, x: Codes) -> Ints:
         """Return the output for input codes x: (n, *input shape) -> (n, *output shape), int64."""
-        return self.trace(x)[self.program.output]
+        self._check(x)
+        if not len(x):
+            return np.empty((0, *self._ranges[self.program.output].lo.shape), dtype=np.int64)
+        size = self.chunk
+        return np.concatenate([self._output(x[at : at + size]) for at in range(0, len(x), size)])
 
-    def trace(self, x: Ints) -> dict[str, Ints]:
+    def stream(self, batches: Iterable[Codes]) -> Iterator[Ints]:
+        """Yield the output of each batch as it comes: a generator, so that an endless source needs no memory.
+
+        batches: input codes, each (n, *input shape) -> (n, *output shape), or single samples (*input shape) ->
+        (*output shape).
+        """
+        for x in batches:
+            single = x.shape == self.program.input.shape
+            result = self.run(x[None] if single else x)
+            yield result[0] if single else result
+
+    def trace(self, x: Codes) -> dict[str, Ints]:
         """Return every op's result by name for input codes x: (n, *input shape)."""
+        self._check(x)
+        values: dict[str, Ints] = {}
+        for op in self.program.ops:
+            values[op.name] = self._evaluate(op, values, x)
+        return values
+
+    @property
+    def chunk(self) -> int:
+        """How many samples `run` evaluates at a time."""
+        return max(1, WORKING_SET // max(map(self._elements, self.program.ops)))
+
+    def _elements(self, op: Op) -> int:
+        """Return how many elements an op touches per sample; a convolution gathers its windows."""
+        size = prod(self._ranges[op.name].lo.shape)
+        if isinstance(op, Conv):
+            return prod(self._ranges[op.name].lo.shape[:-1]) * prod(self.program.constants[op.weight].q.shape[:-1])
+        return size
+
+    def _prepared(self, op: Op) -> Linear | Interpreter | None:
+        if isinstance(op, Dense | Conv):
+            x = self._ranges[op.source]
+            return Linear.ready(op, self.program, x.magnitude[None], x.frac_bits, self._ranges[op.name].frac_bits)
+        if isinstance(op, Scan):
+            return Interpreter(op.body, scan_ranges(op, self.program, self._ranges[op.source])[0])
+        return None
+
+    def _check(self, x: Codes) -> None:
         source = self.program.input
         if x.shape[1:] != source.shape:
             raise ProgramError(f"input of {self.program.name!r} must be (n, {source.shape}), not {x.shape}")
@@ -49,21 +130,44 @@ class Interpreter:
                 f"input codes of {self.program.name!r} must lie in {source.format.lo}..{source.format.hi} "
                 f"({source.format}), not {x.min()}..{x.max()}"
             )
+
+    def _output(self, x: Codes) -> Ints:
+        """Return the output, forgetting each result after its last use."""
+        last = {name: op.name for op in self.program.ops for name in sources(op)}
         values: dict[str, Ints] = {}
         for op in self.program.ops:
-            values[op.name] = x.astype(np.int64) if isinstance(op, Input) else self._evaluate(op, values)
-        return values
+            values[op.name] = self._evaluate(op, values, x)
+            for name in sources(op):
+                if last[name] == op.name and name != self.program.output:
+                    values.pop(name, None)
+        return values[self.program.output]
 
-    def _evaluate(self, op: Op, values: dict[str, Ints]) -> Ints:
+    def _evaluate(self, op: Op, values: dict[str, Ints], x: Codes) -> Ints:
         match op:
             case Input():
-                raise ProgramError(f"op {op.name!r}: a program has one Input, its first op")
-            case Dense():
-                return self._dense(op, values[op.source])
+                return x.astype(np.int64)
+            case Const():
+                constant = self.program.constants[op.value].q
+                return np.broadcast_to(constant, (len(x), *constant.shape))
+            case Dense() | Conv():
+                ready = self._ready[op.name]
+                assert isinstance(ready, Linear)
+                return ready(values[op.source])
+            case Pool():
+                return pool(values[op.source], op.kind.value, op.size, op.strides, op.pads)
             case Relu():
                 return np.maximum(values[op.source], 0)
             case Requant():
                 return requant(values[op.source], self._ranges[op.source].frac_bits, op)
+            case Add() | Sub() | Mul() | Max() | Min():
+                return self._binary(op, values)
+            case Concat():
+                frac = self._ranges[op.name].frac_bits
+                return np.concatenate([self._at(name, frac, values) for name in op.sources], axis=op.axis + 1)
+            case Reshape() | Transpose() | Slice() | Pad() | Upsample():
+                return moved(op, values[op.source])
+            case Scan():
+                return self._scan(op, values[op.source])
             case ArgMax():
                 return np.argmax(values[op.source], axis=-1, keepdims=True).astype(np.int64)
             case TopK():
@@ -79,55 +183,45 @@ class Interpreter:
             case _:
                 assert_never(op)
 
-    def _dense(self, op: Dense, x: Ints) -> Ints:
-        weight, bias = self.program.constants[op.weight], self.program.constants[op.bias]
+    def _at(self, name: str, frac_bits: int, values: dict[str, Ints]) -> Ints:
+        """Return a value shifted up to frac_bits."""
+        return values[name] << (frac_bits - self._ranges[name].frac_bits)
+
+    def _binary(self, op: Binary, values: dict[str, Ints]) -> Ints:
+        rank = self._ranges[op.name].lo.ndim
+        if isinstance(op, Mul):
+            return aligned(values[op.left], rank) * aligned(values[op.right], rank)
         frac = self._ranges[op.name].frac_bits
-        up = frac - self._ranges[op.source].frac_bits - weight.frac_bits
-        source = self._ranges[op.source]
-        magnitude = np.maximum(abs(source.lo), abs(source.hi)) @ abs(weight.q.astype(object))
-        if max(magnitude.flat, default=0) < 1 << FLOAT_EXACT_BITS:
-            product = (x.astype(np.float64) @ weight.q.astype(np.float64)).astype(np.int64)
-        else:
-            product = x @ weight.q
-        return (product << up) + (bias.q << (frac - bias.frac_bits))
+        a, b = (aligned(self._at(name, frac, values), rank) for name in (op.left, op.right))
+        match op:
+            case Add():
+                return a + b
+            case Sub():
+                return a - b
+            case Max():
+                return np.maximum(a, b)
+            case Min():
+                return np.minimum(a, b)
+            case _:
+                assert_never(op)
+
+    def _scan(self, op: Scan, x: Ints) -> Ints:
+        body = self._ready[op.name]
+        assert isinstance(body, Interpreter)
+        initial = self.program.constants[op.initial]
+        frac = op.body.input.format.frac_bits
+        steps = x << (frac - self._ranges[op.source].frac_bits)
+        up = frac - self._ranges[op.name].frac_bits
+        state = np.broadcast_to(initial.q << (frac - initial.frac_bits), (len(x), initial.q.size))
+        first, end = op.emit
+        results: list[Ints] = []
+        for step in range(x.shape[1])[:: -1 if op.reverse else 1]:
+            after = body._output(np.concatenate([steps[:, step], state], axis=1))
+            state = after[:, : initial.q.size] << up
+            results.append(after[:, first:end])
+        return np.stack(results, axis=1) if op.sequences else results[-1]
 
 
-def run(program: Program, x: Ints) -> Ints:
+def run(program: Program, x: Codes) -> Ints:
     """Return the program's output for input codes x: (n, *input shape) -> (n, *output shape)."""
     return Interpreter(program).run(x)
-
-
-def requant(q: Ints, frac_bits: int, op: Requant) -> Ints:
-    """Apply one Requant to integers at frac_bits. q: (n, *shape), same shape out."""
-    size = int(np.prod(q.shape[1:]))
-    shape = q.shape[1:]
-    width = np.array(spread(op.width_bits, size), dtype=np.int64).reshape(shape)
-    keep = np.array(spread(op.keep_frac_bits, size), dtype=np.int64).reshape(shape)
-    sign = np.array(spread(op.signed, size), dtype=np.int64).reshape(shape)
-    drop = frac_bits - keep
-    kept = _round(q << np.maximum(-drop, 0), np.maximum(drop, 0), op.rounding)
-    one = np.int64(1)
-    low, high = -sign * (one << np.maximum(width - 1, 0)), (one << np.maximum(width - sign, 0)) - 1
-    match op.overflow:
-        case Overflow.SATURATE:
-            inside = np.clip(kept, low, high)
-        case Overflow.WRAP:
-            inside = ((kept - low) & ((one << width) - 1)) + low
-        case _:
-            assert_never(op.overflow)
-    return np.where(width == 0, 0, inside << (op.frac_bits - keep))
-
-
-def _round(q: Ints, drop: Ints, rounding: Rounding) -> Ints:
-    """Return q * 2**-drop rounded to integers; drop >= 0, broadcast over q."""
-    half = (np.int64(1) << drop) >> 1
-    match rounding:
-        case Rounding.TRUNCATE:
-            return q >> drop
-        case Rounding.HALF_UP:
-            return (q + half) >> drop
-        case Rounding.HALF_EVEN:
-            odd = (q >> drop) & 1
-            return np.where(drop == 0, q, (q + half - 1 + odd) >> drop)
-        case _:
-            assert_never(rounding)

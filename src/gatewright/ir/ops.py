@@ -1,16 +1,29 @@
 """The closed union of operations. Values are int64 tensors with one frac_bits each; see docs/program.md.
 
-Shapes exclude the sample axis. Every op names its result `name` and reads earlier results by name; `layer` is the
-user's name of the layer it belongs to. Weights sit in the program's read-only table and are named `@layer.weight`.
+Shapes and axes exclude the sample axis; images and signals are channels-last. Every op names its result `name` and
+reads earlier results by name; `layer` is the user's name of the layer it belongs to. Weights sit in the program's
+read-only table and are named `@layer.weight`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import assert_never
+from typing import TYPE_CHECKING
 
 from gatewright.ir.formats import Fixed, Overflow, Rounding
+from gatewright.ir.op_moves import Concat, Pad, Pads, Reshape, Slice, Transpose, Upsample
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
+
+if TYPE_CHECKING:
+    from gatewright.ir.program import Program
+
+
+class PoolKind(Enum):
+    """How Pool reduces a window."""
+
+    MAX = "max"
+    SUM = "sum"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +37,17 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Const:
+    """A constant of the table, the same for every sample. Its shape and frac_bits."""
+
+    name: str
+    layer: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dense:
-    """y = x @ W + b, exactly. x: (..., n_in); weight: (n_in, n_out); bias: (n_out,).
+    """y = x @ W + b, exactly. x: (..., n_in) -> (..., n_out); weight: (n_in, n_out); bias: (n_out,).
 
     Result frac_bits = max(x.frac + W.frac, b.frac); sum and bias are shifted up to it.
     """
@@ -35,6 +57,43 @@ class Dense:
     source: str
     weight: str
     bias: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conv:
+    """Correlation over the axes before the last, zero padded, plus bias. frac_bits as Dense.
+
+    x: (*space, c_in) -> (*space', c_out) with 1 or 2 axes of space; weight: (*kernel, c_in / groups, c_out);
+    bias: (c_out,). y[p, o] = bias[o] + sum over k, c of x[p * strides + k * dilation - before, c] * weight[k, c, o].
+    Output channels come in `groups` equal runs; run g reads run g of the input channels (depthwise: groups = c_in).
+    """
+
+    name: str
+    layer: str
+    source: str
+    weight: str
+    bias: str
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    pads: Pads
+    groups: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Greatest value or sum of each window over the axes before the last. x: (*space, c) -> (*space', c), same frac.
+
+    Padding never wins a maximum and adds nothing to a sum. A mean is a sum followed by a Requant, a Mul or a Lookup;
+    `gatewright.ir.windows.pool_cells` counts the cells of each window.
+    """
+
+    name: str
+    layer: str
+    source: str
+    kind: PoolKind
+    size: tuple[int, ...]
+    strides: tuple[int, ...]
+    pads: Pads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +109,9 @@ class Relu:
 class Requant:
     """Round to a format, then handle overflow. Same shape; the result's frac_bits is `frac_bits`.
 
-    width_bits, keep_frac_bits and signed are one value for all elements or one per element (flattened). Element e
-    is rounded to a multiple of 2**-keep_frac_bits[e], brought into its width by `overflow`, and stored at the
-    common `frac_bits` (>= every keep_frac_bits). Width 0 yields the constant 0.
+    width_bits, keep_frac_bits and signed have one value for all elements, one per channel (last axis), or one per
+    element (row-major). Element e is rounded to a multiple of 2**-keep_frac_bits[e], brought into its width by
+    `overflow`, and stored at the common `frac_bits` (>= every keep_frac_bits). Width 0 yields the constant 0.
     """
 
     name: str
@@ -67,100 +126,132 @@ class Requant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArgMax:
-    """Index of the greatest element of the last axis, the lowest index among equals. x: (n,) -> (1,), frac_bits 0."""
+class Add:
+    """left + right, with NumPy's broadcasting of the shapes; frac_bits is the larger, the other is shifted up."""
 
     name: str
     layer: str
-    source: str
+    left: str
+    right: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TopK:
-    """Indices of the k greatest elements, greatest first, the lowest index among equals. (n,) -> (k,), frac_bits 0."""
+class Sub:
+    """left - right; shapes and frac_bits as Add."""
 
     name: str
     layer: str
-    source: str
-    k: int
+    left: str
+    right: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
-    """y = start + step * (number of the channel's thresholds t with x >= t). Same shape.
+class Mul:
+    """left * right, shapes as Add; the result's frac_bits is the sum of both."""
 
-    thresholds: (1 or channels, count), ascending per row; its own frac_bits, the values they mean are compared. start,
-    step: integers at the result's `frac_bits`. The channel is the last axis.
+    name: str
+    layer: str
+    left: str
+    right: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Max:
+    """The greater of left and right; shapes and frac_bits as Add."""
+
+    name: str
+    layer: str
+    left: str
+    right: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Min:
+    """The lesser of left and right; shapes and frac_bits as Add."""
+
+    name: str
+    layer: str
+    left: str
+    right: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """A body program run over axis 0 of x, carrying a state. x: (steps, features).
+
+    initial: (states,), a constant. At each step the body reads concat(x[t], state), (features + states,), shifted up
+    to its input's frac_bits, and returns a vector whose first `states` elements are the next state; the step's result
+    is elements emit[0] .. emit[1] - 1 of that vector. The result is every step's in the order in which they were
+    taken, (steps, emitted), or (emitted,) of the last where `sequences` is false. `reverse` takes the last step
+    first. frac_bits: the body's result's.
     """
 
     name: str
     layer: str
     source: str
-    thresholds: str
-    start: int
-    step: int
-    frac_bits: int
+    body: Program
+    initial: str
+    emit: tuple[int, int]
+    reverse: bool
+    sequences: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lookup:
-    """y = table[channel][x - first]: any function of one number. Same shape; frac_bits is the table's.
-
-    table: (1 or channels, entries). The channel is the last axis. Every x lies in first .. first + entries - 1.
-    """
-
-    name: str
-    layer: str
-    source: str
-    table: str
-    first: int
-
-
-class SoftmaxVariant(Enum):
-    """How the exponentials are kept in range."""
-
-    STABLE = "stable"  # the greatest element is subtracted first
-    LATENCY = "latency"  # the exponential is read at x itself, clipped to the table's range
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Softmax:
-    """Softmax over the last axis by tables, in integers; docs/program.md defines it. Same shape, unsigned result.
-
-    exp_table: (entries,), reciprocal_table: (entries,). drop, sum_drop: low bits that do not take part in an index;
-    first, sum_first: what index 0 stands for. shift: bits dropped from the product, rounding half up.
-    """
-
-    name: str
-    layer: str
-    source: str
-    variant: SoftmaxVariant
-    exp_table: str
-    drop: int
-    first: int
-    reciprocal_table: str
-    sum_drop: int
-    sum_first: int
-    shift: int
-    width_bits: int
-    frac_bits: int
+Binary = Add | Sub | Mul | Max | Min
+Op = (
+    Input
+    | Const
+    | Dense
+    | Conv
+    | Pool
+    | Relu
+    | Requant
+    | Add
+    | Sub
+    | Mul
+    | Max
+    | Min
+    | Concat
+    | Reshape
+    | Transpose
+    | Slice
+    | Pad
+    | Upsample
+    | Scan
+    | ArgMax
+    | TopK
+    | Thresholds
+    | Lookup
+    | Softmax
+)
 
 
-Op = Input | Dense | Relu | Requant | ArgMax | TopK | Thresholds | Lookup | Softmax
+def sources(op: Op) -> tuple[str, ...]:
+    """Return the names of the results an op reads."""
+    match op:
+        case Input() | Const():
+            return ()
+        case Add() | Sub() | Mul() | Max() | Min():
+            return op.left, op.right
+        case Concat():
+            return op.sources
+        case _:
+            return (op.source,)
 
 
 def constants_of(op: Op) -> tuple[str, ...]:
-    """Return the names of the tables that an op reads."""
+    """Return the names of the constants an op reads."""
     match op:
-        case Input() | Relu() | Requant() | ArgMax() | TopK():
-            return ()
-        case Dense():
-            return (op.weight, op.bias)
+        case Dense() | Conv():
+            return op.weight, op.bias
+        case Const():
+            return (op.value,)
+        case Scan():
+            return (op.initial,)
         case Thresholds():
             return (op.thresholds,)
         case Lookup():
             return (op.table,)
         case Softmax():
-            return (op.exp_table, op.reciprocal_table)
+            return op.exp_table, op.reciprocal_table
         case _:
-            assert_never(op)
+            return ()

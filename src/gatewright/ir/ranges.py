@@ -1,98 +1,136 @@
 """Program in, the lowest and highest possible integer of every element of every result out (interval arithmetic).
 
-Bounds are exact Python integers (object arrays), so that nothing overflows while overflow is being ruled out.
-Intervals of one op are attained: inputs are taken as independent.
+Bounds are exact: int64 where a bound proves that they fit, else Python integers (object arrays), so that nothing
+overflows while overflow is being ruled out. Intervals of one op are attained: its sources are taken as independent.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar, assert_never
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import MAX_BITS, Ints, Overflow, Rounding
+from gatewright.ir.formats import MAX_BITS, Ints, Overflow
+from gatewright.ir.linear import carrier, product, result_frac
+from gatewright.ir.op_tables import SoftmaxVariant
 from gatewright.ir.ops import (
+    Add,
     ArgMax,
+    Binary,
+    Concat,
+    Const,
+    Conv,
     Dense,
     Input,
     Lookup,
+    Max,
+    Min,
+    Mul,
     Op,
+    Pad,
+    Pool,
     Relu,
     Requant,
+    Reshape,
+    Scan,
+    Slice,
     Softmax,
-    SoftmaxVariant,
+    Sub,
     Thresholds,
     TopK,
+    Transpose,
+    Upsample,
 )
 from gatewright.ir.program import Program
+from gatewright.ir.rounding import ends as format_ends
+from gatewright.ir.rounding import per_element, rounded
 from gatewright.ir.tables import cuts
+from gatewright.ir.windows import pool
+from gatewright.ir.wires import moved
 
-BigInts = NDArray[Any]
-_T = TypeVar("_T")
+Bounds = NDArray[Any]
+_SAFE = 1 << 61  # below it one sum or difference of two values fits int64
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """lo, hi: object arrays of Python ints with the value's shape; frac_bits as the value's."""
+    """lo, hi: arrays of the value's shape, int64 or (past 61 bits) Python ints; frac_bits as the value's."""
 
-    lo: BigInts
-    hi: BigInts
+    lo: Bounds
+    hi: Bounds
     frac_bits: int
 
     @property
     def width_bits(self) -> int:
         """Bits (two's complement where negative values occur) that hold every element."""
-        lo, hi = min(self.lo.flat), max(self.hi.flat)
+        lo, hi = int(self.lo.min()), int(self.hi.max())
         return max(max(hi, 0).bit_length(), (-lo - 1).bit_length() if lo < 0 else 0) + (lo < 0)
 
+    @property
+    def peak(self) -> int:
+        """The greatest magnitude of any element."""
+        return max(abs(int(self.lo.min())), abs(int(self.hi.max())))
 
-def ranges(program: Program) -> dict[str, Range]:
-    """Return the range of every result, by name."""
+    @property
+    def magnitude(self) -> Bounds:
+        """Each element's greatest magnitude."""
+        return np.maximum(abs(self.lo), abs(self.hi))
+
+
+def ranges(program: Program, source: Range | None = None) -> dict[str, Range]:
+    """Return the range of every result, by name. source: the input's, where it is known to be narrower."""
     known: dict[str, Range] = {}
     for op in program.ops:
-        known[op.name] = _range(op, program, known)
+        known[op.name] = source if source and isinstance(op, Input) else _settled(_range(op, program, known))
     return known
 
 
 def _range(op: Op, program: Program, known: dict[str, Range]) -> Range:
     match op:
         case Input():
-            full = np.empty(op.shape, dtype=object)
-            lo, hi = full.copy(), full.copy()
-            lo[...], hi[...] = op.format.lo, op.format.hi
+            lo, hi = (np.full(op.shape, end, dtype=np.int64) for end in (op.format.lo, op.format.hi))
             return Range(lo, hi, op.format.frac_bits)
-        case Dense():
-            x, w, b = known[op.source], program.constants[op.weight], program.constants[op.bias]
-            frac = max(x.frac_bits + w.frac_bits, b.frac_bits)
-            big = w.q.astype(object)
-            plus, minus = np.maximum(big, 0), np.minimum(big, 0)
-            up = frac - x.frac_bits - w.frac_bits
-            bias = b.q.astype(object) * (1 << (frac - b.frac_bits))
-            lo = (x.lo @ plus + x.hi @ minus) * (1 << up) + bias
-            hi = (x.hi @ plus + x.lo @ minus) * (1 << up) + bias
-            return Range(lo, hi, frac)
+        case Const():
+            constant = program.constants[op.value]
+            return Range(constant.q, constant.q, constant.frac_bits)
+        case Dense() | Conv():
+            return _linear(op, program, known[op.source])
         case Relu():
             x = known[op.source]
             return Range(np.maximum(x.lo, 0), np.maximum(x.hi, 0), x.frac_bits)
         case Requant():
+            return _requant(op, known[op.source])
+        case Add() | Sub() | Mul() | Max() | Min():
+            return _binary(op, known[op.left], known[op.right])
+        case Concat():
+            frac = max(known[name].frac_bits for name in op.sources)
+            parts = [at_frac(known[name], frac) for name in op.sources]
+            lo, hi = (np.concatenate(side, axis=op.axis) for side in zip(*((p.lo, p.hi) for p in parts), strict=True))
+            return Range(lo, hi, frac)
+        case Pool():
             x = known[op.source]
-            lo, hi = np.empty(x.lo.shape, dtype=object), np.empty(x.lo.shape, dtype=object)
-            spec = zip(*(spread(v, x.lo.size) for v in (op.width_bits, op.keep_frac_bits, op.signed)), strict=True)
-            for i, (width, frac, signed) in enumerate(spec):
-                lo.flat[i], hi.flat[i] = _requant_ends(op, x, i, width, frac, signed)
-            return Range(lo, hi, op.frac_bits)
+            x = _wide(x) if x.peak * int(np.prod(op.size)) >= _SAFE else x
+            lo, hi = (pool(end[None], op.kind.value, op.size, op.strides, op.pads)[0] for end in (x.lo, x.hi))
+            return Range(lo, hi, x.frac_bits)
+        case Reshape() | Transpose() | Slice() | Pad() | Upsample():
+            x = known[op.source]
+            return Range(moved(op, x.lo[None])[0], moved(op, x.hi[None])[0], x.frac_bits)
+        case Scan():
+            return scan_ranges(op, program, known[op.source])[1]
         case ArgMax():
             x = known[op.source]
-            return Range(_one(0), _one(x.lo.shape[-1] - 1), 0)
+            lo = np.zeros((*x.lo.shape[:-1], 1), dtype=np.int64)
+            return Range(lo, lo + (x.lo.shape[-1] - 1), 0)
         case TopK():
-            last = known[op.source].lo.shape[-1] - 1
-            return Range(np.repeat(_one(0), op.k), np.repeat(_one(last), op.k), 0)
+            x = known[op.source]
+            lo = np.zeros((*x.lo.shape[:-1], op.k), dtype=np.int64)
+            return Range(lo, lo + (x.lo.shape[-1] - 1), 0)
         case Thresholds():
             x = known[op.source]
-            at = cuts(program.constants[op.thresholds], x.frac_bits).astype(object)
+            at = cuts(program.constants[op.thresholds], x.frac_bits)
             ends = [op.start + op.step * (end[..., None] >= at).sum(axis=-1).astype(object) for end in (x.lo, x.hi)]
             return Range(np.minimum(*ends), np.maximum(*ends), op.frac_bits)
         case Lookup():
@@ -103,10 +141,79 @@ def _range(op: Op, program: Program, known: dict[str, Range]) -> Range:
             assert_never(op)
 
 
+def _linear(op: Dense | Conv, program: Program, x: Range) -> Range:
+    weight, bias = program.constants[op.weight], program.constants[op.bias]
+    frac = result_frac(x.frac_bits, weight, bias)
+    kind = carrier(op, x.magnitude[None], weight.q)
+    plus, minus = (side.astype(kind) for side in (np.maximum(weight.q, 0), np.minimum(weight.q, 0)))
+    lo, hi = (end[None].astype(kind) for end in (x.lo, x.hi))
+    exact = object if kind is object else np.int64
+    low = (product(op, lo, plus) + product(op, hi, minus))[0].astype(exact)
+    high = (product(op, hi, plus) + product(op, lo, minus))[0].astype(exact)
+    sums = at_frac(Range(low, high, x.frac_bits + weight.frac_bits), frac)
+    offset = at_frac(Range(bias.q, bias.q, bias.frac_bits), frac)
+    return _added(sums, offset)
+
+
+def _added(a: Range, b: Range) -> Range:
+    """Return the range of a + b, both at one frac_bits."""
+    if a.peak + b.peak >= _SAFE:
+        a, b = _wide(a), _wide(b)
+    return Range(a.lo + b.lo, a.hi + b.hi, a.frac_bits)
+
+
+def _binary(op: Binary, left: Range, right: Range) -> Range:
+    if isinstance(op, Mul):
+        return _product(op, left, right)
+    frac = max(left.frac_bits, right.frac_bits)
+    a, b = at_frac(left, frac), at_frac(right, frac)
+    match op:
+        case Add():
+            return _added(a, b)
+        case Sub():
+            return _added(a, Range(-b.hi, -b.lo, frac))
+        case Max():
+            return Range(np.maximum(a.lo, b.lo), np.maximum(a.hi, b.hi), frac)
+        case Min():
+            return Range(np.minimum(a.lo, b.lo), np.minimum(a.hi, b.hi), frac)
+        case _:
+            assert_never(op)
+
+
+def _product(op: Mul, left: Range, right: Range) -> Range:
+    if left.peak * right.peak >= _SAFE:
+        left, right = _wide(left), _wide(right)
+    corners = [a * b for a in (left.lo, left.hi) for b in (right.lo, right.hi)]
+    lo, hi = np.minimum.reduce(corners), np.maximum.reduce(corners)
+    if op.left == op.right:  # a square is never negative, and 0 where its operand may be
+        lo = np.where((left.lo <= 0) & (left.hi >= 0), 0, np.minimum(left.lo * left.lo, left.hi * left.hi))
+    return Range(lo, hi, left.frac_bits + right.frac_bits)
+
+
+def _requant(op: Requant, x: Range) -> Range:
+    shape = x.lo.shape
+    keep = per_element(op.keep_frac_bits, shape)
+    drop = x.frac_bits - keep
+    most = max(int(np.max(drop)), 0), max(int(np.max(-drop)), 0)
+    if x.peak << most[1] >= _SAFE or most[0] > 60:
+        x, drop = _wide(x), np.broadcast_to(drop, shape).astype(object)
+    lo, hi = rounded(x.lo, drop, op.rounding), rounded(x.hi, drop, op.rounding)
+    bottom, top = format_ends(op, shape)
+    if op.overflow is Overflow.WRAP:
+        inside = (bottom <= lo) & (hi <= top)
+        lo, hi = np.where(inside, lo, bottom), np.where(inside, hi, top)
+    else:
+        lo, hi = np.clip(lo, bottom, top), np.clip(hi, bottom, top)
+    up = op.frac_bits - keep
+    if max(op.width_bits) + int(np.max(up)) > 61:
+        lo, hi, up = lo.astype(object), hi.astype(object), np.broadcast_to(up, shape).astype(object)
+    return Range(lo << up, hi << up, op.frac_bits)
+
+
 def _lookup_range(op: Lookup, program: Program, x: Range) -> Range:
     table = program.constants[op.table]
     entries = table.q.shape[1]
-    low, high = min(x.lo.flat), max(x.hi.flat)
+    low, high = int(x.lo.min()), int(x.hi.max())
     if low < op.first or high >= op.first + entries:
         raise ProgramError(
             f"program {program.name!r}, op {op.name!r}: the table holds entries for {op.first}.."
@@ -143,40 +250,62 @@ def exp_sum_ends(op: Softmax, exp_table: Ints, classes: int) -> tuple[int, int]:
     return classes * least, classes * most
 
 
-def _requant_ends(op: Requant, x: Range, i: int, width: int, frac: int, signed: bool) -> tuple[int, int]:
-    if width == 0:
-        return 0, 0
-    lo, hi = (round_shift(end, x.frac_bits - frac, op.rounding) for end in (x.lo.flat[i], x.hi.flat[i]))
-    bottom, top = (-(1 << (width - 1)) if signed else 0), (1 << (width - signed)) - 1
-    up = op.frac_bits - frac
-    if op.overflow is Overflow.SATURATE:
-        return min(max(lo, bottom), top) << up, min(max(hi, bottom), top) << up
-    if bottom <= lo and hi <= top:
-        return lo << up, hi << up
-    return bottom << up, top << up
+def scan_ranges(op: Scan, program: Program, x: Range) -> tuple[dict[str, Range], Range]:
+    """Return the ranges inside the body over all steps, and that of the result.
+
+    The state is first taken to be anything the body's input format holds; what the body makes of that, joined with
+    the initial state, is then an invariant, because a narrower state only narrows the body's result. Raises
+    ProgramError where the invariant leaves that format.
+    """
+    fixed, initial = op.body.input.format, program.constants[op.initial]
+    frac, states = fixed.frac_bits, initial.q.size
+    for what, own in (("step input", x.frac_bits), ("initial state", initial.frac_bits)):
+        if own > frac:
+            raise ProgramError(f"op {op.name!r}: the body's input {fixed} must have the {what}'s {own} frac_bits")
+    step = at_frac(Range(x.lo.min(axis=0), x.hi.max(axis=0), x.frac_bits), frac)
+    start = at_frac(Range(initial.q, initial.q, initial.frac_bits), frac)
+    state = Range(np.full(states, fixed.lo), np.full(states, fixed.hi), frac)
+    inside: dict[str, Range] = {}
+    for _ in range(3):  # the second and third round narrow the invariant; any number of rounds is sound
+        inside = ranges(op.body, _settled(_joined(step, state)))
+        after = inside[op.body.output]
+        if after.frac_bits > frac:
+            raise ProgramError(f"op {op.name!r}: the body returns {after.frac_bits} frac_bits, its input has {frac}")
+        made = at_frac(Range(after.lo[:states], after.hi[:states], after.frac_bits), frac)
+        state = Range(np.minimum(made.lo, start.lo), np.maximum(made.hi, start.hi), frac)
+        for what, part in (("state", state), ("step input", step)):
+            if int(part.lo.min()) < fixed.lo or int(part.hi.max()) > fixed.hi:
+                raise ProgramError(
+                    f"op {op.name!r}: the {what} may reach {int(part.lo.min())}..{int(part.hi.max())}, outside the "
+                    f"body's input format {fixed}; widen it, or end the body's state in a Requant"
+                )
+    result = inside[op.body.output]
+    first, end = op.emit
+    lo, hi = result.lo[first:end], result.hi[first:end]
+    if op.sequences:
+        lo, hi = (np.broadcast_to(side, (len(x.lo), end - first)) for side in (lo, hi))
+    return inside, Range(lo, hi, result.frac_bits)
 
 
-def round_shift(value: int, drop: int, rounding: Rounding) -> int:
-    """Return value * 2**-drop rounded to an integer, with Python's exact integers."""
-    if drop <= 0:
-        return value << -drop
-    match rounding:
-        case Rounding.TRUNCATE:
-            return value >> drop
-        case Rounding.HALF_UP:
-            return (value + (1 << (drop - 1))) >> drop
-        case Rounding.HALF_EVEN:
-            return (value + (1 << (drop - 1)) - 1 + ((value >> drop) & 1)) >> drop
-        case _:
-            assert_never(rounding)
+def _joined(a: Range, b: Range) -> Range:
+    return Range(np.concatenate([a.lo, b.lo]), np.concatenate([a.hi, b.hi]), a.frac_bits)
 
 
-def spread(values: tuple[_T, ...], size: int) -> tuple[_T, ...]:
-    """Return one value per element: `values` itself, or its single value repeated."""
-    return values * size if len(values) == 1 else values
+def at_frac(x: Range, frac_bits: int) -> Range:
+    """Return the range shifted up to frac_bits (>= its own)."""
+    up = frac_bits - x.frac_bits
+    if up == 0:
+        return x
+    x = _wide(x) if x.peak << up >= _SAFE else x
+    return Range(x.lo << up, x.hi << up, frac_bits)
 
 
-def _one(value: int) -> BigInts:
-    array = np.empty((1,), dtype=object)
-    array[0] = value
-    return array
+def _wide(x: Range) -> Range:
+    return Range(x.lo.astype(object), x.hi.astype(object), x.frac_bits)
+
+
+def _settled(x: Range) -> Range:
+    """Return the range as int64 where it fits."""
+    if x.peak < _SAFE:
+        x = Range(x.lo.astype(np.int64, copy=False), x.hi.astype(np.int64, copy=False), x.frac_bits)
+    return x

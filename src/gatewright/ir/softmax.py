@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gatewright.errors import ProgramError
 from gatewright.ir.formats import Fixed, Ints
-from gatewright.ir.ops import Softmax, SoftmaxVariant
+from gatewright.ir.op_tables import Softmax, SoftmaxVariant
 from gatewright.ir.program import Constant
 from gatewright.ir.ranges import Range, exp_sum_ends
 
@@ -48,7 +48,7 @@ def softmax_op(
     if max_entries < 2:
         raise ProgramError(f"softmax {name!r}: tables need at least 2 entries, not {max_entries}")
     classes, lsb = values.lo.shape[-1], 2.0**-values.frac_bits
-    low, high = min(values.lo.flat), max(values.hi.flat)
+    low, high = int(values.lo.min()), int(values.hi.max())
     bits = output.frac_bits + (classes - 1).bit_length() + guard_bits
     stable = variant is SoftmaxVariant.STABLE
     if stable:  # d = max - x: beyond the clip exp(-d) rounds to 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gatewright.ir.formats import MAX_BITS, Ints
-from gatewright.ir.ops import Lookup, Softmax, SoftmaxVariant, Thresholds
+from gatewright.ir.op_tables import Lookup, Softmax, SoftmaxVariant, Thresholds
 from gatewright.ir.program import Constant
 
 

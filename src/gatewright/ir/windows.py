@@ -26,12 +26,22 @@ def window_counts(
     return tuple(max((n + sum(p) - (k - 1) * d - 1) // s + 1, 0) for n, k, s, d, p in spans)
 
 
+def padded(x: Array, pads: Pads, fill: Any = 0) -> Array:
+    """Return x with `fill` around it; pads: for the axes from 1 on, as many as there are pairs."""
+    if not any(any(pair) for pair in pads):
+        return x
+    sizes = x.shape[1 : 1 + len(pads)]
+    grown = tuple(n + sum(pair) for n, pair in zip(sizes, pads, strict=True))
+    result = np.full((len(x), *grown, *x.shape[1 + len(pads) :]), fill, dtype=x.dtype)
+    result[(slice(None), *(slice(before, before + n) for n, (before, _) in zip(sizes, pads, strict=True)))] = x
+    return result
+
+
 def windows(
-    x: Array, size: Sequence[int], strides: Sequence[int], dilation: Sequence[int], pads: Pads, fill: float = 0
+    x: Array, size: Sequence[int], strides: Sequence[int], dilation: Sequence[int], pads: Pads, fill: Any = 0
 ) -> Array:
     """Return every window as a read-only view of the padded array: (n, *counts, *size, channels)."""
-    if any(any(p) for p in pads):
-        x = np.pad(x, ((0, 0), *pads, (0, 0)), constant_values=fill)
+    x = padded(x, pads, fill)
     axes = tuple(range(1, x.ndim - 1))
     extent = tuple((k - 1) * d + 1 for k, d in zip(size, dilation, strict=True))
     view = np.lib.stride_tricks.sliding_window_view(x, extent, axis=axes)  # (n, *counts, channels, *extent)
@@ -85,10 +95,24 @@ def convolve_transposed(x: Array, weight: Array, strides: Sequence[int], crop: P
 
 def pool(x: Array, kind: Literal["max", "sum"], size: Sequence[int], strides: Sequence[int], pads: Pads) -> Array:
     """Return each window's greatest value, padding never winning, or its sum, padding counting as 0."""
-    fill = 0 if kind == "sum" else (np.iinfo(x.dtype).min if np.issubdtype(x.dtype, np.integer) else -np.inf)
-    view = windows(x, size, strides, (1,) * len(size), pads, fill)
-    axes = tuple(range(1 + len(size), 1 + 2 * len(size)))
-    return view.max(axis=axes) if kind == "max" else view.sum(axis=axes)
+    outside: Any = 0
+    if kind == "max":
+        outside = np.iinfo(x.dtype).min if np.issubdtype(x.dtype, np.integer) else -np.inf
+    x = padded(x, pads, outside)
+    reduce = np.maximum if kind == "max" else np.add
+    for axis, (k, stride) in enumerate(zip(size, strides, strict=True), start=1):  # one axis after the other
+        count = (x.shape[axis] - k) // stride + 1
+        taps = [(slice(None),) * axis + (slice(t, t + (count - 1) * stride + 1, stride),) for t in range(k)]
+        total = x[taps[0]]
+        for tap in taps[1:]:
+            total = reduce(total, x[tap])
+        x = total
+    return x
+
+
+def pool_cells(space: Sequence[int], size: Sequence[int], strides: Sequence[int], pads: Pads) -> NDArray[np.int64]:
+    """Return how many cells each window of a pool covers, padding not counted; space: the axes' sizes."""
+    return pool(np.ones((1, *space, 1), dtype=np.int64), "sum", size, strides, pads)[0, ..., 0]
 
 
 def upsample(x: Array, factors: Sequence[int]) -> Array:

@@ -18,16 +18,13 @@ from gatewright.ir.ops import (
     ArgMax,
     Dense,
     Input,
-    Lookup,
     Op,
     Relu,
     Requant,
-    Softmax,
-    Thresholds,
-    TopK,
 )
 from gatewright.ir.program import Program
-from gatewright.ir.ranges import ranges, round_shift, spread
+from gatewright.ir.ranges import ranges
+from gatewright.ir.rounding import round_shift, spread
 from gatewright.lower.adders import adder_graph
 from gatewright.lower.circuit import (
     Add,
@@ -44,6 +41,7 @@ from gatewright.lower.circuit import (
     Wrap,
     simulate,
 )
+from gatewright.lower.support import check_supported, unsupported
 
 Interval = tuple[int, int]
 
@@ -161,6 +159,7 @@ class Builder:
 def build(program: Program, *, extra_depth: int = 0, ternary: bool = False) -> Circuit:
     """Return the circuit of a verified program. extra_depth, ternary: see adders.adder_graph."""
     options: dict[str, Any] = {"extra_depth": extra_depth, "ternary": ternary}
+    check_supported(program)
     known = ranges(program)
     fracs = {name: value.frac_bits for name, value in known.items()}
     live = _live_elements(program)
@@ -208,10 +207,8 @@ def _lower(
             return _requant(op, b, values[op.source], fracs[op.source])
         case ArgMax():
             return [_argmax(b, values[op.source])]
-        case TopK() | Thresholds() | Lookup() | Softmax():
-            raise LowerError(f"op {op.name!r}: {type(op).__name__} runs in the interpreter, not yet in hardware")
         case _:
-            assert_never(op)
+            raise unsupported(op)
 
 
 def _dense(
@@ -289,7 +286,9 @@ def _requant(op: Requant, b: Builder, x: list[Ref], frac: int) -> list[Ref]:
             continue
         rounded = _round(b, ref, frac - keep, op.rounding)
         lo, hi = (-(1 << (width - 1)) if signed else 0), (1 << (width - signed)) - 1
-        inside = b.clamp(rounded, lo, hi) if op.overflow is Overflow.SATURATE else b.wrap(rounded, width, signed)
+        if op.overflow is Overflow.SATURATE_SYMMETRIC:
+            lo = -hi if signed else 0
+        inside = b.wrap(rounded, width, signed) if op.overflow is Overflow.WRAP else b.clamp(rounded, lo, hi)
         results.append(Ref(inside.node, inside.shift + op.frac_bits - keep))
     return results
 
@@ -302,17 +301,53 @@ def _round(b: Builder, ref: Ref, drop: int, rounding: Rounding) -> Ref:
     lo, hi = b.range(ref.node)
     if lo == hi:
         return Ref(b.const(round_shift(lo << ref.shift, drop, rounding)))
+    half = 1 << (drop - 1)
+    if lo >= 0 or hi <= 0:
+        rounding = _ONE_SIGN.get(rounding, (rounding, rounding))[lo < 0]
     match rounding:
         case Rounding.TRUNCATE:
             return b.floor(ref, drop)
+        case Rounding.CEIL:
+            return b.floor(b.add(ref, _constant(b, (1 << drop) - 1), False), drop)
         case Rounding.HALF_UP:
-            return b.floor(b.add(ref, _constant(b, 1 << (drop - 1)), False), drop)
+            return b.floor(b.add(ref, _constant(b, half), False), drop)
+        case Rounding.HALF_DOWN:
+            return b.floor(b.add(ref, _constant(b, half - 1), False), drop)
+        case Rounding.HALF_AWAY:
+            low, high = b.span(ref)
+            ends = (low + half - 1, high + half)
+            nudged = b.add(ref, _constant(b, half - 1), False)
+            return b.floor(b.add(nudged, _not_negative(b, ref), False, ends), drop)
+        case Rounding.HALF_ZERO:
+            low, high = b.span(ref)
+            ends = (low + half, high + half - 1)
+            nudged = b.add(ref, _constant(b, half), False)
+            return b.floor(b.add(nudged, _not_negative(b, ref), True, ends), drop)
+        case Rounding.ZERO:
+            condition, top = _not_negative(b, ref).node, (1 << drop) - 1
+            select = Select(layer=b.layer, lo=0, hi=top, condition=condition, a=b.const(0), b=b.const(top))
+            low, high = b.span(ref)
+            ends = (min(low + top, 0), max(high, top - 1))
+            return b.floor(b.add(ref, Ref(b.put(select)), False, ends), drop)
         case Rounding.HALF_EVEN:
             odd = b.wrap(b.floor(ref, drop), 1, False)
-            nudged = b.add(ref, _constant(b, (1 << (drop - 1)) - 1), False)
+            nudged = b.add(ref, _constant(b, half - 1), False)
             return b.floor(b.add(nudged, odd, False), drop)
         case _:
             assert_never(rounding)
+
+
+# what a rounding that looks at the sign is for values >= 0, and for values <= 0
+_ONE_SIGN = {
+    Rounding.ZERO: (Rounding.TRUNCATE, Rounding.CEIL),
+    Rounding.HALF_AWAY: (Rounding.HALF_UP, Rounding.HALF_DOWN),
+    Rounding.HALF_ZERO: (Rounding.HALF_DOWN, Rounding.HALF_UP),
+}
+
+
+def _not_negative(b: Builder, ref: Ref) -> Ref:
+    """Return 1 where ref >= 0, else 0; ref's range has both signs."""
+    return Ref(b.put(GreaterEqual(layer=b.layer, lo=0, hi=1, a=ref.node, b=b.const(0))))
 
 
 def _argmax(b: Builder, x: list[Ref]) -> Ref:
@@ -373,12 +408,10 @@ def _live_elements(program: Program) -> dict[str, list[bool]]:
                 used = [alive and bits > 0 for alive, bits in zip(live[op.name], widths, strict=True)]
             case Relu():
                 used = live[op.name]
-            case Thresholds() | Lookup():
-                used = live[op.name]
-            case ArgMax() | TopK() | Softmax():
+            case ArgMax():
                 used = [True] * len(live[op.source])
             case _:
-                assert_never(op)
+                raise unsupported(op)
         live[op.source] = [a or b for a, b in zip(live[op.source], used, strict=True)]
     return live
 

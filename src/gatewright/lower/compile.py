@@ -17,6 +17,7 @@ from gatewright.lower.circuit import Circuit
 from gatewright.lower.fold import PASSES
 from gatewright.lower.narrow import drop_dead, early_floor
 from gatewright.lower.schedule import Schedule, schedule
+from gatewright.lower.support import check_supported
 from gatewright.lower.ternary import fuse_ternary
 from gatewright.lower.timing import delays
 
@@ -39,6 +40,7 @@ def lower(
     Raises LowerError when a pass changes any layer's result, or the latency limit cannot be met.
     """
     verify(program)
+    check_supported(program)
     checked = 0
     folded = program
     for name, run_pass in PASSES:

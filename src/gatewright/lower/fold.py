@@ -11,9 +11,10 @@ from collections.abc import Callable
 import numpy as np
 
 from gatewright.ir.formats import Overflow, Rounding
-from gatewright.ir.ops import Dense, Input, Op, Relu, Requant, constants_of
+from gatewright.ir.ops import Dense, Op, Relu, Requant, constants_of, sources
 from gatewright.ir.program import Constant, Program
-from gatewright.ir.ranges import ranges, spread
+from gatewright.ir.ranges import ranges
+from gatewright.ir.rounding import spread
 
 Pass = Callable[[Program], Program]
 
@@ -68,7 +69,7 @@ def _dense_behind(program: Program, name: str) -> Dense | None:
 
 
 def _readers(program: Program, name: str) -> list[Op]:
-    readers = [op for op in program.ops if not isinstance(op, Input) and op.source == name]
+    readers = [op for op in program.ops if name in sources(op)]
     return readers + [program.op(name)] * (program.output == name)
 
 

@@ -1,0 +1,68 @@
+"""Exact products with constants: the narrowest number type that holds every partial sum is chosen and proven.
+
+IEEE 754-2019 binary32 holds every integer up to 2**24 and binary64 up to 2**53, so BLAS is exact below these bounds
+in whatever order it adds; above them int64 is, and above that Python's integers (ranges that rule overflow out).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.ir.formats import Ints
+from gatewright.ir.ops import Conv, Dense
+from gatewright.ir.program import Constant, Program
+from gatewright.ir.windows import convolve
+
+Array = NDArray[Any]
+INT64_BITS = 63
+_EXACT: tuple[tuple[int, type[Any]], ...] = ((24, np.float32), (53, np.float64), (INT64_BITS, np.int64))
+
+
+def product(op: Dense | Conv, x: Array, weight: Array) -> Array:
+    """Return the op's sums of products, without bias, in the dtype of the operands. x: (n, *shape)."""
+    if isinstance(op, Conv):
+        return convolve(x, weight, op.strides, op.dilation, op.pads, op.groups)
+    return x @ weight
+
+
+def carrier(op: Dense | Conv, magnitude: Array, weight: Array) -> type[Any]:
+    """Return the number type in which the products of |x| <= magnitude, (1, *shape), with weight are exact."""
+    # float64 sums of non-negative terms err by less than a part in 2**20 for fewer than 2**32 terms
+    bound = product(op, magnitude.astype(np.float64), np.abs(weight.astype(np.float64))).max() * (1 + 2**-20)
+    for bits, kind in _EXACT:
+        if bound < 2.0**bits:
+            return kind
+    return object
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """A Dense or Conv made ready: weight in its carrier, the bias at the result's frac_bits."""
+
+    op: Dense | Conv
+    weight: Array
+    bias: Ints
+    up: int
+
+    @staticmethod
+    def ready(op: Dense | Conv, program: Program, magnitude: Array, source_frac: int, frac: int) -> Linear:
+        """Return the op ready for inputs of at most `magnitude`, (1, *shape); frac: the result's frac_bits."""
+        weight, bias = program.constants[op.weight], program.constants[op.bias]
+        kind = carrier(op, magnitude, weight.q)
+        kind = np.int64 if kind is object else kind  # the verified result fits, so int64 wraps back to it
+        up = frac - source_frac - weight.frac_bits
+        return Linear(op, weight.q.astype(kind), bias.q << (frac - bias.frac_bits), up)
+
+    def __call__(self, x: Ints) -> Ints:
+        """Return the op's result. x: (n, *shape), int64 in and out."""
+        total = product(self.op, x.astype(self.weight.dtype), self.weight).astype(np.int64)
+        return (total << self.up) + self.bias
+
+
+def result_frac(source_frac: int, weight: Constant, bias: Constant) -> int:
+    """Return the frac_bits of a Dense or Conv."""
+    return max(source_frac + weight.frac_bits, bias.frac_bits)

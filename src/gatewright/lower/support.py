@@ -1,0 +1,31 @@
+"""Program in, nothing out, or LowerError naming the layer that the `parallel` architecture cannot build yet."""
+
+from __future__ import annotations
+
+from gatewright.errors import LowerError
+from gatewright.ir.ops import ArgMax, Dense, Input, Op, Relu, Requant
+from gatewright.ir.program import Program
+from gatewright.ir.shapes import shapes
+
+_BUILT = (Input, Dense, Relu, Requant, ArgMax)
+
+
+def check_supported(program: Program) -> None:
+    """Raise LowerError for the first op without hardware, and for a value that is not a vector."""
+    for op, shape in zip(program.ops, shapes(program).values(), strict=True):
+        if not isinstance(op, _BUILT):
+            raise unsupported(op)
+        if len(shape) != 1:
+            raise LowerError(
+                f"layer {op.layer!r}: {type(op).__name__} (op {op.name!r}) has shape {shape}, hardware for more than "
+                "one axis follows; use the interpreter (gatewright.ir.Interpreter) until then, or a vector as input"
+            )
+
+
+def unsupported(op: Op) -> LowerError:
+    """Return the error for an op without hardware."""
+    kind = type(op).__name__
+    return LowerError(
+        f"layer {op.layer!r}: no hardware for {kind} (op {op.name!r}) yet; hardware for {kind} follows, use the "
+        "interpreter (gatewright.ir.Interpreter) until then, or a fully connected network"
+    )
