@@ -54,7 +54,7 @@ from gatewright.ir.windows import pool
 from gatewright.ir.wires import aligned, moved
 
 Codes = NDArray[np.integer[Any]]
-WORKING_SET = 1 << 20  # elements that one op may touch at once: larger batches leave the caches
+WORKING_SET = 1 << 18  # elements that one op may touch at once: larger batches leave the caches
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,10 @@ class Linear:
     def __call__(self, x: Ints) -> Ints:
         """Return the op's result. x: (n, *shape), int64 in and out."""
         total = product(self.op, x.astype(self.weight.dtype), self.weight).astype(np.int64)
-        return (total << self.up) + self.bias
+        if self.up:
+            total <<= self.up
+        total += self.bias
+        return total
 
 
 def result_frac(source_frac: int, weight: Constant, bias: Constant) -> int:

@@ -48,16 +48,20 @@ def requant(q: Ints, frac_bits: int, op: Requant) -> Ints:
     bottom, top = ends(op, shape)
     match op.overflow:
         case Overflow.SATURATE | Overflow.SATURATE_SYMMETRIC:
-            inside = np.clip(kept, bottom, top)
+            np.clip(kept, bottom, top, out=kept)
         case Overflow.WRAP:
-            inside = ((kept - bottom) & (top - bottom)) + bottom
+            kept -= bottom
+            kept &= top - bottom
+            kept += bottom
         case _:
             assert_never(op.overflow)
-    return inside << (op.frac_bits - keep)
+    if np.any(keep != op.frac_bits):
+        kept <<= op.frac_bits - keep
+    return kept
 
 
 def rounded(q: Ints, drop: Any, rounding: Rounding) -> Ints:
-    """Return q * 2**-drop rounded to integers; where drop is negative q is shifted up. drop broadcasts over q."""
+    """Return q * 2**-drop rounded to integers, a new array; where drop < 0 q is shifted up. drop broadcasts over q."""
     if np.all(drop <= 0):
         return q << -drop
     if np.all(drop >= 0):
