@@ -268,10 +268,19 @@ GROW = {
 
 
 @st.composite
-def operator_programs(draw: st.DrawFn, *, max_ops: int = 5, kinds: tuple[str, ...] = tuple(GROW)) -> Program:
-    """Draw a verified program of up to max_ops operators of every kind, with shapes of 1 to 3 axes."""
-    shape = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
-    source = Fixed(width_bits=draw(st.integers(1, 6)), frac_bits=draw(st.integers(-2, 5)), signed=draw(st.booleans()))
+def operator_programs(
+    draw: st.DrawFn,
+    *,
+    max_ops: int = 5,
+    kinds: tuple[str, ...] = tuple(GROW),
+    shape: tuple[int, ...] = (),
+    max_width: int = 6,
+) -> Program:
+    """Draw a verified program of up to max_ops operators of every kind; its input has 1 to 3 axes, or `shape`."""
+    shape = shape or tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
+    source = Fixed(
+        width_bits=draw(st.integers(1, max_width)), frac_bits=draw(st.integers(-2, 5)), signed=draw(st.booleans())
+    )
     growing = Growing(draw, Input(name="x", layer="input", shape=shape, format=source))
     for _ in range(draw(st.integers(1, max_ops))):
         GROW[draw(st.sampled_from(kinds))](growing)
