@@ -61,6 +61,13 @@ class Const:
 Value = Tensor | Const
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A result that is not computed; reading it is refused with this text."""
+
+    what: str
+
+
 class Builder:
     """Collects the nodes of one graph; `origin` names the source's node in work, for every message."""
 

@@ -20,6 +20,17 @@ def activation(b: Builder, x: Tensor, kind: ActivationKind, *parameters: float) 
     return replace(x, result=b.emit(Activation, x.result, kind=kind, parameters=tuple(map(float, parameters))))
 
 
+def clip(b: Builder, x: Tensor, lo: float, hi: float) -> Tensor:
+    """Bound a tensor on one side or both; infinite: no bound."""
+    if lo == 0:
+        return activation(b, x, "relu", *(() if np.isinf(hi) else (hi,)))
+    if np.isfinite(lo) and np.isfinite(hi):
+        return activation(b, x, "hard_tanh", lo, hi)
+    if np.isfinite(lo):
+        return combine(b, "max", x, Const(value=np.array(lo)))
+    return combine(b, "min", x, Const(value=np.array(hi))) if np.isfinite(hi) else x
+
+
 def prelu(b: Builder, x: Tensor, slope: NDArray[Any]) -> Tensor:
     """Apply max(x, 0) + slope * min(x, 0); slope broadcasts against x and varies along one axis at most."""
     spread = np.asarray(b.spread(slope, x), dtype=np.float64)

@@ -7,10 +7,10 @@ from typing import Any
 
 from gatewright.errors import ModelError, nearest
 from gatewright.graph.nodes import Graph
-from gatewright.importers.builder import Builder, Const, Tensor
+from gatewright.importers.builder import Builder, Const, Missing, Tensor
 from gatewright.importers.onnx import arithmetic, cells, quantizers, shapes, windows
 from gatewright.importers.onnx.arithmetic import Handler
-from gatewright.importers.onnx.op import Missing, Op, Uses
+from gatewright.importers.onnx.op import Op, Uses
 from gatewright.importers.onnx.reader import read_model, to_array
 
 STANDARD: dict[str, Handler] = {

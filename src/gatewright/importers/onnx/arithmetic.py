@@ -123,18 +123,7 @@ def _clip(b: Builder, op: Op) -> list[Value]:
         return [folded(b, lambda: np.clip(x.value, lo, hi).astype(x.value.dtype))]
     if lo > hi or np.isnan(lo) or np.isnan(hi):
         op.fail(f"clips to {lo!r}..{hi!r}")
-    return [clip(b, x, lo, hi)]
-
-
-def clip(b: Builder, x: Tensor, lo: float, hi: float) -> Tensor:
-    """Bound a tensor on one side or both; infinite: no bound."""
-    if lo == 0:
-        return elementwise.activation(b, x, "relu", *(() if np.isinf(hi) else (hi,)))
-    if np.isfinite(lo) and np.isfinite(hi):
-        return elementwise.activation(b, x, "hard_tanh", lo, hi)
-    if np.isfinite(lo):
-        return elementwise.combine(b, "max", x, Const(value=np.array(lo)))
-    return elementwise.combine(b, "min", x, Const(value=np.array(hi))) if np.isfinite(hi) else x
+    return [elementwise.clip(b, x, lo, hi)]
 
 
 def _cast(b: Builder, op: Op) -> list[Value]:

@@ -8,10 +8,10 @@ import numpy as np
 
 from gatewright.graph.nodes import Activation, ActivationKind, Floats
 from gatewright.importers import layers, shaping
-from gatewright.importers.builder import Builder, Tensor
+from gatewright.importers.builder import Builder, Missing, Tensor
 from gatewright.importers.elementwise import finite
 from gatewright.importers.onnx.arithmetic import Handler, Results
-from gatewright.importers.onnx.op import Missing, Op
+from gatewright.importers.onnx.op import Op
 
 _GATES = {"RNN": (0,), "LSTM": (0, 2, 3, 1), "GRU": (0, 1, 2)}  # ONNX: i o f c and z r h; Keras: i f c o and z r h
 _DEFAULTS = {"RNN": ["Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"]}

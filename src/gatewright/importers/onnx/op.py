@@ -13,13 +13,6 @@ from gatewright.importers.builder import Builder, Const, Tensor, Value
 Setting = TypeVar("Setting", int, float, str)
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A result that is not computed; reading it is refused with this text."""
-
-    what: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uses:
     """Which results of the model are read: by nodes, and as its outputs."""

@@ -9,11 +9,11 @@ import numpy as np
 
 from gatewright.graph.nodes import Pads
 from gatewright.importers import layers, shaping
-from gatewright.importers.builder import Builder, Const, Tensor, Value
+from gatewright.importers.builder import Builder, Const, Missing, Tensor, Value
 from gatewright.importers.elementwise import affine, finite
 from gatewright.importers.onnx.arithmetic import Handler, Results
 from gatewright.importers.onnx.constants import Array, folded, rearranged
-from gatewright.importers.onnx.op import Missing, Op
+from gatewright.importers.onnx.op import Op
 
 
 def _ones(n: int) -> tuple[int, ...]:
