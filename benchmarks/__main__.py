@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import adders, emulator, estimate, place, synth
+from benchmarks import adders, delays, emulator, estimate, place, synth
 from benchmarks.tables import BUILD
 from gatewright.errors import GatewrightError
 
@@ -27,6 +27,7 @@ ALL: dict[str, Benchmark] = {
     "adders": Benchmark(adders.run, True, "adder graphs beside da4ml's solver on random matrices"),
     "emulator": Benchmark(emulator.run, True, "interpreter beside the peers' emulators"),
     "estimate": Benchmark(estimate.run, False, "LUT and FF estimates beside yosys, xc7 and ecp5"),
+    "delays": Benchmark(delays.run, False, "delay models beside nextpnr on four families, small networks"),
     "place": Benchmark(place.run, False, "Fmax and cells on ECP5-85 after place and route, beside da4ml"),
 }
 

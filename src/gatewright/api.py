@@ -19,7 +19,8 @@ def estimate_program(
     """Return resources and latency of a saved program for a part and clock, without synthesis.
 
     The lowered program is replayed on 256 random inputs. Keys: part, family, adders, lut, lut_percent, ff,
-    ff_percent, dsp, bram, latency_cycles, latency_ns, fmax_mhz (by the family's delay model).
+    ff_percent, dsp, bram, latency_cycles, latency_ns, fmax_mhz (by the delay model), fmax_basis (what the model
+    rests on).
     Raises ProgramError for a file that is no program, LowerError where max_latency_cycles cannot be met.
     """
     program, chip = Program.load(path), find_part(part)
@@ -40,4 +41,5 @@ def estimate_program(
         "latency_cycles": figures.latency_cycles,
         "latency_ns": figures.latency_ns,
         "fmax_mhz": figures.fmax_mhz,
+        "fmax_basis": figures.basis,
     }

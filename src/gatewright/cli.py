@@ -112,9 +112,9 @@ def parts() -> None:
     """Chips with their budgets."""
     from gatewright.target import PARTS
 
-    click.echo(f"{'part':<16}{'family':<8}{'LUT':>10}{'FF':>10}{'DSP':>7}{'BRAM18':>8}")
+    click.echo(f"{'part':<16}{'family':<10}{'LUT':>10}{'FF':>10}{'DSP':>7}{'BRAM':>8}")
     for p in PARTS.values():
-        click.echo(f"{p.name:<16}{p.family:<8}{p.lut:>10,}{p.ff:>10,}{p.dsp:>7,}{p.bram:>8,}")
+        click.echo(f"{p.name:<16}{p.family:<10}{p.lut:>10,}{p.ff:>10,}{p.dsp:>7,}{p.bram:>8,}")
 
 
 @main.command()

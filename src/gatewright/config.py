@@ -14,6 +14,8 @@ from gatewright.errors import ConfigError, nearest
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Bits = Annotated[int, Field(ge=1, le=32)]
+CellMapping = Literal["auto", "cells", "behavioural"]
+Family = Literal["xc7", "xcup", "ecp5", "nexus", "ice40", "gowin", "gatemate", "intel", "generic"]
 
 
 class Section(BaseModel):
@@ -176,6 +178,9 @@ class Hardware(Section):
     output: "argmax" gives the class number, "scores" the raw accumulators.
     stream_bits: width of TDATA; 0 = a whole vector in one beat (initiation interval 1).
     max_latency_cycles: 0 sets no limit. board: empty builds no bitstream; see `gatewright boards`.
+    mapping: what synthesis reads of the hand-mapped leaf cells; see docs/families. "auto": instantiated cells in our
+    own yosys runs, plain sums in tools that define nothing; "cells": instantiated by every synthesizer;
+    "behavioural": plain sums everywhere.
     """
 
     part: str = ""
@@ -185,6 +190,7 @@ class Hardware(Section):
     stream_bits: int = Field(default=0, ge=0, le=65536)
     max_latency_cycles: int = Field(default=0, ge=0)
     board: str = ""
+    mapping: CellMapping = "auto"
 
 
 class Simulation(Section):
@@ -196,9 +202,9 @@ class Simulation(Section):
 
 
 class Synthesis(Section):
-    """Families to synthesize beside the board's own: xc7, xcup, ecp5. place: place and route where open tools can."""
+    """Families to synthesize beside the board's own; see docs/families. place: place and route where open tools can."""
 
-    families: tuple[Literal["xc7", "xcup", "ecp5"], ...] = ("xc7", "xcup", "ecp5")
+    families: tuple[Family, ...] = ("xc7", "xcup", "ecp5")
     place: bool = True
     seed: int = 1
 

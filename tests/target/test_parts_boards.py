@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from gatewright.errors import BudgetError, ConfigError
+from gatewright.synth import ROUTERS
 from gatewright.target import BOARDS, PARTS, StreamPorts, board, board_top, check_fit, lpf, part
 from gatewright.target.pll import pll_for
 
@@ -35,9 +36,10 @@ def test_unknown_board_names_the_nearest():
 def test_every_part_is_whole(name):
     item = PARTS[name]
     assert item.name == name == name.upper()
-    assert item.lut_inputs == (4 if item.family == "ecp5" else 6)
-    assert item.ff == item.lut * (1 if item.family == "ecp5" else 2)
-    assert bool(item.nextpnr) == (item.family == "ecp5")
+    assert item.lut_inputs == (6 if item.family in {"xc7", "xcup", "intel"} else 4)
+    per_lut = {"xc7": 2, "xcup": 2, "intel": 2, "gowin": 0.75}  # half ALMs; three quarters of Gowin's CLS have one
+    assert item.ff == item.lut * per_lut.get(item.family, 1)
+    assert bool(item.nextpnr) == (item.family in ROUTERS)
     check_fit(item, lut=item.lut, ff=item.ff, dsp=item.dsp, bram=item.bram)
 
 

@@ -27,12 +27,15 @@ from gatewright.lower.circuit import (
     width,
 )
 from gatewright.lower.schedule import Schedule, readers, register_bits
-from gatewright.lower.timing import carry_bits, is_sign_test, ternary_bits
+from gatewright.lower.timing import carry_bits, delays, is_sign_test, ternary_bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """lut: LUT cells (xc7, xcup) or LUT4 sites (ecp5); dsp and bram are 0 by construction of the architecture."""
+    """lut: LUT cells (xc7, xcup), else sites in the family's unit; dsp and bram are 0 by construction.
+
+    basis: what the delay model behind fmax_mhz rests on.
+    """
 
     family: str
     lut: int
@@ -43,6 +46,7 @@ class Estimate:
     latency_cycles: int
     latency_ns: float
     fmax_mhz: float
+    basis: str
 
 
 def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
@@ -84,6 +88,7 @@ def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
         latency_cycles=schedule.latency_cycles,
         latency_ns=round(schedule.latency_cycles * 1000.0 / schedule.clock_mhz, 3),
         fmax_mhz=round(schedule.fmax_mhz, 1),
+        basis=delays(schedule.family).basis,
     )
 
 

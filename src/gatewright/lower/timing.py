@@ -1,9 +1,10 @@
 """A circuit node and a device family in, its delay in ns out: the linear model that pipelining uses.
 
 A combinational node costs base + per_bit * carry length; a register stage costs `register_ns` (clock to output,
-set-up, and the route between). Numbers are calibrated against place and route where an open router exists
-(ECP5, speed 6); for Xilinx parts they come from the cell delays of the open timing data in Yosys' xc7 library
-scaled for routing, so every figure derived for those parts is an estimate and is labelled as one.
+set-up, and the route between). Numbers are calibrated against place and route where an open router exists: ECP5,
+iCE40, Gowin, GateMate (`python -m benchmarks delays`), on the safe side. For Xilinx parts they come from the cell
+delays of the open timing data in Yosys' xc7 library scaled for routing; Nexus takes ECP5's, which is made in an older
+process; Intel's and the generic ones are guesses. Those are labelled by `basis` wherever a clock is printed.
 """
 
 from __future__ import annotations
@@ -28,22 +29,42 @@ from gatewright.lower.circuit import (
     width,
 )
 
+UNCALIBRATED = "estimate, not calibrated"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delays:
-    """Delays in ns of one family. ternary: whether its LUTs add three numbers in one carry chain."""
+    """Delays in ns of one family. ternary: whether its LUTs add three numbers in one carry chain.
+
+    basis: what the numbers rest on, printed beside every clock that comes of them.
+    """
 
     register_ns: float
     carry_base_ns: float
     carry_per_bit_ns: float
     logic_ns: float
     ternary: bool = False
+    basis: str = UNCALIBRATED
 
 
 FAMILIES: dict[str, Delays] = {
     "xc7": Delays(register_ns=0.9, carry_base_ns=1.25, carry_per_bit_ns=0.03, logic_ns=0.75, ternary=True),
     "xcup": Delays(register_ns=0.5, carry_base_ns=0.70, carry_per_bit_ns=0.015, logic_ns=0.40, ternary=True),
-    "ecp5": Delays(register_ns=1.3, carry_base_ns=2.15, carry_per_bit_ns=0.075, logic_ns=1.20),
+    "ecp5": Delays(
+        register_ns=1.3, carry_base_ns=2.15, carry_per_bit_ns=0.075, logic_ns=1.20, basis="nextpnr, LFE5U speed 6"
+    ),
+    "nexus": Delays(register_ns=1.3, carry_base_ns=2.15, carry_per_bit_ns=0.075, logic_ns=1.20),
+    "ice40": Delays(
+        register_ns=1.7, carry_base_ns=2.1, carry_per_bit_ns=0.16, logic_ns=1.20, basis="nextpnr, iCE40HX8K"
+    ),
+    "gowin": Delays(
+        register_ns=1.8, carry_base_ns=1.0, carry_per_bit_ns=0.04, logic_ns=1.00, basis="nextpnr, GW2A-18 C8/I7"
+    ),
+    "gatemate": Delays(
+        register_ns=2.6, carry_base_ns=2.9, carry_per_bit_ns=0.12, logic_ns=2.50, basis="nextpnr, CCGM1A1"
+    ),
+    "intel": Delays(register_ns=1.2, carry_base_ns=1.60, carry_per_bit_ns=0.04, logic_ns=1.00, ternary=True),
+    "generic": Delays(register_ns=2.0, carry_base_ns=3.0, carry_per_bit_ns=0.50, logic_ns=2.00),
 }
 
 

@@ -194,6 +194,7 @@ def _network(network: Any) -> dict[str, Any]:
 
 
 def _synthesis(run: Path, family: str, part: Part, board: Board | None, estimated: Mapping[str, Any]) -> dict[str, Any]:
+    from gatewright.lower.timing import delays
     from gatewright.synth import SynthReport
 
     report = SynthReport.load(run / "synth" / family / "report.json")
@@ -209,6 +210,7 @@ def _synthesis(run: Path, family: str, part: Part, board: Board | None, estimate
         **{key: getattr(report, key) for key in keys},
         "fmax_mhz": report.fmax_mhz,
         "fmax_source": report.fmax_source,
+        **({"fmax_basis": delays(family).basis} if report.fmax_source == "estimate" else {}),
         **({"core": core} if core else {}),
         **(
             {"available": {"lut": part.lut, "ff": part.ff, "dsp": part.dsp, "bram": part.bram}}

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatewright.report.numbers import DASH, THIN, count, difference, fixed, percent, significant, unit
+from gatewright.synth.families import TARGETS
 
 Results = Mapping[str, Any]
 
-FAMILIES = {"xc7": "Xilinx 7 series", "xcup": "Xilinx UltraScale+", "ecp5": "Lattice ECP5"}
+FAMILIES = {name: target.title for name, target in TARGETS.items()}
 _COUNTS = (
     ("lut", "LUT"),
     ("ff", "flip-flops"),
     ("carry", "carry cells"),
     ("dsp", "DSP blocks"),
-    ("bram", "block RAM, 18 kbit"),
+    ("bram", "block RAMs"),
     ("lutram", "LUT as RAM"),
     ("srl", "LUT as shift register"),
     ("sites", "LUT sites in all"),
@@ -106,7 +107,8 @@ def source_text(synthesis: Mapping[str, Any]) -> str:
         "vivado": "placed and routed by Vivado",
         "estimate": "estimate, not a measurement",
     }
-    return words.get(synthesis["fmax_source"], "not timed")
+    basis = f" (delay model: {synthesis['fmax_basis']})" if "fmax_basis" in synthesis else ""
+    return words.get(synthesis["fmax_source"], "not timed") + basis
 
 
 def family_tables(results: Results) -> list[FamilyTable]:
@@ -157,7 +159,7 @@ def estimate_rows(results: Results) -> list[list[str]]:
     if own is not None:
         core: Mapping[str, int] = own.get("core") or own
         what = "core" if "core" in own else "core and shell"
-        lut = _sites(core) if family(results) == "ecp5" else core["lut"]
+        lut = core["lut"] if "xc" in family(results) else _sites(core)
         for name, guess, seen in ((f"LUT, {what}", e["lut"], lut), (f"flip-flops, {what}", e["ff"], core["ff"])):
             rows.append([name, count(guess), count(seen), difference(guess, seen)])
         if own["fmax_source"] not in {None, "estimate"}:

