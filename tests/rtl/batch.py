@@ -145,8 +145,8 @@ def mutated(design: Design, rng: np.random.Generator) -> tuple[Design, str]:
 
 def _flipped(item: Item) -> tuple[Item, str]:
     if isinstance(item, Instance):
-        (size, minus_b, (name, minus_c)) = item.parameters
-        return dataclasses.replace(item, parameters=(size, minus_b, (name, 1 - minus_c))), f"{item.name}.{name}"
+        (size, minus_b, (name, minus_c), *rest) = item.parameters
+        return dataclasses.replace(item, parameters=(size, minus_b, (name, 1 - minus_c), *rest)), f"{item.name}.{name}"
     assert isinstance(item, Assign)
     assert isinstance(item.value, Binary)
     operator = {"+": "-", "-": "+"}[item.value.op]

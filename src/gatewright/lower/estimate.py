@@ -26,8 +26,9 @@ from gatewright.lower.circuit import (
     Wrap,
     width,
 )
+from gatewright.lower.live import ternary_luts
 from gatewright.lower.schedule import Schedule, readers, register_bits
-from gatewright.lower.timing import carry_bits, delays, is_sign_test, ternary_bits
+from gatewright.lower.timing import carry_bits, delays, is_sign_test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
             case Add():
                 bits += carry_bits(circuit, node) if small_luts else _live_bits(circuit, node)
             case Add3():
-                bits += ternary_bits(node)
+                bits += ternary_luts(circuit, node)
             case GreaterEqual():
                 bits += 0 if is_sign_test(circuit, node) else carry_bits(circuit, node)
             case Clamp():

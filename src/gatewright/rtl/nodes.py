@@ -21,7 +21,8 @@ from gatewright.lower.circuit import (
     Wrap,
     width,
 )
-from gatewright.lower.timing import is_sign_test, passing_bits
+from gatewright.lower.live import chain_bits, pair_span
+from gatewright.lower.timing import is_sign_test
 from gatewright.rtl.netlist import (
     AnyBit,
     Assign,
@@ -51,7 +52,7 @@ def node_items(circuit: Circuit, node: Node, target: Name, read: Read) -> list[I
         case Add():
             return _add(node, target, read)
         case Add3():
-            return _add3(node, target, read)
+            return _add3(circuit, node, target, read)
         case Floor():
             a = _named(read(node.a))
             return [Assign(target, bits(a, node.drop + target.width - 1, node.drop, target.signed), span)]
@@ -119,15 +120,14 @@ def _add(node: Add, target: Name, read: Read) -> list[Item]:
     return [*items, Assign(target, Signed(joined) if target.signed else joined, span)]
 
 
-def _add3(node: Add3, target: Name, read: Read) -> list[Item]:
+def _add3(circuit: Circuit, node: Add3, target: Name, read: Read) -> list[Item]:
     terms = [
         (node.shift_a, False, read(node.a)),
         (node.shift_b, node.minus_b, read(node.b)),
         (node.shift_c, node.minus_c, read(node.c)),
     ]
-    passing = min(passing_bits(node), target.width - 1)
+    passing, size = chain_bits(node)
     first = min(range(3), key=lambda k: terms[k][:2])  # the operand whose low bits pass through
-    size = target.width - passing
     items: list[Item] = []
     ports: list[tuple[str, Expr]] = []
     for k, (port, (shift, _, value)) in enumerate(zip("abc", terms, strict=True)):
@@ -140,7 +140,14 @@ def _add3(node: Add3, target: Name, read: Read) -> list[Item]:
     high = Name(f"{target.name}_h", size, False) if passing else target
     ports.append(("y", high))
     items.append(Wire(high))
-    settings = (("W", size), ("MINUS_B", int(node.minus_b)), ("MINUS_C", int(node.minus_c)))
+    first_pair, last_pair = pair_span(circuit, node)
+    settings = (
+        ("W", size),
+        ("MINUS_B", int(node.minus_b)),
+        ("MINUS_C", int(node.minus_c)),
+        ("FIRST", first_pair),
+        ("LAST", last_pair),
+    )
     span = f"{node.lo}..{node.hi}"
     items.append(
         Instance("gw_add3", f"u_{target.name}", tuple(ports), settings, leaf=True, comment="" if passing else span)

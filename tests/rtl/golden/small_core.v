@@ -23,7 +23,7 @@ module net_fc1 (
     wire signed [10:0] t2_b = $signed({x0, 1'd0});
     wire signed [10:0] t2_c = x3;
     wire signed [10:0] t2;
-    gw_add3 #(.W(11), .MINUS_B(0), .MINUS_C(1)) u_t2 (.a(t2_a), .b(t2_b), .c(t2_c), .y(t2));  // -467..553
+    gw_add3 #(.W(11), .MINUS_B(0), .MINUS_C(1), .FIRST(0), .LAST(11)) u_t2 (.a(t2_a), .b(t2_b), .c(t2_c), .y(t2));  // -467..553
     wire signed [4:0] t3 = $signed(t0[8:4]);  // -3..13
     wire [3:0] y1 = t3[4] ? 4'd0 : t3[3:0];  // 0..13
     wire signed [8:0] t4 = $signed(t2[10:2]);  // -117..138
@@ -64,13 +64,13 @@ module net_out (
     wire signed [6:0] y0_b = {fc1_y1_s1, 1'd0};
     wire signed [6:0] y0_c = fc1_y2;
     wire [6:0] y0_h;
-    gw_add3 #(.W(7), .MINUS_B(0), .MINUS_C(1)) u_y0 (.a(y0_a), .b(y0_b), .c(y0_c), .y(y0_h));
+    gw_add3 #(.W(7), .MINUS_B(0), .MINUS_C(1), .FIRST(0), .LAST(6)) u_y0 (.a(y0_a), .b(y0_b), .c(y0_c), .y(y0_h));
     wire signed [8:0] y0 = $signed({y0_h, t0[1:0]});  // -246..97
     wire signed [6:0] y1_a = fc1_y2[5:2];
     wire signed [6:0] y1_b = 4'd14;
     wire signed [6:0] y1_c = fc1_y2;
     wire [6:0] y1_h;
-    gw_add3 #(.W(7), .MINUS_B(0), .MINUS_C(1)) u_y1 (.a(y1_a), .b(y1_b), .c(y1_c), .y(y1_h));
+    gw_add3 #(.W(7), .MINUS_B(0), .MINUS_C(1), .FIRST(0), .LAST(4)) u_y1 (.a(y1_a), .b(y1_b), .c(y1_c), .y(y1_h));
     wire signed [8:0] y1 = $signed({y1_h, fc1_y2[1:0]});  // -133..56
 
     assign o_y0 = y0;

@@ -4,11 +4,17 @@
 // the sum's propagate O6 = a ^ b ^ c ^ m[i-1] and the saved carry O5 = m[i] = majority(a, b, c); the chain adds the
 // saved carries (Xilinx UG474, "Arithmetic Functions"; open synthesis does not infer this). Subtracted operands
 // are inverted in the LUT's table; the two +1 go into the chain's carry-in and m[-1].
+// Only bits FIRST .. LAST-1 are LUT6_2 cells. Outside, where at most one operand is no constant, the same functions
+// are written out, so that synthesis can fold them: an instantiated LUT keeps its site whatever it is fed with.
 // Otherwise the plain sum, which vendor tools map themselves. tests/rtl/test_leaf.py proves both equal.
 module gw_add3 #(
     parameter W       = 8,
     parameter MINUS_B = 0,
-    parameter MINUS_C = 0
+    parameter MINUS_C = 0,
+    // verilator lint_off UNUSEDPARAM  // the plain sum needs no span
+    parameter FIRST   = 0,
+    parameter LAST    = W
+    // verilator lint_on UNUSEDPARAM
 ) (
     input  wire [W-1:0] a,
     input  wire [W-1:0] b,
@@ -21,6 +27,8 @@ module gw_add3 #(
     localparam [63:0] TABLE =
         MINUS_B ? (MINUS_C ? 64'h69966996_2B2B2B2B : 64'h96699669_B2B2B2B2)
                 : (MINUS_C ? 64'h96699669_8E8E8E8E : 64'h69966996_E8E8E8E8);
+    wire [W-1:0]        plus_b = MINUS_B ? ~b : b;
+    wire [W-1:0]        plus_c = MINUS_C ? ~c : c;
     wire [4*CHAINS-1:0] propagate;
     wire [4*CHAINS-1:0] saved;     // saved[i] = m[i-1]
     wire [4*CHAINS-1:0] sum;
@@ -33,9 +41,15 @@ module gw_add3 #(
     genvar i;
     generate
         for (i = 0; i < W; i = i + 1) begin : bits
-            LUT6_2 #(.INIT(TABLE)) lut (
-                .I0(a[i]), .I1(b[i]), .I2(c[i]), .I3(saved[i]), .I4(1'b0), .I5(1'b1), .O6(propagate[i]), .O5(majority[i])
-            );
+            if (i >= FIRST && i < LAST) begin : cell_of_two
+                LUT6_2 #(.INIT(TABLE)) lut (
+                    .I0(a[i]), .I1(b[i]), .I2(c[i]), .I3(saved[i]), .I4(1'b0), .I5(1'b1),
+                    .O6(propagate[i]), .O5(majority[i])
+                );
+            end else begin : folded
+                assign propagate[i] = a[i] ^ plus_b[i] ^ plus_c[i] ^ saved[i];
+                assign majority[i]  = (a[i] & plus_b[i]) | (a[i] & plus_c[i]) | (plus_b[i] & plus_c[i]);
+            end
             if (i > 0) begin : save
                 assign saved[i] = majority[i-1];
             end
