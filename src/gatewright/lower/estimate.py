@@ -2,9 +2,9 @@
 
 One LUT carries one bit of an adder, comparator or multiplexer; a ReLU that ends a stage is free because the
 flip-flop's synchronous reset does it. On Xilinx families yosys needs a LUT only where both operands of an adder can
-change (elsewhere the carry chain alone does). On ECP5 saturation needs a second LUT per bit, and each pair of carry
-bits occupies one CCU2C, which is two LUT sites. Compared with yosys by `python -m benchmarks estimate`; the stream
-shell and the board's link are not included.
+change (elsewhere the carry chain alone does). On the others `lower/sites.py` tells what an adder takes: on ECP5 each
+pair of carry bits is one CCU2C of two LUT sites. A saturation finds its overflow in the same LUTs, or in one more.
+Compared with yosys by `python -m benchmarks estimate`; the stream shell and the board's link are not included.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from gatewright.lower.circuit import (
 )
 from gatewright.lower.live import ternary_luts
 from gatewright.lower.schedule import Schedule, readers, register_bits
+from gatewright.lower.sites import adder_sites
 from gatewright.lower.timing import carry_bits, delays, is_sign_test
 
 
@@ -52,36 +53,44 @@ class Estimate:
 
 def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
     """Return the estimate of a scheduled circuit's core."""
-    small_luts = schedule.family == "ecp5"
+    family = schedule.family
+    six_inputs = delays(family).ternary
     users = readers(circuit)
 
     def registered(index: int) -> bool:
         """Whether every reader of a node reads it from a register, whose reset then does a ReLU."""
         return all(schedule.stages[user] > schedule.stages[index] for user in users[index])
 
-    bits = 0
+    sites = 0
     for index, node in enumerate(circuit.nodes):
         match node:
             case Source() | Const() | Floor() | Shift() | Wrap():
                 continue
+            case Add() if family in {"xc7", "xcup"}:
+                sites += _live_bits(circuit, node)
             case Add():
-                bits += carry_bits(circuit, node) if small_luts else _live_bits(circuit, node)
+                constant = any(isinstance(circuit.nodes[i], Const) for i in (node.a, node.b))
+                sites += adder_sites(family, carry_bits(circuit, node), minus=node.minus, constant=constant)
             case Add3():
-                bits += ternary_luts(circuit, node)
+                sites += ternary_luts(circuit, node)
             case GreaterEqual():
-                bits += 0 if is_sign_test(circuit, node) else carry_bits(circuit, node)
+                length = 0 if is_sign_test(circuit, node) else carry_bits(circuit, node)
+                sites += adder_sites(family, length, minus=True)
             case Clamp():
-                saturates = circuit.nodes[node.a].hi > node.hi
-                bits += 0 if not saturates and registered(index) else width(node) * (1 + (saturates and small_luts))
+                source = circuit.nodes[node.a]
+                saturates = source.hi > node.hi
+                above = width(source) - (source.lo < 0) - width(node)  # bits that tell an overflow
+                extra = not six_inputs and saturates and above > 2
+                sites += 0 if not saturates and registered(index) else width(node) + extra
             case Select():
                 other = circuit.nodes[node.b]
                 relu = isinstance(other, Const) and other.lo == 0
-                bits += 0 if relu and registered(index) else width(node)
+                sites += 0 if relu and registered(index) else width(node)
             case _:
                 assert_never(node)
     return Estimate(
-        family=schedule.family,
-        lut=bits,
+        family=family,
+        lut=sites,
         ff=register_bits(circuit, list(schedule.stages), schedule.latency_cycles),
         dsp=0,
         bram=0,

@@ -36,6 +36,8 @@ UNCALIBRATED = "estimate, not calibrated"
 class Delays:
     """Delays in ns of one family. ternary: whether its LUTs add three numbers in one carry chain.
 
+    keep_sums: whether yosys is kept from merging adders: without that it turns sums of sums between two registers
+    into carry-save logic, which takes more LUTs than the carry chains that it saves.
     basis: what the numbers rest on, printed beside every clock that comes of them.
     """
 
@@ -44,6 +46,7 @@ class Delays:
     carry_per_bit_ns: float
     logic_ns: float
     ternary: bool = False
+    keep_sums: bool = False
     basis: str = UNCALIBRATED
 
 
@@ -51,17 +54,37 @@ FAMILIES: dict[str, Delays] = {
     "xc7": Delays(register_ns=0.9, carry_base_ns=1.25, carry_per_bit_ns=0.03, logic_ns=0.75, ternary=True),
     "xcup": Delays(register_ns=0.5, carry_base_ns=0.70, carry_per_bit_ns=0.015, logic_ns=0.40, ternary=True),
     "ecp5": Delays(
-        register_ns=1.3, carry_base_ns=2.15, carry_per_bit_ns=0.075, logic_ns=1.20, basis="nextpnr, LFE5U speed 6"
+        register_ns=1.3,
+        carry_base_ns=2.15,
+        carry_per_bit_ns=0.075,
+        logic_ns=1.20,
+        keep_sums=True,
+        basis="nextpnr, LFE5U speed 6",
     ),
-    "nexus": Delays(register_ns=1.3, carry_base_ns=2.15, carry_per_bit_ns=0.075, logic_ns=1.20),
+    "nexus": Delays(register_ns=1.3, carry_base_ns=2.15, carry_per_bit_ns=0.075, logic_ns=1.20, keep_sums=True),
     "ice40": Delays(
-        register_ns=1.7, carry_base_ns=2.1, carry_per_bit_ns=0.16, logic_ns=1.20, basis="nextpnr, iCE40HX8K"
+        register_ns=1.7,
+        carry_base_ns=2.1,
+        carry_per_bit_ns=0.16,
+        logic_ns=1.20,
+        keep_sums=True,
+        basis="nextpnr, iCE40HX8K",
     ),
     "gowin": Delays(
-        register_ns=1.8, carry_base_ns=1.0, carry_per_bit_ns=0.04, logic_ns=1.00, basis="nextpnr, GW2A-18 C8/I7"
+        register_ns=1.8,
+        carry_base_ns=1.0,
+        carry_per_bit_ns=0.04,
+        logic_ns=1.00,
+        keep_sums=True,
+        basis="nextpnr, GW2A-18 C8/I7",
     ),
     "gatemate": Delays(
-        register_ns=2.6, carry_base_ns=2.9, carry_per_bit_ns=0.12, logic_ns=2.50, basis="nextpnr, CCGM1A1"
+        register_ns=2.6,
+        carry_base_ns=2.9,
+        carry_per_bit_ns=0.12,
+        logic_ns=2.50,
+        keep_sums=True,
+        basis="nextpnr, CCGM1A1",
     ),
     "intel": Delays(register_ns=1.2, carry_base_ns=1.60, carry_per_bit_ns=0.04, logic_ns=1.00, ternary=True),
     "generic": Delays(register_ns=2.0, carry_base_ns=3.0, carry_per_bit_ns=0.50, logic_ns=2.00),

@@ -83,11 +83,12 @@ Expr = Name | Literal | Slice | Concat | Signed | Binary | Choose | AnyBit | Not
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """Declare a wire and drive it."""
+    """Declare a wire and drive it. keep: yosys must not merge the wire's logic into its readers'."""
 
     target: Name
     value: Expr
     comment: str = ""
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ that made it, so a layer exports exactly the versions its readers need (`y3_s2`:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from gatewright import __version__
@@ -20,8 +20,10 @@ from gatewright.lower.circuit import (
     width,
 )
 from gatewright.lower.schedule import Schedule, last_use
+from gatewright.lower.timing import delays
 from gatewright.rtl.netlist import (
     Assign,
+    Binary,
     Concat,
     Design,
     Expr,
@@ -182,13 +184,20 @@ class _Compiler:
         for i in mine:
             if self.schedule.stages[i] == stage and not isinstance(self.circuit.nodes[i], Source):
                 read = partial(self._read, stage=stage, layer=layer)
-                items += node_items(self.circuit, self.circuit.nodes[i], self._signal(i, stage), read)
+                made = node_items(self.circuit, self.circuit.nodes[i], self._signal(i, stage), read)
+                items += [self._kept(item) for item in made]
         registers: list[Item] = [
             Register(self._signal(i, stage + 1), self._signal(i, stage))
             for i in mine
             if self.schedule.stages[i] <= stage < self.kept[i]
         ]
         return [Heading(f"stage {stage}"), *items, *registers] if items or registers else []
+
+    def _kept(self, item: Item) -> Item:
+        """Mark a sum where the family wants each adder to stay a carry chain of its own."""
+        if isinstance(item, Assign) and isinstance(item.value, Binary) and delays(self.schedule.family).keep_sums:
+            return replace(item, keep=True)
+        return item
 
     def _core(self, layers: dict[str, Module]) -> Module:
         circuit = self.circuit

@@ -52,6 +52,16 @@ vectored virtual void wait wait_order wand weak weak0 weak1 while wildcard wire 
 )
 
 
+# Other tools read plain wires: the attribute mends what yosys does, and would only bind them.
+_KEEP = (
+    "`ifdef YOSYS",
+    "`define GW_KEEP (* keep *)",
+    "`else",
+    "`define GW_KEEP",
+    "`endif",
+)
+
+
 def identifier(name: str) -> str:
     """Return a Verilog identifier for a user's name: other characters become single underscores, keywords get one."""
     text = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "unnamed"
@@ -70,6 +80,8 @@ def literal(value: int, width: int, signed: bool) -> str:
 def module_text(module: Module) -> str:
     """Return one module's text."""
     lines = [f"// {line}".rstrip() for line in module.header]
+    if any(isinstance(item, Assign) and item.keep for item in module.items):
+        lines += _KEEP
     lines.append(f"module {module.name} (")
     ports = [("input  wire", "clk", "")] if module.clocked else []
     ports += [(*_port(port), port.comment) for port in module.ports]
@@ -92,7 +104,8 @@ def module_text(module: Module) -> str:
                 pending.append(item)
             case Assign():
                 note = f"  // {item.comment}" if item.comment else ""
-                lines.append(f"    {_declare('wire', item.target)} = {expression(item.value)};{note}")
+                kept = "`GW_KEEP " if item.keep else ""
+                lines.append(f"    {kept}{_declare('wire', item.target)} = {expression(item.value)};{note}")
             case Wire():
                 lines.append(f"    {_declare('wire', item.target)};")
             case Heading():

@@ -16,8 +16,8 @@ from gatewright.config import Family
 class Router:
     """package: of pip; module, function: what runs it. pins(file) and free: options with and without pin constraints.
 
-    product(file): options that write the placed design, the packer's input. comb, ff: its cells for LUT sites and
-    flip-flops; where they are the same, a site holds both. out_of_context: whether it places without I/O buffers.
+    product(file): options that write the placed design, the packer's input. comb, ff: its cells of logic and of
+    flip-flops; where they are the same, a cell holds both; an ADDF2 is two half CPEs. out_of_context: whether it places without I/O buffers.
     """
 
     package: str
@@ -70,7 +70,7 @@ ROUTERS: dict[Family, Router] = {
         pins=lambda file: ("--vopt", f"ccf={file}"),
         free=("--vopt", "allow-unconstrained"),
         product=lambda file: ("--vopt", f"out={file}"),
-        comb=("CPE_LT",),
+        comb=("CPE_LT", "CPE_ADDF", "CPE_ADDF2"),
         ff=("CPE_FF",),
     ),
 }
