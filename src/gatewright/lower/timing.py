@@ -67,7 +67,6 @@ FAMILIES: dict[str, Delays] = {
         carry_base_ns=2.1,
         carry_per_bit_ns=0.16,
         logic_ns=1.20,
-        keep_sums=True,
         basis="nextpnr, iCE40HX8K",
     ),
     "gowin": Delays(
@@ -80,7 +79,7 @@ FAMILIES: dict[str, Delays] = {
     ),
     "gatemate": Delays(
         register_ns=2.6,
-        carry_base_ns=2.9,
+        carry_base_ns=4.3,
         carry_per_bit_ns=0.12,
         logic_ns=2.50,
         keep_sums=True,

@@ -17,7 +17,8 @@ class Router:
     """package: of pip; module, function: what runs it. pins(file) and free: options with and without pin constraints.
 
     product(file): options that write the placed design, the packer's input. comb, ff: its cells of logic and of
-    flip-flops; where they are the same, a cell holds both; an ADDF2 is two half CPEs. out_of_context: whether it places without I/O buffers.
+    flip-flops; where they are the same, a cell holds both; an ADDF2 is two half CPEs.
+    out_of_context: whether it places without I/O buffers.
     """
 
     package: str
