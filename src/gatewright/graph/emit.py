@@ -1,0 +1,368 @@
+"""A graph node and its sources' results in the program in; the ops that compute it exactly out."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.errors import ExportError
+from gatewright.graph.absorb import INCREASING, Chain, absorb
+from gatewright.graph.builder import Builder, Code
+from gatewright.graph.exact import Lattice, bias_steps, cells, frac_bits, integer_weights, is_power_of_two
+from gatewright.graph.nodes import (
+    Activation,
+    Affine,
+    AnyNode,
+    Combine,
+    Concat,
+    Constant,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Floats,
+    Input,
+    Pad,
+    Pool,
+    Quantize,
+    Recurrent,
+    Reshape,
+    Slice,
+    Softmax,
+    Thresholds,
+    TopK,
+    Transpose,
+    Upsample,
+)
+from gatewright.graph.shapes import Shape
+from gatewright.graph.structure import Structure, move
+from gatewright.ir import Ints, Relu, ops
+
+Result = Code | Chain
+ONE = np.array(1.0)
+BINARY = {"add": ops.Add, "sub": ops.Sub, "mul": ops.Mul, "max": ops.Max, "min": ops.Min}
+
+
+def emit(
+    builder: Builder, node: AnyNode, sources: list[Result], lattice: Lattice | None, shape: Shape, *, single: bool
+) -> Result:
+    """Return the node's result; ExportError says which node cannot be exact, why, and what to do."""
+    match node:
+        case Constant():
+            if lattice is None:
+                refuse(node, "its numbers need more than 53 bits", "round them, or quantize the model")
+            name = builder.const("", *_integers(np.atleast_1d(node.value)))
+            return Code(name, ONE, shape)
+        case Quantize() | Thresholds():
+            if lattice is None:
+                refuse(node, "its levels are no common multiples of one step", "use a uniform step")
+            return absorb(builder, node, _chain(sources[0]), lattice, single=single)
+        case Reshape() | Transpose() | Slice() | Pad() | Upsample():
+            return _structure(builder, node, sources[0], shape)
+        case Concat():
+            return _concat(builder, node, sources, lattice, shape)
+        case Affine() | Activation():
+            return _elementwise(builder, node, sources[0], lattice)
+        case Dense() | Conv() | ConvTranspose():
+            return _linear(builder, node, sources[0], lattice, shape)
+        case Pool():
+            return _pool(builder, node, sources[0], lattice, shape)
+        case Combine():
+            return _combine(builder, node, sources, lattice, shape)
+        case TopK() | Softmax():
+            refuse(node, "it is not the model's output", "quantize after it, or end the model there")
+        case Recurrent():
+            refuse(node, "recurrent cells have no quantized states", "use a cell with quantizers")
+        case Input():
+            raise AssertionError("the input is emitted by export_graph")
+        case _:
+            assert_never(node)
+
+
+def refuse(node: AnyNode, why: str, remedy: str) -> Any:
+    """Raise the ExportError of one node."""
+    origin = f", {node.origin}" if node.origin else ""
+    raise ExportError(f"node {node.name!r} ({type(node).__name__}{origin}) has no exact integer form: {why}; {remedy}")
+
+
+def _integers(values: Floats) -> tuple[Ints, int]:
+    frac = frac_bits(values)
+    return np.ldexp(values, frac).astype(np.int64), frac
+
+
+def _chain(source: Result) -> Chain:
+    return source if isinstance(source, Chain) else Chain(source, ())
+
+
+def _code(node: AnyNode, source: Result) -> Code:
+    """Return a source that must be on a lattice."""
+    if isinstance(source, Chain):
+        names = ", ".join(step.name for step in source.steps)
+        refuse(node, f"its input is a real number (after {names})", "put a quantizer before it")
+    assert isinstance(source, Code)
+    return source
+
+
+# ---- elementwise
+
+
+def _elementwise(builder: Builder, node: Affine | Activation, source: Result, lattice: Lattice | None) -> Result:
+    if isinstance(source, Code) and lattice is not None:
+        done = _affine(builder, node, source, lattice) if isinstance(node, Affine) else _exact(builder, node, source)
+        if done is not None:
+            return done
+        if not source.plain:
+            refuse(node, "its exact form on this scale is not supported", "quantize before it")
+    chain = _chain(source)
+    return Chain(chain.base, (*chain.steps, node))
+
+
+def _affine(builder: Builder, node: Affine, x: Code, lattice: Lattice) -> Code:
+    if not np.array_equal(lattice.scale, x.scale):
+        return Code(x.op, lattice.scale, x.shape)
+    name = x.op
+    if (node.scale != 1).any():
+        name = builder.scaled(name, *_integers(_few(node.scale)), "scale" if node.offset.any() else "")
+    if node.offset.any():
+        offset = builder.const("offset", *_integers(_few(node.offset)))
+        name = builder.add(ops.Add(name=builder.fresh(), layer=builder.layer, left=name, right=offset))
+    return Code(name, lattice.scale, x.shape)
+
+
+def _few(values: NDArray[Any]) -> NDArray[Any]:
+    """Return one value where all are equal."""
+    return values.reshape(-1)[:1] if (values == values.flat[0]).all() else values
+
+
+def _exact(builder: Builder, node: Activation, x: Code) -> Code | None:
+    """Emit an activation that needs no quantizer; None where a table behind one is the way."""
+    layer = builder.layer
+    match node.kind:
+        case "relu":
+            upper, slope, threshold = (
+                (*node.parameters, np.inf, 0.0, 0.0)[:3]
+                if not node.parameters
+                else (*node.parameters, *(0.0, 0.0)[len(node.parameters) - 1 :])
+            )
+            if slope or threshold:
+                return None
+            name = builder.add(Relu(name=builder.fresh("relu" if np.isfinite(upper) else ""), layer=layer, source=x.op))
+            if np.isfinite(upper):
+                name = _bounded(builder, name, ops.Min, upper, "")
+        case "leaky_relu" if 0 <= node.parameters[0] <= 1:
+            slope = builder.scaled(x.op, *_integers(np.array([node.parameters[0]])), "slope")
+            name = builder.add(ops.Max(name=builder.fresh(), layer=layer, left=x.op, right=slope))
+        case "prelu" if all(0 <= slope <= 1 for slope in node.parameters):
+            slope = builder.scaled(x.op, *_integers(np.array(node.parameters)), "slope")
+            name = builder.add(ops.Max(name=builder.fresh(), layer=layer, left=x.op, right=slope))
+        case "neg":
+            name = builder.scaled(x.op, np.array([-1]), 0, "")
+        case "abs":
+            minus = builder.scaled(x.op, np.array([-1]), 0, "minus")
+            name = builder.add(ops.Max(name=builder.fresh(), layer=layer, left=x.op, right=minus))
+        case "square":
+            name = builder.add(ops.Mul(name=builder.fresh(), layer=layer, left=x.op, right=x.op))
+            return Code(name, x.scale**2, x.shape)
+        case "hard_tanh":
+            lo, hi = node.parameters
+            name = _bounded(builder, _bounded(builder, x.op, ops.Max, lo, "above"), ops.Min, hi, "")
+        case _:
+            return None
+    return Code(name, x.scale, x.shape)
+
+
+def _bounded(builder: Builder, op: str, kind: type[ops.Max] | type[ops.Min], end: float, suffix: str) -> str:
+    right = builder.const("hi" if kind is ops.Min else "lo", *_integers(np.array([end])))
+    return builder.add(kind(name=builder.fresh(suffix), layer=builder.layer, left=op, right=right))
+
+
+# ---- elements moved
+
+
+def _structure(builder: Builder, node: Any, source: Result, shape: Shape) -> Result:
+    base = source.base if isinstance(source, Chain) else source
+    steps = source.steps if isinstance(source, Chain) else ()
+    if isinstance(node, Pad) and steps:
+        refuse(node, "it pads real numbers", "put a quantizer before it")
+    name = builder.add(_wires(builder, node, base))
+    code = Code(name, _moved(base.scale, node, base.shape), shape)
+    if not isinstance(source, Chain):
+        return code
+    return Chain(code, tuple(_moved_step(step, node, base.shape) for step in steps))
+
+
+def _wires(builder: Builder, node: Any, base: Code) -> Any:
+    given = {"name": builder.fresh(), "layer": builder.layer, "source": base.op}
+    match node:
+        case Reshape():
+            return ops.Reshape(**given, shape=node.shape)
+        case Transpose():
+            return ops.Transpose(**given, axes=node.axes)
+        case Slice():
+            parts = zip(node.starts, node.stops, node.steps, base.shape, strict=True)
+            ends = [slice(a, b, step).indices(size) for a, b, step, size in parts]
+            starts, stops, steps = zip(*ends, strict=True)
+            return ops.Slice(**given, starts=starts, stops=stops, steps=steps)
+        case Upsample():
+            return ops.Upsample(**given, factors=node.factors, fill=ops.Fill.REPEAT)
+        case Pad():
+            frac = builder.frac(base.op)
+            value = node.value * 2.0**frac
+            if value != int(value):
+                given["source"] = builder.scaled(base.op, np.array([1 << 16]), 16, "finer")
+                value *= 1 << 16
+            if value != int(value):
+                refuse(node, f"{node.value!r} is no multiple of 2**{-frac - 16}", "pad with zeros")
+            return ops.Pad(**given, pads=node.pads, value=int(value))
+        case _:
+            raise AssertionError(f"{node!r} moves no elements")
+
+
+def _moved(array: NDArray[Any], node: Structure, shape: Shape) -> NDArray[Any]:
+    """Apply the move to what broadcasts over the value before it."""
+    if array.size == 1:
+        return array.reshape(())
+    return move(node, [np.broadcast_to(array, shape)[None]], fill=1)[0]
+
+
+def _moved_step(step: Any, node: Structure, shape: Shape) -> Any:
+    if isinstance(step, Activation):
+        if step.kind != "prelu" or len(step.parameters) == 1:
+            return step
+        return refuse(step, "its slopes per channel would move", "put a quantizer before the reshape")
+    arrays = {f.name: v for f in fields(step) if isinstance(v := getattr(step, f.name), np.ndarray)}
+    return replace(step, **{key: _moved(v, node, shape) for key, v in arrays.items()})
+
+
+def _concat(builder: Builder, node: Concat, sources: list[Result], lattice: Lattice | None, shape: Shape) -> Result:
+    codes = [_code(node, source) for source in sources]
+    if lattice is None:
+        refuse(node, "its sources' numbers do not fit one format of 53 bits", "quantize them alike")
+    assert lattice is not None
+    op = ops.Concat(
+        name=builder.fresh(), layer=builder.layer, sources=tuple(c.op for c in codes), axis=node.axis % len(shape)
+    )
+    return Code(builder.add(op), lattice.scale, shape)
+
+
+# ---- sums of products
+
+
+def _linear(
+    builder: Builder, node: Dense | Conv | ConvTranspose, source: Result, lattice: Lattice | None, shape: Shape
+) -> Code:
+    x = _code(node, source)
+    if lattice is None:
+        refuse(node, "its weights are floats, or its input has a scale per channel", "quantize: `gatewright quantize`")
+    assert lattice is not None
+    steps = bias_steps(node, lattice.scale)
+    assert steps is not None, "a lattice implies a bias on it"
+    weight = builder.table("weight", *_integers(_kernel(node)))
+    bias = builder.table("bias", *_integers(steps))
+    given = {"name": builder.fresh(), "layer": builder.layer, "weight": weight, "bias": bias}
+    match node:
+        case Dense():
+            name = builder.add(ops.Dense(**given, source=x.op))
+        case Conv():
+            conv = ops.Conv(
+                **given,
+                source=x.op,
+                strides=node.strides,
+                dilation=node.dilation,
+                pads=node.pads,
+                groups=node.groups,
+            )
+            name = builder.add(conv)
+        case ConvTranspose():
+            name = _transposed(builder, node, x, given)
+        case _:
+            assert_never(node)
+    return Code(name, lattice.scale, shape)
+
+
+def _kernel(node: Dense | Conv | ConvTranspose) -> Floats:
+    weight = integer_weights(node)
+    return np.flip(weight, axis=tuple(range(weight.ndim - 2))) if isinstance(node, ConvTranspose) else weight
+
+
+def _transposed(builder: Builder, node: ConvTranspose, x: Code, given: dict[str, str]) -> str:
+    """Zeros between the elements, then an ordinary convolution with the kernel turned round."""
+    kernel = node.weight.shape[:-2]
+    source = x.op
+    if any(stride > 1 for stride in node.strides):
+        spread = ops.Upsample(
+            name=builder.fresh("spread"),
+            layer=builder.layer,
+            source=source,
+            factors=(*node.strides, 1),
+            fill=ops.Fill.ZEROS,
+        )
+        source = builder.add(spread)
+    # Upsample leaves stride - 1 zeros behind the last element: that much less padding after it
+    ends = [(k - 1 - a, k - 1 - b - (s - 1)) for k, (a, b), s in zip(kernel, node.crop, node.strides, strict=True)]
+    if any(end < 0 for pair in ends for end in pair):
+        sizes = builder.known[source].lo.shape
+        cut = ops.Slice(
+            name=builder.fresh("cropped"),
+            layer=builder.layer,
+            source=source,
+            starts=(*(max(-a, 0) for a, _ in ends), 0),
+            stops=(*(n - max(-b, 0) for n, (_, b) in zip(sizes[:-1], ends, strict=True)), sizes[-1]),
+            steps=(1,) * len(sizes),
+        )
+        source = builder.add(cut)
+    conv = ops.Conv(
+        **given,
+        source=source,
+        strides=(1,) * len(kernel),
+        dilation=(1,) * len(kernel),
+        pads=tuple((max(a, 0), max(b, 0)) for a, b in ends),
+        groups=1,
+    )
+    return builder.add(conv)
+
+
+def _pool(builder: Builder, node: Pool, source: Result, lattice: Lattice | None, shape: Shape) -> Result:
+    kind = ops.PoolKind.MAX if node.kind == "max" else ops.PoolKind.SUM
+    base = source.base if isinstance(source, Chain) else source
+    pooled = ops.Pool(
+        name=builder.fresh() if node.kind == "max" else builder.fresh("sum"),
+        layer=builder.layer,
+        source=base.op,
+        kind=kind,
+        size=node.size,
+        strides=node.strides,
+        pads=node.pads,
+    )
+    if isinstance(source, Chain):
+        if node.kind != "max" or base.scale.ndim > 1 or not all(_rises(step) for step in source.steps):
+            return _code(node, source)
+        return Chain(Code(builder.add(pooled), base.scale, shape), source.steps)
+    if lattice is None:
+        refuse(node, "its input's scale differs between places", "quantize with one step")
+    assert lattice is not None
+    name = builder.add(pooled)
+    if node.kind == "average":
+        count = cells(node, base.shape)
+        if is_power_of_two(count):
+            name = builder.scaled(name, *_integers(_few(1.0 / count)), "mean")
+    return Code(name, lattice.scale, shape)
+
+
+def _rises(step: Affine | Activation) -> bool:
+    """Whether a larger input never gives a smaller output, at every place alike."""
+    if isinstance(step, Affine):
+        channels = step.scale.shape[-1] if step.scale.ndim else 1
+        return bool((step.scale > 0).all()) and step.scale.size == channels
+    return step.kind in INCREASING and all(p >= 0 for p in step.parameters[-2:]) and len(step.parameters) < 3
+
+
+def _combine(builder: Builder, node: Combine, sources: list[Result], lattice: Lattice | None, shape: Shape) -> Code:
+    left, right = (_code(node, source) for source in sources)
+    if lattice is None:
+        refuse(node, "its sources have different real scales", "quantize both with one step before it")
+    assert lattice is not None
+    op = BINARY[node.kind](name=builder.fresh(), layer=builder.layer, left=left.op, right=right.op)
+    return Code(builder.add(op), lattice.scale, shape)
