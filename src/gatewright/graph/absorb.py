@@ -35,10 +35,14 @@ INCREASING |= {"softsign", "exp", "sqrt", "sign"}
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Elementwise functions waiting for a quantizer. Their arrays broadcast over the shape, not only over channels."""
+    """Elementwise functions waiting for a quantizer. Their arrays broadcast over the shape, not only over channels.
+
+    exact: how many of the first steps give fixed point without rounding.
+    """
 
     base: Code
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...] = ()
+    exact: int = 0
 
     @property
     def shape(self) -> Shape:
@@ -57,7 +61,8 @@ def absorb(builder: Builder, node: Terminal, chain: Chain, lattice: Lattice, *, 
     if rows not in (1, base.shape[-1]):  # one function per element: flatten, so that elements are channels
         flat = Reshape(name=builder.fresh("flat"), layer=builder.layer, source=base.op, shape=(rows,))
         spread = np.broadcast_to(base.scale, base.shape).reshape(-1)
-        inner = Chain(Code(builder.add(flat), spread, (rows,)), tuple(_flat(s, base.shape) for s in chain.steps))
+        steps = tuple(_flat(s, base.shape) for s in chain.steps)
+        inner = Chain(Code(builder.add(flat), spread, (rows,)), steps, chain.exact)
         done = _tables(builder, _flat(node, base.shape), inner, lattice, rows, single)
         back = Reshape(name=builder.fresh("shaped"), layer=builder.layer, source=done, shape=base.shape)
         return Code(builder.add(back), lattice.scale, base.shape)
@@ -78,6 +83,9 @@ def _requant(builder: Builder, node: Quantize, base: Code, lattice: Lattice) -> 
         return None
     scale, lo, hi, zero = arrays
     live = ~((lo == 0) & (hi == 0))
+    overflow = node.overflow
+    if overflow is Overflow.SATURATE_SYMMETRIC:
+        overflow, lo = Overflow.SATURATE, np.maximum(lo, -hi)
     lo, hi = np.where(live, lo - zero, 0), np.where(live, hi - zero, 0)
     frac = -(np.frexp(np.where(live, scale, 1.0))[1] - 1)
     signed = lo < 0
@@ -85,10 +93,9 @@ def _requant(builder: Builder, node: Quantize, base: Code, lattice: Lattice) -> 
     top, bottom = (1 << np.maximum(width - signed, 0)) - 1, -(signed.astype(np.int64) << np.maximum(width - 1, 0))
     whole = bool((hi == top).all() and (lo == bottom).all())
     symmetric = bool((hi == top).all() and (lo == np.where(signed, -top, 0)).all())
-    overflow = node.overflow
     if overflow is Overflow.SATURATE and not whole and symmetric:
         overflow = Overflow.SATURATE_SYMMETRIC
-    elif not whole and overflow is Overflow.SATURATE:
+    elif overflow is Overflow.SATURATE and not whole:
         return _clipped(builder, node, base, (frac, lo, hi), lattice)
     elif not whole or ((node.zero_point != 0).any() and overflow is Overflow.WRAP):
         return None
@@ -163,7 +170,7 @@ def _rows(chain: Chain, node: Terminal) -> int:
 def _arrays(node: AnyNode) -> list[NDArray[Any]]:
     match node:
         case Thresholds():
-            return [np.zeros(node.thresholds.shape[0]), node.start, node.step]
+            return [np.arange(node.thresholds.shape[0]), node.start, node.step]
         case Activation():
             return [np.array(node.parameters)] if node.kind == "prelu" else []
         case _:
@@ -185,7 +192,7 @@ def _spread(array: NDArray[Any], shape: Shape, rows: int) -> NDArray[Any]:
     """Return an array that broadcasts over the shape as one entry, or one per row."""
     if rows == 1 or array.size == 1 or (array == array.flat[0]).all():
         return array.reshape(-1)[:1]
-    return np.broadcast_to(array, (rows,) if array.size == rows else shape).reshape(-1)
+    return (array if array.size == rows else np.broadcast_to(array, shape)).reshape(-1)
 
 
 def _flat(node: Any, shape: Shape) -> Any:
@@ -226,7 +233,7 @@ def _tables(builder: Builder, node: Terminal, chain: Chain, lattice: Lattice, ro
         width = max(count.bit_length(), 1)
         as_table = max(count / 64, 1) * max(levels.bit_length(), 1)
         if rising is None and count > ENTRIES:
-            raise ExportError(_complaint(node, chain, f"{count} values, not monotone,"))
+            raise ExportError(_complaint(node, chain, f"{count} values, not monotone"))
         if rising is None or (count <= ENTRIES and as_table < levels * (width / 2 + 1)):
             name = builder.table("table", (start + step * table).T.copy(), lattice.frac_bits)
             op = Lookup(name=builder.fresh(), layer=builder.layer, source=chain.base.op, table=name, first=first)
@@ -246,9 +253,9 @@ def _tables(builder: Builder, node: Terminal, chain: Chain, lattice: Lattice, ro
 def _complaint(node: Terminal, chain: Chain, what: str) -> str:
     functions = " -> ".join(s.kind if isinstance(s, Activation) else "affine" for s in chain.steps) or "quantizer"
     return (
-        f"node {node.name!r} ({node.origin or type(node).__name__}): {functions} on {what} of {chain.base.op!r} fits "
-        f"neither a table (at most {ENTRIES} entries) nor thresholds (at most {LEVELS}); quantize its input to fewer "
-        "bits, e.g. `gatewright quantize`"
+        f"node {node.name!r} ({node.origin or type(node).__name__}): {functions} of {chain.base.op!r} ({what}) fits "
+        f"neither a table (at most {ENTRIES} entries) nor thresholds (monotone, at most {LEVELS}); put a quantizer of "
+        "fewer bits before it"
     )
 
 
@@ -268,15 +275,14 @@ def _function(builder: Builder, chain: Chain, node: Terminal, rows: int, single:
     steps = [_row_node(s, base.shape, rows) for s in chain.steps]
     last = _row_node(node, base.shape, rows)
     plain = base.plain
-    exact = plain and not steps and (isinstance(node, Thresholds) or is_power_of_two(node.scale))
+    exact = plain and chain.exact == len(steps) and (isinstance(node, Thresholds) or is_power_of_two(node.scale))
 
     def level(q: Ints) -> Ints:
         x = q * lsb
         x = x if plain else (x * scale).astype(dtype).astype(np.float64)
-        for step in steps:
-            narrow = x.astype(dtype)
-            y = affine(step, narrow) if isinstance(step, Affine) else activate(step, narrow)
-            x = y.astype(np.float64)
+        for index, step in enumerate(steps):
+            x = x if index < chain.exact else x.astype(dtype)
+            x = (affine(step, x) if isinstance(step, Affine) else activate(step, x)).astype(np.float64)
         x = x if exact else x.astype(dtype)
         if isinstance(last, Thresholds):
             return count_thresholds(last, x)

@@ -52,12 +52,12 @@ def emit(
     match node:
         case Constant():
             if lattice is None:
-                refuse(node, "its numbers need more than 53 bits", "round them, or quantize the model")
+                raise refusal(node, "its numbers need more than 53 bits", "round them, or quantize the model")
             name = builder.const("", *_integers(np.atleast_1d(node.value)))
             return Code(name, ONE, shape)
         case Quantize() | Thresholds():
             if lattice is None:
-                refuse(node, "its levels are no common multiples of one step", "use a uniform step")
+                raise refusal(node, "its levels are no common multiples of one step", "use a uniform step")
             return absorb(builder, node, _chain(sources[0]), lattice, single=single)
         case Reshape() | Transpose() | Slice() | Pad() | Upsample():
             return _structure(builder, node, sources[0], shape)
@@ -72,19 +72,19 @@ def emit(
         case Combine():
             return _combine(builder, node, sources, lattice, shape)
         case TopK() | Softmax():
-            refuse(node, "it is not the model's output", "quantize after it, or end the model there")
+            raise refusal(node, "it is not the model's output", "quantize after it, or end the model there")
         case Recurrent():
-            refuse(node, "recurrent cells have no quantized states", "use a cell with quantizers")
+            raise refusal(node, "recurrent cells have no quantized states", "use a cell with quantizers")
         case Input():
             raise AssertionError("the input is emitted by export_graph")
         case _:
             assert_never(node)
 
 
-def refuse(node: AnyNode, why: str, remedy: str) -> Any:
-    """Raise the ExportError of one node."""
+def refusal(node: AnyNode, why: str, remedy: str) -> ExportError:
+    """Return the error of a node that cannot be exported."""
     origin = f", {node.origin}" if node.origin else ""
-    raise ExportError(f"node {node.name!r} ({type(node).__name__}{origin}) has no exact integer form: {why}; {remedy}")
+    return ExportError(f"node {node.name!r} ({type(node).__name__}{origin}) has no exact integer form: {why}; {remedy}")
 
 
 def _integers(values: Floats) -> tuple[Ints, int]:
@@ -100,8 +100,7 @@ def _code(node: AnyNode, source: Result) -> Code:
     """Return a source that must be on a lattice."""
     if isinstance(source, Chain):
         names = ", ".join(step.name for step in source.steps)
-        refuse(node, f"its input is a real number (after {names})", "put a quantizer before it")
-    assert isinstance(source, Code)
+        raise refusal(node, f"its input is a real number (after {names})", "put a quantizer before it")
     return source
 
 
@@ -113,10 +112,11 @@ def _elementwise(builder: Builder, node: Affine | Activation, source: Result, la
         done = _affine(builder, node, source, lattice) if isinstance(node, Affine) else _exact(builder, node, source)
         if done is not None:
             return done
-        if not source.plain:
-            refuse(node, "its exact form on this scale is not supported", "quantize before it")
     chain = _chain(source)
-    return Chain(chain.base, (*chain.steps, node))
+    exact = lattice is not None and chain.exact == len(chain.steps)
+    if lattice is not None and not (exact and lattice.plain and chain.base.plain):
+        raise refusal(node, "its exact form on this scale is not supported", "put a quantizer before it")
+    return Chain(chain.base, (*chain.steps, node), chain.exact + exact)
 
 
 def _affine(builder: Builder, node: Affine, x: Code, lattice: Lattice) -> Code:
@@ -141,11 +141,8 @@ def _exact(builder: Builder, node: Activation, x: Code) -> Code | None:
     layer = builder.layer
     match node.kind:
         case "relu":
-            upper, slope, threshold = (
-                (*node.parameters, np.inf, 0.0, 0.0)[:3]
-                if not node.parameters
-                else (*node.parameters, *(0.0, 0.0)[len(node.parameters) - 1 :])
-            )
+            upper = node.parameters[0] if node.parameters else np.inf
+            slope, threshold = node.parameters[1:] if len(node.parameters) == 3 else (0.0, 0.0)
             if slope or threshold:
                 return None
             name = builder.add(Relu(name=builder.fresh("relu" if np.isfinite(upper) else ""), layer=layer, source=x.op))
@@ -185,12 +182,12 @@ def _structure(builder: Builder, node: Any, source: Result, shape: Shape) -> Res
     base = source.base if isinstance(source, Chain) else source
     steps = source.steps if isinstance(source, Chain) else ()
     if isinstance(node, Pad) and steps:
-        refuse(node, "it pads real numbers", "put a quantizer before it")
+        raise refusal(node, "it pads real numbers", "put a quantizer before it")
     name = builder.add(_wires(builder, node, base))
     code = Code(name, _moved(base.scale, node, base.shape), shape)
     if not isinstance(source, Chain):
         return code
-    return Chain(code, tuple(_moved_step(step, node, base.shape) for step in steps))
+    return replace(source, base=code, steps=tuple(_moved_step(step, node, base.shape) for step in steps))
 
 
 def _wires(builder: Builder, node: Any, base: Code) -> Any:
@@ -214,7 +211,7 @@ def _wires(builder: Builder, node: Any, base: Code) -> Any:
                 given["source"] = builder.scaled(base.op, np.array([1 << 16]), 16, "finer")
                 value *= 1 << 16
             if value != int(value):
-                refuse(node, f"{node.value!r} is no multiple of 2**{-frac - 16}", "pad with zeros")
+                raise refusal(node, f"{node.value!r} is no multiple of 2**{-frac - 16}", "pad with zeros")
             return ops.Pad(**given, pads=node.pads, value=int(value))
         case _:
             raise AssertionError(f"{node!r} moves no elements")
@@ -231,7 +228,7 @@ def _moved_step(step: Any, node: Structure, shape: Shape) -> Any:
     if isinstance(step, Activation):
         if step.kind != "prelu" or len(step.parameters) == 1:
             return step
-        return refuse(step, "its slopes per channel would move", "put a quantizer before the reshape")
+        raise refusal(step, "its slopes per channel would move", "put a quantizer before the reshape")
     arrays = {f.name: v for f in fields(step) if isinstance(v := getattr(step, f.name), np.ndarray)}
     return replace(step, **{key: _moved(v, node, shape) for key, v in arrays.items()})
 
@@ -239,8 +236,7 @@ def _moved_step(step: Any, node: Structure, shape: Shape) -> Any:
 def _concat(builder: Builder, node: Concat, sources: list[Result], lattice: Lattice | None, shape: Shape) -> Result:
     codes = [_code(node, source) for source in sources]
     if lattice is None:
-        refuse(node, "its sources' numbers do not fit one format of 53 bits", "quantize them alike")
-    assert lattice is not None
+        raise refusal(node, "its sources' numbers do not fit one format of 53 bits", "quantize them alike")
     op = ops.Concat(
         name=builder.fresh(), layer=builder.layer, sources=tuple(c.op for c in codes), axis=node.axis % len(shape)
     )
@@ -255,8 +251,7 @@ def _linear(
 ) -> Code:
     x = _code(node, source)
     if lattice is None:
-        refuse(node, "its weights are floats, or its input has a scale per channel", "quantize: `gatewright quantize`")
-    assert lattice is not None
+        raise refusal(node, "its weights are floats or its input has several scales", "quantize: `gatewright quantize`")
     steps = bias_steps(node, lattice.scale)
     assert steps is not None, "a lattice implies a bias on it"
     weight = builder.table("weight", *_integers(_kernel(node)))
@@ -339,10 +334,9 @@ def _pool(builder: Builder, node: Pool, source: Result, lattice: Lattice | None,
     if isinstance(source, Chain):
         if node.kind != "max" or base.scale.ndim > 1 or not all(_rises(step) for step in source.steps):
             return _code(node, source)
-        return Chain(Code(builder.add(pooled), base.scale, shape), source.steps)
+        return replace(source, base=Code(builder.add(pooled), base.scale, shape))
     if lattice is None:
-        refuse(node, "its input's scale differs between places", "quantize with one step")
-    assert lattice is not None
+        raise refusal(node, "its input's scale differs between places", "quantize with one step")
     name = builder.add(pooled)
     if node.kind == "average":
         count = cells(node, base.shape)
@@ -362,7 +356,6 @@ def _rises(step: Affine | Activation) -> bool:
 def _combine(builder: Builder, node: Combine, sources: list[Result], lattice: Lattice | None, shape: Shape) -> Code:
     left, right = (_code(node, source) for source in sources)
     if lattice is None:
-        refuse(node, "its sources have different real scales", "quantize both with one step before it")
-    assert lattice is not None
+        raise refusal(node, "its sources have different real scales", "quantize both with one step before it")
     op = BINARY[node.kind](name=builder.fresh(), layer=builder.layer, left=left.op, right=right.op)
     return Code(builder.add(op), lattice.scale, shape)

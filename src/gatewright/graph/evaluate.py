@@ -70,7 +70,16 @@ def trace(graph: Graph, x: NDArray[Any], *, precision: Precision = "double") -> 
     return _run(graph, x, precision, tuple(node.name for node in graph.nodes))
 
 
-def _run(graph: Graph, x: NDArray[Any], precision: Precision, wanted: Sequence[str]) -> dict[str, Floats]:
+def exact_trace(
+    graph: Graph, x: NDArray[Any], wanted: Sequence[str], *, precision: Precision = "double"
+) -> dict[str, Floats]:
+    """Return v of each wanted result that lies on a lattice, i.e. its value without the lattice's scale."""
+    return _run(graph, x, precision, wanted, raw=True)
+
+
+def _run(
+    graph: Graph, x: NDArray[Any], precision: Precision, wanted: Sequence[str], *, raw: bool = False
+) -> dict[str, Floats]:
     known, sizes = lattices(graph), shapes(graph)
     source = cast("Input", graph.nodes[0])
     if x.ndim != len(source.shape) + 1 or x.shape[1:] != source.shape:
@@ -81,7 +90,7 @@ def _run(graph: Graph, x: NDArray[Any], precision: Precision, wanted: Sequence[s
     parts: list[dict[str, Floats]] = []
     for at in range(0, max(len(x), 1), rows):
         evaluator = _Evaluator(known, sizes, precision)
-        parts.append(evaluator.run(graph, x[at : at + rows].astype(np.float64), wanted))
+        parts.append(evaluator.run(graph, x[at : at + rows].astype(np.float64), wanted, raw=raw))
     return {name: np.concatenate([part[name] for part in parts]) for name in wanted}
 
 
@@ -105,13 +114,13 @@ class _Evaluator:
         self.single = precision == "single"
         self.values: dict[str, Floats] = {}
 
-    def run(self, graph: Graph, x: Floats, wanted: Sequence[str]) -> dict[str, Floats]:
+    def run(self, graph: Graph, x: Floats, wanted: Sequence[str], *, raw: bool) -> dict[str, Floats]:
         kept: dict[str, Floats] = {}
         last = {name: node.name for node in graph.nodes for name in node.sources}
         for node in graph.nodes:
             self.values[node.name] = self._rounded(x) if isinstance(node, Input) else self._node(node, len(x))
             if node.name in wanted:
-                kept[node.name] = self.value(node.name)
+                kept[node.name] = self.values[node.name] if raw else self.value(node.name)
             for name in {*node.sources, node.name}:
                 if last.get(name, node.name) == node.name:
                     del self.values[name]
@@ -185,7 +194,7 @@ class _Evaluator:
         exact = before is not None and before.plain
         count = count_thresholds(node, self.values[node.sources[0]] if exact else self._working(node))
         if lattice is None or lattice.plain:
-            return node.start + node.step * count
+            return (node.start + node.step * count).astype(np.float64)
         return node.start / node.step + count
 
     def _linear(self, node: Dense | Conv | ConvTranspose, lattice: Lattice | None) -> Floats:

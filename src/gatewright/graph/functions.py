@@ -60,6 +60,10 @@ def round_to_integers(v: AnyFloats, rounding: Rounding) -> AnyFloats:
             return np.floor(v)
         case Rounding.HALF_EVEN:
             return np.rint(v)
+        case Rounding.CEIL:
+            return np.ceil(v)
+        case Rounding.ZERO:
+            return np.trunc(v)
         case Rounding.HALF_UP:
             return _nearest(v, v > 0)
         case Rounding.HALF_DOWN:
@@ -68,10 +72,6 @@ def round_to_integers(v: AnyFloats, rounding: Rounding) -> AnyFloats:
             return _nearest(v, True)
         case Rounding.HALF_ZERO:
             return _nearest(v, False)
-        case Rounding.ZERO:
-            return np.trunc(v)
-        case Rounding.CEIL:
-            return np.ceil(v)
         case _:
             assert_never(rounding)
 

@@ -1,0 +1,222 @@
+"""A quantized Graph in, the exact integer Program out, with the encoder of its inputs and the proof on data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.errors import ExportError
+from gatewright.graph.absorb import Chain
+from gatewright.graph.builder import Builder, Code, legal
+from gatewright.graph.emit import Result, emit, refusal
+from gatewright.graph.evaluate import Precision, exact_trace
+from gatewright.graph.exact import ONE, lattices
+from gatewright.graph.nodes import Floats, Graph, Quantize, Thresholds, TopK
+from gatewright.graph.prepare import boundary, prepare, quantize_input, strip_output
+from gatewright.graph.shapes import shapes
+from gatewright.ir import ArgMax, Fixed, Input, Interpreter, Ints, Op, Program, ops, verify
+from gatewright.ir.ranges import ranges
+
+Output = Literal["scores", "argmax"]
+CHUNK = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """A program and what surrounds it.
+
+    graph: the graph that the program equals, with precision `precision`; boundary: the node whose integers the program
+    reads; output_scale: a score q means q * 2**-frac_bits * output_scale; where: the op that computes each node.
+    """
+
+    program: Program
+    graph: Graph
+    boundary: str
+    output_scale: Floats
+    precision: Precision
+    where: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def frac_bits(self) -> int:
+        """The frac_bits of the program's result."""
+        return ranges(self.program)[self.program.output].frac_bits
+
+    def encode(self, x: NDArray[Any]) -> Ints:
+        """Return the program's input integers for samples x: (n, *input shape)."""
+        graph = replace(self.graph, output=self.boundary)
+        parts = [
+            exact_trace(graph, x[at : at + CHUNK], (self.boundary,), precision=self.precision)[self.boundary]
+            for at in range(0, max(len(x), 1), CHUNK)
+        ]
+        fixed = self.program.input.format
+        return np.ldexp(np.concatenate(parts), fixed.frac_bits).astype(np.int64).reshape(-1, *self.program.input.shape)
+
+    def run(self, x: NDArray[Any]) -> Ints:
+        """Return the program's result for samples x: (n, *input shape)."""
+        return Interpreter(self.program).run(self.encode(x))
+
+
+def export_graph(
+    graph: Graph,
+    *,
+    name: str,
+    input_format: Fixed | None = None,
+    output: Output = "scores",
+    output_format: Fixed | None = None,
+    classes: tuple[str, ...] = (),
+    precision: Precision = "single",
+) -> Exported:
+    """Return the verified program of a graph whose values are quantized.
+
+    input_format: where the model does not quantize its input, or should do it on the chip; output: "scores", or
+    "argmax" for the class number; output_format: quantizes a result that is a real number (half up, saturating), e.g. a
+    final sigmoid. precision: how float functions between integers are computed ("single" as frameworks do).
+    Raises ExportError naming the node that has no exact integer form, and ModelError for a broken graph.
+    """
+    graph = prepare(graph, input_format)
+    if output_format is not None:
+        graph = _quantized_output(graph, output_format)
+    graph, notes = strip_output(graph, lattices(graph), order_only=output == "argmax")
+    known, sizes = lattices(graph), shapes(graph)
+    first = boundary(graph, known)
+    assert isinstance(first, Quantize | Thresholds)
+    builder = Builder(name=name)
+    results: dict[str, Result] = {}
+    lattice = known[first.name]
+    assert lattice is not None, "a boundary is on a lattice"
+    shape = sizes[first.name] or (1,)
+    fixed = input_format or _input_format(first, lattice.frac_bits, lattice.plain)
+    builder.layer = "input"
+    source = builder.add(Input(name="x", layer="input", shape=shape, format=fixed))
+    results[first.name] = Code(source, lattice.scale, shape)
+    needed = _after(graph, first.name)
+    for node in graph.nodes:
+        if node.name not in needed:
+            continue
+        builder.layer = legal(node.name)
+        if isinstance(node, TopK) and node.name == graph.output:
+            results[node.name] = _top_k(builder, node, results[node.sources[0]], sizes[node.name])
+            continue
+        sources = [results[s] for s in node.sources]
+        results[node.name] = emit(
+            builder, node, sources, known[node.name], sizes[node.name], single=precision == "single"
+        )
+    result = results[graph.output]
+    if isinstance(result, Chain):
+        last = next(node for node in graph.nodes if node.name == graph.output)
+        raise refusal(last, "it gives real numbers at the output", 'give output_format, e.g. Fixed.parse("fixed<8,2>")')
+    if output == "argmax":
+        builder.layer = "argmax"
+        result = _argmax(builder, graph, result)
+    program = builder.program(result.op, classes)
+    verify(program)
+    return Exported(
+        program=program,
+        graph=graph,
+        boundary=first.name,
+        output_scale=result.scale,
+        precision=precision,
+        where={key: r.op for key, r in results.items() if isinstance(r, Code)},
+        notes=(*graph.notes, *notes),
+    )
+
+
+def check_graph_export(exported: Exported, x: NDArray[Any]) -> int:
+    """Compare graph and program on every sample, node by node, with ==. x: (n, *input shape). Returns n.
+
+    Raises ExportError naming the node, sample, element and the difference in LSBs.
+    """
+    interpreter = Interpreter(exported.program)
+    fracs = {key: value.frac_bits for key, value in ranges(exported.program).items()}
+    for at in range(0, len(x), CHUNK):
+        part = x[at : at + CHUNK]
+        wanted = tuple(exported.where)
+        expected = exact_trace(exported.graph, part, wanted, precision=exported.precision)
+        got = interpreter.trace(exported.encode(part))
+        for node, op in exported.where.items():
+            _compare(node, expected[node], got[op], fracs[op], at)
+    return len(x)
+
+
+def _compare(node: str, expected: Floats, got: Ints, frac_bits: int, at: int) -> None:
+    values = np.ldexp(got.astype(np.float64), -frac_bits).reshape(got.shape[0], *expected.shape[1:])
+    wrong = np.argwhere(values != expected)
+    if not len(wrong):
+        return
+    where = tuple(int(v) for v in wrong[0])
+    raise ExportError(
+        f"export: node {node!r}, sample {at + where[0]}, element {where[1:]}: graph gives {expected[where]!r}, program "
+        f"{values[where]!r} (difference {(values[where] - expected[where]) * 2.0**frac_bits:g} LSB; {len(wrong)} of "
+        f"{values.size} values differ); this is a fault of gatewright, report it with the model"
+    )
+
+
+def _input_format(node: Quantize | Thresholds, frac: int, plain: bool) -> Fixed:
+    """Return the narrowest format of all integers that the boundary can give."""
+    match node:
+        case Quantize():
+            ends = np.stack(np.broadcast_arrays(node.lo - node.zero_point, node.hi - node.zero_point, 0))
+            values = ends * (node.scale if plain else ONE)
+        case Thresholds():
+            start, step = (node.start, node.step) if plain else (node.start / node.step, ONE)
+            values = np.stack(np.broadcast_arrays(start, start + step * node.thresholds.shape[1]))
+    q = np.ldexp(values, frac)
+    return Fixed.holding(int(q.min()), int(q.max()), frac)
+
+
+def _after(graph: Graph, first: str) -> set[str]:
+    """Return the nodes that the program computes: those the output needs, down to the boundary."""
+    by_name = {node.name: node for node in graph.nodes}
+    needed: set[str] = set()
+    pending = [graph.output]
+    while pending:
+        name = pending.pop()
+        if name in needed or name == first:
+            continue
+        needed.add(name)
+        pending += by_name[name].sources
+    return needed
+
+
+def _quantized_output(graph: Graph, fixed: Fixed) -> Graph:
+    template = quantize_input(graph, fixed).nodes[1]
+    last = replace(template, name=f"{graph.output}.quantized", sources=(graph.output,))
+    return replace(graph, nodes=(*graph.nodes, last), output=last.name)
+
+
+def _top_k(builder: Builder, node: TopK, source: Result, shape: tuple[int, ...]) -> Code:
+    if not isinstance(source, Code) or source.scale.size != 1:
+        raise refusal(node, "its input is no integer with one scale", "put a quantizer before it")
+    given = {"name": builder.fresh(), "layer": builder.layer, "source": source.op}
+    op: Op = ArgMax(**given) if node.k == 1 else ops.TopK(**given, k=node.k)
+    return Code(builder.add(op), ONE, shape)
+
+
+def _argmax(builder: Builder, graph: Graph, scores: Code) -> Code:
+    last = next(node for node in graph.nodes if node.name == graph.output)
+    if isinstance(last, TopK):
+        return scores
+    if scores.scale.size != 1:
+        raise refusal(last, "each score has its own scale, so integers do not compare", 'use output="scores"')
+    if len(scores.shape) > 1:
+        flat = ops.Reshape(
+            name=builder.fresh("flat"), layer=builder.layer, source=scores.op, shape=(prod(scores.shape),)
+        )
+        scores = Code(builder.add(flat), scores.scale, (prod(scores.shape),))
+    if scores.shape == (1,):  # one score: class 1 from 0 on
+        at = ops.Thresholds(
+            name="class",
+            layer=builder.layer,
+            source=scores.op,
+            thresholds=builder.table("threshold", np.zeros((1, 1), dtype=np.int64), 0),
+            start=0,
+            step=1,
+            frac_bits=0,
+        )
+        return Code(builder.add(at), ONE, (1,))
+    return Code(builder.add(ArgMax(name="class", layer=builder.layer, source=scores.op)), ONE, (1,))
