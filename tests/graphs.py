@@ -195,11 +195,10 @@ class _Draws:
             case "transposed":
                 both = lambda lo, hi: (self.integer(lo, hi), self.integer(lo, hi))  # noqa: E731
                 kernel, strides = both(1, 3), both(1, 2)
-                crop = tuple((self.integer(-1, 1), self.integer(-1, 1)) for _ in range(2))
+                ends = [(n - 1) * s + k - 1 for n, s, k in zip(shape, strides, kernel, strict=False)]
+                crop = tuple((self.integer(-1, min(1, end)), self.integer(-1, 0)) for end in ends)
                 make = lambda **k: ConvTranspose(**{**k, "weight_scale": np.array(k["weight_scale"])})  # noqa: E731
                 node = self.linear(make, (*kernel, shape[-1], 2), strides=strides, crop=crop, **given)
-                if any(s < 1 for s in shapes(chain(shape, dataclasses.replace(node, sources=())))[name]):
-                    return []
             case "pool":
                 sizes = (self.integer(1, 3), self.integer(1, 3))
                 node = Pool(
@@ -210,11 +209,8 @@ class _Draws:
                     pads=tuple((self.integer(0, s - 1), self.integer(0, s - 1)) for s in sizes),
                     include_pad=self.draw(st.booleans()),
                 )
-                node = (
-                    node
-                    if all(n >= s for n, s in zip(shape, sizes, strict=False))
-                    else dense(weight=np.eye(shape[-1]), **given)
-                )
+                if any(n < s for n, s in zip(shape, sizes, strict=False)):
+                    return []
             case "combine":
                 constant = Constant(name=f"{name}.c", value=self.rng.integers(-4, 5, shape) / 4.0)
                 kind = self.draw(st.sampled_from(("add", "sub", "mul", "max", "min")))
@@ -227,12 +223,9 @@ class _Draws:
                 return self.end(name, shape, source)
             case _:
                 node = self.structure(shape, given)
-        result = (
-            shapes(chain(shape, dataclasses.replace(node, sources=()) if len(node.sources) == 1 else node))
-            if not isinstance(node, Concat)
-            else None
-        )
-        out = (*shape[:-1], 2 * shape[-1]) if result is None else result[name]
+        out = (*shape[:-1], 2 * shape[-1])  # of a Concat
+        if not isinstance(node, Concat):
+            out = shapes(chain(shape, dataclasses.replace(node, sources=())))[name]
         return [node, *self.end(name, out, name)]
 
     def conv(self, kind, shape, given):

@@ -12,9 +12,7 @@ from torch import Tensor
 
 from gatewright.errors import FitError
 from gatewright.ir import Ints
-
-NEGLIGIBLE = 2.0**-64  # a tensor whose largest value is below this is taken as zero
-SEARCH_BITS = 6  # powers of two tried below the range-covering one when a grid is fitted
+from gatewright.ir.lsb import least_error_frac
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -176,22 +174,13 @@ def fit_grid(values: NDArray[Any], width_bits: int, *, signed: bool, digits: int
     that covers the largest magnitude down to SEARCH_BITS below it all are compared, the coarsest wins a tie.
     Values that are all (nearly) zero give LSB 2**-(width-1).
     """
-    flat = np.asarray(values, dtype=np.float64).ravel()
-    peak = float(np.abs(flat).max(initial=0.0)) if signed else float(flat.max(initial=0.0))
-    if not np.isfinite(peak):
-        raise FitError(f"a grid must be fitted to finite values, not {peak!r}; lower learning_rate")
-    if peak < NEGLIGIBLE:
-        return Grid.uniform(width_bits, width_bits - 1, signed=signed, digits=digits)
-    magnitude_bits = width_bits - signed
-    cover = magnitude_bits - int(np.frexp(peak)[1])
-    best: tuple[float, Grid] | None = None
-    for frac in range(cover - 1, cover + SEARCH_BITS + 1):
-        grid = Grid.uniform(width_bits, frac, signed=signed, digits=digits)
-        error = float(np.mean((grid.quantize(flat) - flat) ** 2))
-        if best is None or error < best[0]:
-            best = (error, grid)
-    assert best is not None
-    return best[1]
+    if not np.isfinite(values).all():
+        raise FitError("a grid must be fitted to finite values; lower learning_rate")
+
+    def grid(frac: int) -> Grid:
+        return Grid.uniform(width_bits, frac, signed=signed, digits=digits)
+
+    return grid(least_error_frac(values, width_bits, signed=signed, quantize=lambda v, f: grid(f).quantize(v)))
 
 
 def covering_grid(values: NDArray[Any], width_bits: int, *, finest: NDArray[np.int64]) -> Grid:

@@ -1,0 +1,157 @@
+"""A Graph and samples in, rows of numbers out: each layer's range and widths, and float beside fixed point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.graph.calibrate import MAX_BITS, fitted
+from gatewright.graph.evaluate import evaluate, trace
+from gatewright.graph.functions import quantize
+from gatewright.graph.nodes import (
+    Constant,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Floats,
+    Graph,
+    Quantize,
+    Recurrent,
+)
+from gatewright.graph.structure import is_structure
+
+Role = Literal["weights", "bias", "values"]
+SAMPLED = 1 << 18  # numbers of a result that its statistics are taken of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Statistics of one layer's numbers in one role. suggested_bits: the fewest that reach the wanted SNR, or None."""
+
+    layer: str
+    op: str
+    role: Role
+    count: int
+    least: float
+    greatest: float
+    percentile_1: float
+    percentile_99: float
+    mean_magnitude: float
+    nonzero: int
+    fixed_least: float | None
+    fixed_greatest: float | None
+    suggested_bits: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One result in two models: greatest and mean absolute difference, and signal to noise in dB (inf: equal)."""
+
+    layer: str
+    op: str
+    max_error: float
+    mean_error: float
+    snr_db: float
+    worst_sample: int
+
+
+def profile(graph: Graph, x: NDArray[Any], *, snr_db: float = 30.0) -> list[Spread]:
+    """Return the spread of every layer's weights, biases and results on samples x: (n, *input shape).
+
+    fixed_least, fixed_greatest: the range of the quantizer that takes the result in, where there is one.
+    """
+    values = trace(graph, x)
+    behind = {node.sources[0]: node for node in graph.nodes if isinstance(node, Quantize)}
+    rows: list[Spread] = []
+    for node in graph.nodes:
+        if isinstance(node, Dense | Conv | ConvTranspose):
+            rows.append(_spread(node.name, node, "weights", node.weight, None, snr_db))
+            if node.bias.any():
+                rows.append(_spread(node.name, node, "bias", node.bias, None, snr_db))
+        if isinstance(node, Recurrent):
+            both = np.concatenate([node.kernel.ravel(), node.recurrent.ravel()])
+            rows.append(_spread(node.name, node, "weights", both, None, snr_db))
+        if not isinstance(node, Constant) and not is_structure(node):
+            rows.append(_spread(node.name, node, "values", values[node.name], behind.get(node.name), snr_db))
+    return rows
+
+
+def _spread(layer: str, node: object, role: Role, values: Floats, behind: Quantize | None, snr_db: float) -> Spread:
+    flat = values.ravel()
+    flat = flat[:: max(1, flat.size // SAMPLED)]
+    low, high = np.percentile(flat, [1, 99])
+    ends = (None, None)
+    if behind is not None:
+        zero = behind.zero_point
+        ends = (
+            float(((behind.lo - zero) * behind.scale).min()),
+            float(((behind.hi - zero) * behind.scale).max()),
+        )
+    return Spread(
+        layer=layer,
+        op=type(node).__name__,
+        role=role,
+        count=values.size,
+        least=float(values.min()),
+        greatest=float(values.max()),
+        percentile_1=float(low),
+        percentile_99=float(high),
+        mean_magnitude=float(np.abs(flat).mean()),
+        nonzero=int(np.count_nonzero(values)),
+        fixed_least=ends[0],
+        fixed_greatest=ends[1],
+        suggested_bits=suggested_bits(flat, snr_db),
+    )
+
+
+def suggested_bits(values: Floats, snr_db: float) -> int | None:
+    """Return the fewest bits of a fixed-point format in which the values keep a signal to noise ratio, or None."""
+    for bits in range(1 + bool(values.min(initial=0) < 0), MAX_BITS + 1):
+        rounded = quantize(fitted("q", "x", values, bits), values)
+        if signal_to_noise_db(values, rounded) >= snr_db:
+            return bits
+    return None
+
+
+def signal_to_noise_db(wanted: Floats, got: Floats) -> float:
+    """Return 10 log10 of the power of `wanted` over that of the difference; inf where they are equal."""
+    noise = float(np.sum((wanted - got) ** 2))
+    signal = float(np.sum(wanted**2))
+    if noise == 0:
+        return float("inf")
+    return float(10 * np.log10(signal / noise)) if signal else float("-inf")
+
+
+def differences(graph: Graph, other: Graph, x: NDArray[Any]) -> list[Difference]:
+    """Return how each result of `other` differs from the same result of `graph` on samples x, worst SNR first.
+
+    Results are matched by name; a result that a calibrated graph hands on through `NAME.q` is taken from there.
+    """
+    left, right = trace(graph, x), trace(other, x)
+    rows: list[Difference] = []
+    for node in graph.nodes:
+        name = f"{node.name}.q" if f"{node.name}.q" in right else node.name
+        if name not in right or left[node.name].shape != right[name].shape:
+            continue
+        rows.append(_difference(node.name, type(node).__name__, left[node.name], right[name]))
+    return sorted(rows, key=lambda row: row.snr_db)
+
+
+def output_difference(graph: Graph, other: Graph, x: NDArray[Any]) -> Difference:
+    """Return how the results of two graphs differ, whatever their nodes are called."""
+    return _difference(graph.output, "output", evaluate(graph, x), evaluate(other, x))
+
+
+def _difference(layer: str, op: str, wanted: Floats, got: Floats) -> Difference:
+    gap = np.abs(wanted - got).reshape(len(wanted), -1)
+    return Difference(
+        layer=layer,
+        op=op,
+        max_error=float(gap.max(initial=0.0)),
+        mean_error=float(gap.mean()) if gap.size else 0.0,
+        snr_db=signal_to_noise_db(wanted, got),
+        worst_sample=int(gap.max(axis=1).argmax()) if gap.size else 0,
+    )
