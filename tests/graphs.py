@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 from hypothesis import strategies as st
 
+from gatewright.errors import ModelError
 from gatewright.graph.nodes import (
     Activation,
     Affine,
@@ -225,7 +226,10 @@ class _Draws:
                 node = self.structure(shape, given)
         out = (*shape[:-1], 2 * shape[-1])  # of a Concat
         if not isinstance(node, Concat):
-            out = shapes(chain(shape, dataclasses.replace(node, sources=())))[name]
+            try:
+                out = shapes(chain(shape, dataclasses.replace(node, sources=())))[name]
+            except ModelError:  # a window larger than what it would run over
+                return []
         return [node, *self.end(name, out, name)]
 
     def conv(self, kind, shape, given):

@@ -1,0 +1,117 @@
+"""A Graph to one .npz file and back: arrays as arrays, everything else as JSON inside; nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import io
+import json
+import types
+import zipfile
+from dataclasses import fields
+from enum import Enum
+from pathlib import Path
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from gatewright.errors import ModelError
+from gatewright.graph import nodes as kinds
+from gatewright.graph.check import check
+from gatewright.graph.nodes import AnyNode, Graph
+from gatewright.tools import write_atomic
+
+VERSION = 1
+KINDS: dict[str, type[AnyNode]] = {kind.__name__: kind for kind in get_args(AnyNode)}
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile)
+
+
+def save_graph(graph: Graph, path: Path) -> None:
+    """Write the graph to `path` (conventionally *.npz), atomically."""
+    arrays: dict[str, Any] = {}
+    header = {
+        "gatewright-graph": VERSION,
+        "name": graph.name,
+        "output": graph.output,
+        "format": graph.format,
+        "notes": list(graph.notes),
+        "metadata": graph.metadata,
+        "nodes": [_pack(node, arrays) for node in graph.nodes],
+    }
+    buffer = io.BytesIO()
+    text = json.dumps(header, sort_keys=True, allow_nan=True)
+    np.savez_compressed(buffer, header=np.frombuffer(text.encode(), dtype=np.uint8), **arrays)
+    write_atomic(path, buffer.getvalue())
+
+
+def load_graph(path: Path) -> Graph:
+    """Read and verify what `save_graph` wrote. Raises ModelError naming the file for anything else."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            header = json.loads(bytes(arrays["header"]).decode())
+            if header.get("gatewright-graph") != VERSION:
+                raise ModelError(f"version {header.get('gatewright-graph')!r}, this gatewright reads {VERSION}")
+            nodes = tuple(_unpack(row, arrays) for row in header["nodes"])
+            given = {key: header[key] for key in ("name", "output", "format", "metadata")}
+            graph = Graph(**given, nodes=nodes, notes=tuple(header["notes"]))
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        AttributeError,
+        zipfile.BadZipFile,
+        ModelError,
+    ) as error:
+        raise ModelError(f"{path} must be a graph that gatewright saved: {error}; import the model again") from None
+    check(graph)
+    return graph
+
+
+def is_graph_file(path: Path) -> bool:
+    """Tell whether a file is one of ours, by its content."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "header.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _pack(node: Any, arrays: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {"node": type(node).__name__}
+    for field in fields(node):
+        value = getattr(node, field.name)
+        if isinstance(value, np.ndarray):
+            key = f"a{len(arrays)}"
+            arrays[key] = value
+            row[field.name] = {"array": key}
+        elif isinstance(value, Enum):
+            row[field.name] = value.value
+        elif type(value).__name__ in KINDS:
+            row[field.name] = _pack(value, arrays)
+        else:
+            row[field.name] = value
+    return row
+
+
+def _unpack(row: dict[str, Any], arrays: Any) -> Any:
+    kind = KINDS[row["node"]]
+    hints = get_type_hints(kind, vars(kinds))
+    known = {field.name for field in fields(kind)}
+    if unknown := set(row) - known - {"node"}:
+        raise ValueError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
+    return kind(**{key: _value(value, hints[key], arrays) for key, value in row.items() if key != "node"})
+
+
+def _value(value: Any, hint: Any, arrays: Any) -> Any:
+    if isinstance(value, dict):
+        row = cast("dict[str, Any]", value)
+        return arrays[row["array"]] if "array" in row else _unpack(row, arrays)
+    if get_origin(hint) in (Union, types.UnionType):
+        return None if value is None else value
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint(value)
+    return _tuples(value)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in cast("list[Any]", value)) if isinstance(value, list) else value

@@ -1,0 +1,155 @@
+"""A Graph in, one row per node out: shapes, parameters, formats and operations, as QKeras' print_qstats lists them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from gatewright.graph.exact import Lattice, bits_of, frac_bits, integer_weights, lattices
+from gatewright.graph.nodes import (
+    Activation,
+    AnyNode,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Graph,
+    Pool,
+    Quantize,
+    Recurrent,
+    Thresholds,
+)
+from gatewright.graph.shapes import GATES, Shape, shapes
+
+FLOAT = "float"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One node. operations: multiply-accumulates per sample (of weights that are not zero: live_operations).
+
+    weight_format: "float" or what the weights need, e.g. "fixed<4,1>"; result_format likewise, with "x 0.037" where
+    integers have a real scale.
+    """
+
+    layer: str
+    op: str
+    shape: Shape
+    parameters: int
+    nonzero: int
+    weight_format: str
+    result_format: str
+    operations: int
+    live_operations: int
+    origin: str
+
+
+def table(graph: Graph) -> list[Row]:
+    """Return a row for each node, in order. Verifies the graph."""
+    sizes, known = shapes(graph), lattices(graph)
+    return [
+        _row(node, sizes[node.name], known[node.name], sizes[node.sources[0]] if node.sources else ())
+        for node in graph.nodes
+    ]
+
+
+def total(rows: list[Row]) -> Row:
+    """Return the sums of all rows under the name "total"."""
+    return Row(
+        layer="total",
+        op="",
+        shape=(),
+        parameters=sum(r.parameters for r in rows),
+        nonzero=sum(r.nonzero for r in rows),
+        weight_format="",
+        result_format="",
+        operations=sum(r.operations for r in rows),
+        live_operations=sum(r.live_operations for r in rows),
+        origin="",
+    )
+
+
+def format_rows(rows: list[Row]) -> str:
+    """Return the rows and their total as aligned text."""
+    head = ("layer", "op", "shape", "parameters", "nonzero", "weights", "result", "operations", "nonzero ops")
+    lines = [head]
+    for r in (*rows, total(rows)):
+        shape = "x".join(map(str, r.shape))
+        numbers = (f"{r.parameters:,}", f"{r.nonzero:,}"), (f"{r.operations:,}", f"{r.live_operations:,}")
+        lines.append((r.layer, r.op, shape, *numbers[0], r.weight_format, r.result_format, *numbers[1]))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    right = {3, 4, 7, 8}
+    return "\n".join(
+        "  ".join(
+            v.rjust(w) if i in right else v.ljust(w) for i, (v, w) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _row(node: AnyNode, shape: Shape, lattice: Lattice | None, source: Shape) -> Row:
+    parameters, nonzero, operations, live, weights = 0, 0, 0, 0, ""
+    match node:
+        case Dense() | Conv() | ConvTranspose():
+            parameters, nonzero = node.weight.size + node.bias.size, int(np.count_nonzero(node.weight))
+            places = prod(source[:-1]) if isinstance(node, Dense | ConvTranspose) else prod(shape[:-1])
+            operations, live = node.weight.size * places, nonzero * places
+            nonzero += int(np.count_nonzero(node.bias))
+            weights = _weight_format(node)
+        case Recurrent():
+            arrays = (node.kernel, node.recurrent, node.bias)
+            parameters = sum(a.size for a in arrays)
+            nonzero = sum(int(np.count_nonzero(a)) for a in arrays)
+            operations = source[0] * (node.kernel.size + node.recurrent.size)
+            live = source[0] * int(np.count_nonzero(node.kernel) + np.count_nonzero(node.recurrent))
+            weights = f"{FLOAT}, {GATES[node.kind]} gates"
+        case _:
+            pass
+    kind = f".{node.kind}" if isinstance(node, Activation | Pool | Recurrent) else ""
+    return Row(
+        layer=node.name,
+        op=f"{type(node).__name__}{kind}",
+        shape=shape,
+        parameters=parameters,
+        nonzero=nonzero,
+        weight_format=weights,
+        result_format=_result_format(node, lattice),
+        operations=operations,
+        live_operations=live,
+        origin=node.origin,
+    )
+
+
+def _weight_format(node: Dense | Conv | ConvTranspose) -> str:
+    weight = integer_weights(node)
+    frac = frac_bits(weight)
+    signed = bool((weight < 0).any())
+    top = int(np.ldexp(np.abs(weight).max(initial=0.0), frac)) if weight.size else 0
+    width = top.bit_length() + signed
+    if width > 24:
+        return FLOAT
+    scaled = "" if (node.weight_scale == 1).all() else " x scale"
+    return f"{'' if signed else 'u'}fixed<{max(width, 1)},{max(width, 1) - frac}>{scaled}"
+
+
+def _result_format(node: AnyNode, lattice: Lattice | None) -> str:
+    if lattice is None:
+        return FLOAT
+    frac = lattice.frac_bits
+    match node:
+        case Quantize():
+            lo, hi = int((node.lo - node.zero_point).min()), int((node.hi - node.zero_point).max())
+            signed = lo < 0
+            width = max(hi.bit_length(), (-lo - 1).bit_length() if signed else 0) + signed
+            if lattice.plain and node.scale.size > 1 and (node.scale != node.scale.flat[0]).any():
+                return f"{node.scale.size} formats, at most {width} bits"
+        case Thresholds():
+            return f"{node.thresholds.shape[1] + 1} levels"
+        case _:
+            width, signed = int(np.ceil(bits_of(lattice))) + 1, True
+    text = f"{'' if signed else 'u'}fixed<{max(width, 1)},{max(width, 1) - frac}>"
+    if lattice.plain:
+        return text
+    scales = lattice.scale
+    return f"{text} x {float(scales):.6g}" if scales.size == 1 else f"{text} x {scales.size} scales"
