@@ -1,6 +1,7 @@
 """Random quantized graphs for property tests, and small makers of nodes."""
 
 import dataclasses
+from typing import Any, cast
 
 import numpy as np
 from hypothesis import strategies as st
@@ -45,7 +46,7 @@ def quantizer(name, scale, lo, hi, *, zero=0, rounding=Rounding.HALF_EVEN, overf
     )
 
 
-def dense(name, weight, bias=None, *, weight_scale=1.0, sources=()):
+def dense(name, weight, bias=None, *, weight_scale: Any = 1.0, sources=()):
     """Return a Dense; the weight is what counts, its scale included."""
     weight = np.asarray(weight, dtype=np.float64)
     bias = np.zeros(weight.shape[-1]) if bias is None else np.asarray(bias, dtype=np.float64)
@@ -167,7 +168,7 @@ class _Draws:
                 ]
             )
         )
-        return Activation(name=name, kind=kind, parameters=parameters)
+        return Activation(name=name, kind=cast(Any, kind), parameters=parameters)
 
     def weights(self, shape):
         weight = self.rng.integers(-4, 5, shape) * 2.0 ** -self.integer(0, 3)

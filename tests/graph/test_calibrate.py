@@ -101,11 +101,12 @@ def test_profile_gives_ranges_and_widths(digits):
     rows = {(row.layer, row.role): row for row in profile(calibrate(graph, train), x, snr_db=30)}
     relu = rows["relu", "values"]
     assert (relu.fixed_least, relu.least) == (0.0, 0.0)
-    assert relu.fixed_greatest > relu.percentile_99 > 0
-    assert 4 <= relu.suggested_bits <= 9
+    assert (relu.fixed_greatest or 0) > relu.percentile_99 > 0
+    assert relu.suggested_bits in range(4, 10)
     assert rows["fc1", "weights"].count == 64 * 32
     assert suggested_bits(np.array([0.5, 1.0]), 60) == 2
-    assert suggested_bits(RNG.normal(size=1000), 20) < suggested_bits(RNG.normal(size=1000), 40)
+    noise = RNG.normal(size=1000)
+    assert (suggested_bits(noise, 20) or 99) < (suggested_bits(noise, 40) or 0)
 
 
 @pytest.mark.parametrize(

@@ -8,29 +8,33 @@ each level is reached (Thresholds). A quantizer alone, on fixed point, is a Requ
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ExportError
-from gatewright.graph.builder import Builder, Code
+from gatewright.graph.builder import Builder, Code, arrays_of
 from gatewright.graph.exact import Lattice, is_power_of_two
 from gatewright.graph.functions import activate, affine, count_thresholds, quantize_integers
 from gatewright.graph.nodes import Activation, Affine, AnyNode, Floats, Quantize, Thresholds
 from gatewright.graph.shapes import Shape
-from gatewright.ir import Ints, Overflow, Requant
-from gatewright.ir.ops import Add, Lookup, Max, Min, Reshape
-from gatewright.ir.ops import Thresholds as ThresholdsOp
+from gatewright.ir import Add, Ints, Lookup, Max, Min, Overflow, Requant, Reshape
+from gatewright.ir import Thresholds as ThresholdsOp
 
 Step = Affine | Activation
 Terminal = Quantize | Thresholds
 ENUMERATED = 1 << 22  # integers on which a function is computed one by one
 ENTRIES = 1 << 14  # the largest table per channel
 LEVELS = 1 << 12  # the most thresholds per channel
-INCREASING = {"relu", "leaky_relu", "elu", "selu", "celu", "sigmoid", "tanh", "hard_sigmoid", "hard_tanh", "softplus"}
-INCREASING |= {"softsign", "exp", "sqrt", "sign"}
+INCREASING = {"relu", "leaky_relu", "elu", "selu", "celu", "sigmoid", "tanh", "hard_sigmoid", "hard_tanh"} | {
+    "softplus",
+    "softsign",
+    "exp",
+    "sqrt",
+    "sign",
+}  # rise wherever they are defined, given slopes of 0 or more
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +82,7 @@ def _live_scale(node: Quantize) -> Floats:
 
 def _requant(builder: Builder, node: Quantize, base: Code, lattice: Lattice) -> Code | None:
     shape = base.shape
-    arrays = _common(node, shape)
-    if arrays is None:
-        return None
-    scale, lo, hi, zero = arrays
+    scale, lo, hi, zero = _common(node, shape)
     live = ~((lo == 0) & (hi == 0))
     overflow = node.overflow
     if overflow is Overflow.SATURATE_SYMMETRIC:
@@ -145,7 +146,7 @@ def _narrowed(values: Ints, shape: Shape) -> Ints:
     return np.atleast_1d(values) if values.size in (1, shape[-1]) else values.reshape(shape)
 
 
-def _common(node: Quantize, shape: Shape) -> tuple[Floats, Ints, Ints, Ints] | None:
+def _common(node: Quantize, shape: Shape) -> tuple[Floats, Ints, Ints, Ints]:
     """Return scale, lo, hi, zero point with one entry, one per channel or one per element, whichever suffices."""
     rows = _size((node.scale, node.lo, node.hi, node.zero_point), shape)
     parts = [_spread(v, shape, rows) for v in (node.scale, node.lo, node.hi, node.zero_point)]
@@ -174,7 +175,7 @@ def _arrays(node: AnyNode) -> list[NDArray[Any]]:
         case Activation():
             return [np.array(node.parameters)] if node.kind == "prelu" else []
         case _:
-            return [getattr(node, f.name) for f in fields(node) if isinstance(getattr(node, f.name), np.ndarray)]
+            return list(arrays_of(node).values())
 
 
 def _size(arrays: Any, shape: Shape) -> int:
@@ -198,7 +199,10 @@ def _spread(array: NDArray[Any], shape: Shape, rows: int) -> NDArray[Any]:
 def _flat(node: Any, shape: Shape) -> Any:
     """Return an elementwise node for the flattened value: parameters per element."""
     size = int(np.prod(shape))
-    full = lambda v: np.broadcast_to(v, shape).reshape(-1)  # noqa: E731
+
+    def full(v: NDArray[Any]) -> NDArray[Any]:
+        return np.broadcast_to(v, shape).reshape(-1)
+
     match node:
         case Thresholds():
             table = np.broadcast_to(node.thresholds, (shape[-1], node.thresholds.shape[1]))
@@ -210,9 +214,7 @@ def _flat(node: Any, shape: Shape) -> Any:
                 return node
             return replace(node, parameters=tuple(full(np.array(node.parameters)).tolist()))
         case _:
-            return replace(
-                node, **{f.name: full(v) for f in fields(node) if isinstance(v := getattr(node, f.name), np.ndarray)}
-            )
+            return replace(node, **{key: full(v) for key, v in arrays_of(node).items()})
 
 
 # ---- any function: a table, or thresholds
@@ -296,8 +298,7 @@ def _row_node(node: Any, shape: Shape, rows: int) -> Any:
         return replace(node, thresholds=node.thresholds if rows > 1 else node.thresholds[:1])
     if isinstance(node, Activation):
         return node
-    arrays = {f.name: v for f in fields(node) if isinstance(v := getattr(node, f.name), np.ndarray)}
-    return replace(node, **{key: _spread(v, shape, rows) for key, v in arrays.items()})
+    return replace(node, **{key: _spread(v, shape, rows) for key, v in arrays_of(node).items()})
 
 
 def _affine_of_level(node: Terminal, lattice: Lattice, shape: Shape, rows: int) -> tuple[Ints, Ints]:
@@ -325,8 +326,9 @@ def _increasing(step: Step) -> bool:
 def _rising(table: Ints) -> NDArray[np.bool_] | None:
     """Return per row whether levels rise (True) or fall (False); None where a row does neither."""
     moves = np.diff(table, axis=0)
-    rising = (moves >= 0).all(axis=0)
-    return rising if (rising | (moves <= 0).all(axis=0)).all() else None
+    rising = np.atleast_1d((moves >= 0).all(axis=0))
+    falling = np.atleast_1d((moves <= 0).all(axis=0))
+    return rising if (rising | falling).all() else None
 
 
 def _enumerated_cuts(table: Ints, q: Ints, rising: NDArray[np.bool_]) -> Ints:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gatewright.graph.nodes import Floats
+from gatewright.graph.nodes import AnyNode, Floats
 from gatewright.graph.shapes import Shape
-from gatewright.ir import Constant, Ints, Op, Program
-from gatewright.ir.ops import Const, Mul
+from gatewright.ir import Const, Constant, Ints, Mul, Op, Program
 from gatewright.ir.ranges import Range, range_of
 
 
@@ -77,6 +78,11 @@ class Builder:
     def frac(self, op: str) -> int:
         """Return a result's frac_bits."""
         return self.known[op].frac_bits
+
+
+def arrays_of(node: AnyNode) -> dict[str, NDArray[Any]]:
+    """Return a node's fields that are arrays, by name."""
+    return {f.name: v for f in fields(node) if isinstance(v := getattr(node, f.name), np.ndarray)}
 
 
 def legal(name: str) -> str:

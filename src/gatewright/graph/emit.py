@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gatewright import ir
 from gatewright.errors import ExportError
 from gatewright.graph.absorb import INCREASING, Chain, absorb
-from gatewright.graph.builder import Builder, Code
+from gatewright.graph.builder import Builder, Code, arrays_of
 from gatewright.graph.exact import Lattice, bias_steps, cells, frac_bits, integer_weights, is_power_of_two
 from gatewright.graph.nodes import (
     Activation,
@@ -38,11 +39,11 @@ from gatewright.graph.nodes import (
 )
 from gatewright.graph.shapes import Shape
 from gatewright.graph.structure import Structure, move
-from gatewright.ir import Ints, Relu, ops
+from gatewright.ir import Ints
 
 Result = Code | Chain
 ONE = np.array(1.0)
-BINARY = {"add": ops.Add, "sub": ops.Sub, "mul": ops.Mul, "max": ops.Max, "min": ops.Min}
+BINARY = {"add": ir.Add, "sub": ir.Sub, "mul": ir.Mul, "max": ir.Max, "min": ir.Min}
 
 
 def emit(
@@ -127,7 +128,7 @@ def _affine(builder: Builder, node: Affine, x: Code, lattice: Lattice) -> Code:
         name = builder.scaled(name, *_integers(_few(node.scale)), "scale" if node.offset.any() else "")
     if node.offset.any():
         offset = builder.const("offset", *_integers(_few(node.offset)))
-        name = builder.add(ops.Add(name=builder.fresh(), layer=builder.layer, left=name, right=offset))
+        name = builder.add(ir.Add(name=builder.fresh(), layer=builder.layer, left=name, right=offset))
     return Code(name, lattice.scale, x.shape)
 
 
@@ -145,33 +146,46 @@ def _exact(builder: Builder, node: Activation, x: Code) -> Code | None:
             slope, threshold = node.parameters[1:] if len(node.parameters) == 3 else (0.0, 0.0)
             if slope or threshold:
                 return None
-            name = builder.add(Relu(name=builder.fresh("relu" if np.isfinite(upper) else ""), layer=layer, source=x.op))
+            name = builder.add(
+                ir.Relu(name=builder.fresh("relu" if np.isfinite(upper) else ""), layer=layer, source=x.op)
+            )
             if np.isfinite(upper):
-                name = _bounded(builder, name, ops.Min, upper, "")
+                name = _bounded(builder, name, ir.Min, upper, "")
         case "leaky_relu" if 0 <= node.parameters[0] <= 1:
             slope = builder.scaled(x.op, *_integers(np.array([node.parameters[0]])), "slope")
-            name = builder.add(ops.Max(name=builder.fresh(), layer=layer, left=x.op, right=slope))
+            name = builder.add(ir.Max(name=builder.fresh(), layer=layer, left=x.op, right=slope))
         case "prelu" if all(0 <= slope <= 1 for slope in node.parameters):
             slope = builder.scaled(x.op, *_integers(np.array(node.parameters)), "slope")
-            name = builder.add(ops.Max(name=builder.fresh(), layer=layer, left=x.op, right=slope))
+            name = builder.add(ir.Max(name=builder.fresh(), layer=layer, left=x.op, right=slope))
         case "neg":
             name = builder.scaled(x.op, np.array([-1]), 0, "")
         case "abs":
             minus = builder.scaled(x.op, np.array([-1]), 0, "minus")
-            name = builder.add(ops.Max(name=builder.fresh(), layer=layer, left=x.op, right=minus))
+            name = builder.add(ir.Max(name=builder.fresh(), layer=layer, left=x.op, right=minus))
         case "square":
-            name = builder.add(ops.Mul(name=builder.fresh(), layer=layer, left=x.op, right=x.op))
+            name = builder.add(ir.Mul(name=builder.fresh(), layer=layer, left=x.op, right=x.op))
             return Code(name, x.scale**2, x.shape)
+        case "sign":  # levels -1, 0, 1, reached at the integers 0 and 1
+            op = ir.Thresholds(
+                name=builder.fresh(),
+                layer=layer,
+                source=x.op,
+                thresholds=builder.table("thresholds", np.array([[0, 1]]), builder.frac(x.op)),
+                start=-1,
+                step=1,
+                frac_bits=0,
+            )
+            return Code(builder.add(op), ONE, x.shape)
         case "hard_tanh":
             lo, hi = node.parameters
-            name = _bounded(builder, _bounded(builder, x.op, ops.Max, lo, "above"), ops.Min, hi, "")
+            name = _bounded(builder, _bounded(builder, x.op, ir.Max, lo, "above"), ir.Min, hi, "")
         case _:
             return None
     return Code(name, x.scale, x.shape)
 
 
-def _bounded(builder: Builder, op: str, kind: type[ops.Max] | type[ops.Min], end: float, suffix: str) -> str:
-    right = builder.const("hi" if kind is ops.Min else "lo", *_integers(np.array([end])))
+def _bounded(builder: Builder, op: str, kind: type[ir.Max] | type[ir.Min], end: float, suffix: str) -> str:
+    right = builder.const("hi" if kind is ir.Min else "lo", *_integers(np.array([end])))
     return builder.add(kind(name=builder.fresh(suffix), layer=builder.layer, left=op, right=right))
 
 
@@ -194,16 +208,16 @@ def _wires(builder: Builder, node: Any, base: Code) -> Any:
     given = {"name": builder.fresh(), "layer": builder.layer, "source": base.op}
     match node:
         case Reshape():
-            return ops.Reshape(**given, shape=node.shape)
+            return ir.Reshape(**given, shape=node.shape)
         case Transpose():
-            return ops.Transpose(**given, axes=node.axes)
+            return ir.Transpose(**given, axes=node.axes)
         case Slice():
             parts = zip(node.starts, node.stops, node.steps, base.shape, strict=True)
             ends = [slice(a, b, step).indices(size) for a, b, step, size in parts]
             starts, stops, steps = zip(*ends, strict=True)
-            return ops.Slice(**given, starts=starts, stops=stops, steps=steps)
+            return ir.Slice(**given, starts=starts, stops=stops, steps=steps)
         case Upsample():
-            return ops.Upsample(**given, factors=node.factors, fill=ops.Fill.REPEAT)
+            return ir.Upsample(**given, factors=node.factors, fill=ir.Fill.REPEAT)
         case Pad():
             frac = builder.frac(base.op)
             value = node.value * 2.0**frac
@@ -212,7 +226,7 @@ def _wires(builder: Builder, node: Any, base: Code) -> Any:
                 value *= 1 << 16
             if value != int(value):
                 raise refusal(node, f"{node.value!r} is no multiple of 2**{-frac - 16}", "pad with zeros")
-            return ops.Pad(**given, pads=node.pads, value=int(value))
+            return ir.Pad(**given, pads=node.pads, value=int(value))
         case _:
             raise AssertionError(f"{node!r} moves no elements")
 
@@ -229,15 +243,14 @@ def _moved_step(step: Any, node: Structure, shape: Shape) -> Any:
         if step.kind != "prelu" or len(step.parameters) == 1:
             return step
         raise refusal(step, "its slopes per channel would move", "put a quantizer before the reshape")
-    arrays = {f.name: v for f in fields(step) if isinstance(v := getattr(step, f.name), np.ndarray)}
-    return replace(step, **{key: _moved(v, node, shape) for key, v in arrays.items()})
+    return replace(step, **{key: _moved(v, node, shape) for key, v in arrays_of(step).items()})
 
 
 def _concat(builder: Builder, node: Concat, sources: list[Result], lattice: Lattice | None, shape: Shape) -> Result:
     codes = [_code(node, source) for source in sources]
     if lattice is None:
         raise refusal(node, "its sources' numbers do not fit one format of 53 bits", "quantize them alike")
-    op = ops.Concat(
+    op = ir.Concat(
         name=builder.fresh(), layer=builder.layer, sources=tuple(c.op for c in codes), axis=node.axis % len(shape)
     )
     return Code(builder.add(op), lattice.scale, shape)
@@ -259,9 +272,9 @@ def _linear(
     given = {"name": builder.fresh(), "layer": builder.layer, "weight": weight, "bias": bias}
     match node:
         case Dense():
-            name = builder.add(ops.Dense(**given, source=x.op))
+            name = builder.add(ir.Dense(**given, source=x.op))
         case Conv():
-            conv = ops.Conv(
+            conv = ir.Conv(
                 **given,
                 source=x.op,
                 strides=node.strides,
@@ -287,19 +300,19 @@ def _transposed(builder: Builder, node: ConvTranspose, x: Code, given: dict[str,
     kernel = node.weight.shape[:-2]
     source = x.op
     if any(stride > 1 for stride in node.strides):
-        spread = ops.Upsample(
+        spread = ir.Upsample(
             name=builder.fresh("spread"),
             layer=builder.layer,
             source=source,
             factors=(*node.strides, 1),
-            fill=ops.Fill.ZEROS,
+            fill=ir.Fill.ZEROS,
         )
         source = builder.add(spread)
     # Upsample leaves stride - 1 zeros behind the last element: that much less padding after it
     ends = [(k - 1 - a, k - 1 - b - (s - 1)) for k, (a, b), s in zip(kernel, node.crop, node.strides, strict=True)]
     if any(end < 0 for pair in ends for end in pair):
         sizes = builder.known[source].lo.shape
-        cut = ops.Slice(
+        cut = ir.Slice(
             name=builder.fresh("cropped"),
             layer=builder.layer,
             source=source,
@@ -308,7 +321,7 @@ def _transposed(builder: Builder, node: ConvTranspose, x: Code, given: dict[str,
             steps=(1,) * len(sizes),
         )
         source = builder.add(cut)
-    conv = ops.Conv(
+    conv = ir.Conv(
         **given,
         source=source,
         strides=(1,) * len(kernel),
@@ -320,9 +333,9 @@ def _transposed(builder: Builder, node: ConvTranspose, x: Code, given: dict[str,
 
 
 def _pool(builder: Builder, node: Pool, source: Result, lattice: Lattice | None, shape: Shape) -> Result:
-    kind = ops.PoolKind.MAX if node.kind == "max" else ops.PoolKind.SUM
+    kind = ir.PoolKind.MAX if node.kind == "max" else ir.PoolKind.SUM
     base = source.base if isinstance(source, Chain) else source
-    pooled = ops.Pool(
+    pooled = ir.Pool(
         name=builder.fresh() if node.kind == "max" else builder.fresh("sum"),
         layer=builder.layer,
         source=base.op,

@@ -138,9 +138,14 @@ def bias_steps(node: Dense | Conv | ConvTranspose, scale: Floats) -> Floats | No
     return near if bool((np.abs(steps - near) <= 2.0**-22 * np.abs(steps)).all()) else None
 
 
+def weight_scale(node: Dense | Conv | ConvTranspose) -> Floats:
+    """Return the scale that stays apart from the weights: 1 where it is made of powers of two."""
+    return ONE if is_power_of_two(node.weight_scale) else node.weight_scale
+
+
 def integer_weights(node: Dense | Conv | ConvTranspose) -> Floats:
-    """Return weight / weight_scale, with the rounding of the stored product undone where the scale is not 1."""
-    if (node.weight_scale == 1).all():
+    """Return weight / weight_scale, with the rounding of the stored product undone where the scale stays apart."""
+    if (weight_scale(node) == 1).all():
         return node.weight
     steps = node.weight / node.weight_scale
     near = np.rint(steps * 2.0**16) / 2.0**16
@@ -175,7 +180,7 @@ def _linear(node: Dense | Conv | ConvTranspose, x: Lattice) -> Lattice | None:
     weight = fixed_point(integer_weights(node), WEIGHT_BITS)
     if x.scale.size != 1 or weight is None:
         return None
-    scale = squeeze(x.scale.reshape(()) * node.weight_scale)
+    scale = squeeze(x.scale.reshape(()) * weight_scale(node))
     steps = bias_steps(node, scale)
     bias = None if steps is None else fixed_point(steps, EXACT_BITS)
     if bias is None:

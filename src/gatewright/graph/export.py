@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gatewright import ir
 from gatewright.errors import ExportError
 from gatewright.graph.absorb import Chain
 from gatewright.graph.builder import Builder, Code, legal
@@ -18,8 +19,7 @@ from gatewright.graph.exact import ONE, lattices
 from gatewright.graph.nodes import Floats, Graph, Quantize, Thresholds, TopK
 from gatewright.graph.prepare import boundary, prepare, quantize_input, strip_output
 from gatewright.graph.shapes import shapes
-from gatewright.ir import ArgMax, Fixed, Input, Interpreter, Ints, Op, Program, ops, verify
-from gatewright.ir.ranges import ranges
+from gatewright.ir import ArgMax, Fixed, Input, Interpreter, Ints, Op, Program, ranges, verify
 
 Output = Literal["scores", "argmax"]
 CHUNK = 1024
@@ -193,7 +193,7 @@ def _top_k(builder: Builder, node: TopK, source: Result, shape: tuple[int, ...])
     if not isinstance(source, Code) or source.scale.size != 1:
         raise refusal(node, "its input is no integer with one scale", "put a quantizer before it")
     given = {"name": builder.fresh(), "layer": builder.layer, "source": source.op}
-    op: Op = ArgMax(**given) if node.k == 1 else ops.TopK(**given, k=node.k)
+    op: Op = ArgMax(**given) if node.k == 1 else ir.TopK(**given, k=node.k)
     return Code(builder.add(op), ONE, shape)
 
 
@@ -204,12 +204,12 @@ def _argmax(builder: Builder, graph: Graph, scores: Code) -> Code:
     if scores.scale.size != 1:
         raise refusal(last, "each score has its own scale, so integers do not compare", 'use output="scores"')
     if len(scores.shape) > 1:
-        flat = ops.Reshape(
+        flat = ir.Reshape(
             name=builder.fresh("flat"), layer=builder.layer, source=scores.op, shape=(prod(scores.shape),)
         )
         scores = Code(builder.add(flat), scores.scale, (prod(scores.shape),))
     if scores.shape == (1,):  # one score: class 1 from 0 on
-        at = ops.Thresholds(
+        at = ir.Thresholds(
             name="class",
             layer=builder.layer,
             source=scores.op,

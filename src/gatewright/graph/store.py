@@ -95,7 +95,7 @@ def _pack(node: Any, arrays: dict[str, Any]) -> dict[str, Any]:
 
 def _unpack(row: dict[str, Any], arrays: Any) -> Any:
     kind = KINDS[row["node"]]
-    hints = get_type_hints(kind, vars(kinds))
+    hints = get_type_hints(kind, dict(vars(kinds)))
     known = {field.name for field in fields(kind)}
     if unknown := set(row) - known - {"node"}:
         raise ValueError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")

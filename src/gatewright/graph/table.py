@@ -73,7 +73,7 @@ def total(rows: list[Row]) -> Row:
 def format_rows(rows: list[Row]) -> str:
     """Return the rows and their total as aligned text."""
     head = ("layer", "op", "shape", "parameters", "nonzero", "weights", "result", "operations", "nonzero ops")
-    lines = [head]
+    lines: list[tuple[str, ...]] = [head]
     for r in (*rows, total(rows)):
         shape = "x".join(map(str, r.shape))
         numbers = (f"{r.parameters:,}", f"{r.nonzero:,}"), (f"{r.operations:,}", f"{r.live_operations:,}")

@@ -84,8 +84,13 @@ def ranges(program: Program, source: Range | None = None) -> dict[str, Range]:
     """Return the range of every result, by name. source: the input's, where it is known to be narrower."""
     known: dict[str, Range] = {}
     for op in program.ops:
-        known[op.name] = source if source and isinstance(op, Input) else _settled(_range(op, program, known))
+        known[op.name] = source if source and isinstance(op, Input) else range_of(op, program, known)
     return known
+
+
+def range_of(op: Op, program: Program, known: dict[str, Range]) -> Range:
+    """Return the range of one op's result from those of its sources; program: whose tables it reads."""
+    return _settled(_range(op, program, known))
 
 
 def _range(op: Op, program: Program, known: dict[str, Range]) -> Range:
