@@ -39,6 +39,7 @@ def test_our_own_graphs_come_back(tmp_path):
         ("m.bin", b"\x89HDF\r\n\x1a\n...", "keras"),  # content counts, not the name
         ("m.json", json.dumps({"class_name": "Sequential"}).encode(), "keras"),
         ("m.onnx", b"\x08\x07\x12", "onnx"),
+        ("m.pt", pickle.dumps(Bomb()), "torch"),
     ],
 )
 def test_content_chooses_the_importer(tmp_path, name, content, expected):
@@ -48,15 +49,15 @@ def test_content_chooses_the_importer(tmp_path, name, content, expected):
 
 def test_archives_are_told_apart(tmp_path):
     zipped(tmp_path / "a.keras", "config.json", "model.weights.h5")
-    zipped(tmp_path / "b.pt2", "serialized_exported_program.json")
-    assert (kind(tmp_path / "a.keras"), kind(tmp_path / "b.pt2")) == ("keras", "torch")
+    zipped(tmp_path / "b.pth", "archive/data.pkl")
+    assert (kind(tmp_path / "a.keras"), kind(tmp_path / "b.pth")) == ("keras", "torch")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("m.pkl", pickle.dumps(Bomb()), "is a pickle, which can run any code"),
-        ("m.pt", pickle.dumps(Bomb()), "is a pickle.*model.pt2"),
+        ("m.bin", pickle.dumps(Bomb()), "is a pickle.*load_torch"),
         ("m.tflite", b"\x1c\0\0\0TFL3", "is a TFLite model.*tf2onnx"),
         ("m.keras", b"", "is empty"),
         ("m.keras", b"PK\x03\x04", "is a damaged zip file"),
@@ -70,12 +71,14 @@ def test_other_files_are_refused(tmp_path, name, content, message):
 
 
 def test_archives_and_folders_are_refused(tmp_path):
-    zipped(tmp_path / "m.pth", "archive/data.pkl")
+    zipped(tmp_path / "m.bin", "archive/data.pkl")
+    zipped(tmp_path / "m.pt2", "serialized_exported_program.json")
     zipped(tmp_path / "m.zip", "readme")
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved" / "saved_model.pb").write_bytes(b"\x08")
     for name, message in (
-        ("m.pth", "is a pickle"),
+        ("m.bin", "is a pickle"),
+        ("m.pt2", r"whose loader may run code.*torch\.export\.load"),
         ("m.zip", "without a model"),
         ("saved", "TensorFlow SavedModel.*model.keras"),
         ("absent.onnx", "cannot read model .*No such file"),
@@ -91,7 +94,7 @@ def test_weights_go_with_keras_only(tmp_path):
 
 
 def test_a_missing_importer_says_what_is_missing(tmp_path, monkeypatch):
-    zipped(tmp_path / "b.pt2", "serialized_exported_program.json")
+    (tmp_path / "b.pt").write_bytes(pickle.dumps(Bomb()))
     monkeypatch.setitem(__import__("sys").modules, "gatewright.importers.torch", None)
     with pytest.raises(ModelError, match="reading torch models needs"):
-        load_model(tmp_path / "b.pt2")
+        load_model(tmp_path / "b.pt")

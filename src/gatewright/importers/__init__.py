@@ -23,7 +23,7 @@ PICKLE = b"\x80"  # the PROTO opcode, which every pickle of protocol 2 or later 
 
 
 def load_model(path: Path | str, *, weights: Path | str | None = None, example_input: Any = None) -> Graph:
-    """Return the graph of a model file: .keras, .h5, Keras .json (+ weights), .onnx, .pt2, or our own .npz.
+    """Return the graph of a model file: .keras, .h5, Keras .json (+ weights), .onnx, .pt, or our own .npz.
 
     weights: the .h5 beside a .json; example_input: an array of one sample batch, for torch modules whose shapes are
     not in the file. Raises ModelError naming the file and the remedy for everything else, and for damaged files.
@@ -73,14 +73,16 @@ def _kind(path: Path) -> str:
         )
     if head.startswith(b"PK"):
         return _zipped(path)
-    if head.startswith(PICKLE) or path.suffix in {".pkl", ".pickle", ".joblib", ".pt", ".pth"}:
+    if path.suffix in {".pt", ".pth"}:
+        return "torch"  # whose importer reads a pickled Sequential without running it
+    if head.startswith(PICKLE) or path.suffix in {".pkl", ".pickle", ".joblib"}:
         raise _pickled(path)
     if head.lstrip()[:1] == b"{" or path.suffix == ".json":
         return "keras"
     if path.suffix == ".onnx":
         return "onnx"
     raise ModelError(
-        f"{path} is no model file that gatewright reads; give .keras, .h5, .json with weights, .onnx or .pt2"
+        f"{path} is no model file that gatewright reads; give .keras, .h5, .json with weights, .onnx or .pt"
     )
 
 
@@ -94,15 +96,20 @@ def _zipped(path: Path) -> str:
         return "graph"
     if "config.json" in names:
         return "keras"
-    if path.suffix == ".pt2" or any(name.endswith("serialized_exported_program.json") for name in names):
+    if path.suffix == ".pt2" or any("exported_program" in name for name in names):
+        raise ModelError(
+            f"{path} is an exported program of torch, whose loader may run code; load a file you trust yourself, "
+            "load_torch(torch.export.load(path)), or give an .onnx file of torch.onnx.export"
+        )
+    if path.suffix in {".pt", ".pth"}:
         return "torch"
     if any(name.endswith(".pkl") for name in names):
         raise _pickled(path)
-    raise ModelError(f"{path} is a zip file without a model in it; give .keras, .onnx or .pt2")
+    raise ModelError(f"{path} is a zip file without a model in it; give .keras, .onnx or .pt")
 
 
 def _pickled(path: Path) -> ModelError:
     return ModelError(
-        f"{path} is a pickle, which can run any code when it is loaded, so it is not loaded; in Python, use "
-        'torch.export.save(torch.export.export(module, (example,)), "model.pt2") or torch.onnx.export'
+        f"{path} is a pickle, which can run any code when it is loaded, so it is not loaded; export the model to ONNX, "
+        "or import the live module in Python: gatewright.importers.torch.load_torch(module, example)"
     )
