@@ -27,9 +27,10 @@ from gatewright.lower.circuit import (
     width,
 )
 from gatewright.lower.live import ternary_luts
-from gatewright.lower.schedule import Schedule, readers, register_bits
+from gatewright.lower.schedule import Schedule, register_bits
 from gatewright.lower.sites import adder_sites
 from gatewright.lower.timing import carry_bits, delays, is_sign_test
+from gatewright.lower.values import OUTPUT, values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +56,12 @@ def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
     """Return the estimate of a scheduled circuit's core."""
     family = schedule.family
     six_inputs = delays(family).ternary
-    users = readers(circuit)
+    known = values(circuit)
 
     def registered(index: int) -> bool:
         """Whether every reader of a node reads it from a register, whose reset then does a ReLU."""
-        return all(schedule.stages[user] > schedule.stages[index] for user in users[index])
+        users = [read.reader for read in known.reads[index]]
+        return all(user == OUTPUT or schedule.stages[user] > schedule.stages[index] for user in users)
 
     sites = 0
     for index, node in enumerate(circuit.nodes):
@@ -91,7 +93,7 @@ def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
     return Estimate(
         family=family,
         lut=sites,
-        ff=register_bits(circuit, list(schedule.stages), schedule.latency_cycles),
+        ff=register_bits(circuit, list(schedule.stages), schedule.latency_cycles, known),
         dsp=0,
         bram=0,
         adders=circuit.adders,

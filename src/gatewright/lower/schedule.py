@@ -1,17 +1,22 @@
 """Circuit and clock target in, the pipeline stage of every node out (initiation interval 1).
 
-Nodes are placed as soon as their operands allow; a node that would end after the period starts the next stage. Then
-nodes move to later stages where that saves register bits, as long as no chain breaks the period and the latency
-stays. A value read s stages after it was made passes s registers; results are registered once more at the end.
+The latency is the least possible: nodes as soon as their operands allow, a node that would end after the period in
+the next stage. At that latency the register bits are the fewest possible (`registers.py`). A value read s stages
+after it was made passes s registers; results are registered once more at the end.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from gatewright.errors import LowerError
-from gatewright.lower.circuit import Circuit, Clamp, Const, Select, operands, width
-from gatewright.lower.timing import delay_ns, delays
+from gatewright.lower.chains import apart, earliest
+from gatewright.lower.circuit import Circuit, Clamp, Const, Select, operands
+from gatewright.lower.registers import fewest_registers
+from gatewright.lower.timing import Delays, delay_ns, delays
+from gatewright.lower.values import OUTPUT, Values, values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,27 +39,31 @@ class Schedule:
 
 
 def schedule(circuit: Circuit, *, family: str, clock_mhz: float, max_latency_cycles: int = 0) -> Schedule:
-    """Return the pipeline for a clock target.
+    """Return the pipeline of the least latency for a clock target, with the fewest register bits at that latency.
 
     A ReLU is placed right before a register, whose reset then does it without logic; where that misses
-    max_latency_cycles (0: no limit), it is placed like any other node.
+    max_latency_cycles (0: no limit), only those ReLUs are for which it costs no stage and fewer bits than it saves.
     Raises LowerError when max_latency_cycles cannot be met at that clock.
     """
-    model = delays(family)
+    model, known = delays(family), values(circuit)
     budget = 1000.0 / clock_mhz - model.register_ns
-    cost = [delay_ns(circuit, node, model) for node in circuit.nodes]
-    stages = _as_soon_as_possible(circuit, cost, budget, relu_in_register=True)
-    last = max((stages[ref.node] for ref in circuit.outputs), default=0)
-    if max_latency_cycles and last + 1 > max_latency_cycles:
-        stages = _as_soon_as_possible(circuit, cost, budget, relu_in_register=False)
-        last = max((stages[ref.node] for ref in circuit.outputs), default=0)
-    stages = _save_registers(circuit, cost, budget, stages, last)
-    latency = last + 1
+    cost = _costs(circuit, model, budget)
+    relus = frozenset(index for index in range(len(cost)) if in_register(circuit, index))
+    alone = relus
+    stages = earliest(known, cost, budget, alone)
+    latency = _latency(circuit, stages)
+    if max_latency_cycles and latency > max_latency_cycles:
+        alone = frozenset[int]()
+        stages = earliest(known, cost, budget, alone)
+        latency = _latency(circuit, stages)
     if max_latency_cycles and latency > max_latency_cycles:
         raise LowerError(
             f"{circuit.name!r} needs {latency} cycles at {clock_mhz:g} MHz on {family}, allowed are "
             f"{max_latency_cycles}; lower hardware.clock_mhz, or make the network shallower or narrower"
         )
+    after_relu = [(index, read.reader) for index in alone for read in known.reads[index] if read.reader != OUTPUT]
+    pairs = np.concatenate([apart(known, cost, budget, stages), np.array(after_relu, dtype=np.int64).reshape(-1, 2)])
+    stages = fewest_registers(circuit, known, stages, latency, pairs, sorted(relus - alone))
     return Schedule(
         family=family,
         clock_mhz=clock_mhz,
@@ -64,26 +73,20 @@ def schedule(circuit: Circuit, *, family: str, clock_mhz: float, max_latency_cyc
     )
 
 
+def _costs(circuit: Circuit, model: Delays, budget: float) -> list[float]:
+    """Return delays in ns; a node slower than a whole stage just fills it."""
+    return [min(delay_ns(circuit, node, model), max(budget, 0.0)) for node in circuit.nodes]
+
+
+def _latency(circuit: Circuit, stages: list[int]) -> int:
+    return 1 + max((stages[ref.node] for ref in circuit.outputs), default=0)
+
+
 def period_ns(circuit: Circuit, stages: list[int], family: str) -> float:
     """Return the longest register-to-register delay of a schedule on a family, by its delay model."""
     model = delays(family)
     cost = [delay_ns(circuit, node, model) for node in circuit.nodes]
     return round(max(_arrivals(circuit, cost, stages), default=0.0) + model.register_ns, 4)
-
-
-def _as_soon_as_possible(circuit: Circuit, cost: list[float], budget: float, *, relu_in_register: bool) -> list[int]:
-    stages: list[int] = []
-    arrival: list[float] = []
-    for index, node in enumerate(circuit.nodes):
-        reads = [i for i in operands(node) if not isinstance(circuit.nodes[i], Const)]
-        stage = max((stages[i] for i in reads), default=0)
-        start = max((arrival[i] for i in reads if stages[i] == stage), default=0.0)
-        after_relu = relu_in_register and any(stages[i] == stage and in_register(circuit, i) for i in reads)
-        if after_relu or (start > 0 and start + cost[index] > budget):
-            stage, start = stage + 1, 0.0
-        stages.append(stage)
-        arrival.append(start + cost[index])
-    return stages
 
 
 def in_register(circuit: Circuit, index: int) -> bool:
@@ -107,15 +110,6 @@ def _arrivals(circuit: Circuit, cost: list[float], stages: list[int]) -> list[fl
     return arrival
 
 
-def readers(circuit: Circuit) -> list[list[int]]:
-    """Return for every node the nodes that read it."""
-    result: list[list[int]] = [[] for _ in circuit.nodes]
-    for index, node in enumerate(circuit.nodes):
-        for operand in set(operands(node)):
-            result[operand].append(index)
-    return result
-
-
 def last_use(circuit: Circuit, stages: list[int], latency: int) -> list[int]:
     """Return for every node the stage up to which its value must be kept (its own stage: no register)."""
     last = list(stages)
@@ -129,37 +123,11 @@ def last_use(circuit: Circuit, stages: list[int], latency: int) -> list[int]:
     ]
 
 
-def register_bits(circuit: Circuit, stages: list[int], latency: int) -> int:
-    """Return the number of flip-flops that the schedule needs in the core."""
-    kept = last_use(circuit, stages, latency)
-    return sum(width(n) * (k - s) for n, k, s in zip(circuit.nodes, kept, stages, strict=True))
-
-
-def _save_registers(circuit: Circuit, cost: list[float], budget: float, stages: list[int], last: int) -> list[int]:
-    """Move nodes later, one at a time from the end, where the bits kept become fewer."""
-    stages = list(stages)
-    users = readers(circuit)
-    widths = [width(node) for node in circuit.nodes]
-    outputs = {ref.node for ref in circuit.outputs}
-    tail = [0.0] * len(stages)  # longest chain from a node's start to the end of its stage
-    for index in reversed(range(len(stages))):
-        node = circuit.nodes[index]
-        reads = [i for i in set(operands(node)) if not isinstance(circuit.nodes[i], Const)]
-        limit = min([stages[u] for u in users[index]] + ([last] if index in outputs or not users[index] else []))
-        best = stages[index]
-        if reads and best < limit:
-            spared = 0
-            for operand in reads:
-                others = [stages[u] for u in users[operand] if u != index]
-                floor = max([stages[operand], *others])
-                spared += widths[operand] * (1 if floor <= stages[index] else 0)
-            if widths[index] >= spared:
-                for target in range(limit, stages[index], -1):
-                    after = max((tail[u] for u in users[index] if stages[u] == target), default=0.0)
-                    if after + cost[index] <= max(budget, cost[index]):
-                        best = target
-                        break
-        stages[index] = best
-        after = max((tail[u] for u in users[index] if stages[u] == best), default=0.0)
-        tail[index] = after + cost[index]
-    return stages
+def register_bits(circuit: Circuit, stages: list[int], latency: int, known: Values | None = None) -> int:
+    """Return the number of flip-flops that the schedule needs in the core, every bit kept once."""
+    known = known or values(circuit)
+    return sum(
+        bits * (max(latency if reader == OUTPUT else stages[reader] for reader in readers) - stages[index])
+        for index in range(len(stages))
+        for bits, readers in known.segments(index)
+    )
