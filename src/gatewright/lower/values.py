@@ -68,7 +68,7 @@ def values(circuit: Circuit) -> Values:
                     before[index].append(root[operand])
                     low, high, _ = span[operand]
                     if isinstance(node, GreaterEqual) and is_sign_test(circuit, node):
-                        low = high - 1
+                        low = max(high - 1, low)
                     reads[root[operand]].append(Read(low, high, index))
     for ref in circuit.outputs:
         if not isinstance(nodes[root[ref.node]], Const):
@@ -81,8 +81,8 @@ def _kept(node: Floor | Shift | Wrap, low: int, high: int, zeros: int) -> tuple[
     """Return what a wire passes on of the bits low .. high-1 that its operand has above `zeros` zeros; a sign stays."""
     match node:
         case Floor():
-            return min(low + max(node.drop - zeros, 0), high - 1), high, max(zeros - node.drop, 0)
+            return max(min(low + node.drop - zeros, high - 1), low), high, max(zeros - node.drop, 0)
         case Wrap():
-            return low, min(high, low + max(node.width_bits - zeros, 1)), zeros
+            return low, min(high, low + max(node.width_bits - zeros, 0)), zeros
         case Shift():
             return low, high, zeros + node.up
