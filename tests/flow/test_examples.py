@@ -11,7 +11,7 @@ from gatewright.flow import run
 pytestmark = [pytest.mark.torch, pytest.mark.sim, pytest.mark.slow]
 SMALL = {
     "digits": ["teacher.epochs=8", "teacher.hidden=[64]", "teacher.dropout=0.2", "student.epochs=30"],
-    "cosmic": ["teacher.epochs=5", "student.epochs=12", "data.generator.count=4000", "hardware.max_latency_cycles=0"],
+    "cosmic": ["teacher.epochs=5", "student.epochs=12", "data.generator.count=4000", "hardware.clock_mhz=0"],
 }
 
 

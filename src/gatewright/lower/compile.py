@@ -33,11 +33,18 @@ class Lowered:
 
 
 def lower(
-    program: Program, x: Ints, *, family: str, clock_mhz: float, max_latency_cycles: int = 0, extra_depth: int = 0
+    program: Program,
+    x: Ints,
+    *,
+    family: str,
+    clock_mhz: float,
+    max_latency_cycles: int = 0,
+    max_latency_ns: float = 0.0,
+    extra_depth: int = 0,
 ) -> Lowered:
-    """Compile to a scheduled circuit, replaying x: (n, elements) after every pass.
+    """Compile to a scheduled circuit, replaying x: (n, elements) after every pass. Clock and limits: see schedule.
 
-    Raises LowerError when a pass changes any layer's result, or the latency limit cannot be met.
+    Raises LowerError when a pass changes any layer's result, or a latency limit cannot be met.
     """
     verify(program)
     check_supported(program)
@@ -54,7 +61,13 @@ def lower(
     if delays(family).ternary:
         circuit = fuse_ternary(circuit)
         checked += check_circuit(program, circuit, x)
-    pipeline = schedule(circuit, family=family, clock_mhz=clock_mhz, max_latency_cycles=max_latency_cycles)
+    pipeline = schedule(
+        circuit,
+        family=family,
+        clock_mhz=clock_mhz,
+        max_latency_cycles=max_latency_cycles,
+        max_latency_ns=max_latency_ns,
+    )
     return Lowered(program=folded, circuit=circuit, schedule=pipeline, checked=checked)
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gatewright.errors import LowerError
 from gatewright.lower.chains import apart, earliest
 from gatewright.lower.circuit import Circuit, Clamp, Const, Select, operands
+from gatewright.lower.clock import Goal, Timing
 from gatewright.lower.registers import fewest_registers
 from gatewright.lower.timing import Delays, delay_ns, delays
 from gatewright.lower.values import OUTPUT, Values, values
@@ -38,31 +38,42 @@ class Schedule:
         return 1000.0 / self.period_ns
 
 
-def schedule(circuit: Circuit, *, family: str, clock_mhz: float, max_latency_cycles: int = 0) -> Schedule:
-    """Return the pipeline of the least latency for a clock target, with the fewest register bits at that latency.
+def schedule(
+    circuit: Circuit, *, family: str, clock_mhz: float, max_latency_cycles: int = 0, max_latency_ns: float = 0.0
+) -> Schedule:
+    """Return the pipeline of the least latency for a clock, with the fewest register bits at that latency.
 
-    A ReLU is placed right before a register, whose reset then does it without logic; where that misses
-    max_latency_cycles (0: no limit), only those ReLUs are for which it costs no stage and fewer bits than it saves.
-    Raises LowerError when max_latency_cycles cannot be met at that clock.
+    max_latency_cycles, max_latency_ns: limits, 0 for none. With clock_mhz 0 the clock is the fastest that keeps them,
+    by the family's delay model; the schedule then says which.
+    A ReLU is placed right before a register, whose reset then does it without logic; where that misses the latency,
+    only those ReLUs are for which it costs no stage and fewer bits than it saves.
+    Raises LowerError when a limit cannot be kept, naming the best that can.
     """
+    goal = Goal(clock_mhz=clock_mhz, max_latency_cycles=max_latency_cycles, max_latency_ns=max_latency_ns)
     model, known = delays(family), values(circuit)
-    budget = 1000.0 / clock_mhz - model.register_ns
-    cost = _costs(circuit, model, budget)
-    relus = frozenset(index for index in range(len(cost)) if in_register(circuit, index))
+    slowest = [delay_ns(circuit, node, model) for node in circuit.nodes]
+    relus = frozenset(index for index in range(len(slowest)) if in_register(circuit, index))
+
+    def plan(clock_mhz: float, alone: frozenset[int]) -> tuple[list[int], int]:
+        stages = earliest(known, *_stage(slowest, clock_mhz, model), alone)
+        return stages, 1 + max((stages[ref.node] for ref in circuit.outputs), default=0)
+
+    timing = Timing(
+        name=repr(circuit.name),
+        cycles_at=lambda clock_mhz: plan(clock_mhz, frozenset())[1],
+        highest_mhz=1e3 / (max(slowest, default=0.0) + model.register_ns),
+    )
+    clock_mhz, limit = timing.choose(goal)
     alone = relus
-    stages = earliest(known, cost, budget, alone)
-    latency = _latency(circuit, stages)
-    if max_latency_cycles and latency > max_latency_cycles:
+    stages, latency = plan(clock_mhz, alone)
+    if limit and latency > limit:
         alone = frozenset[int]()
-        stages = earliest(known, cost, budget, alone)
-        latency = _latency(circuit, stages)
-    if max_latency_cycles and latency > max_latency_cycles:
-        raise LowerError(
-            f"{circuit.name!r} needs {latency} cycles at {clock_mhz:g} MHz on {family}, allowed are "
-            f"{max_latency_cycles}; lower hardware.clock_mhz, or make the network shallower or narrower"
-        )
+        stages, latency = plan(clock_mhz, alone)
+    if limit and latency > limit:
+        raise timing.too_slow(clock_mhz, latency, limit, family)
     after_relu = [(index, read.reader) for index in alone for read in known.reads[index] if read.reader != OUTPUT]
-    pairs = np.concatenate([apart(known, cost, budget, stages), np.array(after_relu, dtype=np.int64).reshape(-1, 2)])
+    pairs = apart(known, *_stage(slowest, clock_mhz, model), stages)
+    pairs = np.concatenate([pairs, np.array(after_relu, dtype=np.int64).reshape(-1, 2)])
     stages = fewest_registers(circuit, known, stages, latency, pairs, sorted(relus - alone))
     return Schedule(
         family=family,
@@ -73,13 +84,10 @@ def schedule(circuit: Circuit, *, family: str, clock_mhz: float, max_latency_cyc
     )
 
 
-def _costs(circuit: Circuit, model: Delays, budget: float) -> list[float]:
-    """Return delays in ns; a node slower than a whole stage just fills it."""
-    return [min(delay_ns(circuit, node, model), max(budget, 0.0)) for node in circuit.nodes]
-
-
-def _latency(circuit: Circuit, stages: list[int]) -> int:
-    return 1 + max((stages[ref.node] for ref in circuit.outputs), default=0)
+def _stage(slowest: list[float], clock_mhz: float, model: Delays) -> tuple[list[float], float]:
+    """Return every node's delay and a stage's room, in ns; a node slower than a whole stage just fills it."""
+    room = max(1e3 / clock_mhz - model.register_ns, 1e-9)
+    return [min(delay, room) for delay in slowest], room
 
 
 def period_ns(circuit: Circuit, stages: list[int], family: str) -> float:

@@ -89,7 +89,7 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
         "hardware": {
             "part": part.name,
             "family": part.family,
-            "clock_mhz": config.hardware.clock_mhz,
+            "clock_mhz": manifest.clock_mhz,
             "output": config.hardware.output,
             "vectors": simulated.vectors,
             "mismatches": simulated.mismatches,
