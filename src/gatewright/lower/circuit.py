@@ -13,7 +13,7 @@ from typing import assert_never
 import numpy as np
 
 from gatewright.errors import LowerError
-from gatewright.ir.formats import Fixed, Ints
+from gatewright.ir.formats import MAX_BITS, Fixed, Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +202,9 @@ def reread(node: Node, renumber: Callable[[int], int]) -> Node:
 
 def width(node: Node) -> int:
     """Return the bits that hold lo..hi: two's complement where lo < 0, else unsigned; a constant 0 has one bit."""
-    return Fixed.holding(node.lo, node.hi, 0).width_bits
+    high = max(node.hi, 0).bit_length()
+    size = max(high, (~node.lo).bit_length()) + 1 if node.lo < 0 else max(high, 1)
+    return size if size <= MAX_BITS else Fixed.holding(node.lo, node.hi, 0).width_bits  # which says what is wrong
 
 
 def evaluate(node: Node, values: list[Ints], x: Ints) -> Ints:

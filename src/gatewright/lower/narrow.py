@@ -62,6 +62,8 @@ def drop_dead(circuit: Circuit) -> Circuit:
         if index not in keep:
             keep.add(index)
             stack.extend(operands(circuit.nodes[index]))
+    if len(keep) == len(circuit.nodes):
+        return circuit
     order = sorted(keep)
     place = {old: new for new, old in enumerate(order)}
     nodes = tuple(reread(circuit.nodes[old], place.__getitem__) for old in order)

@@ -90,10 +90,13 @@ class _Compiler:
         """A node belongs to its layer; an input element to the layer that reads it first."""
         layers = [name for name, _ in self.circuit.layer_values]
         owner = [node.layer for node in self.circuit.nodes]
+        first: dict[int, str] = {}
+        for node in self.circuit.nodes:
+            for operand in operands(node):
+                first.setdefault(operand, node.layer)
         for index, node in enumerate(self.circuit.nodes):
             if isinstance(node, Source):
-                readers = [n.layer for n in self.circuit.nodes if index in operands(n)]
-                owner[index] = readers[0] if readers else layers[-1]
+                owner[index] = first.get(index, layers[-1])
         return owner
 
     def _names(self) -> list[str]:
