@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import adders, delays, emulator, estimate, place, synth
+from benchmarks import adders, compression, delays, emulator, estimate, place, synth
 from benchmarks.tables import BUILD
 from gatewright.errors import GatewrightError
 
@@ -28,6 +28,9 @@ ALL: dict[str, Benchmark] = {
     "emulator": Benchmark(emulator.run, True, "interpreter beside the peers' emulators"),
     "estimate": Benchmark(estimate.run, False, "LUT and FF estimates beside yosys, xc7 and ecp5"),
     "delays": Benchmark(delays.run, False, "delay models beside nextpnr on four families, small networks"),
+    "compression": Benchmark(
+        compression.run, False, "fronts of learnt widths beside uniform 8 bit, six data sets (hours)"
+    ),
     "place": Benchmark(place.run, False, "Fmax and cells on ECP5-85 after place and route, beside da4ml"),
 }
 

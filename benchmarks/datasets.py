@@ -1,0 +1,71 @@
+"""Real data sets of ../shared/data as functions for `python:benchmarks.datasets:NAME`: samples, labels, splits out."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.errors import GatewrightError
+
+VARIABLE = "GATEWRIGHT_DATA"
+WINDOW, HOP, CHUNK = 512, 256, 32  # samples of a volcano window, between windows, and of one energy, at 100 Hz
+
+
+def path(name: str) -> Path:
+    """Return a file of the shared data by its path there; GatewrightError says where it was looked for."""
+    named = os.environ.get(VARIABLE)
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not (folder / name).is_file():
+        raise GatewrightError(
+            f"the data set must lie at {folder / name}, which is no file; set {VARIABLE} to its folder"
+        )
+    return folder / name
+
+
+def mnist() -> dict[str, Any]:
+    """Return all 70,000 digits, (n, 28, 28), with the official test set; a tenth of the rest validates."""
+    parts = [_digits(prefix) for prefix in ("train", "t10k")]
+    split = np.array(["train"] * len(parts[0][1]) + ["test"] * len(parts[1][1]), dtype=object)
+    held = np.random.default_rng(0).permutation(len(parts[0][1]))[: len(parts[0][1]) // 10]
+    split[held] = "validation"
+    x, y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return {"x": x, "y": y, "split": split}
+
+
+def _digits(prefix: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    images = gzip.decompress(path(f"mnist/{prefix}-images-idx3-ubyte.gz").read_bytes())
+    labels = gzip.decompress(path(f"mnist/{prefix}-labels-idx1-ubyte.gz").read_bytes())
+    x = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)
+    return x, np.frombuffer(labels, np.uint8, offset=8).astype(np.int64)
+
+
+def volcano() -> dict[str, Any]:
+    """Return windows of volcano-seismic traces as 16 short-term energies, labelled quiet or event, grouped by record.
+
+    A window is 5.12 s of one station; an energy is log2 of the mean magnitude over 0.32 s, relative to the level below
+    which a tenth of the trace stays. It counts as event where most of its samples carry an event class other than
+    tremor, as quiet where none does. Windows in between, and those with tremor (which has no onset), are left out.
+    """
+    with np.load(path("volcano_seg/volcano_seg_windows.npz")) as file:
+        traces, masks = file["x"].astype(np.float64), file["mask"]
+    x: list[NDArray[np.float64]] = []
+    y: list[str] = []
+    group: list[int] = []
+    for record, (stations, mask) in enumerate(zip(traces, masks, strict=True)):
+        event, tremor = mask[[1, 2, 4, 5]].any(axis=0), mask[3]
+        for trace in stations:
+            energy = np.abs(trace - trace.mean()).reshape(-1, CHUNK).mean(axis=1)
+            level = np.log2(energy.clip(min=1e-12) / max(np.quantile(energy, 0.1), 1e-12))
+            for at in range(0, len(trace) - WINDOW + 1, HOP):
+                share = event[at : at + WINDOW].mean()
+                if 0.0 < share <= 0.5 or tremor[at : at + WINDOW].any():
+                    continue
+                x.append(level[at // CHUNK : (at + WINDOW) // CHUNK])
+                y.append("event" if share else "quiet")
+                group.append(record)
+    return {"x": np.array(x), "y": np.array(y), "group": np.array(group)}
