@@ -224,10 +224,11 @@ def _lookup_range(op: Lookup, program: Program, x: Range) -> Range:
             f"program {program.name!r}, op {op.name!r}: the table holds entries for {op.first}.."
             f"{op.first + entries - 1}, but its source reaches {low}..{high}; extend the table or requantise before it"
         )
-    lo, hi = np.empty(x.lo.shape, dtype=object), np.empty(x.lo.shape, dtype=object)
-    for i, (a, b) in enumerate(zip(x.lo.flat, x.hi.flat, strict=True)):
-        row = table.q[i % x.lo.shape[-1] if len(table.q) > 1 else 0, a - op.first : b - op.first + 1]
-        lo.flat[i], hi.flat[i] = int(row.min()), int(row.max())
+    row = np.arange(len(table.q)) if len(table.q) > 1 else np.zeros(1, dtype=np.int64)
+    spans = (row * entries + (x.lo - op.first)) * entries + (x.hi - op.first)
+    each, where = np.unique(spans, return_inverse=True)  # many elements share one span of one row
+    parts = [table.q[k // entries // entries, k // entries % entries : k % entries + 1] for k in each.tolist()]
+    lo, hi = (np.array(list(map(pick, parts)))[where.ravel()].reshape(x.lo.shape) for pick in (np.min, np.max))
     return Range(lo, hi, table.frac_bits)
 
 

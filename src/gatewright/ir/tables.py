@@ -30,6 +30,8 @@ def threshold(q: Ints, at: Ints, op: Thresholds) -> Ints:
 
 def look_up(q: Ints, table: Ints, op: Lookup) -> Ints:
     """Apply Lookup. q: (n, ..., channels); table: (1 or channels, entries); same shape as q out."""
+    if len(table) == 1:
+        return table[0].take(q - op.first)
     return table[np.arange(table.shape[0]), q - op.first]
 
 
