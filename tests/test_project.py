@@ -80,7 +80,9 @@ def dependency_lines(root: Path) -> list[str]:
     """Return the lines of pyproject.toml that name a requirement."""
     text = (root / "pyproject.toml").read_text()
     blocks = re.findall(
-        r"^(?:dependencies|fit|import|sim|zig|synth|all|dev|bench|docs) = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL
+        r"^(?:dependencies|fit|import|sim|zig|synth|place-more|all|dev|bench|docs) = \[\n(.*?)^\]",
+        text,
+        re.MULTILINE | re.DOTALL,
     )
     return [line for block in blocks for line in block.splitlines() if line.strip()]
 
