@@ -18,6 +18,7 @@ from gatewright.ir import (
     Fill,
     Fixed,
     Input,
+    Lookup,
     Max,
     Min,
     Mul,
@@ -34,6 +35,7 @@ from gatewright.ir import (
     Scan,
     Slice,
     Sub,
+    Thresholds,
     Transpose,
     Upsample,
     ranges,
@@ -250,6 +252,28 @@ def grow_scan(g: Growing) -> None:
     )
 
 
+def grow_lookup(g: Growing) -> None:
+    x = ranges(g.program)[g.last]
+    low, high = int(x.lo.min()), int(x.hi.max())
+    if high - low > 300:
+        g.requant(frac=2)
+        return
+    name, rows = f"c{len(g.constants)}", g.draw(st.sampled_from((1, g.shape[-1])))
+    first = low - g.draw(st.integers(0, 2))
+    entries = high - first + 1 + g.draw(st.integers(0, 2))
+    g.constants[name] = Constant(g.rng.integers(-50, 50, (rows, entries)), g.draw(st.integers(-1, 4)))
+    g.add(Lookup, source=g.last, table=name, first=first)
+
+
+def grow_thresholds(g: Growing) -> None:
+    x = ranges(g.program)[g.last]
+    name, rows = f"c{len(g.constants)}", g.draw(st.sampled_from((1, g.shape[-1])))
+    at = g.rng.integers(int(x.lo.min()) - 1, int(x.hi.max()) + 2, (rows, g.draw(st.integers(1, 4))))
+    g.constants[name] = Constant(np.sort(at), x.frac_bits + g.draw(st.integers(-1, 1)))
+    start, step = g.draw(st.integers(-3, 3)), g.draw(st.sampled_from((-2, 1, 3)))
+    g.add(Thresholds, source=g.last, thresholds=name, start=start, step=step, frac_bits=g.draw(st.integers(-1, 2)))
+
+
 GROW = {
     "dense": grow_dense,
     "conv": grow_conv,
@@ -264,6 +288,8 @@ GROW = {
     "pad": grow_pad,
     "upsample": grow_upsample,
     "scan": grow_scan,
+    "lookup": grow_lookup,
+    "thresholds": grow_thresholds,
 }
 
 
@@ -374,6 +400,19 @@ def meaning(op: Op, program: Program, values: dict[str, np.ndarray], sample: np.
             return y
         case Scan():
             return scanned(op, program, values[op.source])
+        case Lookup():
+            x, q, frac = values[op.source], exact(program.constants[op.table]), ranges(program)[op.source].frac_bits
+            y = np.empty(x.shape, dtype=object)
+            for at in np.ndindex(x.shape):
+                y[at] = q[at[-1] % len(q), int(x[at] * Fraction(2) ** frac) - op.first]
+            return y
+        case Thresholds():
+            x, cuts = values[op.source], exact(program.constants[op.thresholds])
+            y = np.empty(x.shape, dtype=object)
+            for at in np.ndindex(x.shape):
+                reached = sum(x[at] >= cut for cut in cuts[at[-1] % len(cuts)])
+                y[at] = (op.start + op.step * reached) * Fraction(2) ** -op.frac_bits
+            return y
         case ArgMax():
             x = values[op.source]
             y = np.empty((*x.shape[:-1], 1), dtype=object)

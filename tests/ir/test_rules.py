@@ -104,7 +104,7 @@ def test_shapes_that_do_not_broadcast():
 @st.composite
 def tiny_programs(draw: st.DrawFn) -> Program:
     """Draw one op whose ends are attained when its input is free, over at most 4 elements of at most 2 bits."""
-    kinds = ("dense", "conv", "pool", "relu", "concat", "reshape", "transpose", "slice", "pad", "upsample")
+    kinds = ("dense", "conv", "pool", "relu", "concat", "reshape", "transpose", "slice", "pad", "upsample", "lookup")
     shape = draw(st.sampled_from(((1,), (3,), (2, 2), (4, 1), (2, 2, 1), (1, 2, 2))))
     return draw(operator_programs(max_ops=1, kinds=kinds, shape=shape, max_width=2))
 
