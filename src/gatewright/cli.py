@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from gatewright import __version__
+from gatewright.cli_model import COMMANDS
 from gatewright.errors import GatewrightError
 
 STAGE_COMMANDS = {
@@ -129,6 +130,10 @@ def boards() -> None:
 
     for b in BOARDS.values():
         click.echo(f"{b.name:<14}{b.part:<16}{b.clock_mhz:>6g} MHz  {b.title}")
+
+
+for _command in COMMANDS:
+    main.add_command(_command)
 
 
 def _run(config: Path, out: Path | None, settings: tuple[str, ...], until: str) -> None:

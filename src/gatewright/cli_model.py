@@ -1,0 +1,216 @@
+"""Commands on model files: import, inspect, profile, trace, quantize. Each loads a graph and calls one function."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.errors import DataError
+from gatewright.tools import write_json
+
+if TYPE_CHECKING:
+    from gatewright.graph import Graph
+    from gatewright.graph.nodes import Floats
+
+MODEL = click.argument("model", type=click.Path(path_type=Path))
+WEIGHTS = click.option("--weights", type=click.Path(path_type=Path), help="The .h5 beside a Keras .json.")
+DATA = click.option(
+    "--data", required=True, type=click.Path(path_type=Path), help="Samples: .npy, or .npz with an array x."
+)
+INPUT_FORMAT = click.option(
+    "--input-format", default="", help="Of the samples, e.g. fixed<16,6>; default: the model's."
+)
+OUTPUT = click.option(
+    "--output",
+    type=click.Choice(["scores", "argmax"]),
+    default="scores",
+    show_default=True,
+    help="The program's result.",
+)
+PROGRAM = click.option("--program", type=click.Path(path_type=Path), help="Also write the exact integer program here.")
+
+
+@click.command("import")
+@MODEL
+@WEIGHTS
+@click.option("--out", type=click.Path(path_type=Path), help="Save the graph here, e.g. model.npz.")
+@PROGRAM
+@INPUT_FORMAT
+@OUTPUT
+def import_command(
+    model: Path, weights: Path | None, out: Path | None, program: Path | None, input_format: str, output: str
+) -> None:
+    """Read MODEL (.keras, .h5, .json, .onnx, .pt), say what it is, and save it as a graph or an integer program."""
+    from gatewright.graph import save_graph
+
+    graph = _load(model, weights)
+    _summary(graph)
+    if out is not None:
+        save_graph(graph, out)
+        click.echo(f"wrote {out}")
+    if program is not None:
+        _write_program(graph, None, program, input_format, output)
+
+
+@click.command("inspect")
+@MODEL
+@WEIGHTS
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write the rows here.")
+def inspect_command(model: Path, weights: Path | None, json_path: Path | None) -> None:
+    """List MODEL's layers: shapes, parameters, formats, operations."""
+    from gatewright.graph import format_rows, table
+
+    rows = table(_load(model, weights))
+    click.echo(format_rows(rows))
+    if json_path is not None:
+        write_json(json_path, [asdict(row) for row in rows])
+
+
+@click.command("profile")
+@MODEL
+@WEIGHTS
+@DATA
+@click.option("--snr-db", default=30.0, show_default=True, help="Signal to noise that the suggested widths keep.")
+def profile_command(model: Path, weights: Path | None, data: Path, snr_db: float) -> None:
+    """Show the range of each layer's weights and results on samples, beside its format, and suggest widths."""
+    from gatewright.graph import profile
+
+    graph = _load(model, weights)
+    click.echo(
+        f"{'layer':<28}{'role':<9}{'least':>11}{'greatest':>11}{'1 %':>11}{'99 %':>11}{'format range':>24}{'bits':>6}"
+    )
+    for row in profile(graph, _samples(data, graph), snr_db=snr_db):
+        fixed = "" if row.fixed_least is None else f"{row.fixed_least:.4g} .. {row.fixed_greatest:.4g}"
+        numbers = "".join(f"{v:>11.4g}" for v in (row.least, row.greatest, row.percentile_1, row.percentile_99))
+        click.echo(f"{row.layer:<28}{row.role:<9}{numbers}{fixed:>24}{row.suggested_bits or '> 24':>6}")
+
+
+@click.command("trace")
+@MODEL
+@click.argument("other", type=click.Path(path_type=Path))
+@DATA
+def trace_command(model: Path, other: Path, data: Path) -> None:
+    """Compare each layer's result in MODEL and OTHER (say, quantized) on samples, the worst first."""
+    from gatewright.graph import differences
+
+    graph = _load(model, None)
+    _differences(differences(graph, _load(other, None), _samples(data, graph)))
+
+
+@click.command("quantize")
+@MODEL
+@WEIGHTS
+@DATA
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Save the quantized graph here (.npz).")
+@click.option("--weight-bits", default=8, show_default=True)
+@click.option("--activation-bits", default=8, show_default=True)
+@click.option("--table-bits", default=10, show_default=True, help="Input of sigmoid, tanh, gelu, ...")
+@click.option("--per-tensor", is_flag=True, help="One weight format per layer instead of one per channel.")
+@click.option("--bias-correction", is_flag=True, help="Take the mean error off each layer's bias.")
+@PROGRAM
+@INPUT_FORMAT
+@OUTPUT
+def quantize_command(
+    model: Path,
+    weights: Path | None,
+    data: Path,
+    out: Path,
+    weight_bits: int,
+    activation_bits: int,
+    table_bits: int,
+    per_tensor: bool,
+    bias_correction: bool,
+    program: Path | None,
+    input_format: str,
+    output: str,
+) -> None:
+    """Quantize a float MODEL after training: formats are calibrated on samples, nothing is trained."""
+    from gatewright.graph import Calibration, calibrate, differences, save_graph
+    from gatewright.ir import Fixed
+
+    graph = _load(model, weights)
+    x = _samples(data, graph)
+    settings = Calibration(
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        table_bits=table_bits,
+        per_channel=not per_tensor,
+        bias_correction=bias_correction,
+        input_format=Fixed.parse(input_format) if input_format else None,
+    )
+    quantized = calibrate(graph, x, settings)
+    _differences(differences(graph, quantized, x))
+    save_graph(quantized, out)
+    click.echo(f"wrote {out}")
+    if program is not None:
+        _write_program(quantized, x, program, "", output)
+
+
+COMMANDS = (import_command, inspect_command, profile_command, trace_command, quantize_command)
+
+
+def _load(path: Path, weights: Path | None) -> Graph:
+    from gatewright.importers import load_model
+
+    return load_model(path, weights=weights)
+
+
+def _samples(path: Path, graph: Graph) -> Floats:
+    """Return the file's samples in the graph's input shape. (n, *shape)."""
+    from gatewright.graph import shapes
+
+    try:
+        loaded: Any = np.load(path, allow_pickle=False)
+        x: NDArray[Any] = np.asarray(loaded["x"] if hasattr(loaded, "files") else loaded)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} must be a .npy file, or a .npz file with an array x: {error}") from None
+    shape = shapes(graph)[graph.nodes[0].name]
+    if not np.issubdtype(x.dtype, np.number) or x.ndim < 2 or int(np.prod(x.shape[1:])) != int(np.prod(shape)):
+        raise DataError(f"{path}: samples must be numbers (n, {', '.join(map(str, shape))}), not {x.dtype} {x.shape}")
+    return x.reshape(len(x), *shape).astype(np.float64)
+
+
+def _summary(graph: Graph) -> None:
+    from gatewright.graph import table
+    from gatewright.graph.table import total
+
+    rows = table(graph)
+    sums = total(rows)
+    counts = f"{len(rows)} nodes, {sums.parameters:,} parameters, {sums.operations:,} multiply-accumulates"
+    click.echo(f"{graph.name}: {graph.format or 'graph'}, {counts}")
+    click.echo(f"{rows[0].shape} -> {next(r.shape for r in rows if r.layer == graph.output)}")
+    for note in graph.notes:
+        click.echo(f"note: {note}")
+
+
+def _differences(rows: list[Any]) -> None:
+    click.echo(f"{'layer':<28}{'op':<12}{'SNR dB':>9}{'max error':>12}{'mean error':>12}{'worst sample':>14}")
+    for row in rows:
+        errors = f"{row.max_error:>12.4g}{row.mean_error:>12.4g}{row.worst_sample:>14}"
+        click.echo(f"{row.layer:<28}{row.op:<12}{row.snr_db:>9.1f}{errors}")
+
+
+def _write_program(graph: Graph, x: Floats | None, path: Path, input_format: str, output: Any) -> None:
+    from gatewright.graph import check_graph_export, export_graph, shapes
+    from gatewright.graph.builder import legal
+    from gatewright.ir import Fixed
+
+    fixed = Fixed.parse(input_format) if input_format else None
+    exported = export_graph(graph, name=legal(graph.name or "model"), input_format=fixed, output=output)
+    if x is None:
+        shape = shapes(graph)[graph.nodes[0].name]
+        x = np.random.default_rng(0).normal(0, 1, (64, *shape))
+    compared = check_graph_export(exported, x)
+    exported.program.save(path)
+    scale = (
+        ""
+        if exported.output_scale.size == 1 and float(exported.output_scale) == 1
+        else f", scores x {exported.output_scale}"
+    )
+    click.echo(f"wrote {path}: {len(exported.program.ops)} ops, equal to the model on {compared} samples{scale}")
