@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import adders, compression, delays, emulator, estimate, place, synth
+from benchmarks import adders, compression, delays, emulator, estimate, imports_onnx, place, synth
 from benchmarks.tables import BUILD
 from gatewright.errors import GatewrightError
 
@@ -31,6 +31,7 @@ ALL: dict[str, Benchmark] = {
     "compression": Benchmark(
         compression.run, False, "fronts of learnt widths beside uniform 8 bit, six data sets (hours)"
     ),
+    "imports_onnx": Benchmark(imports_onnx.run, False, "ONNX, QONNX, torch files beside their frameworks"),
     "place": Benchmark(place.run, False, "Fmax and cells on ECP5-85 after place and route, beside da4ml"),
 }
 

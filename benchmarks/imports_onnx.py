@@ -1,0 +1,107 @@
+"""Every ONNX, QONNX, torch and TFLite file of ../shared/data/models: imported or refused, compared with its framework.
+
+GATEWRIGHT_BENCH_ONNX names a Python with onnx, onnxruntime and qonnx; without it the table says what imports, and that
+nothing was compared. Inputs: 1,000 samples of a normal distribution; two of the models on images of 256 x 256 and more,
+of which one makes millions of values. A quantized model's quantizers are compared with ==, each value in float32 as the
+framework holds it; outputs by their greatest difference, relative to the greatest output.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.tables import BUILD, ROOT, publish
+from gatewright.errors import GatewrightError
+from gatewright.graph.evaluate import evaluate, trace
+from gatewright.graph.nodes import Graph, Input
+from gatewright.importers import load_model
+from gatewright.tools import run_tool, write_json
+
+MODELS = ROOT.parent / "shared" / "data" / "models"
+VARIABLE = "GATEWRIGHT_BENCH_ONNX"
+SAMPLES, IMAGE_SAMPLES, IMAGE = 1000, 2, 1 << 16
+
+
+def rows() -> list[dict[str, Any]]:
+    """Import each file, run it in its framework, compare; one row each."""
+    work = BUILD / "imports"
+    work.mkdir(parents=True, exist_ok=True)
+    table: list[dict[str, Any]] = []
+    for path in sorted(p for p in MODELS.rglob("*") if p.suffix in (".onnx", ".pt", ".tflite")):
+        row: dict[str, Any] = {"file": str(path.relative_to(MODELS))}
+        table.append(row)
+        began = time.perf_counter()
+        try:
+            graph = load_model(path)
+        except GatewrightError as error:
+            row |= {"imported": "refused", "note": str(error).removeprefix(f"{path}: ")[:160]}
+            continue
+        row |= {"imported": "yes", "import_s": time.perf_counter() - began}
+        row |= _torch(path, graph) if path.suffix == ".pt" else _compared(path, graph, work)
+    return table
+
+
+def _inputs(graph: Graph) -> np.ndarray:
+    source = graph.nodes[0]
+    assert isinstance(source, Input)
+    samples = SAMPLES if prod(source.shape) < IMAGE else IMAGE_SAMPLES
+    return np.random.default_rng(1).normal(size=(samples, *source.shape)).astype(np.float32)
+
+
+def _torch(path: Path, graph: Graph) -> dict[str, Any]:
+    """Compare with torch's forward pass of the module that was read: torch itself reads these files by running them."""
+    import torch
+
+    from gatewright.importers.torch.pickles import read_sequential
+
+    x = _inputs(graph)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an old file leaves a softmax's axis to torch
+        expected = read_sequential(path)(torch.from_numpy(x)).numpy()
+    return {"samples": len(x), "output": _relative(evaluate(graph, x), expected), "reference": "torch forward"}
+
+
+def _compared(path: Path, graph: Graph, work: Path) -> dict[str, Any]:
+    python = os.environ.get(VARIABLE)
+    if python is None:
+        return {"reference": f"none: {VARIABLE} is not set"}
+    x, stem = _inputs(graph), work / f"onnx-{path.stem}"
+    np.savez(f"{stem}-in.npz", x=x)
+    write_json(Path(f"{stem}.json"), [{"model": str(path), "inputs": f"{stem}-in.npz", "answer": f"{stem}-out.npz"}])
+    run_tool(
+        [python, str(Path(__file__).with_name("onnx_worker.py")), f"{stem}.json"],
+        cwd=work,
+        log=Path(f"{stem}.log"),
+        env={"PYTHONPATH": "", "OMP_NUM_THREADS": "1"},
+    )
+    answer = dict(np.load(f"{stem}-out.npz"))
+    framework = "qonnx" if graph.format == "qonnx" else "onnxruntime"
+    if "error" in answer:
+        return {"reference": framework, "note": str(answer["error"])}
+    quantizers = {name[2:]: value for name, value in answer.items() if name.startswith("q:")}
+    row: dict[str, Any] = {"samples": len(x), "reference": framework}
+    single = trace(graph, x, precision="single") if quantizers else {graph.output: evaluate(graph, x)}
+    row["output"] = _relative(single[graph.output].reshape(len(x), -1), answer["output"])
+    if quantizers:
+        differing = total = 0
+        for name, expected in quantizers.items():
+            ours = single[name].reshape(len(x), -1).astype(np.float32)
+            differing, total = differing + int((ours != expected).sum()), total + expected.size
+        row |= {"quantizers": len(quantizers), "values": total, "differing": differing}
+    return row
+
+
+def _relative(ours: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(ours - expected).max() / np.abs(expected).max())
+
+
+def run() -> None:
+    """Print the table and write build/bench/imports_onnx.json."""
+    publish("imports_onnx", "Model files: ONNX, QONNX, torch, TFLite", rows())
