@@ -21,12 +21,11 @@ TFC = "models/qonnx_model_zoo/MNIST/Brevitas_FINN_TFC/TFC/TFC_{}.onnx"
 
 @pytest.fixture
 def mnist(shared_data):
-    images, labels = (
-        np.frombuffer(
-            gzip.decompress((shared_data / f"mnist/t10k-{what}-ubyte.gz").read_bytes()), np.uint8, offset=offset
-        )
-        for what, offset in (("images-idx3", 16), ("labels-idx1", 8))
-    )
+    def read(what, offset):
+        packed = (shared_data / f"mnist/t10k-{what}-ubyte.gz").read_bytes()
+        return np.frombuffer(gzip.decompress(packed), np.uint8, offset=offset)
+
+    images, labels = read("images-idx3", 16), read("labels-idx1", 8)
     return images.reshape(-1, 1, 28, 28) / np.float32(255), labels
 
 
