@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gatewright import __version__
 from gatewright.cli_model import COMMANDS
-from gatewright.errors import GatewrightError
+from gatewright.errors import ConfigError, GatewrightError
+
+if TYPE_CHECKING:
+    from gatewright.lower.reuse import Multiplier
 
 STAGE_COMMANDS = {
     "data": ("data", "Read, split and condition the data."),
@@ -88,7 +91,17 @@ for _name, (_stage, _text) in STAGE_COMMANDS.items():
 @click.option("--clock-mhz", default=200.0, show_default=True, help="Clock; 0: the fastest within the limits.")
 @click.option("--max-latency-cycles", default=0, help="Limit of the latency in cycles; 0: none.")
 @click.option("--max-latency-ns", default=0.0, help="Limit of the latency in ns; 0: none.")
-def estimate(program: Path, part_name: str, clock_mhz: float, max_latency_cycles: int, max_latency_ns: float) -> None:
+@click.option("--reuse-factor", default="1", metavar="R[,R...]", help="Weights per multiplier, 1: unrolled; per layer.")
+@click.option("--multiplier", type=click.Choice(["auto", "dsp", "lut"]), default="auto", help="Of folded layers.")
+def estimate(
+    program: Path,
+    part_name: str,
+    clock_mhz: float,
+    max_latency_cycles: int,
+    max_latency_ns: float,
+    reuse_factor: str,
+    multiplier: Multiplier,
+) -> None:
     """Resources and latency of PROGRAM (a program.txt or a run directory) without synthesis."""
     from gatewright.api import estimate_program
 
@@ -99,9 +112,19 @@ def estimate(program: Path, part_name: str, clock_mhz: float, max_latency_cycles
         clock_mhz=clock_mhz,
         max_latency_cycles=max_latency_cycles,
         max_latency_ns=max_latency_ns,
+        reuse_factor=_reuse(reuse_factor),
+        multiplier=multiplier,
     )
     for key, value in figures.items():
         click.echo(f"{key:<18} {value}")
+
+
+def _reuse(text: str) -> int | tuple[int, ...]:
+    try:
+        factors = [int(word) for word in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"--reuse-factor must be a number or numbers with commas between, not {text!r}") from None
+    return tuple(factors) if len(factors) > 1 else factors[0]
 
 
 @main.command()

@@ -16,6 +16,7 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Bits = Annotated[int, Field(ge=1, le=32)]
 CellMapping = Literal["auto", "cells", "behavioural"]
 Family = Literal["xc7", "xcup", "ecp5", "nexus", "ice40", "gowin", "gatemate", "intel", "generic"]
+Reuse = Annotated[int, Field(ge=1)]
 
 
 class Section(BaseModel):
@@ -176,6 +177,9 @@ class Hardware(Section):
 
     part: the chip whose budget counts and whose delays set the pipeline; empty: the board's, else XC7A35T.
     output: "argmax" gives the class number, "scores" the raw accumulators.
+    architecture: "parallel" unrolls every layer, a new sample may enter every cycle; "folded" shares each multiplier
+    among reuse_factor weights (one number, or one per dense layer; 1 unrolls a layer), one sample every so many cycles.
+    multiplier: of folded layers: "dsp" blocks, "lut" logic, "auto" blocks where the part has enough of them.
     stream_bits: width of TDATA; 0 = a whole vector in one beat (initiation interval 1).
     clock_mhz: 0 chooses the fastest clock, by the family's delay model, that keeps max_latency_cycles and
     max_latency_ns; 0 in these sets no limit. board: empty builds no bitstream; see `gatewright boards`.
@@ -187,7 +191,9 @@ class Hardware(Section):
     part: str = ""
     clock_mhz: float = Field(default=200.0, ge=0, le=1000)
     output: Literal["argmax", "scores"] = "argmax"
-    architecture: Literal["parallel"] = "parallel"
+    architecture: Literal["parallel", "folded"] = "parallel"
+    reuse_factor: Reuse | tuple[Reuse, ...] = 1
+    multiplier: Literal["auto", "dsp", "lut"] = "auto"
     stream_bits: int = Field(default=0, ge=0, le=65536)
     max_latency_cycles: int = Field(default=0, ge=0)
     max_latency_ns: float = Field(default=0.0, ge=0)
@@ -198,6 +204,15 @@ class Hardware(Section):
     def _clock(self) -> Hardware:
         if not (self.clock_mhz or self.max_latency_cycles or self.max_latency_ns):
             raise ValueError("clock_mhz 0 needs max_latency_cycles or max_latency_ns, which then choose the clock")
+        return self
+
+    @model_validator(mode="after")
+    def _reused(self) -> Hardware:
+        if self.architecture == "parallel" and self.reuse_factor != 1:
+            raise ValueError(
+                f'reuse_factor must be 1 with architecture "parallel", not {self.reuse_factor}; '
+                'set architecture = "folded"'
+            )
         return self
 
 
@@ -235,6 +250,12 @@ class Config(Section):
     def _coherent(self) -> Config:
         if self.task == "regression" and self.hardware.output == "argmax":
             raise ValueError('hardware.output must be "scores" for a regression, not "argmax"')
+        factors, layers = self.hardware.reuse_factor, len(self.student.hidden) + 1
+        if isinstance(factors, tuple) and len(factors) != layers:
+            raise ValueError(
+                f"hardware.reuse_factor must be one number or {layers} numbers (one per dense layer), "
+                f"not {len(factors)}"
+            )
         if self.data.test_fraction + self.data.validation_fraction >= 0.9:
             raise ValueError("data.test_fraction + data.validation_fraction must leave at least 10 % for training")
         return self

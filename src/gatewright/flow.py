@@ -305,36 +305,36 @@ class Flow:
         write_json(out / "check.json", {"samples_compared": compared, "mismatches": 0})
 
     def _rtl(self, out: Path) -> None:
-        from gatewright.lower.compile import lower
-        from gatewright.lower.estimate import estimate
-        from gatewright.lower.schedule import period_ns
-        from gatewright.rtl.manifest import write_rtl
+        from gatewright.lower.folded_estimate import estimate_lowered, lowered_period_ns
+        from gatewright.lower.reuse import lower_reuse
+        from gatewright.rtl.manifest import write_lowered
         from gatewright.target import check_fit
 
         program, hardware = self._load_program(), self.config.hardware
-        lowered = lower(
+        lowered = lower_reuse(
             program,
             self._vectors(),
             family=self.part.family,
             clock_mhz=hardware.clock_mhz,
+            reuse=hardware.reuse_factor,
+            multiplier=hardware.multiplier,
+            dsp_blocks=self.part.dsp,
             max_latency_cycles=hardware.max_latency_cycles,
             max_latency_ns=hardware.max_latency_ns,
         )
-        figures = estimate(lowered.circuit, lowered.schedule)
+        figures = estimate_lowered(lowered)
         try:
-            check_fit(self.part, lut=figures.lut, ff=figures.ff)
+            check_fit(self.part, lut=figures.lut, ff=figures.ff, dsp=figures.dsp, bram=figures.bram)
         except BudgetError as error:
             raise BudgetError(f"estimated before synthesis: {error}") from None
-        write_rtl(
-            lowered.circuit,
-            lowered.schedule,
+        write_lowered(
+            lowered,
             program_hash=digest(self.directory.folder("program") / "program.txt"),
             stream_bits=hardware.stream_bits,
             folder=out,
             mapping=hardware.mapping,
         )
-        stages = list(lowered.schedule.stages)
-        periods = {family: period_ns(lowered.circuit, stages, family) for family in self.families}
+        periods = {family: lowered_period_ns(lowered, family) for family in self.families}
         write_json(
             out / "estimate.json",
             {
@@ -366,7 +366,7 @@ class Flow:
                     element=w.element,
                     module=w.module,
                     signal=w.signal.name,
-                    path=("u_core", w.instance),
+                    path=("u_core", *w.instance.split(".")),
                     stage=w.stage,
                     width_bits=w.signal.width,
                     signed=w.signal.signed,
@@ -398,6 +398,7 @@ class Flow:
             out=out,
             keep=(manifest.core,),
             part=self.part.name if mine else "",
+            dsp=manifest.dsp,
         )
         if mine:
             check_fit(self.part, lut=report.sites, ff=report.ff, dsp=report.dsp, bram=report.bram)

@@ -10,10 +10,10 @@ import numpy as np
 
 from gatewright.flow import watched_values
 from gatewright.ir import Fixed, Interpreter, Program
-from gatewright.lower.compile import Lowered, lower
-from gatewright.rtl.manifest import RtlManifest, stream_port, write_rtl
+from gatewright.lower.reuse import lower_reuse
+from gatewright.rtl.manifest import RtlManifest, stream_port, write_lowered
 from gatewright.rtl.netlist import Assign, Binary, Design, Instance, Item, LayerSignal
-from gatewright.rtl.shell import StreamPort, axis_shell, leaf_sources
+from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources
 from gatewright.sim import Probe, SimReport, simulate
 from tests.programs import codes
 
@@ -26,7 +26,7 @@ def probes_of(signals: Sequence[LayerSignal], layers: Sequence[str], path: tuple
             element=w.element,
             module=w.module,
             signal=w.signal.name,
-            path=(*path, w.instance),
+            path=(*path, *w.instance.split(".")),
             stage=w.stage,
             width_bits=w.signal.width,
             signed=w.signal.signed,
@@ -36,30 +36,46 @@ def probes_of(signals: Sequence[LayerSignal], layers: Sequence[str], path: tuple
 
 
 def simulate_batch(
-    programs: Sequence[Program], *, out: Path, family: str, clock_mhz: float, vectors: int, cache: Path | None = None
+    programs: Sequence[Program],
+    *,
+    out: Path,
+    family: str,
+    clock_mhz: float,
+    vectors: int,
+    cache: Path | None = None,
+    reuse: Sequence[int] = (),
+    stream_bits: int = 0,
 ) -> SimReport:
-    """Simulate all programs at once on their own random codes; every output and every layer is compared."""
-    lowered: list[Lowered] = []
+    """Simulate all programs at once on their own random codes; every output and every layer is compared.
+
+    reuse: a factor for each program, for the folded architecture; all vectors then keep the longest interval apart.
+    """
     manifests: list[RtlManifest] = []
     inputs, traces = [], []
     for number, program in enumerate(programs):
         program = dataclasses.replace(program, name=f"p{number}")
         x = codes(program, vectors, seed=number)
-        item = lower(program, x, family=family, clock_mhz=clock_mhz)
-        lowered.append(item)
-        manifests.append(
-            write_rtl(item.circuit, item.schedule, program_hash="0" * 64, stream_bits=0, folder=out / f"p{number}")
-        )
+        factor = reuse[number] if reuse else 1
+        item = lower_reuse(program, x, family=family, clock_mhz=clock_mhz, reuse=factor, multiplier="lut")
+        manifests.append(write_lowered(item, program_hash="0" * 64, stream_bits=0, folder=out / f"p{number}"))
         inputs.append(x)
         traces.append(Interpreter(program).trace(x))
     latency = max(m.latency_cycles for m in manifests)
-    source = wide([m.source for m in manifests])
-    result = wide([m.result for m in manifests])
+    interval = max(m.initiation_interval for m in manifests)
+    source = wide([m.source for m in manifests], stream_bits)
+    result = wide([m.result for m in manifests], stream_bits)
     core = wrapper(manifests, latency, source, result)
     (out / "batch_core.v").write_text(core)
-    shell = axis_shell(name="batch", core="batch_core", latency_cycles=latency, source=source, result=result)
+    shell = axis_shell(
+        name="batch",
+        core="batch_core",
+        latency_cycles=latency,
+        source=source,
+        result=result,
+        core_interval=interval,
+    )
     (out / "batch.v").write_text(shell)
-    cells = leaf_sources("gw_add3")
+    cells = leaf_sources("gw_add3", "gw_start_delay", "gw_pace")
     for name, text in cells.items():
         (out / name).write_text(text)
     cores = [
@@ -83,7 +99,7 @@ def simulate_batch(
         probes=probes,
         layer_values=layer_values,
         latency_cycles=latency,
-        initiation_interval=1,
+        initiation_interval=initiation_interval(source, result, interval),
         stall_fraction=0.2,
         seed=1,
         out=out / "sim",
@@ -91,18 +107,19 @@ def simulate_batch(
     )
 
 
-def wide(ports: Sequence[StreamPort]) -> StreamPort:
+def wide(ports: Sequence[StreamPort], stream_bits: int) -> StreamPort:
     """Return one port that holds the elements of all: signed, and a bit wider than the widest."""
-    return stream_port(
-        Fixed(width_bits=max(p.width_bits for p in ports) + 1, frac_bits=0), sum(p.elements for p in ports), 0
-    )
+    fixed = Fixed(width_bits=max(p.width_bits for p in ports) + 1, frac_bits=0)
+    return stream_port(fixed, sum(p.elements for p in ports), stream_bits)
 
 
 def wrapper(manifests: Sequence[RtlManifest], latency: int, source: StreamPort, result: StreamPort) -> str:
     """Return the module that holds all cores: narrows x for each, delays and widens each y."""
+    started = any(m.initiation_interval > 1 for m in manifests)
     lines = [
         "module batch_core (",
-        f"    input  wire clk, input wire [{source.packed_bits - 1}:0] x, output wire [{result.packed_bits - 1}:0] y",
+        f"    input  wire clk, {'input wire rst_n, input wire start, ' * started}",
+        f"    input  wire [{source.packed_bits - 1}:0] x, output wire [{result.packed_bits - 1}:0] y",
         ");",
     ]
     at, to = 0, 0
@@ -110,7 +127,8 @@ def wrapper(manifests: Sequence[RtlManifest], latency: int, source: StreamPort, 
         parts = [f"x[{(at + i) * source.width_bits} +: {m.source.width_bits}]" for i in range(m.source.elements)]
         lines.append(f"    wire [{m.source.packed_bits - 1}:0] x{n} = {{{', '.join(reversed(parts))}}};")
         lines.append(f"    wire [{m.result.packed_bits - 1}:0] y{n};")
-        lines.append(f"    {m.core} u_p{n} (.clk(clk), .x(x{n}), .y(y{n}));")
+        control = ".rst_n(rst_n), .start(start), " * (m.initiation_interval > 1)
+        lines.append(f"    {m.core} u_p{n} (.clk(clk), {control}.x(x{n}), .y(y{n}));")
         late = f"y{n}"
         for delay in range(latency - m.latency_cycles):
             lines.append(f"    reg [{m.result.packed_bits - 1}:0] y{n}_d{delay};")

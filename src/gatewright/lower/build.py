@@ -6,6 +6,7 @@ attained, not estimated. Elements that nothing reads are not built; constants fo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -65,6 +66,12 @@ class Builder:
     def range(self, index: int) -> Interval:
         """Return lo and hi of a node."""
         return self.nodes[index].lo, self.nodes[index].hi
+
+    def source(self, element: int, wire: Wire) -> Ref:
+        """Return an input element, or the number that it always is."""
+        if wire.lo == wire.hi:
+            return Ref(self.const(wire.lo), wire.shift)
+        return Ref(self.put(Source(layer=self.layer, lo=wire.lo, hi=wire.hi, element=element)), wire.shift)
 
     def const(self, value: int) -> int:
         """Return a constant."""
@@ -156,17 +163,34 @@ class Builder:
         return Ref(self.put(node))
 
 
-def build(program: Program, *, extra_depth: int = 0, ternary: bool = False) -> Circuit:
-    """Return the circuit of a verified program. extra_depth, ternary: see adders.adder_graph."""
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What carries an input element: its value is a number lo..hi, shifted up."""
+
+    lo: int
+    hi: int
+    shift: int
+
+
+def build(
+    program: Program, *, extra_depth: int = 0, ternary: bool = False, inputs: Sequence[Wire] | None = None
+) -> Circuit:
+    """Return the circuit of a verified program. extra_depth, ternary: see adders.adder_graph.
+
+    inputs: one for each input element where more is known of them than their format.
+    """
     options: dict[str, Any] = {"extra_depth": extra_depth, "ternary": ternary}
     check_supported(program)
     known = ranges(program)
     fracs = {name: value.frac_bits for name, value in known.items()}
-    live = _live_elements(program)
+    live = live_elements(program)
     builder = Builder()
     values: dict[str, list[Ref]] = {}
     for op in program.ops:
         builder.layer = op.layer
+        if isinstance(op, Input) and inputs is not None:
+            values[op.name] = [builder.source(i, wire) for i, wire in enumerate(inputs)]
+            continue
         values[op.name] = _lower(op, program, builder, values, live[op.name], fracs, options)
     last = {op.layer: op.name for op in program.ops if not isinstance(op, Input)}
     layer_values = tuple(
@@ -391,7 +415,7 @@ def _holding(b: Builder, refs: tuple[Ref, ...], frac: int) -> Fixed:
     return Fixed.holding(min(lo for lo, _ in bounds), max(hi for _, hi in bounds), frac)
 
 
-def _live_elements(program: Program) -> dict[str, list[bool]]:
+def live_elements(program: Program) -> dict[str, list[bool]]:
     """Return for every result which of its elements can reach the output."""
     known = ranges(program)
     live = {op.name: [False] * known[op.name].lo.shape[-1] for op in program.ops}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,19 +49,9 @@ def lower(
     """
     verify(program)
     check_supported(program)
-    checked = 0
-    folded = program
-    for name, run_pass in PASSES:
-        folded = run_pass(folded)
-        verify(folded)
-        checked += _replay(name, program, folded, x)
+    folded, checked = run_passes(program, x)
     circuit = drop_dead(build(folded, extra_depth=extra_depth, ternary=delays(family).ternary))
-    checked += check_circuit(program, circuit, x)
-    circuit = early_floor(circuit)
-    checked += check_circuit(program, circuit, x)
-    if delays(family).ternary:
-        circuit = fuse_ternary(circuit)
-        checked += check_circuit(program, circuit, x)
+    circuit, compared = optimise(circuit, family=family, check=lambda changed: check_circuit(program, changed, x))
     pipeline = schedule(
         circuit,
         family=family,
@@ -68,7 +59,29 @@ def lower(
         max_latency_cycles=max_latency_cycles,
         max_latency_ns=max_latency_ns,
     )
-    return Lowered(program=folded, circuit=circuit, schedule=pipeline, checked=checked)
+    return Lowered(program=folded, circuit=circuit, schedule=pipeline, checked=checked + compared)
+
+
+def run_passes(program: Program, x: Ints) -> tuple[Program, int]:
+    """Run the program passes, each replayed on x; return the program and the number of integers compared."""
+    checked = 0
+    folded = program
+    for name, run_pass in PASSES:
+        folded = run_pass(folded)
+        verify(folded)
+        checked += _replay(name, program, folded, x)
+    return folded, checked
+
+
+def optimise(circuit: Circuit, *, family: str, check: Callable[[Circuit], int]) -> tuple[Circuit, int]:
+    """Run the circuit passes, with `check` before the first and after each; return the circuit and check's total."""
+    checked = check(circuit)
+    circuit = early_floor(circuit)
+    checked += check(circuit)
+    if delays(family).ternary:
+        circuit = fuse_ternary(circuit)
+        checked += check(circuit)
+    return circuit, checked
 
 
 def _replay(name: str, program: Program, changed: Program, x: Ints) -> int:

@@ -11,7 +11,10 @@ from gatewright.config import CellMapping
 from gatewright.errors import GatewrightError
 from gatewright.ir.formats import Fixed
 from gatewright.lower.circuit import Circuit
+from gatewright.lower.compile import Lowered
+from gatewright.lower.reuse import LoweredFolded
 from gatewright.lower.schedule import Schedule
+from gatewright.rtl.chain import compile_chain
 from gatewright.rtl.netlist import Design, Instance, LayerSignal, Name
 from gatewright.rtl.parallel import compile_parallel
 from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources, transfer_latency_cycles
@@ -36,6 +39,7 @@ class RtlManifest:
 
     top: the AXI4-Stream module; core: the pipeline inside. latency_cycles, initiation_interval: of the core;
     stream_interval, transfer_latency_cycles: of the top, first beat in to last beat out.
+    dsp: whether products belong into DSP blocks.
     """
 
     top: str
@@ -52,6 +56,7 @@ class RtlManifest:
     result: StreamPort
     watch: tuple[LayerSignal, ...]
     files: tuple[str, ...]
+    dsp: bool = False
 
     def sources(self, folder: Path) -> list[Path]:
         """Return the Verilog files in `folder`, leaf cells first, the top last."""
@@ -101,6 +106,41 @@ def write_rtl(
     )
 
 
+def write_lowered(
+    lowered: Lowered | LoweredFolded,
+    *,
+    program_hash: str,
+    stream_bits: int,
+    folder: Path,
+    mapping: CellMapping = "auto",
+) -> RtlManifest:
+    """Compile and write a program of either architecture as write_rtl does."""
+    if isinstance(lowered, Lowered):
+        return write_rtl(
+            lowered.circuit,
+            lowered.schedule,
+            program_hash=program_hash,
+            stream_bits=stream_bits,
+            folder=folder,
+            mapping=mapping,
+        )
+    return write_core(
+        compile_chain(lowered, program_hash=program_hash),
+        source=lowered.program.input.format,
+        inputs=lowered.program.input.shape[-1],
+        result=lowered.output_format,
+        outputs=lowered.outputs,
+        family=lowered.family,
+        clock_mhz=lowered.clock_mhz,
+        adders=lowered.adders,
+        dsp=lowered.dsp,
+        program_hash=program_hash,
+        stream_bits=stream_bits,
+        folder=folder,
+        mapping=mapping,
+    )
+
+
 def write_design(
     design: Design,
     circuit: Circuit,
@@ -112,23 +152,55 @@ def write_design(
     mapping: CellMapping = "auto",
 ) -> RtlManifest:
     """Write a compiled design as write_rtl does."""
-    source = stream_port(
-        circuit.input_format, circuit.input_elements, _beat(stream_bits, circuit.input_format, circuit.input_elements)
+    return write_core(
+        design,
+        source=circuit.input_format,
+        inputs=circuit.input_elements,
+        result=circuit.output_format,
+        outputs=len(circuit.outputs),
+        family=schedule.family,
+        clock_mhz=schedule.clock_mhz,
+        adders=circuit.adders,
+        program_hash=program_hash,
+        stream_bits=stream_bits,
+        folder=folder,
+        mapping=mapping,
     )
-    result = stream_port(
-        circuit.output_format, len(circuit.outputs), _beat(stream_bits, circuit.output_format, len(circuit.outputs))
-    )
+
+
+def write_core(
+    design: Design,
+    *,
+    source: Fixed,
+    inputs: int,
+    result: Fixed,
+    outputs: int,
+    family: str,
+    clock_mhz: float,
+    adders: int,
+    program_hash: str,
+    stream_bits: int,
+    folder: Path,
+    dsp: bool = False,
+    mapping: CellMapping = "auto",
+) -> RtlManifest:
+    """Write a compiled core of any architecture with its shell. source, result: formats; inputs, outputs: elements."""
+    taken = stream_port(source, inputs, _beat(stream_bits, source, inputs))
+    given = stream_port(result, outputs, _beat(stream_bits, result, outputs))
+    interval = design.initiation_interval
     used = {
         item.module for module in design.modules for item in module.items if isinstance(item, Instance) and item.leaf
     }
+    used |= {"gw_pace"} if interval > taken.beats else set()
     leaves = {name: _MAPPING[mapping] + text for name, text in leaf_sources(*sorted(used)).items()}
     texts = leaves | {f"{module.name}.v": module_text(module) for module in design.modules}
     texts[f"{design.name}.v"] = axis_shell(
         name=design.name,
         core=design.core.name,
         latency_cycles=design.latency_cycles,
-        source=source,
-        result=result,
+        source=taken,
+        result=given,
+        core_interval=interval,
     )
     for name, text in texts.items():
         write_atomic(folder / name, text)
@@ -136,17 +208,18 @@ def write_design(
         top=design.name,
         core=design.core.name,
         program_hash=program_hash,
-        family=schedule.family,
-        clock_mhz=schedule.clock_mhz,
+        family=family,
+        clock_mhz=clock_mhz,
         latency_cycles=design.latency_cycles,
-        initiation_interval=design.initiation_interval,
-        stream_interval=initiation_interval(source, result),
-        transfer_latency_cycles=transfer_latency_cycles(source, result, design.latency_cycles),
-        adders=circuit.adders,
-        source=source,
-        result=result,
+        initiation_interval=interval,
+        stream_interval=initiation_interval(taken, given, interval),
+        transfer_latency_cycles=transfer_latency_cycles(taken, given, design.latency_cycles),
+        adders=adders,
+        source=taken,
+        result=given,
         watch=design.watch,
         files=tuple(texts),
+        dsp=dsp,
     )
     write_json(folder / FILE, asdict(manifest))
     return manifest

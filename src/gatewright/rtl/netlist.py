@@ -48,7 +48,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """op is one of + - >= <. Both operands signed or both unsigned."""
+    """op is one of + - * >= < ==. Both operands signed or both unsigned."""
 
     op: str
     a: Expr
@@ -100,6 +100,25 @@ class Register:
 
 
 @dataclass(frozen=True, slots=True)
+class Rom:
+    """Declare a register that takes words[address] at every rising clock edge. block: in block RAM."""
+
+    target: Name
+    words: tuple[int, ...]
+    address: Name
+    block: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """Declare a register that takes cases[select] at every rising clock edge. All cases signed, or none."""
+
+    target: Name
+    select: Name
+    cases: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Heading:
     """A comment line between groups."""
 
@@ -125,7 +144,7 @@ class Wire:
     target: Name
 
 
-Item = Assign | Register | Heading | Instance | Wire
+Item = Assign | Register | Rom | Pick | Heading | Instance | Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +158,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
-    """Ports and items in the order in which they are written; `drives` assigns output ports."""
+    """Ports and items in the order in which they are written; `drives` assigns output ports; attributes: for tools."""
 
     name: str
     header: tuple[str, ...]
@@ -147,13 +166,14 @@ class Module:
     items: tuple[Item, ...]
     drives: tuple[tuple[Name, Expr], ...] = ()
     clocked: bool = True
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class LayerSignal:
     """Where a layer's element can be watched: a signal of a module and the stage in which it is valid.
 
-    The program's integer is signal << shift. layer: the program's layer; instance: below the core.
+    The program's integer is signal << shift. layer: the program's layer; instance: below the core, dots between levels.
     """
 
     layer: str

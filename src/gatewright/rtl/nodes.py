@@ -240,10 +240,11 @@ def _same_sign(a: Expr, b: Expr) -> tuple[Expr, Expr]:
     """Return both operands unsigned, or both signed with the unsigned one extended by a zero."""
     if _is_signed(a) == _is_signed(b):
         return a, b
-    return _as_signed(a), _as_signed(b)
+    return as_signed(a), as_signed(b)
 
 
-def _as_signed(value: Expr) -> Expr:
+def as_signed(value: Expr) -> Expr:
+    """The same number in two's complement: an unsigned one gets a zero in front."""
     if _is_signed(value):
         return value
     if isinstance(value, Literal):

@@ -211,7 +211,7 @@ class _Compiler:
         for i, node in enumerate(circuit.nodes):
             if isinstance(node, Source):
                 low = node.element * per_input
-                items.append(Assign(self._signal(i, 0), bits(x, low + per_input - 1, low, node.lo < 0)))
+                items.append(Assign(self._signal(i, 0), bits(x, low + width(node) - 1, low, node.lo < 0)))
         produced = sorted(self.exports)
         for layer, module in layers.items():
             nets = [(i, s) for i, s in produced if self.owner[i] == layer]

@@ -62,9 +62,9 @@ class StreamPort:
         return self.elements * self.width_bits
 
 
-def initiation_interval(source: StreamPort, result: StreamPort) -> int:
-    """Cycles from one vector to the next in steady state: the core takes one per cycle, the streams may not."""
-    return max(source.beats, result.beats)
+def initiation_interval(source: StreamPort, result: StreamPort, core_interval: int = 1) -> int:
+    """Cycles from one vector to the next in steady state: the slowest of input stream, core and output stream."""
+    return max(source.beats, result.beats, core_interval)
 
 
 def transfer_latency_cycles(source: StreamPort, result: StreamPort, latency_cycles: int) -> int:
@@ -72,22 +72,26 @@ def transfer_latency_cycles(source: StreamPort, result: StreamPort, latency_cycl
     return (source.beats - 1) + latency_cycles + 1 + (result.beats - 1)
 
 
-def fifo_log2_depth(source: StreamPort, result: StreamPort, latency_cycles: int) -> int:
+def fifo_log2_depth(source: StreamPort, result: StreamPort, latency_cycles: int, core_interval: int = 1) -> int:
     """Return log2 of the results FIFO's depth, the smallest that costs no throughput.
 
     A vector holds its credit from the cycle after it enters the core until its last beat has left, which is
     latency_cycles + result.beats cycles. Every initiation interval one more enters, and to enter it needs one
     credit left over.
     """
-    interval = initiation_interval(source, result)
+    interval = initiation_interval(source, result, core_interval)
     places = -(-(latency_cycles + result.beats) // interval) + 1
     return (places - 1).bit_length()
 
 
-def axis_shell(*, name: str, core: str, latency_cycles: int, source: StreamPort, result: StreamPort) -> str:
+def axis_shell(
+    *, name: str, core: str, latency_cycles: int, source: StreamPort, result: StreamPort, core_interval: int = 1
+) -> str:
     """Return the Verilog text of module `name`: AXI4-Stream ports around the free-running pipeline `core`.
 
     core: a module with ports clk, x, y whose y belongs to the x of latency_cycles cycles before.
+    core_interval: cycles that it needs from one x to the next; above 1 it has the ports rst_n and start (x is good)
+    too, and vectors enter no faster.
     The text needs the files of leaf_sources. Fixed names inside: u_core, core_in_valid, core_out_valid.
     Raises LowerError for names that are no Verilog identifiers and for a core without a register.
     """
@@ -96,7 +100,8 @@ def axis_shell(*, name: str, core: str, latency_cycles: int, source: StreamPort,
             raise LowerError(f"the shell's {what} must be a Verilog identifier, not {identifier!r}")
     if latency_cycles < 1:
         raise LowerError(f"the core {core!r} must have at least 1 register stage for the shell, not {latency_cycles!r}")
-    log2_depth = fifo_log2_depth(source, result, latency_cycles)
+    log2_depth = fifo_log2_depth(source, result, latency_cycles, core_interval)
+    pause = core_interval - source.beats
     ports = [
         ("input", 1, "aclk"),
         ("input", 1, "aresetn"),
@@ -120,8 +125,13 @@ def axis_shell(*, name: str, core: str, latency_cycles: int, source: StreamPort,
         (1, "result_valid", ""),
         (1, "result_last", ""),
         (1, "result_ready", ""),
+        *(
+            [(1, "credit", ""), (1, "rested", "the core can take a vector when the last beat of it comes")]
+            * (pause > 0)
+        ),
     ]
     clock = {"clk": "aclk", "rst_n": "aresetn"}
+    started = {**clock, "start": "core_in_valid"}
     cells = [
         _instance(
             "gw_axis_unpack",
@@ -140,9 +150,17 @@ def axis_shell(*, name: str, core: str, latency_cycles: int, source: StreamPort,
             "gw_credit",
             "u_credit",
             {"LOG2_DEPTH": log2_depth, "START": 1 << log2_depth},
-            {**clock, "inc": "result_valid && result_ready", "dec": "core_in_valid", "any": "s_axis_tready"},
+            {
+                **clock,
+                "inc": "result_valid && result_ready",
+                "dec": "core_in_valid",
+                "any": "credit" if pause > 0 else "s_axis_tready",
+            },
         ),
-        _instance(core, "u_core", {}, {"clk": "aclk", "x": "core_x", "y": "core_y"}),
+        *_pace(pause, clock),
+        _instance(
+            core, "u_core", {}, {**(started if core_interval > 1 else {"clk": "aclk"}), "x": "core_x", "y": "core_y"}
+        ),
         _instance(
             "gw_axis_delay",
             "u_delay",
@@ -181,7 +199,7 @@ def axis_shell(*, name: str, core: str, latency_cycles: int, source: StreamPort,
     ]
     return "\n".join(
         [
-            _header(name, core, latency_cycles, source, result, 1 << log2_depth),
+            _header(name, core, latency_cycles, source, result, 1 << log2_depth, core_interval),
             f"module {name} (",
             ",\n".join(f"    {direction:<6} wire {_range(bits)} {port}" for direction, bits, port in ports),
             ");",
@@ -200,7 +218,17 @@ def leaf_sources(*more: str) -> dict[str, str]:
     return {name: (folder / name).read_text() for name in (*_LEAVES, *(f"{module}.v" for module in more))}
 
 
-def _header(name: str, core: str, latency: int, source: StreamPort, result: StreamPort, depth: int) -> str:
+def _pace(pause: int, clock: dict[str, str]) -> list[str]:
+    """Return the cell that keeps vectors apart, where the core is slower than the input stream."""
+    if pause <= 0:
+        return []
+    cell = _instance("gw_pace", "u_pace", {"CYCLES": pause}, {**clock, "go": "core_in_valid", "ready": "rested"})
+    return [f"    assign s_axis_tready = credit && rested;\n{cell}"]
+
+
+def _header(
+    name: str, core: str, latency: int, source: StreamPort, result: StreamPort, depth: int, core_interval: int
+) -> str:
     transfer = transfer_latency_cycles(source, result, latency)
     text = f"""\
 {name}: AXI4-Stream shell of {core}
@@ -208,7 +236,7 @@ def _header(name: str, core: str, latency: int, source: StreamPort, result: Stre
   s_axis  {_describe(source)}
   m_axis  {_describe(result)}
   core    latency {_count(latency, "cycle")}; from the first beat in to the last beat out {_count(transfer, "cycle")};
-          a vector every {_count(initiation_interval(source, result), "cycle")}; \
+          a vector every {_count(initiation_interval(source, result, core_interval), "cycle")}; \
 up to {depth} vectors in flight and waiting
 
 TLAST on the last beat of a vector comes out on the last beat of its result; on an earlier beat it drops the vector.

@@ -18,8 +18,10 @@ from gatewright.rtl.netlist import (
     Module,
     Name,
     Not,
+    Pick,
     Port,
     Register,
+    Rom,
     Signed,
     Slice,
     Wire,
@@ -82,6 +84,7 @@ def module_text(module: Module) -> str:
     lines = [f"// {line}".rstrip() for line in module.header]
     if any(isinstance(item, Assign) and item.keep for item in module.items):
         lines += _KEEP
+    lines += [f'(* {key} = "{value}" *)' for key, value in module.attributes]
     lines.append(f"module {module.name} (")
     ports = [("input  wire", "clk", "")] if module.clocked else []
     ports += [(*_port(port), port.comment) for port in module.ports]
@@ -106,6 +109,10 @@ def module_text(module: Module) -> str:
                 note = f"  // {item.comment}" if item.comment else ""
                 kept = "`GW_KEEP " if item.keep else ""
                 lines.append(f"    {kept}{_declare('wire', item.target)} = {expression(item.value)};{note}")
+            case Rom():
+                lines += _rom(item)
+            case Pick():
+                lines += _pick(item)
             case Wire():
                 lines.append(f"    {_declare('wire', item.target)};")
             case Heading():
@@ -167,6 +174,35 @@ def _range(name: Name) -> str:
 def _port(port: Port) -> tuple[str, str]:
     kind = "output wire" if port.output else "input  wire"
     return f"{kind} {_range(port.signal)}".rstrip(), port.signal.name
+
+
+def _rom(item: Rom) -> list[str]:
+    """A memory that only `initial` writes and a clocked read: every tool takes it as a ROM."""
+    memory, digits = f"{item.target.name}_rom", -(-item.target.width // 4)
+    lines = [f'    (* rom_style = "block" *) {_declare("reg", Name(memory, item.target.width, False))}'] * item.block
+    lines = lines or [f"    {_declare('reg', Name(memory, item.target.width, False))}"]
+    lines[0] += f" [0:{len(item.words) - 1}];"
+    lines.append("    initial begin")
+    lines += [f"        {memory}[{i}] = {item.target.width}'h{word:0{digits}x};" for i, word in enumerate(item.words)]
+    lines += ["    end", f"    {_declare('reg', item.target)};"]
+    return [*lines, f"    always @(posedge clk) {item.target.name} <= {memory}[{item.address.name}];"]
+
+
+def _pick(item: Pick) -> list[str]:
+    """A list of the cases, each as wide as the target, and an indexed read."""
+    name, width = f"{item.target.name}_list", item.target.width
+    lines: list[str] = []
+    parts: dict[str, str] = {}
+    for case in item.cases:
+        text = expression(case)
+        if text not in parts:
+            parts[text] = f"{item.target.name}_{len(parts)}"
+            lines.append(f"    {_declare('wire', Name(parts[text], width, item.target.signed))} = {text};")
+    listed = ", ".join(parts[expression(case)] for case in reversed(item.cases))
+    lines.append(f"    {_declare('wire', Name(name, width * len(item.cases), False))} = {{{listed}}};")
+    lines.append(f"    {_declare('reg', item.target)};")
+    read = f"{name}[{item.select.name}*{width} +: {width}]"
+    return [*lines, f"    always @(posedge clk) {item.target.name} <= {read};"]
 
 
 def _instance(item: Instance) -> list[str]:

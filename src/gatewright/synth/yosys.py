@@ -29,14 +29,17 @@ def synthesize(
     keep: Sequence[str] = (),
     part: str = "",
     pads: bool = False,
+    dsp: bool = False,
 ) -> SynthReport:
-    """Synthesize `top` for a family, without DSP blocks, I/O buffers or clock buffers (out of context).
+    """Synthesize `top` for a family, without I/O buffers or clock buffers (out of context).
 
     out: a directory; gets synth.ys, synth.log (everything yosys printed), stat.json, stat.txt, netlist.json (the
     input of nextpnr), report.json and timing.json (CPU seconds: kept apart, for they differ from run to run).
     keep: modules that stay apart in the netlist, so that their own counts stand in the report's `modules`.
     Logic is not optimised across their boundaries.
     pads: with I/O and clock buffers, which nextpnr wants in the netlist on Gowin and GateMate and else adds itself.
+    dsp: whether products may go into DSP blocks; else they become logic.
+    On ECP5 yosys adds no I/O buffers either; nextpnr does.
 
     Raises MissingToolError without yosys, ToolError (tail and path of the log) where yosys fails,
     GatewrightError for a missing source or an unknown module in `keep`.
@@ -52,7 +55,10 @@ def synthesize(
     out.mkdir(parents=True, exist_ok=True)
     for stale in ("stat.json", "stat.txt", "netlist.json", "report.json", "timing.json"):
         (out / stale).unlink(missing_ok=True)
-    write_atomic(out / "synth.ys", script(sources=sources, top=top, family=family, keep=keep, out=out, pads=pads))
+    write_atomic(
+        out / "synth.ys",
+        script(sources=sources, top=top, family=family, keep=keep, out=out, pads=pads, dsp=dsp),
+    )
     run = run_tool(argv, cwd=out, log=out / "synth.log")
     if not (out / "netlist.json").is_file():
         raise ToolError(f"{tool} exited with 0 but wrote no {out / 'netlist.json'}; see {run.log}")
@@ -65,7 +71,14 @@ def synthesize(
 
 
 def script(
-    *, sources: Sequence[Path], top: str, family: Family, keep: Sequence[str], out: Path, pads: bool = False
+    *,
+    sources: Sequence[Path],
+    top: str,
+    family: Family,
+    keep: Sequence[str],
+    out: Path,
+    pads: bool = False,
+    dsp: bool = False,
 ) -> str:
     """Return the yosys script of synthesize, to be run in `out`; paths are relative, so the text is reproducible."""
     base = out.resolve()
@@ -78,7 +91,8 @@ def script(
     # A module with parameters becomes $paramod\NAME\... or $paramod$HASH\NAME.
     lines += [f"setattr -mod -set keep_hierarchy 1 {name} $paramod*?{name} $paramod*?{name}?*" for name in keep]
     target = TARGETS[family]
-    lines.append(target.command.format(top=top) + (f" {target.bare}" if target.bare and not pads else ""))
+    command = target.command.replace(" -nodsp", "") if dsp else target.command
+    lines.append(command.format(top=top) + (f" {target.bare}" if target.bare and not pads else ""))
     lines.append("tee -q -o stat.json stat -json -hierarchy")
     lines.append("tee -q -o stat.txt stat -hierarchy")
     lines.append("write_json netlist.json")

@@ -1,0 +1,342 @@
+"""A planned dense layer in, its module out: counter, weight ROM, input registers, multipliers, accumulators.
+
+The timetable is fixed. With `start` in cycle 0 the inputs are taken; products of step t leave their registers in cycle
+t + 2, their sums `tree_cycles` later, and the accumulators hold the results in cycle `latency_cycles`, for one cycle.
+A gathering layer has one register more, behind its multiplexers. The next start may come `cycles` later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gatewright.ir.formats import Fixed
+from gatewright.lower.folded import BLOCK_DEPTH, Interval, Lane, Unit
+from gatewright.lower.reuse import Folded
+from gatewright.rtl.netlist import (
+    AnyBit,
+    Assign,
+    Binary,
+    Choose,
+    Concat,
+    Expr,
+    Heading,
+    Instance,
+    Item,
+    Literal,
+    Module,
+    Name,
+    Pick,
+    Port,
+    Register,
+    Rom,
+    Signed,
+    Slice,
+    Wire,
+)
+from gatewright.rtl.nodes import as_signed, bits, widened
+from gatewright.rtl.parallel import compile_parallel
+from gatewright.rtl.verilog import identifier
+
+CLK, RST_N, START = Name("clk", 1, False), Name("rst_n", 1, False), Name("start", 1, False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldedModules:
+    """The layer's module, those it instantiates, and its results: a signal per output, None for a constant."""
+
+    module: Module
+    inner: tuple[Module, ...]
+    results: tuple[Name | None, ...]
+
+
+def compile_folded(piece: Folded, *, name: str, origin: tuple[str, ...], program_hash: str) -> FoldedModules:
+    """Return module `name`: ports clk, rst_n, start, x<i> for each input read, o_y<j> for each result, done."""
+    return _Compiler(piece, name, origin, program_hash).modules()
+
+
+def signal(name: str, interval: Interval) -> Name:
+    """Return a signal that holds an interval."""
+    fixed = Fixed.holding(*interval, 0)
+    return Name(name, fixed.width_bits, fixed.signed)
+
+
+def _union(intervals: Sequence[Interval]) -> Interval:
+    return min(lo for lo, _ in intervals), max(hi for _, hi in intervals)
+
+
+@dataclass(slots=True)
+class _Compiler:
+    piece: Folded
+    name: str
+    origin: tuple[str, ...]
+    program_hash: str
+    items: list[Item] = field(default_factory=list[Item])
+    inner: tuple[Module, ...] = ()
+
+    def modules(self) -> FoldedModules:
+        piece, plan = self.piece, self.piece.plan
+        step = Name("t", max((plan.cycles - 1).bit_length(), 1), False)
+        end = self._timetable(step)
+        weights, first, group = self._rom(step)
+        values = self._gathered(step) if plan.gather else self._rotating()
+        sums = self._sums(weights, values)
+        totals = self._accumulators(sums, first, group)
+        results = self._results(totals)
+        self.items.append(Heading("the results are valid with done"))
+        self.items.append(
+            Instance(
+                "gw_start_delay",
+                "u_done",
+                (("clk", CLK), ("rst_n", RST_N), ("in", end), ("out", Name("done", 1, False))),
+                (("CYCLES", piece.tree_cycles + 3),),
+                leaf=True,
+            )
+        )
+        found = [y for y in results if y is not None]
+        ports = [Port(RST_N, False), Port(START, False, "x is a vector")]
+        ports += [Port(signal(f"x{i}", ends), False) for i, ends in zip(piece.reads, plan.inputs, strict=True)]
+        ports += [Port(_port(y), True) for y in found]
+        ports.append(Port(Name("done", 1, False), True, f"start, {piece.latency_cycles} cycles ago"))
+        module = Module(
+            name=self.name,
+            header=(*self.origin, *self._header()),
+            ports=tuple(ports),
+            items=tuple(self.items),
+            drives=tuple((_port(y), y) for y in found),
+            attributes=(("use_dsp", "yes" if plan.dsp else "no"),),
+        )
+        return FoldedModules(module=module, inner=self.inner, results=tuple(results))
+
+    def _header(self) -> tuple[str, ...]:
+        plan, piece = self.piece.plan, self.piece
+        total, count = sum(lane.weights != () for lane in plan.lanes), len(plan.groups)
+        inputs = "each multiplier's list holds non-zero weights only" if plan.gather else "the inputs rotate"
+        return (
+            f"Layer {plan.layer}, time-multiplexed: {total} multipliers, {plan.cycles} cycles a vector, {inputs}.",
+            f"{len(plan.units)} accumulators; {count} output{'s' * (count > 1)} each, one after the other.",
+            f"latency {piece.latency_cycles} cycles; a start at least {plan.cycles} cycles after the last one.",
+            "Accumulators hold every partial sum of the timetable: no overflow. Narrower operands extend by the",
+            "context rule of IEEE 1364-2005 clause 5.4, products are cut to their proven range; hence the waivers.",
+            "verilator lint_off WIDTHEXPAND",
+            "verilator lint_off WIDTHTRUNC",
+            "verilator lint_off UNUSEDSIGNAL",
+        )
+
+    def _timetable(self, step: Name) -> Name:
+        """Count the steps of a vector: from the start on, or one later where multiplexers read the inputs' registers.
+
+        Between vectors the counter rests at 0. Returns the mark of the last step.
+        """
+        plan = self.piece.plan
+        self.items.append(Heading(f"step of the vector, 0..{plan.cycles - 1}"))
+        begin = START
+        if plan.gather:
+            begin = Name("begin_q", 1, False)
+            self.items.append(Register(begin, Choose(RST_N, START, _zero(1))))
+        last = Literal(plan.cycles - 1, step.width, False)
+        moving = Choose(AnyBit(Slice(step, step.width - 1, 0)), Literal(1, 1, False), begin)
+        onward = Choose(Binary("==", step, last), _zero(step.width), Binary("+", step, moving))
+        self.items.append(Register(step, Choose(RST_N, onward, _zero(step.width))))
+        end = Name("end_of_vector", 1, False)
+        self.items.append(Assign(end, Binary("==", step, last) if plan.cycles > 1 else begin))
+        return end
+
+    def _rom(self, step: Name) -> tuple[list[tuple[Name, int]], Name, Name | None]:
+        """Return where each lane's weight starts in the word, the mark of a group's first step, the group's number."""
+        plan = self.piece.plan
+        lows: list[int] = []
+        size = 0
+        for lane in plan.lanes:
+            lows.append(size)
+            size += lane.weight_bits
+        groups = (len(plan.groups) - 1).bit_length()
+        starts = {start: number for number, start in enumerate(plan.starts)}
+        words: list[int] = []
+        number = 0
+        for t in range(plan.cycles):
+            number = starts.get(t, number)
+            word = sum(
+                (lane.weights[t] & ((1 << lane.weight_bits) - 1)) << low
+                for lane, low in zip(plan.lanes, lows, strict=True)
+            )
+            words.append(word | (t in starts) << size | number << (size + 1))
+        word = Name("word", size + 1 + groups, False)
+        padded = tuple(words) + (0,) * (len(words) == 1)
+        self.items.append(Heading("weights, lowest bits first multiplier; mark of a group's first step; group"))
+        self.items.append(Rom(word, padded, step, block=len(padded) >= BLOCK_DEPTH))
+        first, group = Name("first", 1, False), Name("group", groups, False)
+        self.items.append(Assign(first, Slice(word, size, size)))
+        if groups:
+            self.items.append(Assign(group, Slice(word, size + groups, size + 1)))
+        return [(word, low) for low in lows], first, group if groups else None
+
+    def _rotating(self) -> list[Name]:
+        """Return each lane's input: the head of its slot."""
+        plan, heads = self.piece.plan, dict[int, Name]()
+        depth, once = plan.groups[0], len(plan.groups) == 1
+        used = sorted({lane.slot for lane in plan.lanes})
+        self.items.append(Heading("inputs: every slot shows one of them in each step, in turn"))
+        for slot in used:
+            places = plan.slots[slot]
+            wide = signal("", _union([plan.inputs[i] for i in places if i >= 0]))
+            names = [Name(f"r{slot}_{k}", wide.width, wide.signed) for k in range(depth)]
+            for k, i in enumerate(places):
+                load = self._input(i, wide)
+                follow = names[(k + 1) % depth]
+                self.items.append(
+                    Register(names[k], load if once and depth > 1 and k == depth - 1 else Choose(START, load, follow))
+                )
+            heads[slot] = names[0]
+        return [heads[lane.slot] for lane in plan.lanes]
+
+    def _input(self, place: int, wide: Name) -> Expr:
+        """Return an input in the signedness of the register that takes it; place -1 is the number 0."""
+        if place < 0:
+            return Literal(0, wide.width, wide.signed)
+        x = signal(f"x{self.piece.reads[place]}", self.piece.plan.inputs[place])
+        return as_signed(x) if wide.signed else x
+
+    def _gathered(self, step: Name) -> list[Name]:
+        """Return each lane's input: a multiplexer over the inputs of its list."""
+        plan = self.piece.plan
+        self.items.append(Heading("inputs, held for the vector's steps"))
+        held: list[Name] = []
+        for place, ends in enumerate(plan.inputs):
+            own = signal(f"h{self.piece.reads[place]}", ends)
+            held.append(own)
+            self.items.append(Register(own, Choose(START, self._input(place, own), own)))
+        self.items.append(Heading("each multiplier's input in each step"))
+        values: list[Name] = []
+        for number, lane in enumerate(plan.lanes):
+            wide = signal(f"v{number}", _union([plan.inputs[i] for i in lane.reads if i >= 0]))
+            places = _filled(lane)
+            cases = tuple(as_signed(held[i]) if wide.signed else held[i] for i in places)
+            self.items.append(Pick(wide, step, cases))
+            values.append(wide)
+        return values
+
+    def _sums(self, weights: list[tuple[Name, int]], values: list[Name]) -> list[Expr]:
+        """Return each unit's sum of products, `tree_cycles` after the products' registers."""
+        plan, tree = self.piece.plan, self.piece.tree
+        self.items.append(Heading("products"))
+        products: list[tuple[Name, int]] = []
+        for number, (lane, (word, low), value) in enumerate(zip(plan.lanes, weights, values, strict=True)):
+            for digit in lane.digits:
+                lo, hi = plan.products(lane, digit)
+                name = f"p{number}" if len(lane.digits) == 1 else f"p{number}_{digit.low}"
+                target = signal(name, (int(lo.min()), int(hi.max())))
+                part = Slice(word, low + digit.low + digit.width - 1, low + digit.low)
+                a, b = (as_signed(value), Signed(part)) if digit.signed else (value, part)
+                if value.signed and not digit.signed:
+                    b = as_signed(part)
+                self.items.append(Register(target, Binary("*", a, b)))
+                products.append((target, digit.low))
+        if tree is None:
+            return [widened(product, low) for product, low in products]
+        assert self.piece.schedule is not None, "a tree has a schedule"
+        design = compile_parallel(tree, self.piece.schedule, program_hash=self.program_hash)
+        self.inner = design.modules
+        inputs, outputs = tree.input_format, tree.output_format
+        wide: list[Expr] = []
+        for product, _ in products:
+            own = Name(f"{product.name}_w", inputs.width_bits, product.signed)
+            if product.width < own.width:
+                self.items.append(Assign(own, product))
+            wide.append(own if product.width < own.width else product)
+        y = Name("sums", outputs.width_bits * len(tree.outputs), False)
+        self.items += [Heading("the sum of each unit's products"), Wire(y)]
+        ports = (("clk", CLK), ("x", Concat(tuple(reversed(wide)))), ("y", y))
+        self.items.append(Instance(design.core.name, "u_tree", ports))
+        found: list[Expr] = []
+        for number, ref in enumerate(tree.outputs):
+            node = tree.nodes[ref.node]
+            own = signal(f"s{number}", (node.lo << ref.shift, node.hi << ref.shift))
+            low = number * outputs.width_bits
+            self.items.append(Assign(own, bits(y, low + own.width - 1, low, own.signed)))
+            found.append(own)
+        return found
+
+    def _accumulators(self, sums: list[Expr], first: Name, group: Name | None) -> list[tuple[Name, Name]]:
+        """Return each unit's accumulator, and the mark of the cycle in which it starts anew."""
+        plan, late = self.piece.plan, self.piece.tree_cycles
+        self.items.append(Heading("accumulators; the marks pass the same registers as the sums"))
+        mark = self._delayed(first, late + 1)
+        widths = [signal("", (min(lo, -1), hi)) for lo, hi in plan.accumulators]
+        if group is not None:
+            at = self._delayed(group, late)
+            rows = [[unit.biases[g] for unit in plan.units] for g in range(len(plan.groups))]
+            spans = [signal(f"b{u}", _union([(row[u], row[u]) for row in rows])) for u in range(len(plan.units))]
+            lows = [sum(span.width for span in spans[:u]) for u in range(len(spans))]
+            words = tuple(
+                sum((value & ((1 << s.width) - 1)) << low for value, s, low in zip(row, spans, lows, strict=True))
+                for row in rows
+            )
+            word = Name("bias", sum(span.width for span in spans), False)
+            self.items.append(Rom(word, words, at, block=False))
+            self.items += [
+                Assign(span, bits(word, low + span.width - 1, low, span.signed))
+                for span, low in zip(spans, lows, strict=True)
+            ]
+            biases: list[Expr] = [as_signed(span) for span in spans]
+        else:
+            fixed = [(unit.biases[0], unit.biases[0]) for unit in plan.units]
+            biases = [Literal(lo, Fixed.holding(min(lo, -1), max(hi, 0), 0).width_bits, True) for lo, hi in fixed]
+        found: list[tuple[Name, Name]] = []
+        alone = all(length == 1 for length in plan.groups)
+        for number, (width, bias, value) in enumerate(zip(widths, biases, sums, strict=True)):
+            own = Name(f"a{number}", width.width, True)
+            start = bias if alone else Choose(mark, bias, own)
+            self.items.append(Register(own, Binary("+", as_signed(value), start)))
+            found.append((own, mark))
+        return found
+
+    def _delayed(self, value: Name, cycles: int) -> Name:
+        for number in range(cycles):
+            late = Name(f"{value.name.split('_d')[0]}_d{number + 1}", value.width, value.signed)
+            self.items.append(Register(late, value))
+            value = late
+        return value
+
+    def _results(self, totals: list[tuple[Name, Name]]) -> list[Name | None]:
+        plan = self.piece.plan
+        self.items.append(
+            Heading("results: the last group's in the accumulator, earlier ones move up as it starts anew")
+        )
+        found: list[Name | None] = [None] * plan.outputs
+        for number, (unit, (own, mark)) in enumerate(zip(plan.units, totals, strict=True)):
+            for group, held in enumerate(self._kept(number, unit, own, mark)):
+                output = unit.outputs[group]
+                if output >= 0:
+                    y = signal(f"y{output}", plan.results[output])
+                    self.items.append(Assign(y, bits(held, y.width - 1, 0, y.signed)))
+                    found[output] = y
+        return found
+
+    def _kept(self, number: int, unit: Unit, own: Name, mark: Name) -> list[Name]:
+        chain = [Name(f"c{number}_{group}", own.width, True) for group in range(len(unit.outputs) - 1)] + [own]
+        for group in reversed(range(len(chain) - 1)):
+            self.items.append(Register(chain[group], Choose(mark, chain[group + 1], chain[group])))
+        return chain
+
+
+def _filled(lane: Lane) -> list[int]:
+    """Return the input of each step; an idle step, whose weight is 0, repeats a neighbour's."""
+    places: list[int] = []
+    for place in lane.reads:
+        places.append(place if place >= 0 or not places else places[-1])
+    first = next(place for place in places if place >= 0)
+    return [place if place >= 0 else first for place in places]
+
+
+def _port(y: Name) -> Name:
+    return Name(f"o_{y.name}", y.width, y.signed)
+
+
+def _zero(width: int) -> Literal:
+    return Literal(0, width, False)
+
+
+def module_name(program: str, layer: str) -> str:
+    """Return the name of a folded layer's module."""
+    return f"{identifier(program)}_{identifier(layer)}"
