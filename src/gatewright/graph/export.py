@@ -30,13 +30,15 @@ class Exported:
     """A program and what surrounds it.
 
     graph: the graph that the program equals, with precision `precision`; boundary: the node whose integers the program
-    reads; output_scale: a score q means q * 2**-frac_bits * output_scale; where: the op that computes each node.
+    reads; where: the op that computes each node. A score q means q * 2**-frac_bits * output_scale + output_offset, both
+    () or (channels,).
     """
 
     program: Program
     graph: Graph
     boundary: str
     output_scale: Floats
+    output_offset: Floats
     precision: Precision
     where: dict[str, str]
     notes: tuple[str, ...] = ()
@@ -81,7 +83,8 @@ def export_graph(
     graph = prepare(graph, input_format)
     if output_format is not None:
         graph = _quantized_output(graph, output_format)
-    graph, notes = strip_output(graph, lattices(graph), order_only=output == "argmax")
+    stripped = strip_output(graph, lattices(graph), order_only=output == "argmax")
+    graph = stripped.graph
     known, sizes = lattices(graph), shapes(graph)
     first = boundary(graph, known)
     assert isinstance(first, Quantize | Thresholds)
@@ -119,10 +122,11 @@ def export_graph(
         program=program,
         graph=graph,
         boundary=first.name,
-        output_scale=result.scale,
+        output_scale=result.scale * stripped.scale if output == "scores" else ONE,
+        output_offset=stripped.offset if output == "scores" else np.zeros(()),
         precision=precision,
         where={key: r.op for key, r in results.items() if isinstance(r, Code)},
-        notes=(*graph.notes, *notes),
+        notes=(*graph.notes, *stripped.notes),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,12 +26,11 @@ from gatewright.graph.nodes import (
     Conv,
     ConvTranspose,
     Dense,
+    Floats,
     Graph,
-    Input,
     Quantize,
     Softmax,
     Thresholds,
-    TopK,
 )
 from gatewright.graph.shapes import shapes
 from gatewright.graph.simplify import drop_dead, simplify
@@ -150,23 +149,39 @@ def _hosted(node: AnyNode, by_name: dict[str, AnyNode], host: set[str]) -> bool:
     return isinstance(node, Affine | Activation) or is_structure(node)
 
 
-def strip_output(graph: Graph, known: dict[str, Lattice | None], *, order_only: bool) -> tuple[Graph, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class Stripped:
+    """A graph without what hardware need not compute: the model's scores are the graph's * scale + offset."""
+
+    graph: Graph
+    scale: Floats
+    offset: Floats
+    notes: tuple[str, ...]
+
+
+def strip_output(graph: Graph, known: dict[str, Lattice | None], *, order_only: bool) -> Stripped:
     """Return the graph that ends before functions which hardware need not compute, and what was left out.
 
-    Softmax, sigmoid and tanh at the end go where nothing quantizes them. order_only: only the greatest element counts,
-    so that one positive factor and one offset for all elements go as well.
+    Softmax, sigmoid and tanh at the end go where nothing quantizes them, then affines with real factors. order_only:
+    only the greatest element counts, so an affine goes only where it is the same rising one for all elements.
     """
     by_name = {node.name: node for node in graph.nodes}
     notes: list[str] = []
+    scale, offset = np.ones(()), np.zeros(())
     node = by_name[graph.output]
-    while node.sources and known[node.name] is None and not isinstance(node, Input | TopK):
+    mapped = False  # a squashing function before an affine may not go: the scores would no longer be that affine of it
+    while known[node.name] is None:
         squashes = isinstance(node, Softmax) or (isinstance(node, Activation) and node.kind in SQUASHING)
-        if not squashes and not (order_only and isinstance(node, Affine) and _uniform(node)):
+        if isinstance(node, Affine) and (_uniform(node) or not order_only):
+            scale, offset = scale * node.scale, offset + scale * node.offset
+            mapped = not order_only
+        elif not squashes or mapped:
             break
         kind = node.kind if isinstance(node, Activation) else type(node).__name__.lower()
         notes.append(f"The {kind} {node.name!r} at the end is left to the host: the result is what it reads.")
         node = by_name[node.sources[0]]
-    return drop_dead(replace(graph, output=node.name)), tuple(notes)
+    stripped = drop_dead(replace(graph, output=node.name))
+    return Stripped(stripped, scale, offset, tuple(notes))
 
 
 def _uniform(node: Affine) -> bool:
