@@ -155,27 +155,6 @@ def test_the_models_own_input_quantizer_runs_on_the_chip_where_an_input_format_i
     assert check_graph_export(exported, samples(graph)) == 24
 
 
-def test_a_real_affine_at_the_end_is_given_to_the_host():
-    scale, offset = RNG.normal(0, 1, 5), RNG.normal(0, 1, 5)
-    graph = chain(
-        (3,),
-        quantizer("in", 0.5, -8, 7),
-        dense("d", RNG.integers(-4, 4, (3, 5)) * 0.3, weight_scale=0.3),
-        Affine(name="bn", scale=scale, offset=offset),
-        Affine(name="last", scale=np.full(5, 0.7), offset=np.full(5, 0.1)),
-        Softmax(name="s"),
-    )
-    exported = export_graph(graph, name="g")
-    x = samples(graph)
-    q = np.ldexp(exported.run(x).astype(float), -exported.frac_bits)
-    scores = q * exported.output_scale + exported.output_offset
-    logits = evaluate(replace(graph, output="last"), x)
-    assert np.abs(scores - logits).max() < 1e-12 * np.abs(logits).max()
-    assert check_graph_export(exported, x) == len(x)
-    with pytest.raises(ExportError, match=r"'bn' .*real numbers at the output; give output_format"):
-        export_graph(graph, name="g", output="argmax")
-
-
 @pytest.mark.parametrize("last", [Softmax(name="s"), Activation(name="s", kind="sigmoid")])
 def test_the_class_needs_no_softmax(last):
     graph = chain((3,), quantizer("in", 0.5, -8, 7), dense("d", RNG.integers(-4, 4, (3, 5))), last)

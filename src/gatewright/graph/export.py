@@ -30,15 +30,13 @@ class Exported:
     """A program and what surrounds it.
 
     graph: the graph that the program equals, with precision `precision`; boundary: the node whose integers the program
-    reads; where: the op that computes each node. A score q means q * 2**-frac_bits * output_scale + output_offset, both
-    () or (channels,).
+    reads; output_scale: a score q means q * 2**-frac_bits * output_scale; where: the op that computes each node.
     """
 
     program: Program
     graph: Graph
     boundary: str
     output_scale: Floats
-    output_offset: Floats
     precision: Precision
     where: dict[str, str]
     notes: tuple[str, ...] = ()
@@ -83,8 +81,7 @@ def export_graph(
     graph = prepare(graph, input_format)
     if output_format is not None:
         graph = _quantized_output(graph, output_format)
-    stripped = strip_output(graph, lattices(graph), order_only=output == "argmax")
-    graph = stripped.graph
+    graph, notes = strip_output(graph, lattices(graph), order_only=output == "argmax")
     known, sizes = lattices(graph), shapes(graph)
     first = boundary(graph, known)
     assert isinstance(first, Quantize | Thresholds)
@@ -122,11 +119,10 @@ def export_graph(
         program=program,
         graph=graph,
         boundary=first.name,
-        output_scale=result.scale * stripped.scale if output == "scores" else ONE,
-        output_offset=stripped.offset if output == "scores" else np.zeros(()),
+        output_scale=result.scale,
         precision=precision,
         where={key: r.op for key, r in results.items() if isinstance(r, Code)},
-        notes=(*graph.notes, *stripped.notes),
+        notes=(*graph.notes, *notes),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,11 +26,12 @@ from gatewright.graph.nodes import (
     Conv,
     ConvTranspose,
     Dense,
-    Floats,
     Graph,
+    Input,
     Quantize,
     Softmax,
     Thresholds,
+    TopK,
 )
 from gatewright.graph.shapes import shapes
 from gatewright.graph.simplify import drop_dead, simplify
@@ -149,39 +150,23 @@ def _hosted(node: AnyNode, by_name: dict[str, AnyNode], host: set[str]) -> bool:
     return isinstance(node, Affine | Activation) or is_structure(node)
 
 
-@dataclass(frozen=True, slots=True)
-class Stripped:
-    """A graph without what hardware need not compute: the model's scores are the graph's * scale + offset."""
-
-    graph: Graph
-    scale: Floats
-    offset: Floats
-    notes: tuple[str, ...]
-
-
-def strip_output(graph: Graph, known: dict[str, Lattice | None], *, order_only: bool) -> Stripped:
+def strip_output(graph: Graph, known: dict[str, Lattice | None], *, order_only: bool) -> tuple[Graph, tuple[str, ...]]:
     """Return the graph that ends before functions which hardware need not compute, and what was left out.
 
-    Softmax, sigmoid and tanh at the end go where nothing quantizes them, then affines with real factors. order_only:
-    only the greatest element counts, so an affine goes only where it is the same rising one for all elements.
+    Softmax, sigmoid and tanh at the end go where nothing quantizes them. order_only: only the greatest element counts,
+    so that one positive factor and one offset for all elements go as well.
     """
     by_name = {node.name: node for node in graph.nodes}
     notes: list[str] = []
-    scale, offset = np.ones(()), np.zeros(())
     node = by_name[graph.output]
-    mapped = False  # a squashing function before an affine may not go: the scores would no longer be that affine of it
-    while known[node.name] is None:
+    while node.sources and known[node.name] is None and not isinstance(node, Input | TopK):
         squashes = isinstance(node, Softmax) or (isinstance(node, Activation) and node.kind in SQUASHING)
-        if isinstance(node, Affine) and (_uniform(node) or not order_only):
-            scale, offset = scale * node.scale, offset + scale * node.offset
-            mapped = not order_only
-        elif not squashes or mapped:
+        if not squashes and not (order_only and isinstance(node, Affine) and _uniform(node)):
             break
         kind = node.kind if isinstance(node, Activation) else type(node).__name__.lower()
         notes.append(f"The {kind} {node.name!r} at the end is left to the host: the result is what it reads.")
         node = by_name[node.sources[0]]
-    stripped = drop_dead(replace(graph, output=node.name))
-    return Stripped(stripped, scale, offset, tuple(notes))
+    return drop_dead(replace(graph, output=node.name)), tuple(notes)
 
 
 def _uniform(node: Affine) -> bool:

@@ -1,0 +1,127 @@
+"""The three families of layers: plain Keras, QKeras and HGQ2; each says what becomes of inputs, weights, results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.errors import ModelError
+from gatewright.importers.keras import hgq2, qkeras
+from gatewright.importers.keras.activations import apply_function, function_name
+from gatewright.importers.keras.builder import Value
+from gatewright.importers.keras.call import Call, Weight
+
+Array = NDArray[Any]
+
+
+@dataclass(slots=True)
+class KerasCall(Call):
+    """Plain Keras: nothing is quantized."""
+
+    def quantized_inputs(self) -> tuple[Value, ...]:
+        """Return the inputs as they are."""
+        return self.inputs
+
+    def quantize_weight(self, role: str, array: Array) -> Weight:  # noqa: ARG002  (other families need it)
+        """Return the weight as it is stored."""
+        return Weight.plain(array)
+
+    def activate(self, x: Value, key: str = "activation") -> Value:
+        """Apply a named activation, or a quantizer (a QKeras one may stand in a plain layer)."""
+        spec = self.settings.take(key, None)
+        if qkeras.is_quantizer(spec):
+            return qkeras.apply(self.builder, x, qkeras.parse(spec, f"{self.where}, {key}"), self.where)
+        return apply_function(self.builder, x, function_name(spec, self.where), self.major, self.where)
+
+    def finish(self, y: Value) -> Value:
+        """Return the result as it is."""
+        return y
+
+
+@dataclass(slots=True)
+class QKerasCall(Call):
+    """QKeras: `<role>_quantizer` of each weight, quantizers as activations."""
+
+    def quantized_inputs(self) -> tuple[Value, ...]:
+        """Return the inputs as they are."""
+        return self.inputs
+
+    def quantize_weight(self, role: str, array: Array) -> Weight:
+        """Apply `<role>_quantizer`; a kernel's alpha None means "auto_po2", as the layers of QKeras set it."""
+        key = f"{role}_quantizer"
+        spec = self.settings.take(key, None)
+        self.settings.ignore(f"{role}_range")
+        if spec is None:
+            return Weight.plain(array)
+        quantizer = qkeras.parse(spec, f"{self.where}, {key}")
+        trainable = role in qkeras.TRAINABLE_ROLES
+        return qkeras.quantize(quantizer, array.astype(np.float32), trainable=trainable, where=f"{self.where}, {key}")
+
+    def activate(self, x: Value, key: str = "activation") -> Value:
+        """Apply a quantizer or a named activation; QKeras' own functions come before Keras' of the same name."""
+        spec = self.settings.take(key, None)
+        if qkeras.is_quantizer(spec) or spec in qkeras.FUNCTIONS:
+            return qkeras.apply(self.builder, x, qkeras.parse(spec, f"{self.where}, {key}"), self.where)
+        return apply_function(self.builder, x, function_name(spec, self.where), self.major, self.where)
+
+    def finish(self, y: Value) -> Value:
+        """Return the result as it is."""
+        return y
+
+
+@dataclass(slots=True)
+class Hgq2Call(Call):
+    """HGQ2: quantizers with trained widths per element on inputs, weights and (where enabled) the output."""
+
+    taken: bool = False  # the layer's own weights were read
+
+    def take(self, *names: str) -> dict[str, Array]:
+        """Return the layer's own weights; beta and ebops, the cost's, come after the layer's."""
+        self.taken = True
+        extra = ("beta", "ebops") if self.settings.flag("enable_ebops", default=False) else ()
+        return self.weights.take(*names, *(name for name in extra if name not in names))
+
+    def quantized_inputs(self) -> tuple[Value, ...]:
+        """Apply `iq`."""
+        self.settings.ignore("enable_ebops", "beta0", "ebops_factor", "parallelization_factor")
+        if not self.settings.flag("enable_iq", default=True):
+            self.settings.ignore("iq_conf", "iq_confs")
+            return self.inputs
+        if self.settings.has("iq_confs"):
+            confs = self.settings.take("iq_confs")
+            confs = confs if isinstance(confs, list) else [confs] * len(self.inputs)
+            stores = [self.weights.input_quantizer(at) for at in range(len(self.inputs))]
+        else:
+            confs, stores = [self.settings.take("iq_conf")], [self.weights.child("iq")]
+        if len(confs) != len(self.inputs):
+            raise ModelError(f"{self.where}: {len(confs)} input quantizers for {len(self.inputs)} inputs")
+        return tuple(
+            hgq2.quantize_value(self.builder, x, conf, store.child("quantizer"), f"{self.where}, iq")
+            for x, conf, store in zip(self.inputs, confs, stores, strict=True)
+        )
+
+    def quantize_weight(self, role: str, array: Array) -> Weight:
+        """Apply `kq` to a kernel, `bq` to a bias."""
+        short = {"kernel": "kq", "bias": "bq"}[role]
+        conf = self.settings.take(f"{short}_conf")
+        store = self.weights.child(short).child("quantizer")
+        return hgq2.quantize_weight(array, conf, store, f"{self.where}, {short}")
+
+    def activate(self, x: Value, key: str = "activation") -> Value:
+        """Apply a named activation."""
+        spec = self.settings.take(key, None)
+        return apply_function(self.builder, x, function_name(spec, self.where), self.major, self.where)
+
+    def finish(self, y: Value) -> Value:
+        """Apply `oq` where it is enabled."""
+        if not self.taken and self.settings.flag("enable_ebops", default=False):
+            self.take()
+        conf = self.settings.take("oq_conf", None)
+        if not self.settings.flag("enable_oq", default=False):
+            return y
+        return hgq2.quantize_value(
+            self.builder, y, conf, self.weights.child("oq").child("quantizer"), f"{self.where}, oq"
+        )
