@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,7 @@ def _answer(path: str, x: Any) -> dict[str, Any]:
 
 
 def _onnxruntime(onnx: Any, model: Any, x: Any) -> dict[str, Any]:
-    import onnxruntime
-
+    onnxruntime = import_module("onnxruntime")
     names = {tensor.name for tensor in model.graph.initializer}
     (source,) = (value for value in model.graph.input if value.name not in names)
     (opset,) = (o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
@@ -86,17 +86,16 @@ def _channels_first(path: str) -> Any:
 
 
 def _qonnx(path: str, x: Any) -> dict[str, Any]:
-    from qonnx.core.modelwrapper import ModelWrapper
-    from qonnx.core.onnx_exec import execute_onnx
-    from qonnx.transformation.infer_shapes import InferShapes
-
-    wrapper = ModelWrapper(_channels_first(path))
+    model_wrapper = import_module("qonnx.core.modelwrapper").ModelWrapper
+    execute_onnx = import_module("qonnx.core.onnx_exec").execute_onnx
+    infer_shapes = import_module("qonnx.transformation.infer_shapes").InferShapes
+    wrapper = model_wrapper(_channels_first(path))
     source, result = wrapper.graph.input[0].name, wrapper.graph.output[0].name
     batch = len(x)
     wrapper.set_tensor_shape(source, [batch, *x.shape[1:]])
     wrapper.set_tensor_shape(result, [batch, *wrapper.get_tensor_shape(result)[1:]])
     del wrapper.graph.value_info[:]
-    wrapper = wrapper.transform(InferShapes())
+    wrapper = wrapper.transform(infer_shapes())
     context = execute_onnx(wrapper, {source: x}, return_full_exec_context=True)
     answer = {"output": context[result].reshape(batch, -1)}
     constants = {tensor.name for tensor in wrapper.graph.initializer}

@@ -186,6 +186,16 @@ def test_a_quantizer_per_channel_of_a_channels_first_value(tmp_path):
     assert [type(n) for n in graph.nodes] == [Input, Transpose, Conv, Quantize, Transpose]  # both at the ends
 
 
+def test_a_scale_that_fits_no_weights_is_refused(tmp_path):
+    nodes = [
+        helper.make_node("Quant", ["w", "s", "z", "b"], ["q"], domain=GENERAL, signed=1, narrow=1, name="wq"),
+        helper.make_node("MatMul", ["x", "q"], ["y"]),
+    ]
+    constants = {"w": weights(4, 3), "s": np.ones(4, dtype=np.float32), "z": f32(0), "b": f32(4)}
+    with pytest.raises(ModelError, match=r"node 'wq' .Quant.: its constant operands do not fit together"):
+        load_onnx(save(tmp_path / "m.onnx", nodes, (4,), constants, domains=[GENERAL]))
+
+
 @pytest.mark.parametrize(
     ("attributes", "changes", "text"),
     [

@@ -28,7 +28,7 @@ class Op:
         self.b, self.opset, self.operands = b, opset, operands
         self.uses = uses
         self.type, self.outputs = node.op_type, list(node.output)
-        self._attributes = {a.name: a for a in node.attribute}
+        self._attributes = {str(a.name): a for a in node.attribute}
         self._unread = set(self._attributes)
         self._unread_operands = {i for i, value in enumerate(operands) if value is not None}
 

@@ -6,14 +6,14 @@ Semantics: QONNX operator documents (Quant, BipolarQuant, Trunc, MultiThreshold)
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gatewright.importers import elementwise
 from gatewright.importers.builder import Builder, Const, Tensor, Value
 from gatewright.importers.onnx.arithmetic import Handler, Results
-from gatewright.importers.onnx.constants import Array
+from gatewright.importers.onnx.constants import Array, folded
 from gatewright.importers.onnx.op import Op
 from gatewright.ir.formats import MAX_BITS, Rounding
 
@@ -78,7 +78,7 @@ def _quant(b: Builder, op: Op) -> Results:
             op.fail("mixes one-bit signed values with other widths or a zero point")
         return [_bipolar_value(b, x, scale)]
     if isinstance(x, Const):
-        return [_quantized_const(x.value, scale, zero, lo, hi, mode)]
+        return [_quantized_const(b, x.value, scale, zero, lo, hi, mode)]
     rounding = _rounding(op, mode, lo)
     point = np.asarray(np.round(zero), dtype=np.int64)
     if (point != zero).any():
@@ -94,24 +94,26 @@ def _quant(b: Builder, op: Op) -> Results:
     return [elementwise.affine(b, y, np.ones(()), -point * scale64) if shifted else y]
 
 
-def _quantized_const(value: Array, scale: Array, zero: Array, lo: Array, hi: Array, mode: str) -> Const:
+def _quantized_const(b: Builder, value: Array, scale: Array, zero: Array, lo: Array, hi: Array, mode: str) -> Const:
     """Quantize weights in the file's own type, as its training did; the product with the scale is exact."""
-    with np.errstate(all="ignore"):
-        integers = _ROUND[mode](np.clip(value / scale + zero, lo.astype(value.dtype), hi.astype(value.dtype))) - zero
-    return _scaled(integers, scale)
+
+    def integers() -> Array:
+        return _ROUND[mode](np.clip(value / scale + zero, lo.astype(value.dtype), hi.astype(value.dtype))) - zero
+
+    return _scaled(b, folded(b, integers).value, scale)
 
 
-def _scaled(integers: Array, scale: Array) -> Const:
+def _scaled(b: Builder, integers: Array, scale: Array) -> Const:
     scale = np.asarray(scale, dtype=np.float64)
     if scale.size == 1:
         scale = scale.reshape((1,) * integers.ndim)
     scale = scale.reshape((1,) * (integers.ndim - scale.ndim) + scale.shape)
-    return Const(value=np.asarray(integers, dtype=np.float64) * scale, scale=scale)
+    return replace(folded(b, lambda: np.asarray(integers, dtype=np.float64) * scale), scale=scale)
 
 
 def _bipolar_value(b: Builder, x: Value, scale: Array) -> Value:
     if isinstance(x, Const):
-        return _scaled(np.where(x.value >= 0, 1.0, -1.0), scale)
+        return _scaled(b, np.where(x.value >= 0, 1.0, -1.0), scale)
     scale64 = np.asarray(scale, dtype=np.float64)
     spread = scale64.reshape((1,) * (x.rank - scale64.ndim) + scale64.shape) if scale64.size > 1 else scale64
     varying = [axis for axis, size in enumerate(spread.shape) if size > 1]
@@ -201,8 +203,8 @@ def _quantize_linear(b: Builder, op: Op) -> Results:
     zero = _along(op, np.zeros((), dtype) if (z := op.maybe_array(2)) is None else z, rank, axis).astype(np.int64)
     ends = np.iinfo(dtype)
     if isinstance(x, Const):
-        integers = np.round(x.value / scale.astype(x.value.dtype)).astype(np.int64) + zero
-        return [Const(value=np.clip(integers, ends.min, ends.max).astype(dtype))]
+        steps = folded(b, lambda: np.round(x.value / scale.astype(x.value.dtype)) + zero).value
+        return [Const(value=np.clip(steps, ends.min, ends.max).astype(dtype))]
     y = elementwise.quantize(
         b, x, scale=scale, lo=np.array(ends.min), hi=np.array(ends.max), zero_point=zero, rounding=Rounding.HALF_EVEN
     )
@@ -225,7 +227,7 @@ def _dequantize_linear(b: Builder, op: Op) -> Results:
     integers = op.array(0)
     if not np.issubdtype(integers.dtype, np.integer):
         op.fail(f"dequantizes values of type {integers.dtype}; integers are expected")
-    return [_scaled(integers.astype(np.int64) - zero, scale)]
+    return [_scaled(b, folded(b, lambda: integers.astype(np.int64) - zero).value, scale)]
 
 
 STANDARD: dict[str, Handler] = {"QuantizeLinear": _quantize_linear, "DequantizeLinear": _dequantize_linear}

@@ -98,7 +98,7 @@ def _check_tensor(path: Path, owner: str, tensor: Any) -> None:
         raise ModelError(f"{where} has element type {_type_name(onnx, tensor.data_type)}, which is not read")
     if held != claimed:
         raise ModelError(f"{where} claims {claimed:,} elements in {tuple(tensor.dims)} but the file holds {held:,}")
-    if tensor.data_type in _FLOATS(onnx) and np.isnan(to_array(tensor).astype(np.float64)).any():
+    if tensor.data_type in _FLOATS(onnx) and np.isnan(to_array(tensor)).any():
         raise ModelError(f"{where} holds NaN; the training that made it diverged: train again")
 
 
@@ -134,4 +134,5 @@ def to_array(tensor: Any) -> NDArray[Any]:
     from onnx import numpy_helper
 
     array = numpy_helper.to_array(tensor)
-    return array if array.dtype.kind in "fiub" else array.astype(np.float32)
+    with np.errstate(invalid="ignore"):  # of NaN, which is refused later
+        return array if array.dtype.kind in "fiub" else array.astype(np.float32)

@@ -210,11 +210,11 @@ def _resize(b: Builder, op: Op) -> list[Value]:
     if op.type == "Upsample" and op.opset < 9:
         scales = op.raw("scales")
     elif op.opset < 11:
-        scales = op.array(1).tolist()
+        scales = op.array(1).reshape(-1).tolist()
     else:
         op.operand(1)  # the region, of tf_crop_and_resize only, which is refused
         given = op.maybe_array(2)
-        scales = given.tolist() if given is not None and given.size else None
+        scales = given.reshape(-1).tolist() if given is not None and given.size else None
         sizes = op.int_list(3)
         transform, rounding = op.get("coordinate_transformation_mode", "half_pixel"), "round_prefer_floor"
         rounding = op.get("nearest_mode", rounding)

@@ -135,8 +135,8 @@ def _fake_quantize(b: Builder, c: Call) -> Any:
         c.fail(f"argument zero_point = {zero.tolist()!r}; whole numbers are supported")
     zero = np.asarray(zero, dtype=np.int64)
     if isinstance(x, Tensor):
-        ends = {"lo": np.array(lo), "hi": np.array(hi)}
-        return elementwise.quantize(b, x, scale=scale, **ends, zero_point=zero, rounding=Rounding.HALF_EVEN)
+        lo, hi = np.array(lo), np.array(hi)
+        return elementwise.quantize(b, x, scale=scale, lo=lo, hi=hi, zero_point=zero, rounding=Rounding.HALF_EVEN)
     inverse = np.float32(1) / scale.astype(np.float32)  # as torch computes it
     integers = np.clip(np.round(x.value.astype(np.float32) * inverse) + zero, lo, hi) - zero
     scale = scale.reshape((1,) * len(shape)) if scale.size == 1 else scale
