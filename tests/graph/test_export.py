@@ -10,7 +10,7 @@ from gatewright.errors import ExportError
 from gatewright.graph.evaluate import evaluate
 from gatewright.graph.export import check_graph_export, export_graph
 from gatewright.graph.nodes import Activation, Affine, Combine, Softmax
-from gatewright.ir import Fixed, Lookup, Requant, run
+from gatewright.ir import Fixed, Lookup, Overflow, Requant, run
 from gatewright.ir.ops import Thresholds as ThresholdsOp
 from tests.graphs import chain, dense, quantized_graphs, quantizer
 
@@ -177,6 +177,17 @@ def test_a_real_output_is_quantized_on_request():
     x = samples(graph)
     expected = np.clip(np.floor(evaluate(graph, x, precision="single") * 256 + 0.5), 0, 255)
     assert np.array_equal(exported.run(x), expected)
+
+
+def test_a_quantizer_that_wraps_is_never_bisected():
+    graph = chain(
+        (1,),
+        quantizer("in", 2.0**-24, -(1 << 25), 1 << 25),
+        Activation(name="t", kind="tanh"),
+        quantizer("q", 1 / 16, 0, 3, overflow=Overflow.WRAP),
+    )
+    with pytest.raises(ExportError, match=r"tanh .* not known to be monotone"):
+        export_graph(graph, name="g")
 
 
 QUANTIZED = quantizer("in", 0.5, -8, 7)

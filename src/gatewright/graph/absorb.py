@@ -242,7 +242,8 @@ def _tables(builder: Builder, node: Terminal, chain: Chain, lattice: Lattice, ro
             return builder.add(op)
         cuts, least = _enumerated_cuts(table, q[:, 0], rising), int(table.min())
     else:
-        if not all(_increasing(s) for s in chain.steps):
+        wraps = isinstance(node, Quantize) and node.overflow is Overflow.WRAP
+        if wraps or not all(_increasing(s) for s in chain.steps):
             raise ExportError(_complaint(node, chain, f"{count} values, not known to be monotone"))
         rising, cuts, least = _bisected_cuts(level, lo, hi)
     if cuts.shape[1] > LEVELS:
