@@ -20,6 +20,7 @@ from gatewright.graph.check import check  # noqa: E402
 from gatewright.graph.evaluate import evaluate  # noqa: E402
 from gatewright.graph.nodes import Dense  # noqa: E402
 from gatewright.importers.torch import load_torch  # noqa: E402
+from gatewright.importers.torch.pickles import read_sequential  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -204,6 +205,26 @@ def test_a_saved_sequential_is_read_without_running_it(tmp_path, zipped):
     with torch.no_grad():
         expected = module(x).numpy()
     np.testing.assert_allclose(evaluate(load_torch(tmp_path / "m.pt"), x.numpy()), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        (nn.Softplus(beta=2.0), "layer Softplus: setting beta = 2.0 is not supported; expected 1.0"),
+        (nn.AvgPool1d(2), None),
+        (nn.AvgPool2d(2, divisor_override=3), "layer AvgPool2d: setting divisor_override = 3"),
+        (nn.MaxPool2d(2, return_indices=True), "layer MaxPool2d: setting return_indices = True"),
+        (nn.Conv1d(1, 1, 3, padding=1, padding_mode="reflect"), "layer Conv1d: setting padding_mode = 'reflect'"),
+    ],
+    ids=str,
+)
+def test_a_saved_setting_that_is_not_rebuilt_is_refused(tmp_path, layer, text):
+    torch.save(chain(layer), tmp_path / "m.pt")
+    if text is None:
+        assert str(read_sequential(tmp_path / "m.pt")[0]) == str(layer)
+        return
+    with pytest.raises(ModelError, match=text):
+        read_sequential(tmp_path / "m.pt")
 
 
 class Evil:

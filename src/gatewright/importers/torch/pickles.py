@@ -210,7 +210,7 @@ def _zipped(blob: bytes) -> tuple[Any, dict[str, bytes]]:
             root = _read(io.BytesIO(archive.read(data)))
             prefix = data.removesuffix("data.pkl") + "data/"
             held = {n.removeprefix(prefix): archive.read(n) for n in names if n.startswith(prefix)}
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OverflowError) as error:
         raise ModelError(f"the file is truncated or no torch file ({type(error).__name__})") from None
     return root, held
 
@@ -254,6 +254,8 @@ def _build(record: Any, storages: dict[str, bytes]) -> Any:
     if name not in _LAYERS:
         raise ModelError(f"the file holds {name or type(record).__name__!r}, not an nn.Sequential of layers; {_REMEDY}")
     state = record.state
+    if not all(isinstance(key, str) for key in state):
+        raise ModelError(f"the file is damaged: layer {name} has a setting without a name")
     hooks = [key for key in state if key.endswith("_hooks") and _items(state[key])]
     if hooks:
         raise ModelError(f"layer {name} has hooks ({hooks[0]}), which are code; remove them before saving")
@@ -261,13 +263,11 @@ def _build(record: Any, storages: dict[str, bytes]) -> Any:
     held = {
         k: v for k, v in (_items(state.get("_parameters")) | _items(state.get("_buffers"))).items() if v is not None
     }
+    if not all(isinstance(key, str) for key in held):
+        raise ModelError(f"the file is damaged: layer {name} has a parameter without a name")
     arrays = {key: _array(value, storages) for key, value in held.items()}
-    if name == "ReLU" and (state.get("threshold", 0), state.get("value", 0)) != (0, 0):
-        raise ModelError("layer ReLU has a threshold other than 0")
     if name in ("Linear", "Conv1d", "Conv2d"):
         arguments["bias"] = "bias" in arrays
-    if state.get("padding_mode", "zeros") != "zeros":
-        raise ModelError(f"layer {name} has padding_mode {state['padding_mode']!r}; zeros is supported")
     try:
         module = getattr(torch.nn, name)(**arguments, **({"device": "meta"} if arrays else {}))
         tensors = {key: torch.from_numpy(np.array(array)) for key, array in arrays.items()}
@@ -276,6 +276,13 @@ def _build(record: Any, storages: dict[str, bytes]) -> Any:
         module.load_state_dict(tensors, strict=True, assign=True)  # checks names and shapes
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"layer {name}({arguments}) does not fit its weights: {str(error).splitlines()[0]}") from None
+    for key, value in state.items():
+        if key.startswith("_") or key in ("training", "inplace", "p", "momentum"):
+            continue  # parts, or settings of training
+        expected = 0 if name == "ReLU" and key in ("threshold", "value") else getattr(module, key, None)  # torch < 1.2
+        plain = isinstance(value, (int, float, str, tuple)) or value is None
+        if not plain or expected != value:
+            raise ModelError(f"layer {name}: setting {key} = {value!r} is not supported; expected {expected!r}")
     return module
 
 
