@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import adders, compression, delays, emulator, estimate, imports_onnx, place, reuse, synth
+from benchmarks import adders, compression, delays, emulator, estimate, imports_keras, imports_onnx, place, reuse, synth
 from benchmarks.tables import BUILD
 from gatewright.errors import GatewrightError
 
@@ -31,6 +31,7 @@ ALL: dict[str, Benchmark] = {
     "compression": Benchmark(
         compression.run, False, "fronts of learnt widths beside uniform 8 bit, six data sets (hours)"
     ),
+    "imports_keras": Benchmark(imports_keras.run, False, "Keras, QKeras, HGQ files beside their frameworks"),
     "imports_onnx": Benchmark(imports_onnx.run, False, "ONNX, QONNX, torch files beside their frameworks"),
     "reuse": Benchmark(reuse.run, False, "LUT, FF, DSP, cycles over reuse factors, xc7 and ecp5"),
     "place": Benchmark(place.run, False, "Fmax and cells on ECP5-85 after place and route, beside da4ml"),
