@@ -85,6 +85,7 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
             "bit_ratio": table["bits"]["ratio"],
             "nonzero_ratio": table["nonzero_parameters"]["ratio"],
         },
+        **_front(run, config),
         "export": _json(run / "program" / "check.json"),
         "hardware": {
             "part": part.name,
@@ -169,6 +170,14 @@ def _scores(
 def _class_row(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     low, high = row["interval"] or (None, None)
     return {"class": name, **{k: v for k, v in row.items() if k != "interval"}, "recall_low": low, "recall_high": high}
+
+
+def _front(run: Path, config: Config) -> dict[str, Any]:
+    """Return {"front": points and the chosen one} of a run with learnt widths, else nothing."""
+    if config.student.precision != "learned":
+        return {}
+    chosen = _json(run / "student" / "chosen.json")["point"]
+    return {"front": {"chosen": chosen, "points": _json(run / "front" / "front.json")}}
 
 
 def _data(data: Dataset) -> dict[str, Any]:

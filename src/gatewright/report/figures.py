@@ -67,6 +67,29 @@ def learning_curves(history: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[
     return pictures
 
 
+def front_picture(front: Mapping[str, Any], *, percent: bool) -> Picture:
+    """Return score against estimated LUTs of a front's points, the chosen one marked. front: as in results.json."""
+    points, chosen = front["points"], front["chosen"]
+    lut, score = [float(p["lut"]) for p in points], [abs(float(p["score"])) for p in points]
+    figure, axes = _axes(4.2, 2.4)
+    axes.plot(lut, score, color=STUDENT, linewidth=1.2, marker="o", markersize=4, label="points of the front")
+    axes.plot(lut[chosen], score[chosen], color=ACCENT, marker="o", markersize=9, linestyle="none", label="chosen")
+    if max(lut) > 4 * max(min(lut), 1.0):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    if percent:
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}\u202f%")
+    axes.set_xlabel("estimated LUTs of the core")
+    axes.legend(frameon=False, labelcolor=INK, fontsize=8)
+    name = "Validation accuracy" if percent else "Validation RMSE"
+    alt = (
+        f"{name} of {len(points)} students from {lut[0]:.0f} LUTs, {_word(score[0], percent)}, to {lut[-1]:.0f} LUTs, "
+        f"{_word(score[-1], percent)}; chosen: {lut[chosen]:.0f} LUTs, {_word(score[chosen], percent)}."
+    )
+    title = f"{name} against LUTs"
+    return Picture(title=title, alt=alt, html=_svg(figure, title, alt))
+
+
 def sample_pictures(examples: Mapping[str, NDArray[Any]]) -> list[Picture]:
     """Return one picture per class: (n, features) as overlaid traces, (n, height, width[, 3]) as small images."""
     ends = [(float(x.min()), float(x.max())) for x in examples.values() if x.size]

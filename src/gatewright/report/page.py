@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from gatewright.report import hardware, view
-from gatewright.report.figures import learning_curves, sample_pictures
+from gatewright.report.figures import front_picture, learning_curves, sample_pictures
 from gatewright.report.numbers import THIN, count, percent, significant, size
 from gatewright.report.schema import validate_results
 from gatewright.report.stage import FileRow, StageRow, run_files
@@ -85,6 +85,7 @@ def render(
         confusions=view.confusions(results),
         recall_header=recall_header,
         recall_rows=recall_rows,
+        front=_front(results),
         compression=view.compression_rows(results),
         layer_header=layer_header,
         layer_rows=layer_rows,
@@ -117,6 +118,32 @@ def summary(results: Results) -> str:
         f"{latency}{THIN}ns after its inputs are complete and accepts a new sample every "
         f"{'cycle' if interval == 1 else f'{count(interval)} cycles'}."
     )
+
+
+def _front(results: Results) -> dict[str, Any] | None:
+    """Return picture and rows of the front of students, None where the run has none."""
+    front = results.get("front")
+    if front is None:
+        return None
+    share = results["task"] == "classification"
+    rows = [
+        [
+            f"{p['point']}{' (chosen)' if p['point'] == front['chosen'] else ''}",
+            percent(p["score"]) if share else significant(-p["score"]),
+            *(count(p[key]) for key in ("lut", "ff", "latency_cycles", "ebops", "nonzero")),
+        ]
+        for p in front["points"]
+    ]
+    header = [
+        "point",
+        f"validation {'accuracy' if share else 'RMSE'}",
+        "LUT",
+        "FF",
+        "cycles",
+        "EBOPs",
+        "non-zero weights",
+    ]
+    return {"pictures": [front_picture(front, percent=share)], "header": header, "rows": rows}
 
 
 def _data_text(results: Results) -> str:
