@@ -11,10 +11,14 @@ import click
 
 from gatewright import __version__
 from gatewright.cli_model import COMMANDS
-from gatewright.errors import ConfigError, GatewrightError
+from gatewright.errors import ConfigError, DataError, GatewrightError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from gatewright.lower.reuse import Multiplier
+    from gatewright.rundir import Stage
 
 STAGE_COMMANDS = {
     "data": ("data", "Read, split and condition the data."),
@@ -119,6 +123,45 @@ def estimate(
         click.echo(f"{key:<18} {value}")
 
 
+@main.command()
+@click.argument("program", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Build directory [default: builds/NAME]")
+@click.option("--codes", type=click.Path(path_type=Path), help="Input integers to simulate, .npy (n, inputs).")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of hardware, synthesis or simulation."
+)
+def build(program: Path, out: Path | None, codes: Path | None, settings: tuple[str, ...]) -> None:
+    """Compile PROGRAM (a program.txt, e.g. of an imported model), simulate it exactly, and synthesize it."""
+    from gatewright.build import build_program
+    from gatewright.config import override
+
+    tables: dict[str, Any] = {"hardware": {}, "synthesis": {}, "simulation": {}}
+    for setting in settings:
+        if setting.partition(".")[0] not in tables:
+            raise ConfigError(
+                f"--set takes a setting of {', '.join(tables)}, e.g. hardware.part=XC7A35T, not {setting!r}"
+            )
+        override(tables, setting)
+    folder = out or Path("builds") / program.stem
+    results = build_program(program, folder, codes=_codes(codes), notify=_notify, warn=_warn, **tables)
+    for key in ("part", "vectors", "mismatches", "latency_cycles", "initiation_interval"):
+        click.echo(f"{key:<20} {results[key]}")
+    for family, counts in results["synthesis"].items():
+        click.echo(f"{family:<20} {', '.join(f'{name} {number:,}' for name, number in counts.items())}")
+    click.echo(f"{'build directory':<20} {folder}")
+
+
+def _codes(path: Path | None) -> NDArray[np.int64] | None:
+    if path is None:
+        return None
+    import numpy as np
+
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"--codes {path} must be a .npy file of integers: {error}") from None
+
+
 def _reuse(text: str) -> int | tuple[int, ...]:
     try:
         factors = [int(word) for word in text.split(",")]
@@ -159,29 +202,30 @@ for _command in COMMANDS:
     main.add_command(_command)
 
 
+def _notify(stage: Stage, status: str) -> None:
+    if status == "running":
+        click.echo(f"[{stage.name}] {stage.title}")
+    elif status == "cached":
+        click.echo(f"[{stage.name}] unchanged")
+
+
+def _warn(text: str) -> None:
+    click.echo(f"gatewright: warning: {text}", err=True)
+
+
 def _run(config: Path, out: Path | None, settings: tuple[str, ...], until: str) -> None:
     from gatewright.config import load_config
     from gatewright.flow import run
-    from gatewright.rundir import Stage
 
     loaded = load_config(config, settings)
-
-    def notify(stage: Stage, status: str) -> None:
-        if status == "running":
-            click.echo(f"[{stage.name}] {stage.title}")
-        elif status == "cached":
-            click.echo(f"[{stage.name}] unchanged")
-
-    def warn(text: str) -> None:
-        click.echo(f"gatewright: warning: {text}", err=True)
 
     done = run(
         loaded,
         out or Path("runs") / loaded.name,
         until=until,
         progress=sys.stderr.isatty(),
-        notify=notify,
-        warn=warn,
+        notify=_notify,
+        warn=_warn,
     )
     if done.results is not None:
         from gatewright.report.headline import headline

@@ -277,7 +277,7 @@ def load_config(path: Path, settings: Sequence[str] = ()) -> Config:
     except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
         raise ConfigError(f"{path} is not valid {path.suffix[1:].upper() or 'TOML'}: {error}") from None
     for setting in settings:
-        _override(raw, setting)
+        override(raw, setting)
     return parse_config(raw, where=str(path), base=path.parent)
 
 
@@ -298,7 +298,8 @@ def parse_config(raw: dict[str, Any], *, where: str = "config", base: Path | Non
     )
 
 
-def _override(raw: dict[str, Any], setting: str) -> None:
+def override(raw: dict[str, Any], setting: str) -> None:
+    """Put one "section.key=value" into nested tables. Raises ConfigError for text that is not of this form."""
     key, equals, text = setting.partition("=")
     if not equals or not key:
         raise ConfigError(f"--set takes key=value, e.g. student.sparsity=0.8, not {setting!r}")

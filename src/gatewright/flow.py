@@ -59,6 +59,14 @@ def run(
     if until not in STAGES:
         raise ConfigError(f"no stage {until!r}.{nearest(until, list(STAGES))}")
     flow = Flow.prepare(config, out, progress=progress, notify=notify)
+    ran = execute(flow, until, warn)
+    results = out / "results.json"
+    done = until == "report" and results.is_file()
+    return RunResult(path=out, ran=ran, results=json.loads(results.read_text()) if done else None)
+
+
+def execute(flow: Flow, until: str, warn: Callable[[str], None]) -> tuple[str, ...]:
+    """Run a flow's stages up to and including `until`; return the names of those that were not cached."""
     ran: list[str] = []
     with flow.directory.locked():
         for stage in flow.stages():
@@ -68,9 +76,7 @@ def run(
                 ran.append(stage.name)
             elif edited := flow.directory.edited(stage.name):
                 warn(f"{flow.directory.folder(stage.name)}: {', '.join(edited)} edited by hand, used as they are")
-    results = out / "results.json"
-    done = until == "report" and results.is_file()
-    return RunResult(path=out, ran=tuple(ran), results=json.loads(results.read_text()) if done else None)
+    return tuple(ran)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gatewright.ir.formats import Overflow, Rounding
-from gatewright.ir.ops import Dense, Op, Relu, Requant, constants_of, sources
+from gatewright.ir.ops import Dense, Input, Op, Relu, Requant, constants_of, sources
 from gatewright.ir.program import Constant, Program
 from gatewright.ir.ranges import ranges
 from gatewright.ir.rounding import spread
@@ -33,6 +33,8 @@ def fold_rounding(program: Program) -> Program:
         dense = _dense_behind(program, op.source)
         if dense is None or len(_readers(program, dense.name)) != 1 or len(_readers(program, op.source)) != 1:
             continue
+        if len({dense.layer, program.op(op.source).layer, op.layer}) != 1:
+            continue  # the sum or the ReLU is a layer's result, which must stay
         frac = known[dense.name].frac_bits
         bias = constants[dense.bias]
         drops = [frac - keep for keep in spread(op.keep_frac_bits, bias.q.size)]
@@ -51,11 +53,27 @@ def fuse_relu(program: Program) -> Program:
         if not (isinstance(op, Requant) and op.overflow is Overflow.SATURATE and not any(op.signed)):
             continue
         source = program.op(op.source)
-        if isinstance(source, Relu) and len(_readers(program, source.name)) == 1:
+        if isinstance(source, Relu) and source.layer == op.layer and len(_readers(program, source.name)) == 1:
             changed[op.name] = dataclasses.replace(op, source=source.source)
             gone.add(source.name)
     kept = dataclasses.replace(program, ops=tuple(op for op in program.ops if op.name not in gone))
     return _replace(kept, changed, dict(program.constants))
+
+
+def join_layers(program: Program) -> Program:
+    """Give each ReLU and Requant the layer of what it alone reads, so that the passes may merge the two.
+
+    The layer's result is then the last of them; that of the sum in between is no longer a layer's.
+    """
+    layers = {op.name: op.layer for op in program.ops}
+    changed: dict[str, Op] = {}
+    for op in program.ops:
+        if not isinstance(op, Relu | Requant) or isinstance(program.op(op.source), Input):
+            continue
+        if len(_readers(program, op.source)) == 1 and layers[op.source] != op.layer:
+            layers[op.name] = layers[op.source]
+            changed[op.name] = dataclasses.replace(op, layer=layers[op.name])
+    return _replace(program, changed, dict(program.constants))
 
 
 PASSES: tuple[tuple[str, Pass], ...] = (("fold_rounding", fold_rounding), ("fuse_relu", fuse_relu))

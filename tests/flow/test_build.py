@@ -1,0 +1,72 @@
+"""A saved program to simulated and counted hardware through the command line; what cannot be built says so."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from gatewright.cli import main
+from gatewright.graph import save_graph
+from gatewright.graph.nodes import Activation
+from gatewright.ir import Program
+from tests.graphs import chain, dense
+from tests.programs import codes, mlp
+
+
+def call(*words):
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+    return result
+
+
+@pytest.mark.sim
+@pytest.mark.synth
+@pytest.mark.slow
+def test_float_model_to_hardware(tmp_path):
+    rng = np.random.default_rng(4)
+    layers = (
+        dense("fc1", rng.normal(size=(6, 5)), rng.normal(size=5)),
+        Activation(name="act", kind="relu"),
+        dense("fc2", rng.normal(size=(5, 3)), rng.normal(size=3)),
+    )
+    save_graph(chain((6,), *layers, name="net"), tmp_path / "m.npz")
+    np.save(tmp_path / "x.npy", rng.normal(size=(300, 6)))
+    words = ("--weight-bits", 5, "--activation-bits", 5, "--program", tmp_path / "p.txt", "--output", "argmax")
+    done = call("quantize", tmp_path / "m.npz", "--data", tmp_path / "x.npy", "--out", tmp_path / "q.npz", *words)
+    assert done.exit_code == 0, done.output
+    program = Program.load(tmp_path / "p.txt")
+    np.save(tmp_path / "codes.npy", codes(program, 200))
+    out = tmp_path / "hw"
+    settings = ("--set", 'synthesis.families=["xc7"]', "--set", "hardware.clock_mhz=150")
+    built = call("build", tmp_path / "p.txt", "--codes", tmp_path / "codes.npy", "--out", out, *settings)
+    assert built.exit_code == 0, built.output
+    results = json.loads((out / "build.json").read_text())
+    assert (results["vectors"], results["mismatches"]) == (200, 0)
+    assert results["synthesis"]["xc7"]["lut"] > 0
+    again = call("build", tmp_path / "p.txt", "--codes", tmp_path / "codes.npy", "--out", out, *settings)
+    assert again.output.count("unchanged") == 4
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (np.zeros((3, 2), dtype=np.int64), "must be integers of shape (n, 4), not int64 (3, 2)"),
+        (np.zeros((3, 4)), "not float64 (3, 4)"),
+        (np.full((3, 4), 10**6), "input codes must lie in"),
+    ],
+)
+def test_codes_that_do_not_fit(values, text, tmp_path):
+    mlp((4, 3), seed=1).save(tmp_path / "p.txt")
+    np.save(tmp_path / "x.npy", values)
+    done = call("build", tmp_path / "p.txt", "--codes", tmp_path / "x.npy", "--out", tmp_path / "hw")
+    assert done.exit_code == 2
+    assert text in done.output
+    assert not (tmp_path / "hw").exists()
+
+
+def test_settings_of_training_are_refused(tmp_path):
+    mlp((4, 3), seed=1).save(tmp_path / "p.txt")
+    done = call("build", tmp_path / "p.txt", "--set", "student.sparsity=0.5")
+    assert done.exit_code == 2
+    assert "a setting of hardware, synthesis, simulation" in done.output
