@@ -175,7 +175,8 @@ def fit_grid(values: NDArray[Any], width_bits: int, *, signed: bool, digits: int
     Values that are all (nearly) zero give LSB 2**-(width-1).
     """
     if not np.isfinite(values).all():
-        raise FitError("a grid must be fitted to finite values; lower learning_rate")
+        wrong = float(np.asarray(values)[~np.isfinite(values)].flat[0])
+        raise FitError(f"a grid must be fitted to finite values, not {wrong!r}; lower learning_rate")
 
     def grid(frac: int) -> Grid:
         return Grid.uniform(width_bits, frac, signed=signed, digits=digits)
