@@ -21,7 +21,7 @@ from gatewright.errors import GatewrightError
 from gatewright.graph import Graph, evaluate
 from gatewright.graph.nodes import Activation, Quantize, Softmax, Thresholds
 from gatewright.importers.keras import load_keras
-from gatewright.tools import run_tool, write_json
+from gatewright.importers.reference import ask, last_quantized, layer_of
 
 MODELS = ROOT.parent / "shared" / "data" / "models"
 PYTHONS = {"keras": "GATEWRIGHT_BENCH_KERAS", "hgq2": "GATEWRIGHT_BENCH_HGQ2"}
@@ -89,47 +89,25 @@ def rows() -> list[dict[str, Any]]:
             for _, _, row in chosen:
                 row["note"] = f"not compared: {variable} is not set"
             continue
-        answers = _ask(python, framework, chosen, work)
+        answers = _ask(python, chosen, work / framework)
         for (_, graph, row), (x, answer) in zip(chosen, answers, strict=True):
             row |= compare(graph, x, answer)
     return table
 
 
-def _ask(python: str, framework: str, chosen: list[tuple[Case, Graph, Any]], work: Path) -> list[tuple[Any, Any]]:
+def _ask(python: str, chosen: list[tuple[Case, Graph, Any]], work: Path) -> list[tuple[Any, Any]]:
     """Run the worker once for all models of a framework; return inputs and answers."""
+    work.mkdir(exist_ok=True)
     requests: list[dict[str, Any]] = []
     inputs: list[np.ndarray] = []
     for at, (case, graph, _) in enumerate(chosen):
         x = np.random.default_rng(at).normal(size=(SAMPLES, *getattr(graph.nodes[0], "shape", ())))
         inputs.append(np.rint(x * 256) / 256)
-        np.savez(work / f"{framework}-{at}-in.npz", x=inputs[-1])
         weights = {} if case.weights is None else {"weights": str(case.weights)}
-        files = {"inputs": str(work / f"{framework}-{at}-in.npz"), "answer": str(work / f"{framework}-{at}-out.npz")}
         hidden = {"layer": layer_of(graph, node)} if (node := last_quantized(graph)) else {}
-        requests.append({"model": str(case.model), "framework": framework, **weights, **files, **hidden})
-    write_json(work / f"{framework}.json", requests)
-    worker = str(Path(__file__).with_name("keras_worker.py"))
-    run_tool(
-        [python, worker, str(work / f"{framework}.json")],
-        cwd=work,
-        log=work / f"{framework}.log",
-        env={"PYTHONPATH": "", "KERAS_BACKEND": BACKEND, "OMP_NUM_THREADS": "1"},
-    )
-    return [(x, dict(np.load(request["answer"]))) for x, request in zip(inputs, requests, strict=True)]
-
-
-def last_quantized(graph: Graph) -> str | None:
-    """Return the last quantizer's node where it is a whole layer's result and something inexact follows."""
-    names = [node.name for node in graph.nodes if isinstance(node, Quantize | Thresholds)]
-    if not names or names[-1] == graph.output:
-        return None
-    layer = layer_of(graph, names[-1])
-    return names[-1] if [n.name for n in graph.nodes if layer_of(graph, n.name) == layer][-1] == names[-1] else None
-
-
-def layer_of(graph: Graph, node: str) -> str:
-    """Return the name of the layer that a node came from."""
-    return (graph.metadata or {})["layers"][node]
+        requests.append({"model": str(case.model), **weights, **hidden})
+    answers = ask("keras", requests, inputs, work=work, python=python, env={"KERAS_BACKEND": BACKEND})
+    return list(zip(inputs, answers, strict=True))
 
 
 def compare(graph: Graph, x: np.ndarray, answer: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from gatewright.errors import GatewrightError
 from gatewright.graph.evaluate import evaluate, trace
 from gatewright.graph.nodes import Graph, Input
 from gatewright.importers import load_model
-from gatewright.tools import run_tool, write_json
+from gatewright.importers.reference import ask, torch_results
 
 MODELS = ROOT.parent / "shared" / "data" / "models"
 VARIABLE = "GATEWRIGHT_BENCH_ONNX"
@@ -56,15 +55,9 @@ def _inputs(graph: Graph) -> np.ndarray:
 
 
 def _torch(path: Path, graph: Graph) -> dict[str, Any]:
-    """Compare with torch's forward pass of the module that was read: torch itself reads these files by running them."""
-    import torch
-
-    from gatewright.importers.torch.pickles import read_sequential
-
+    """Compare with torch's forward pass of the module that was read."""
     x = _inputs(graph)
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an old file leaves a softmax's axis to torch
-        expected = read_sequential(path)(torch.from_numpy(x)).numpy()
+    expected = torch_results(graph, path, x)[graph.output]
     return {"samples": len(x), "output": _relative(evaluate(graph, x), expected), "reference": "torch forward"}
 
 
@@ -72,17 +65,9 @@ def _compared(path: Path, graph: Graph, work: Path) -> dict[str, Any]:
     python = os.environ.get(VARIABLE)
     if python is None:
         return {"reference": f"none: {VARIABLE} is not set"}
-    x, stem = _inputs(graph), work / f"onnx-{path.stem}"
-    np.savez(f"{stem}-in.npz", x=x)
-    write_json(Path(f"{stem}.json"), [{"model": str(path), "inputs": f"{stem}-in.npz", "answer": f"{stem}-out.npz"}])
-    run_tool(
-        [python, str(Path(__file__).with_name("onnx_worker.py")), f"{stem}.json"],
-        cwd=work,
-        log=Path(f"{stem}.log"),
-        env={"PYTHONPATH": "", "OMP_NUM_THREADS": "1"},
-    )
-    answer = dict(np.load(f"{stem}-out.npz"))
+    x = _inputs(graph)
     framework = "qonnx" if graph.format == "qonnx" else "onnxruntime"
+    (answer,) = ask(framework, [{"model": str(path)}], [x], work=work, python=python)
     if "error" in answer:
         return {"reference": framework, "note": str(answer["error"])}
     quantizers = {name[2:]: value for name, value in answer.items() if name.startswith("q:")}

@@ -1,4 +1,4 @@
-"""Commands on model files: import, inspect, profile, trace, quantize. Each loads a graph and calls one function."""
+"""Commands on model files: import, inspect, profile, trace, quantize, verify. Each calls one function."""
 
 from __future__ import annotations
 
@@ -152,7 +152,58 @@ def quantize_command(
         _write_program(quantized, x, program, "", output)
 
 
-COMMANDS = (import_command, inspect_command, profile_command, trace_command, quantize_command)
+@click.command("verify")
+@MODEL
+@WEIGHTS
+@click.option(
+    "--against",
+    type=click.Choice(["onnxruntime", "qonnx", "keras", "torch"]),
+    help="The reference [default: what MODEL is].",
+)
+@click.option("--data", type=click.Path(path_type=Path), help="Samples, .npy or .npz with x [default: random].")
+@click.option("--samples", default=1000, show_default=True, help="How many random ones, without --data.")
+@click.option("--input-format", default="", help="Round the samples to it first, e.g. fixed<16,6>.")
+@click.option("--tolerance", default=1e-5, show_default=True, help="Of real numbers, relative to the greatest.")
+@click.option(
+    "--python", help="Interpreter that has the reference [default: GATEWRIGHT_REFERENCE_PYTHON, or this one]."
+)
+def verify_command(
+    model: Path,
+    weights: Path | None,
+    against: str | None,
+    data: Path | None,
+    samples: int,
+    input_format: str,
+    tolerance: float,
+    python: str | None,
+) -> None:
+    """Compare MODEL with its own framework: quantized values exactly, real numbers within a tolerance."""
+    from gatewright.importers.verify import verify_model
+    from gatewright.ir import Fixed
+
+    graph = _load(model, weights)
+    done = verify_model(
+        model,
+        None if data is None else _samples(data, graph),
+        against=against,
+        weights=weights,
+        input_format=Fixed.parse(input_format) if input_format else None,
+        tolerance=tolerance,
+        samples=samples,
+        python=python,
+        graph=graph,
+    )
+    click.echo(f"data: {done.data}")
+    click.echo(f"{'node':<40}{'compared':<18}{'samples ==':>14}{'max difference':>16}{'greatest':>12}")
+    for row in done.rows:
+        how = "==" if row.exact else f"within {tolerance:g}"
+        equal = f"{row.equal} of {row.samples}"
+        click.echo(f"{row.node:<40}{how:<18}{equal:>14}{row.max_difference:>16.3g}{row.largest:>12.4g}")
+    click.echo(f"program: {done.program}")
+    click.echo(f"{done.model} agrees with {done.against}")
+
+
+COMMANDS = (import_command, inspect_command, profile_command, trace_command, quantize_command, verify_command)
 
 
 def _load(path: Path, weights: Path | None) -> Graph:

@@ -44,7 +44,7 @@ class BudgetError(GatewrightError):
 
 
 class MismatchError(GatewrightError):
-    """Hardware and program differ; names layer, element, cycle and difference."""
+    """Hardware and program differ, or a model and its framework; names layer, element, cycle or sample."""
 
 
 class ToolError(GatewrightError):

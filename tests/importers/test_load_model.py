@@ -9,8 +9,8 @@ import pytest
 
 from gatewright.errors import ModelError
 from gatewright.graph import evaluate, save_graph
-from gatewright.importers import _kind as kind
 from gatewright.importers import load_model
+from gatewright.importers import model_kind as kind
 from tests.graphs import chain, dense
 
 

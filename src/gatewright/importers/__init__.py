@@ -15,7 +15,7 @@ from gatewright.errors import ModelError
 from gatewright.graph.nodes import Graph
 from gatewright.graph.store import is_graph_file, load_graph
 
-__all__ = ["load_model"]
+__all__ = ["load_model", "model_kind"]
 
 HDF5 = b"\x89HDF\r\n\x1a\n"  # HDF5 file format specification 3.0, section II.A
 TFLITE = b"TFL3"  # the FlatBuffer's file identifier, at byte 4
@@ -29,7 +29,7 @@ def load_model(path: Path | str, *, weights: Path | str | None = None, example_i
     not in the file. Raises ModelError naming the file and the remedy for everything else, and for damaged files.
     """
     path = Path(path)
-    kind = _kind(path)
+    kind = model_kind(path)
     if weights is not None and kind != "keras":
         raise ModelError(f"{path}: weights go with a Keras .json file, not with this one; leave weights out")
     match kind:
@@ -51,8 +51,8 @@ def _importer(module: str, function: str) -> Callable[..., Graph]:
         raise ModelError(f"reading {module} models needs {error.name!r}, which is not installed") from None
 
 
-def _kind(path: Path) -> str:
-    """Return which importer reads a file; ModelError for what none reads."""
+def model_kind(path: Path) -> str:
+    """Return which importer reads a file: "graph", "keras", "onnx" or "torch"; ModelError for what none reads."""
     if path.is_dir():
         saved = (path / "saved_model.pb").exists()
         what = "a TensorFlow SavedModel" if saved else "a folder"

@@ -2,8 +2,9 @@
 
 Each request names a model, its weights (for .json), inputs (.npz with x) and where the answer goes: an .npz of y (the
 result), logits (before a last softmax layer), hidden (of the layer asked for) and, where quantizers can be told to
-leave out the float32 noise of their gradient trick, each once more with the suffix _plain; or of `error`. Needs
-TensorFlow < 2.16 with tf_keras, QKeras and HGQ, or (framework "hgq2") Keras 3 with HGQ2.
+leave out the float32 noise of their gradient trick, each once more with the suffix _plain, and `last`, the last layer's
+name; or of `missing`, the package that is not installed; or of `error`. Its interpreter has TensorFlow < 2.16 with
+tf_keras, or Keras 3, and what the model's layers come from: QKeras, HGQ, HGQ2, tensorflow_model_optimization.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,14 +25,20 @@ Answer = dict[str, np.ndarray]
 
 
 def main() -> None:
-    """Answer all requests of one framework."""
+    """Answer all requests."""
     requests = json.loads(Path(sys.argv[1]).read_text())
-    load = hgq2() if requests[0]["framework"] == "hgq2" else tensorflow()
+    absent: list[str] = []
+    load = missing = None
+    try:
+        load = tensorflow(absent) if find_spec("tf_keras") else keras3(absent)
+    except ModuleNotFoundError as error:
+        missing = error.name
     for request in requests:
         try:
-            answer = predict(load, request)
+            answer = {"missing": np.array(missing)} if load is None else predict(load, request)
         except Exception as error:  # noqa: BLE001  (a framework that cannot read a file is a result)
-            answer = {"error": np.array(f"{type(error).__name__}: {str(error)[:300]}")}
+            without = f" (not installed: {', '.join(absent)})" if absent else ""
+            answer = {"error": np.array(f"{type(error).__name__}: {str(error)[:300]}{without}")}
         np.savez(request["answer"], **cast("Any", answer))
 
 
@@ -43,7 +51,7 @@ def predict(load: Callable[[dict[str, Any]], tuple[Any, Any]], request: dict[str
     logits = None
     if type(last).__name__ in ("Activation", "Softmax") and len(model.layers) > 1:
         logits = make(model.inputs, model.layers[-2].output)
-    answer: Answer = {}
+    answer: Answer = {"last": np.array(last.name)}
     for suffix in ("", "_plain"):
         if suffix and not _silence(model):
             break
@@ -56,26 +64,40 @@ def predict(load: Callable[[dict[str, Any]], tuple[Any, Any]], request: dict[str
     return answer
 
 
-def hgq2() -> Callable[[dict[str, Any]], tuple[Any, Any]]:
+def optional(module: str, absent: list[str]) -> Any:
+    """Import what only some models need; where it is not installed return None and note it in absent."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        absent.append(error.name or module)
+        return None
+
+
+def keras3(absent: list[str]) -> Callable[[dict[str, Any]], tuple[Any, Any]]:
     """Return a loader of Keras 3 models with HGQ2's layers, and QKeras' as HGQ2 brings them."""
+    backends = [name for name in ("tensorflow", "torch", "jax") if find_spec(name)]
+    os.environ.setdefault("KERAS_BACKEND", backends[0] if backends else "tensorflow")
     keras = import_module("keras")
-    import_module("hgq.layers")  # registers
-    import_module("qkeras")
+    optional("hgq.layers", absent)  # registers
+    optional("qkeras", absent)
     return lambda request: (keras.models.load_model(request["model"], compile=False), keras.Model)
 
 
-def tensorflow() -> Callable[[dict[str, Any]], tuple[Any, Any]]:
+def tensorflow(absent: list[str]) -> Callable[[dict[str, Any]], tuple[Any, Any]]:
     """Return a loader of Keras 2 models with QKeras', HGQ's (1) and the pruning toolkit's layers."""
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     sys.modules["keras"] = import_module("tf_keras")  # one Keras: what is registered in one is unknown to the other
     tf = import_module("tensorflow")
     keras = tf.keras
     custom = _binary_net(tf)
-    import_module("qkeras.utils")._add_supported_quantized_objects(custom)
-    custom["FixedPointQuantizer"] = import_module("HGQ.proxy.fixed_point_quantizer").FixedPointQuantizer
+    if qkeras := optional("qkeras.utils", absent):
+        qkeras._add_supported_quantized_objects(custom)
+    if hgq := optional("HGQ.proxy.fixed_point_quantizer", absent):
+        custom["FixedPointQuantizer"] = hgq.FixedPointQuantizer
     pruning = "tensorflow_model_optimization.python.core.sparsity.keras."
-    custom["PruneLowMagnitude"] = import_module(pruning + "pruning_wrapper").PruneLowMagnitude
-    custom["PolynomialDecay"] = import_module(pruning + "pruning_schedule").PolynomialDecay
+    if wrapper := optional(pruning + "pruning_wrapper", absent):
+        custom["PruneLowMagnitude"] = wrapper.PruneLowMagnitude
+        custom["PolynomialDecay"] = import_module(pruning + "pruning_schedule").PolynomialDecay
 
     def load(request: dict[str, Any]) -> tuple[Any, Any]:
         path = Path(request["model"])

@@ -1,8 +1,9 @@
 """Child process that runs ONNX and QONNX models in their own frameworks: `python onnx_worker.py requests.json`.
 
-It runs with the interpreter that GATEWRIGHT_BENCH_ONNX names (onnx, onnxruntime, qonnx) and imports nothing of ours. A
-request: {"model", "inputs": npz with x, "answer": npz to write}. The answer holds "output" and, of a QONNX model,
-what each quantizer of data gave, under "q:" and the node's name.
+Its interpreter has onnx and onnxruntime or qonnx; nothing of ours is imported. A request: {"model", "inputs": npz with
+x, "answer": npz to write, "framework": "onnxruntime", "qonnx", or absent: what the model's domains ask for}. The answer
+holds "output" and, of a QONNX model, what each quantizer of data gave, under "q:" and the node's name; or "missing",
+the package that is not installed; or "error".
 """
 
 from __future__ import annotations
@@ -23,21 +24,23 @@ def main() -> None:
 
     for request in json.loads(Path(sys.argv[1]).read_text()):
         x = np.load(request["inputs"])["x"].astype(np.float32)
-        np.savez(request["answer"], **_answer(request["model"], x))
+        np.savez(request["answer"], **_answer(request["model"], x, request.get("framework")))
 
 
-def _answer(path: str, x: Any) -> dict[str, Any]:
-    import onnx
-
-    model = onnx.load(path)
-    standard = all(node.domain in ("", "ai.onnx") for node in model.graph.node)
+def _answer(path: str, x: Any, framework: str | None) -> dict[str, Any]:
     try:
-        return _onnxruntime(onnx, model, x) if standard else _qonnx(path, x)
+        onnx = import_module("onnx")
+        model = onnx.load(path)
+        standard = all(node.domain in ("", "ai.onnx") for node in model.graph.node)
+        framework = framework or ("onnxruntime" if standard else "qonnx")
+        return _onnxruntime(model, x) if framework == "onnxruntime" else _qonnx(path, x)
+    except ModuleNotFoundError as error:
+        return {"missing": np.array(error.name)}
     except Exception as error:  # noqa: BLE001 - whatever the framework says belongs into the table
         return {"error": np.array(f"{type(error).__name__}: {str(error).splitlines()[-1][-160:]}")}
 
 
-def _onnxruntime(onnx: Any, model: Any, x: Any) -> dict[str, Any]:
+def _onnxruntime(model: Any, x: Any) -> dict[str, Any]:
     onnxruntime = import_module("onnxruntime")
     names = {tensor.name for tensor in model.graph.initializer}
     (source,) = (value for value in model.graph.input if value.name not in names)
@@ -45,7 +48,7 @@ def _onnxruntime(onnx: Any, model: Any, x: Any) -> dict[str, Any]:
     if opset < 7:  # older than onnxruntime reads
         model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = len(x)
         model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = len(x)
-        model = onnx.version_converter.convert_version(model, 9)
+        model = import_module("onnx.version_converter").convert_version(model, 9)
         source = model.graph.input[0]
     one = source.type.tensor_type.shape.dim[0].dim_value == 1
     if not one:

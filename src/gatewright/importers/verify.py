@@ -1,0 +1,228 @@
+"""A model file and samples in, the proof that its graph computes what its own framework computes; or MismatchError.
+
+What is quantized is compared with ==: each quantizer's values, and sums that float32 holds exactly. Real numbers, and
+wider sums that the framework rounded, are compared within a tolerance relative to the greatest: two libraries sum
+float32 in different orders.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.errors import ConfigError, DataError, ExportError, MismatchError, ModelError, ToolError
+from gatewright.graph import check_graph_export, evaluate, export_graph, trace
+from gatewright.graph.builder import legal
+from gatewright.graph.exact import Lattice, bits_of, lattices
+from gatewright.graph.nodes import AnyNode, Floats, Graph, Input, Quantize, Thresholds
+from gatewright.graph.prepare import quantize_input
+from gatewright.importers import load_model, model_kind
+from gatewright.importers.reference import keras_results, onnx_results, torch_results
+from gatewright.ir import Fixed
+
+AGAINST = {"keras": ("keras",), "onnx": ("onnxruntime", "qonnx"), "torch": ("torch",)}
+SAMPLES = 1000
+TOLERANCE = 1e-5
+FLOAT32_BITS = 24  # a float32 significand: the framework's sums of more bits are rounded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One node's comparison. exact: all is ==; equal: samples that are; max_difference, largest: of the reference."""
+
+    node: str
+    exact: bool
+    samples: int
+    equal: int
+    max_difference: float
+    largest: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What was compared and found equal. data: the samples; program: the integer program, or why there is none."""
+
+    model: str
+    against: str
+    data: str
+    rows: tuple[Compared, ...]
+    program: str
+
+
+def verify_model(
+    path: Path | str,
+    x: NDArray[Any] | None = None,
+    *,
+    against: str | None = None,
+    weights: Path | str | None = None,
+    input_format: Fixed | None = None,
+    tolerance: float = TOLERANCE,
+    samples: int = SAMPLES,
+    python: str | None = None,
+    graph: Graph | None = None,
+) -> Verification:
+    """Compare a model file's graph, and its integer program, with the framework that the file comes from.
+
+    x: (n, *input shape), else `samples` seeded random ones; input_format: x is rounded to it first, and the program
+    reads it; against: "onnxruntime", "qonnx", "keras" or "torch", else what the file is; tolerance: of real numbers,
+    relative to the greatest; python: the interpreter that has the framework (see reference.ask); graph: the file's,
+    where it is loaded already. Raises MismatchError naming node, sample, element and both values; MissingToolError
+    where the framework is not installed; ModelError, DataError, ConfigError, ToolError.
+    """
+    path, weights = Path(path), None if weights is None else Path(weights)
+    if not 0 <= tolerance < 1:
+        raise ConfigError(
+            f"tolerance must be at least 0 and below 1, relative to the greatest value, not {tolerance!r}"
+        )
+    graph = load_model(path, weights=weights) if graph is None else graph
+    against = _framework(path, graph, against)
+    x, data = random_samples(graph, samples) if x is None else (x, f"{len(x)} given samples")
+    if not len(x) or not np.isfinite(x).all():
+        raise DataError(
+            f"samples must be finite numbers and at least one, not {len(x)} with NaN or infinity among them"
+        )
+    if input_format is not None:
+        graph, source = quantize_input(graph, input_format), graph.nodes[0].name
+        codes = next(node.name for node in graph.nodes if source in node.sources)
+        x, data = evaluate(replace(graph, output=codes), x), f"{data}, rounded to {input_format}"
+    x = x.astype(np.float32)
+    rows = compare(graph, x, _reference(path, graph, weights, against, x, python), tolerance=tolerance)
+    return Verification(model=str(path), against=against, data=data, rows=rows, program=_program(graph, x))
+
+
+def compare(
+    graph: Graph, x: NDArray[Any], expected: Mapping[str, NDArray[Any]], *, tolerance: float = TOLERANCE
+) -> tuple[Compared, ...]:
+    """Compare results of nodes (with precision "single") with a reference's. expected: node -> (n, ...).
+
+    With == where the node quantizes, or its values lie on a grid of at most 24 bits; else within the tolerance,
+    relative to the reference's greatest magnitude. Raises MismatchError, and ToolError for another count of values.
+    """
+    known, nodes = lattices(graph), {node.name: node for node in graph.nodes}
+    results = trace(graph, x, precision="single")
+    rows: list[Compared] = []
+    for name, reference in expected.items():
+        if name not in nodes:
+            raise ToolError(f"the reference gave a result {name!r}; the graph has no such node to compare it with")
+        ours = results[name].reshape(len(x), -1)
+        if reference.size != ours.size or reference.shape[:1] != (len(x),):
+            raise ToolError(f"node {name!r}: expected {ours.shape} values of the reference, got {reference.shape}")
+        theirs = reference.reshape(len(x), -1)
+        lattice = known[name]
+        if lattice is None or not lattice.plain:
+            ours = ours.astype(np.float32)
+        rows.append(_compare(nodes[name], lattice, ours, theirs, tolerance))
+    return tuple(rows)
+
+
+def _compare(
+    node: AnyNode, lattice: Lattice | None, ours: NDArray[Any], theirs: NDArray[Any], tolerance: float
+) -> Compared:
+    held = lattice is not None and lattice.plain and bits_of(lattice) <= FLOAT32_BITS
+    exact = held or isinstance(node, Quantize | Thresholds) or bool((ours == theirs).all())
+    difference = np.abs(ours.astype(np.float64) - theirs)
+    largest = float(np.abs(theirs).max(initial=0))
+    good = ours == theirs if exact else difference <= tolerance * largest
+    if not good.all():
+        wrong = int((~good).any(axis=1).sum())
+        at, element = (int(i) for i in np.argwhere(~good)[0])
+        how = "exactly (==)" if exact else f"within {tolerance:g} of the greatest, {largest:g}"
+        raise MismatchError(
+            f"node {node.name!r} ({node.origin or type(node).__name__}), sample {at}, element {element}: expected "
+            f"{theirs[at, element]!s} of the reference {how}, got {ours[at, element]!s}; {wrong} of {len(ours)} "
+            "samples differ. Data finer than the model's input format is rounded differently by any two libraries: try "
+            "--input-format; else report the model"
+        )
+    return Compared(
+        node=node.name,
+        exact=exact,
+        samples=len(ours),
+        equal=int((ours == theirs).all(axis=1).sum()),
+        max_difference=float(difference.max(initial=0)),
+        largest=largest,
+    )
+
+
+def random_samples(graph: Graph, n: int, seed: int = 0) -> tuple[Floats, str]:
+    """Return n samples over the range of the quantizer behind the input, (n, *input shape), and what they are.
+
+    Without one there: of a normal distribution, on a grid of 1/256.
+    """
+    if n < 1:
+        raise ConfigError(f"samples must be at least 1, not {n!r}")
+    source = graph.nodes[0]
+    assert isinstance(source, Input)
+    rng, size = np.random.default_rng(seed), (n, *source.shape)
+    ends = [
+        float((end * node.scale).min() if lower else (end * node.scale).max())
+        for node in graph.nodes
+        if isinstance(node, Quantize) and source.name in node.sources
+        for lower, end in ((True, node.lo - node.zero_point), (False, node.hi - node.zero_point))
+    ]
+    if ends:
+        lo, hi = min(ends), max(ends)
+        return rng.uniform(lo, hi, size), f"{n} random samples, uniform over {lo:g} to {hi:g} (seed {seed})"
+    text = f"{n} random samples, normal, multiples of 1/256 (seed {seed}): the model does not say its input's range"
+    return np.rint(rng.normal(size=size) * 256) / 256, text
+
+
+def _framework(path: Path, graph: Graph, against: str | None) -> str:
+    kind = model_kind(path)
+    if kind not in AGAINST:
+        raise ModelError(f"{path} is a graph that gatewright saved; give the file that it was imported from")
+    if against is None:
+        return "qonnx" if graph.format == "qonnx" else AGAINST[kind][0]
+    if against not in AGAINST[kind]:
+        raise ConfigError(f"{path} can be compared with {' or '.join(AGAINST[kind])}, not with {against!r}")
+    return against
+
+
+def _reference(
+    path: Path, graph: Graph, weights: Path | None, against: str, x: NDArray[Any], python: str | None
+) -> dict[str, NDArray[Any]]:
+    if against == "torch":
+        if python is not None:
+            raise ConfigError(
+                f"{path}: torch runs in this interpreter, from the layers that were read; leave --python out"
+            )
+        return torch_results(graph, path, x)
+    work = Path(tempfile.mkdtemp(prefix="gatewright-verify-"))  # kept, with its log, where the reference fails
+    if against == "keras":
+        found = keras_results(graph, path, weights, x, work=work, python=python)
+    else:
+        found = onnx_results(graph, path, against, x, work=work, python=python)
+    shutil.rmtree(work)
+    return found
+
+
+def _program(graph: Graph, x: NDArray[Any]) -> str:
+    """Compare the integer program with the graph, every node, and its scores with the graph as it was imported."""
+    if not any(isinstance(node, Quantize | Thresholds) for node in graph.nodes):
+        return "none: the model is not quantized"
+    name = legal(graph.name or "model")
+    try:
+        exported, what = export_graph(graph, name=name), "scores"
+    except ExportError as error:
+        try:  # a positive factor and an offset at the end change no class
+            exported, what = export_graph(graph, name=name, output="argmax"), "class"
+        except ExportError:
+            return f"none: {error}"
+    count = check_graph_export(exported, x)
+    result = exported.graph.output
+    if what == "scores" and exported.output_scale.size == 1 and float(exported.output_scale) == 1:
+        scores = np.ldexp(exported.run(x).astype(np.float64), -exported.frac_bits).reshape(count, -1)
+        wanted = evaluate(replace(graph, output=result), x, precision="single").reshape(count, -1)
+        if not (scores == wanted).all():
+            at, element = (int(i) for i in np.argwhere(scores != wanted)[0])
+            raise MismatchError(
+                f"program, result {result!r}, sample {at}, element {element}: expected {wanted[at, element]!s} of the "
+                f"graph exactly (==), got {scores[at, element]!s}; report the model"
+            )
+    return f"{len(exported.program.ops)} ops ({what}), equal to the model on {count} samples"

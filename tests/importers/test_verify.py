@@ -1,0 +1,142 @@
+"""A model against its framework, which a fake interpreter plays: agreement, each kind of difference, what is absent."""
+
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from gatewright.cli import main
+from gatewright.errors import MismatchError, ToolError
+from gatewright.graph import evaluate
+from gatewright.importers import load_model
+from gatewright.importers.verify import compare, random_samples, verify_model
+from gatewright.ir import Fixed
+from tests.graphs import chain, dense, quantizer
+
+pytest.importorskip("onnx")
+FAKE = """#!{python}
+import json, sys
+import numpy as np
+(request,) = json.load(open(sys.argv[2]))
+x = np.load(request["inputs"])["x"]
+{body}
+"""
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A dense layer of eighths: exact in float32 on samples of eighths."""
+    from tests.importers.onnx_models import node, save
+
+    weight = np.array([[0.5, -1.25], [0.125, 2.0], [-0.75, 0.25]], np.float32)
+    path = save(tmp_path / "m.onnx", [node("MatMul", "w")], (3,), {"w": weight})
+    np.save(tmp_path / "w.npy", weight)
+    return path
+
+
+def fake(model, answer):
+    """Return an interpreter that answers with this expression of x and w."""
+    script = model.with_name("python-fake")
+    body = f"w = np.load({str(model.with_name('w.npy'))!r})\nnp.savez(request['answer'], **{answer})"
+    script.write_text(FAKE.format(python=sys.executable, body=body))
+    script.chmod(0o755)
+    return str(script)
+
+
+def call(*words):
+    return CliRunner().invoke(main, ["verify", *map(str, words)])
+
+
+def test_a_float_model_agrees_within_the_tolerance(model):
+    result = call(model, "--python", fake(model, "{'output': (x @ w) * (1 + 9e-6)}"))
+    assert result.exit_code == 0, result.output
+    assert "data: 1000 random samples, normal" in result.output
+    assert "program: none: the model is not quantized" in result.output
+    assert "agrees with onnxruntime" in result.output
+    tighter = call(model, "--tolerance", 1e-6, "--python", fake(model, "{'output': (x @ w) * (1 + 9e-6)}"))
+    assert tighter.exit_code == 2
+    assert "within 1e-06 of the greatest" in tighter.output
+
+
+def test_a_quantized_model_agrees_exactly_or_not_at_all(model):
+    right = verify_model(model, input_format=Fixed.parse("fixed<8,4>"), python=fake(model, "{'output': x @ w}"))
+    assert [(row.exact, row.equal, row.samples) for row in right.rows] == [(True, 1000, 1000)]
+    assert right.program.endswith("ops (scores), equal to the model on 1000 samples")
+    off = "y = x @ w\ny[17, 1] += 2.0**-20\nnp.savez(request['answer'], output=y)\nraise SystemExit"
+    wrong = fake(model, "{}")
+    script = model.with_name("python-fake")
+    script.write_text(script.read_text().replace("np.savez(request['answer'], **{})", off))
+    x = np.rint(np.random.default_rng(1).normal(size=(40, 3)) * 16) / 16
+    np.save(model.with_name("x.npy"), x)
+    data = ("--data", model.with_name("x.npy"), "--input-format", "fixed<8,4>")
+    result = call(model, *data, "--python", wrong)
+    assert result.exit_code == 2
+    y = evaluate(load_model(model), x)[17, 1]
+    assert "sample 17, element 1: expected" in result.output
+    assert f"of the reference exactly (==), got {y}; 1 of 40 samples differ" in result.output
+
+
+def test_a_quantizer_with_a_real_step_is_exact_in_float32():
+    graph = chain((2,), dense("fc", np.eye(2)), quantizer("q", 0.1, -8, 7), name="net")
+    x, said = random_samples(graph, 50)
+    assert said.startswith("50 random samples, normal")
+    expected = evaluate(graph, x, precision="single").astype(np.float32)
+    assert compare(graph, x, {"q": expected})[0].exact
+    expected[3, 0] = np.nextafter(expected[3, 0], np.float32(9))
+    with pytest.raises(MismatchError, match=r"node 'q' .* sample 3, element 0: expected .* exactly"):
+        compare(graph, x, {"q": expected})
+    with pytest.raises(MismatchError, match="expected nan"):
+        compare(graph, x, {"fc": np.full((50, 2), np.nan)})
+
+
+def test_random_samples_span_the_input_quantizer():
+    graph = chain((2,), quantizer("q", 0.25, -4, 12), name="net")
+    x, said = random_samples(graph, 400)
+    assert said == "400 random samples, uniform over -1 to 3 (seed 0)"
+    assert -1 <= x.min() < -0.95 < 2.95 < x.max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("{'missing': np.array('onnxruntime')}", "Python package 'onnxruntime' is not installed for"),
+        ("{'missing': np.array('qonnx')}", "--python or GATEWRIGHT_REFERENCE_PYTHON, or run: PYTHON -m pip"),
+        ("{'error': np.array('Fail: no such op')}", "onnxruntime itself fails on"),
+        ("{'output': x}", "expected (1000, 2) values of the reference, got (1000, 3)"),
+        ("{'output': (x @ w).ravel()}", "got (2000,)"),
+        ("{'q:other': x, 'output': x @ w}", "gave a result 'other'; the graph has no such node"),
+        ("{}", "lacks 'output'"),
+        ("{'output': np.array([{}], dtype=object)}", "Object arrays cannot be loaded"),
+    ],
+)
+def test_what_the_reference_may_do_wrong(model, answer, message):
+    result = call(model, "--python", fake(model, answer))
+    assert result.exit_code == 2
+    assert message in result.output.replace("\n", " ")
+
+
+def test_bad_input_is_one_line(model, monkeypatch):
+    assert "is no program that can be run" in call(model, "--python", "/no/python").output
+    monkeypatch.setenv("GATEWRIGHT_REFERENCE_PYTHON", "/no/other")
+    result = call(model)
+    assert result.exit_code == 2
+    assert "'/no/other' is no program" in result.output
+    assert "with onnxruntime or qonnx, not with 'keras'" in call(model, "--against", "keras").output
+    assert "tolerance must be" in call(model, "--tolerance", -1).output
+    assert "samples must be at least 1, not 0" in call(model, "--samples", 0).output
+    np.save(model.with_name("x.npy"), np.full((2, 3), np.nan))
+    assert "finite numbers" in call(model, "--data", model.with_name("x.npy")).output
+
+
+def test_an_interpreter_that_crashes_shows_its_last_words(model):
+    script = model.with_name("python-fake")
+    script.write_text(FAKE.format(python=sys.executable, body="raise SystemExit('out of luck')"))
+    script.chmod(0o755)
+    with pytest.raises(ToolError, match="out of luck"):
+        verify_model(model, python=str(script))
+
+
+def test_the_real_worker_in_an_interpreter_with_onnxruntime(model):
+    pytest.importorskip("onnxruntime")
+    assert verify_model(model, python=sys.executable).rows[0].max_difference < 1e-5
