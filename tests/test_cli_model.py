@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from gatewright.cli import main
 from gatewright.graph import evaluate, load_graph, save_graph
-from gatewright.graph.nodes import Activation
+from gatewright.graph.nodes import Activation, Dense
 from gatewright.ir import Interpreter, Program
 from tests.graphs import chain, dense
 
@@ -73,3 +73,18 @@ def test_a_missing_model_is_one_line(folder):
     result = call("inspect", folder / "absent.onnx")
     assert result.exit_code == 2
     assert "cannot read model" in result.output
+
+
+def test_precisions_of_a_file_are_applied(folder):
+    given = folder / "precisions.json"
+    given.write_text('{"LayerName": {"fc1": {"Precision": {"weight": "ap_fixed<4,2>"}}}}')
+    assert call("import", folder / "m.npz", "--precision", given, "--out", folder / "p.npz").exit_code == 0
+    before, after = (
+        next(n.weight for n in load_graph(folder / name).nodes if isinstance(n, Dense)) for name in ("m.npz", "p.npz")
+    )
+    assert (after == ((np.floor(before * 4) + 8) % 16 - 8) / 4).all()  # AP_TRN, AP_WRAP
+    for text, message in [("[1]", "LayerName"), ("{", "expected a JSON file"), ('{"LayerNam": {}}', "Did you mean")]:
+        given.write_text(text)
+        result = call("import", folder / "m.npz", "--precision", given)
+        assert result.exit_code == 2
+        assert message in result.output

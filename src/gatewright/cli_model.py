@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.errors import DataError
+from gatewright.errors import ConfigError, DataError
 from gatewright.tools import write_json
 
 if TYPE_CHECKING:
@@ -43,13 +44,22 @@ PROGRAM = click.option("--program", type=click.Path(path_type=Path), help="Also 
 @PROGRAM
 @INPUT_FORMAT
 @OUTPUT
+@click.option("--precision", type=click.Path(path_type=Path), help="hls4ml-style precisions (.json) to apply.")
 def import_command(
-    model: Path, weights: Path | None, out: Path | None, program: Path | None, input_format: str, output: str
+    model: Path,
+    weights: Path | None,
+    out: Path | None,
+    program: Path | None,
+    input_format: str,
+    output: str,
+    precision: Path | None,
 ) -> None:
     """Read MODEL (.keras, .h5, .json, .onnx, .pt), say what it is, and save it as a graph or an integer program."""
     from gatewright.graph import save_graph
 
     graph = _load(model, weights)
+    if precision is not None:
+        graph = _with_precision(graph, precision)
     _summary(graph)
     if out is not None:
         save_graph(graph, out)
@@ -210,6 +220,18 @@ def _load(path: Path, weights: Path | None) -> Graph:
     from gatewright.importers import load_model
 
     return load_model(path, weights=weights)
+
+
+def _with_precision(graph: Graph, path: Path) -> Graph:
+    from gatewright.importers.precision import apply_precision
+
+    try:
+        given: Any = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: expected a JSON file of precisions: {error}") from None
+    if not isinstance(given, dict):
+        raise ConfigError(f'{path}: expected {{"Model": ..., "LayerType": ..., "LayerName": ...}}, not {given!r:.80}')
+    return apply_precision(graph, cast("dict[str, Any]", given))
 
 
 def _samples(path: Path, graph: Graph) -> Floats:

@@ -140,3 +140,14 @@ def test_an_interpreter_that_crashes_shows_its_last_words(model):
 def test_the_real_worker_in_an_interpreter_with_onnxruntime(model):
     pytest.importorskip("onnxruntime")
     assert verify_model(model, python=sys.executable).rows[0].max_difference < 1e-5
+
+
+@pytest.mark.torch
+def test_a_pickled_sequential_agrees_with_torch(tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "m.pt"
+    torch.save(torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)), path)
+    done = verify_model(path, samples=100)
+    assert (done.against, done.rows[0].samples) == ("torch", 100)
+    assert done.rows[0].max_difference < 1e-5
+    assert "torch runs in this interpreter" in call(path, "--python", sys.executable).output
