@@ -29,7 +29,7 @@ from gatewright.ir import (
 
 
 @st.composite
-def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6, stages: bool = False) -> Program:
+def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6) -> Program:
     """Draw a verified program of dense layers, each with an optional ReLU and an optional Requant."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     sizes = draw(st.lists(st.integers(1, max_size), min_size=2, max_size=max_layers + 1))
@@ -59,7 +59,7 @@ def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6, stages:
         if ranges(partial)[previous].width_bits > 24:
             break
     values = ranges(Program(name="p", ops=tuple(ops), output=previous, constants=constants))[previous]
-    last, tables = draw(_output_stage(previous, values, stages))
+    last, tables = draw(_output_stage(previous, values))
     ops += last
     constants |= tables
     program = Program(name="p", ops=tuple(ops), output=ops[-1].name, constants=constants)
@@ -68,10 +68,10 @@ def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6, stages:
 
 
 @st.composite
-def _output_stage(draw: st.DrawFn, source: str, values: Range, stages: bool) -> tuple[list[Op], dict[str, Constant]]:
+def _output_stage(draw: st.DrawFn, source: str, values: Range) -> tuple[list[Op], dict[str, Constant]]:
     """Draw what follows the last layer: nothing, a choice, thresholds, a table or a softmax."""
     size, low, high = values.lo.size, int(min(values.lo)), int(max(values.hi))
-    kind = draw(st.sampled_from(("scores", "argmax", "topk", "thresholds", "lookup", "softmax")[: 6 if stages else 2]))
+    kind = draw(st.sampled_from(("scores", "argmax", "topk", "thresholds", "lookup", "softmax")))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     rows = draw(st.sampled_from((1, size)))
     if kind == "argmax":

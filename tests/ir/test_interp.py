@@ -119,7 +119,7 @@ def requantised(op: Requant, i: int, value: Fraction) -> Fraction:
     return q * Fraction(2) ** -frac
 
 
-@given(programs(stages=True))
+@given(programs())
 @settings(max_examples=150, deadline=None)
 def test_equals_rational_arithmetic(program: Program):
     x = codes(program, 8)
@@ -131,7 +131,7 @@ def test_equals_rational_arithmetic(program: Program):
             assert got == exact, name
 
 
-@given(programs(stages=True))
+@given(programs())
 @settings(max_examples=100, deadline=None)
 def test_ranges_hold(program: Program):
     trace = Interpreter(program).trace(codes(program, 64))

@@ -12,7 +12,7 @@ from gatewright.ir.text import OPS
 from tests.programs import mlp, programs
 
 
-@given(programs(stages=True))
+@given(programs())
 @settings(max_examples=150, deadline=None)
 def test_round_trip(program: Program):
     text = print_program(program)

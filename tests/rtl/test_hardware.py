@@ -38,8 +38,8 @@ def drawn(count: int) -> list[Program]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("family", "clock_mhz"), [("xc7", 120.0), ("ecp5", 40.0), ("xcup", 350.0)])
 def test_random_programs_equal_the_interpreter(tmp_path, cache, family: str, clock_mhz: float):
-    """70 programs in one simulation: every output and every layer's every element, in its cycle."""
-    batch = drawn(70)
+    """90 programs in one simulation: every output and every layer's every element, in its cycle."""
+    batch = drawn(90)
     report = simulate_batch(batch, out=tmp_path, family=family, clock_mhz=clock_mhz, vectors=300, cache=cache)
     if report.first_mismatch and report.first_mismatch.layer.startswith("p"):
         pytest.fail(print_program(batch[int(report.first_mismatch.layer[1:].split(".")[0])]) + repr(report))

@@ -7,7 +7,6 @@ attained, not estimated. Elements that nothing reads are not built; constants fo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 import numpy as np
@@ -19,157 +18,24 @@ from gatewright.ir.ops import (
     ArgMax,
     Dense,
     Input,
+    Lookup,
     Op,
     Relu,
     Requant,
+    Softmax,
+    Thresholds,
+    TopK,
 )
 from gatewright.ir.program import Program
 from gatewright.ir.ranges import ranges
 from gatewright.ir.rounding import round_shift, spread
+from gatewright.ir.tables import cuts
 from gatewright.lower.adders import adder_graph
-from gatewright.lower.circuit import (
-    Add,
-    Circuit,
-    Clamp,
-    Const,
-    Floor,
-    GreaterEqual,
-    Node,
-    Ref,
-    Select,
-    Shift,
-    Source,
-    Wrap,
-    simulate,
-)
+from gatewright.lower.builder import Builder, Interval, Wire
+from gatewright.lower.choose import argmax, thresholds, top_k
+from gatewright.lower.circuit import Circuit, GreaterEqual, Ref, Select, Source, simulate
+from gatewright.lower.softmax import softmax
 from gatewright.lower.support import check_supported, unsupported
-
-Interval = tuple[int, int]
-
-
-@dataclass(slots=True)
-class Builder:
-    """Appends nodes, folding constants and what cannot change a value; equal nodes of one layer are shared."""
-
-    layer: str = ""
-    nodes: list[Node] = field(default_factory=list[Node])
-    known: dict[Node, int] = field(default_factory=dict[Node, int])
-
-    def put(self, node: Node) -> int:
-        """Return the index of a node equal to this one, appending it where there is none."""
-        index = self.known.get(node)
-        if index is None:
-            index = self.known[node] = len(self.nodes)
-            self.nodes.append(node)
-        return index
-
-    def range(self, index: int) -> Interval:
-        """Return lo and hi of a node."""
-        return self.nodes[index].lo, self.nodes[index].hi
-
-    def source(self, element: int, wire: Wire) -> Ref:
-        """Return an input element, or the number that it always is."""
-        if wire.lo == wire.hi:
-            return Ref(self.const(wire.lo), wire.shift)
-        return Ref(self.put(Source(layer=self.layer, lo=wire.lo, hi=wire.hi, element=element)), wire.shift)
-
-    def const(self, value: int) -> int:
-        """Return a constant."""
-        return self.put(Const(layer=self.layer, lo=value, hi=value))
-
-    def add(self, a: Ref, b: Ref, minus: bool, bounds: Interval | None = None) -> Ref:
-        """Return a + b or a - b; bounds: a proven interval of the result, where tighter than the operands' sum."""
-        (al, ah), (bl, bh) = self.span(a), self.span(b)
-        lo, hi = (al - bh, ah - bl) if minus else (al + bl, ah + bh)
-        if bounds is not None:
-            lo, hi = max(lo, bounds[0]), min(hi, bounds[1])
-        if lo == hi:
-            return Ref(self.const(lo))
-        if (bl, bh) == (0, 0):
-            return a
-        if (al, ah) == (0, 0) and not minus:
-            return b
-        base = min(a.shift, b.shift)
-        if lo % (1 << base) or hi % (1 << base):
-            lo, hi = -(-lo >> base), hi >> base
-        else:
-            lo, hi = lo >> base, hi >> base
-        node = Add(
-            layer=self.layer,
-            lo=lo,
-            hi=hi,
-            a=a.node,
-            b=b.node,
-            shift_a=a.shift - base,
-            shift_b=b.shift - base,
-            minus=minus,
-        )
-        return Ref(self.put(node), base)
-
-    def span(self, ref: Ref) -> Interval:
-        """Return lo and hi of a reference, its shift applied."""
-        lo, hi = self.range(ref.node)
-        return lo << ref.shift, hi << ref.shift
-
-    def whole(self, ref: Ref) -> int:
-        """Return a node that carries the ref's value with its shift applied (wires only)."""
-        lo, hi = self.span(ref)
-        if ref.shift == 0:
-            return ref.node
-        if lo == hi:
-            return self.const(lo)
-        return self.put(Shift(layer=self.layer, lo=lo, hi=hi, a=ref.node, up=ref.shift))
-
-    def floor(self, ref: Ref, drop: int) -> Ref:
-        """Return floor(ref * 2**-drop)."""
-        if drop <= ref.shift:
-            return Ref(ref.node, ref.shift - drop)
-        drop -= ref.shift
-        lo, hi = self.range(ref.node)
-        node = self.nodes[ref.node]
-        if isinstance(node, Clamp):  # both are monotonic, so they commute: clamp the fewer bits
-            return self.clamp(self.floor(Ref(node.a), drop), lo >> drop, hi >> drop)
-        if lo >> drop == hi >> drop:
-            return Ref(self.const(lo >> drop))
-        return Ref(self.put(Floor(layer=self.layer, lo=lo >> drop, hi=hi >> drop, a=ref.node, drop=drop)))
-
-    def clamp(self, ref: Ref, lo: int, hi: int) -> Ref:
-        """Return min(max(ref, lo), hi); nothing where neither end is reachable."""
-        low, high = self.span(ref)
-        if lo <= low and high <= hi:
-            return ref
-        node = self.whole(ref)
-        lo, hi = max(lo, low) if low <= hi else hi, min(hi, high) if high >= lo else lo
-        return Ref(self.const(lo)) if lo == hi else Ref(self.put(Clamp(layer=self.layer, lo=lo, hi=hi, a=node)))
-
-    def wrap(self, ref: Ref, width: int, signed: bool) -> Ref:
-        """Return the low `width` bits; nothing where the range fits."""
-        low, high = self.span(ref)
-        bottom, top = (-(1 << (width - 1)), (1 << (width - 1)) - 1) if signed else (0, (1 << width) - 1)
-        if bottom <= low and high <= top:
-            return ref
-        if low == high:
-            return Ref(self.const(((low - bottom) & ((1 << width) - 1)) + bottom))
-        source = self.whole(ref)
-        clamped = self.nodes[source]
-        if not signed and isinstance(clamped, Clamp) and clamped.lo == 0 and clamped.hi == self.range(clamped.a)[1]:
-            # of a ReLU only the bits that stay need a multiplexer
-            zero = self.const(0)
-            positive = self.put(GreaterEqual(layer=self.layer, lo=0, hi=1, a=clamped.a, b=zero))
-            kept = self.wrap(Ref(clamped.a), width, False)
-            node = Select(layer=self.layer, lo=bottom, hi=top, condition=positive, a=kept.node, b=zero)
-            return Ref(self.put(node))
-        node = Wrap(layer=self.layer, lo=bottom, hi=top, a=source, width_bits=width, signed=signed)
-        return Ref(self.put(node))
-
-
-@dataclass(frozen=True, slots=True)
-class Wire:
-    """What carries an input element: its value is a number lo..hi, shifted up."""
-
-    lo: int
-    hi: int
-    shift: int
 
 
 def build(
@@ -230,7 +96,23 @@ def _lower(
         case Requant():
             return _requant(op, b, values[op.source], fracs[op.source])
         case ArgMax():
-            return [_argmax(b, values[op.source])]
+            return [argmax(b, values[op.source])]
+        case TopK():
+            return top_k(b, values[op.source], op.k)
+        case Thresholds():
+            at = cuts(program.constants[op.thresholds], fracs[op.source]).tolist()
+            lut_inputs = 6 if options["ternary"] else 4  # as timing.lut_inputs
+            return [
+                thresholds(b, ref, at[i % len(at)], op.start, op.step, lut_inputs=lut_inputs)
+                for i, ref in enumerate(values[op.source])
+            ]
+        case Lookup():
+            rows, first = program.constants[op.table].q, op.first
+            x = enumerate(values[op.source])
+            return [b.table(ref, lambda v, i=i: int(rows[i % rows.shape[0], v - first])) for i, ref in x]
+        case Softmax():
+            exp_table, reciprocal_table = (program.constants[key].q for key in (op.exp_table, op.reciprocal_table))
+            return softmax(b, op, values[op.source], exp_table, reciprocal_table)
         case _:
             raise unsupported(op)
 
@@ -374,31 +256,6 @@ def _not_negative(b: Builder, ref: Ref) -> Ref:
     return Ref(b.put(GreaterEqual(layer=b.layer, lo=0, hi=1, a=ref.node, b=b.const(0))))
 
 
-def _argmax(b: Builder, x: list[Ref]) -> Ref:
-    """Tournament: the left one wins ties, so the lowest index among equals remains."""
-    common = min(ref.shift for ref in x)
-    rounds = [(b.whole(Ref(ref.node, ref.shift - common)), b.const(i)) for i, ref in enumerate(x)]
-    while len(rounds) > 1:
-        pairs = [_duel(b, rounds[i], rounds[i + 1]) for i in range(0, len(rounds) - 1, 2)]
-        rounds = pairs + rounds[len(pairs) * 2 :]
-    return Ref(rounds[0][1])
-
-
-def _duel(b: Builder, left: tuple[int, int], right: tuple[int, int]) -> tuple[int, int]:
-    (ll, lh), (rl, rh) = b.range(left[0]), b.range(right[0])
-    if ll >= rh:
-        return left
-    if lh < rl:
-        return right
-    wins = b.put(GreaterEqual(layer=b.layer, lo=0, hi=1, a=left[0], b=right[0]))
-
-    def pick(a: int, c: int, bounds: Interval) -> int:
-        return b.put(Select(layer=b.layer, lo=bounds[0], hi=bounds[1], condition=wins, a=a, b=c))
-
-    (il, ih), (jl, jh) = b.range(left[1]), b.range(right[1])
-    return pick(left[0], right[0], (max(ll, rl), max(lh, rh))), pick(left[1], right[1], (min(il, jl), max(ih, jh)))
-
-
 def _unit(i: int, size: int) -> Ints:
     form = np.zeros(size, dtype=object)
     form[i] = 1
@@ -432,7 +289,9 @@ def live_elements(program: Program) -> dict[str, list[bool]]:
                 used = [alive and bits > 0 for alive, bits in zip(live[op.name], widths, strict=True)]
             case Relu():
                 used = live[op.name]
-            case ArgMax():
+            case Thresholds() | Lookup():
+                used = live[op.name]
+            case ArgMax() | TopK() | Softmax():
                 used = [True] * len(live[op.source])
             case _:
                 raise unsupported(op)

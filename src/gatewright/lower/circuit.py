@@ -133,7 +133,19 @@ class Select:
     b: int
 
 
-Node = Source | Const | Add | Add3 | Floor | Shift | Clamp | Wrap | GreaterEqual | Select
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """values[a - first]: any function of one number, in LUTs."""
+
+    layer: str
+    lo: int
+    hi: int
+    a: int
+    first: int
+    values: tuple[int, ...]
+
+
+Node = Source | Const | Add | Add3 | Floor | Shift | Clamp | Wrap | GreaterEqual | Select | Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +187,7 @@ def operands(node: Node) -> tuple[int, ...]:
             return (node.a, node.b)
         case Add3():
             return (node.a, node.b, node.c)
-        case Floor() | Shift() | Clamp() | Wrap():
+        case Floor() | Shift() | Clamp() | Wrap() | Table():
             return (node.a,)
         case Select():
             return (node.condition, node.a, node.b)
@@ -192,7 +204,7 @@ def reread(node: Node, renumber: Callable[[int], int]) -> Node:
             return replace(node, a=renumber(node.a), b=renumber(node.b))
         case Add3():
             return replace(node, a=renumber(node.a), b=renumber(node.b), c=renumber(node.c))
-        case Floor() | Shift() | Clamp() | Wrap():
+        case Floor() | Shift() | Clamp() | Wrap() | Table():
             return replace(node, a=renumber(node.a))
         case Select():
             return replace(node, condition=renumber(node.condition), a=renumber(node.a), b=renumber(node.b))
@@ -231,6 +243,8 @@ def evaluate(node: Node, values: list[Ints], x: Ints) -> Ints:
             return low - ((low >> (node.width_bits - 1)) << node.width_bits) if node.signed else low
         case GreaterEqual():
             return (values[node.a] >= values[node.b]).astype(np.int64)
+        case Table():
+            return np.array(node.values, dtype=np.int64)[values[node.a] - node.first]
         case Select():
             return np.where(values[node.condition] == 1, values[node.a], values[node.b])
         case _:

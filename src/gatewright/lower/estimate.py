@@ -23,13 +23,15 @@ from gatewright.lower.circuit import (
     Select,
     Shift,
     Source,
+    Table,
     Wrap,
     width,
 )
 from gatewright.lower.live import ternary_luts
 from gatewright.lower.schedule import Schedule, register_bits
 from gatewright.lower.sites import adder_sites
-from gatewright.lower.timing import carry_bits, delays, is_sign_test
+from gatewright.lower.tables import raw_entries, table_luts
+from gatewright.lower.timing import carry_bits, delays, is_sign_test, lut_inputs
 from gatewright.lower.values import OUTPUT, values
 
 
@@ -84,6 +86,9 @@ def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
                 above = width(source) - (source.lo < 0) - width(node)  # bits that tell an overflow
                 extra = not six_inputs and saturates and above > 2
                 sites += 0 if not saturates and registered(index) else width(node) + extra
+            case Table():
+                entries = raw_entries(node, circuit.nodes[node.a])
+                sites += table_luts(entries, lut_inputs(delays(family)))
             case Select():
                 other = circuit.nodes[node.b]
                 relu = isinstance(other, Const) and other.lo == 0

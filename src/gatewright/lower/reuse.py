@@ -23,7 +23,8 @@ from gatewright.ir.ops import Dense, Input, Op, constants_of, sources
 from gatewright.ir.program import Program
 from gatewright.ir.ranges import ranges
 from gatewright.ir.verify import verify
-from gatewright.lower.build import Builder, Wire, build, live_elements
+from gatewright.lower.build import build, live_elements
+from gatewright.lower.builder import Builder, Wire
 from gatewright.lower.circuit import Circuit, Const, Ref, Source, simulate
 from gatewright.lower.compile import Lowered, lower, optimise, run_passes
 from gatewright.lower.folded import FoldedLayer, plan

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from gatewright.errors import LowerError
-from gatewright.ir.ops import ArgMax, Dense, Input, Op, Relu, Requant
+from gatewright.ir.ops import ArgMax, Dense, Input, Lookup, Op, Relu, Requant, Softmax, Thresholds, TopK
 from gatewright.ir.program import Program
 from gatewright.ir.shapes import shapes
 
-_BUILT = (Input, Dense, Relu, Requant, ArgMax)
+_BUILT = (Input, Dense, Relu, Requant, ArgMax, TopK, Thresholds, Lookup, Softmax)
 
 
 def check_supported(program: Program) -> None:

@@ -25,9 +25,11 @@ from gatewright.lower.circuit import (
     Select,
     Shift,
     Source,
+    Table,
     Wrap,
     width,
 )
+from gatewright.lower.tables import table_levels
 
 UNCALIBRATED = "estimate, not calibrated"
 
@@ -97,6 +99,11 @@ def delays(family: str) -> Delays:
     return FAMILIES[family]
 
 
+def lut_inputs(model: Delays) -> int:
+    """Return the inputs of a family's LUT: those that add three numbers in one chain have six."""
+    return 6 if model.ternary else 4
+
+
 def carry_bits(circuit: Circuit, node: Add | GreaterEqual) -> int:
     """Return the length of the carry chain of an adder or comparator: low bits that pass through cost nothing."""
     if isinstance(node, GreaterEqual):
@@ -138,5 +145,7 @@ def delay_ns(circuit: Circuit, node: Node, model: Delays) -> float:
             return model.logic_ns + model.carry_base_ns + model.carry_per_bit_ns * ternary_bits(node)
         case Clamp() | Select():
             return model.logic_ns
+        case Table():
+            return model.logic_ns * table_levels(width(circuit.nodes[node.a]), lut_inputs(model))
         case _:
             assert_never(node)

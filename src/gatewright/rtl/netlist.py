@@ -144,7 +144,17 @@ class Wire:
     target: Name
 
 
-Item = Assign | Register | Rom | Pick | Heading | Instance | Wire
+@dataclass(frozen=True, slots=True)
+class TruthTable:
+    """Declare a wire and drive it with entry `index` of a table of constants; entries: 2**(bits of index)."""
+
+    target: Name
+    index: Name
+    entries: tuple[int, ...]
+    comment: str = ""
+
+
+Item = Assign | Register | Rom | Pick | TruthTable | Heading | Instance | Wire
 
 
 @dataclass(frozen=True, slots=True)

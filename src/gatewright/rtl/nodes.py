@@ -18,10 +18,12 @@ from gatewright.lower.circuit import (
     Select,
     Shift,
     Source,
+    Table,
     Wrap,
     width,
 )
 from gatewright.lower.live import chain_bits, pair_span
+from gatewright.lower.tables import raw_entries
 from gatewright.lower.timing import is_sign_test
 from gatewright.rtl.netlist import (
     AnyBit,
@@ -37,6 +39,7 @@ from gatewright.rtl.netlist import (
     Not,
     Signed,
     Slice,
+    TruthTable,
     Wire,
 )
 
@@ -78,6 +81,11 @@ def node_items(circuit: Circuit, node: Node, target: Name, read: Read) -> list[I
             difference = Name(f"{target.name}_d", size, True)
             sign = Slice(difference, size - 1, size - 1)
             return [Assign(difference, Binary("-", a, b)), Assign(target, Not(sign))]
+        case Table():
+            a = _named(read(node.a))
+            index = Name(f"{target.name}_i", a.width, False)
+            entries = raw_entries(node, circuit.nodes[node.a])
+            return [Assign(index, bits(a, a.width - 1, 0, False)), TruthTable(target, index, entries, span)]
         case Select():
             condition = read(node.condition)
             a, b = _same_sign(read(node.a), read(node.b))

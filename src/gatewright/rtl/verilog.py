@@ -24,6 +24,7 @@ from gatewright.rtl.netlist import (
     Rom,
     Signed,
     Slice,
+    TruthTable,
     Wire,
 )
 
@@ -113,6 +114,8 @@ def module_text(module: Module) -> str:
                 lines += _rom(item)
             case Pick():
                 lines += _pick(item)
+            case TruthTable():
+                lines += _truth_table(item)
             case Wire():
                 lines.append(f"    {_declare('wire', item.target)};")
             case Heading():
@@ -203,6 +206,18 @@ def _pick(item: Pick) -> list[str]:
     lines.append(f"    {_declare('reg', item.target)};")
     read = f"{name}[{item.select.name}*{width} +: {width}]"
     return [*lines, f"    always @(posedge clk) {item.target.name} <= {read};"]
+
+
+def _truth_table(item: TruthTable) -> list[str]:
+    """One truth table per bit, read by a bit-select: a case statement would invite block RAM."""
+    size, name = len(item.entries), item.target.name
+    lines: list[str] = []
+    for bit in range(item.target.width):
+        column = sum(((value >> bit) & 1) << index for index, value in enumerate(item.entries))
+        lines.append(f"    localparam [{size - 1}:0] {name}_table{bit} = {size}'h{column:x};")
+    reads = ", ".join(f"{name}_table{bit}[{item.index.name}]" for bit in reversed(range(item.target.width)))
+    note = f"  // {item.comment}" if item.comment else ""
+    return [*lines, f"    {_declare('wire', item.target)} = {{{reads}}};{note}"]
 
 
 def _instance(item: Instance) -> list[str]:
