@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from gatewright.errors import ConfigError, nearest
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
 Bits = Annotated[int, Field(ge=1, le=32)]
 CellMapping = Literal["auto", "cells", "behavioural"]
 Family = Literal["xc7", "xcup", "ecp5", "nexus", "ice40", "gowin", "gatemate", "intel", "generic"]
@@ -176,7 +177,10 @@ class Hardware(Section):
     """What is built: part, clock target, output stage, architecture, bus.
 
     part: the chip whose budget counts and whose delays set the pipeline; empty: the board's, else XC7A35T.
-    output: "argmax" gives the class number, "scores" the raw accumulators.
+    output: "argmax" gives the class number, "scores" the raw accumulators, "topk" the numbers of the top_k best
+    classes, "threshold" for each score 1 where it reaches `threshold` (in units of the scores; one number, or one per
+    score) else 0, "softmax" probabilities in softmax_format. softmax: "stable" subtracts the greatest score first,
+    "latency" does not, and clips; softmax_entries: the most entries of its tables.
     architecture: "parallel" unrolls every layer, a new sample may enter every cycle; "folded" shares each multiplier
     among reuse_factor weights (one number, or one per dense layer; 1 unrolls a layer), one sample every so many cycles.
     multiplier: of folded layers: "dsp" blocks, "lut" logic, "auto" blocks where the part has enough of them.
@@ -190,7 +194,12 @@ class Hardware(Section):
 
     part: str = ""
     clock_mhz: float = Field(default=200.0, ge=0, le=1000)
-    output: Literal["argmax", "scores"] = "argmax"
+    output: Literal["argmax", "scores", "topk", "threshold", "softmax"] = "argmax"
+    top_k: int = Field(default=2, ge=1)
+    threshold: Number | tuple[Number, ...] = 0.0
+    softmax: Literal["stable", "latency"] = "stable"
+    softmax_format: str = "ufixed<8,0>"
+    softmax_entries: int = Field(default=1024, ge=2, le=16384)
     architecture: Literal["parallel", "folded"] = "parallel"
     reuse_factor: Reuse | tuple[Reuse, ...] = 1
     multiplier: Literal["auto", "dsp", "lut"] = "auto"
@@ -248,8 +257,10 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _coherent(self) -> Config:
-        if self.task == "regression" and self.hardware.output == "argmax":
-            raise ValueError('hardware.output must be "scores" for a regression, not "argmax"')
+        if self.task == "regression" and self.hardware.output not in ("scores", "threshold"):
+            raise ValueError(
+                f'hardware.output must be "scores" or "threshold" for a regression, not "{self.hardware.output}"'
+            )
         factors, layers = self.hardware.reuse_factor, len(self.student.hidden) + 1
         if isinstance(factors, tuple) and len(factors) != layers:
             raise ValueError(

@@ -22,7 +22,7 @@ from gatewright.rundir import RunDirectory, Stage, unheard
 from gatewright.tools import digest, write_json
 
 if TYPE_CHECKING:
-    from gatewright.ir import Ints, Program
+    from gatewright.ir import Ints, OutputStage, Program
     from gatewright.rtl.manifest import RtlManifest
     from gatewright.synth import Part
     from gatewright.target import Board
@@ -92,11 +92,13 @@ class Flow:
     @staticmethod
     def prepare(config: Config, out: Path, *, progress: bool, notify: Callable[[Stage, str], None]) -> Flow:
         """Check what can be checked before any work: input format, part, board, families."""
-        from gatewright.ir import Fixed
+        from gatewright.ir import Fixed, check_probability_format
         from gatewright.lower.timing import delays
         from gatewright.target import board, part
 
         Fixed.parse(config.data.input_format)
+        if config.hardware.output == "softmax":
+            check_probability_format(Fixed.parse(config.hardware.softmax_format))
         chosen = board(config.hardware.board) if config.hardware.board else None
         chip = part(config.hardware.part or (chosen.part if chosen else "XC7A35T"))
         if chosen and chip.name != chosen.part:
@@ -134,7 +136,7 @@ class Flow:
                 title="export the integer program and compare it with the student",
                 run=self._program,
                 needs=("data", "student"),
-                settings=[c.name, c.hardware.output],
+                settings=[c.name, asdict(self._output_stage())],
                 code=("fit", "ir"),
                 packages=("torch", "numpy"),
             ),
@@ -305,7 +307,7 @@ class Flow:
 
         data = Dataset.load(self.directory.folder("data"))
         network = Network.load(self.directory.folder("student"))
-        program = export_program(network, name=self.config.name, data=data, output=self.config.hardware.output)
+        program = export_program(network, name=self.config.name, data=data, output=self._output_stage())
         compared = check_export(network, program, data.x)
         program.save(out / "program.txt")
         write_json(out / "check.json", {"samples_compared": compared, "mismatches": 0})
@@ -459,6 +461,19 @@ class Flow:
         )
 
     # ---- what several steps read
+
+    def _output_stage(self) -> OutputStage:
+        from gatewright.ir import OutputStage
+
+        h = self.config.hardware
+        return OutputStage(
+            kind=h.output,
+            top_k=h.top_k,
+            threshold=h.threshold,
+            softmax=h.softmax,
+            softmax_format=h.softmax_format,
+            softmax_entries=h.softmax_entries,
+        )
 
     def _load_program(self) -> Program:
         from gatewright.ir import Program

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 pytest.importorskip("torch", reason="training needs torch: pip install gatewright[fit]")
 
 from gatewright.data import Dataset, InputFormat
-from gatewright.errors import ExportError
+from gatewright.errors import ExportError, ProgramError
 from gatewright.fit import Grid, Layer, Network, check_export, export_program
-from gatewright.ir import Constant, Fixed, run
+from gatewright.ir import Constant, Fixed, OutputStage, run
 
+ARGMAX, SCORES = OutputStage(), OutputStage(kind="scores")
 pytestmark = pytest.mark.torch
 
 
@@ -72,7 +73,17 @@ def dataset_for(network: Network, n: int = 40, seed: int = 0) -> Dataset:
     bias_bits=st.sampled_from([0, 5, 9]),
     frac=st.integers(-3, 5),
     signed=st.booleans(),
-    output=st.sampled_from(["argmax", "scores"]),
+    output=st.sampled_from(
+        [
+            ARGMAX,
+            SCORES,
+            OutputStage(kind="topk", top_k=2),
+            OutputStage(kind="threshold", threshold=0.3),
+            OutputStage(kind="threshold", threshold=(-1.0, 0.0, 2.5)),
+            OutputStage(kind="softmax"),
+            OutputStage(kind="softmax", softmax="latency", softmax_format="ufixed<6,1>", softmax_entries=64),
+        ]
+    ),
 )
 def test_program_equals_float64_network(seed, hidden, per, bias_bits, frac, signed, output):
     rng = np.random.default_rng(seed)
@@ -80,24 +91,24 @@ def test_program_equals_float64_network(seed, hidden, per, bias_bits, frac, sign
     data = dataset_for(network)
     program = export_program(network, name="net", data=data, output=output)
     assert check_export(network, program, data.x) == len(data.x)
-    if output == "argmax":
+    if output is ARGMAX:
         assert np.array_equal(run(program, data.x)[:, 0], network.evaluate(data.x).argmax(axis=1))
 
 
 def test_names_of_ops_and_classes():
     network = random_network(np.random.default_rng(0), [4, 3, 2])
-    program = export_program(network, name="net", data=dataset_for(network), output="argmax")
+    program = export_program(network, name="net", data=dataset_for(network), output=ARGMAX)
     assert [op.name for op in program.ops] == ["x", "fc1", "fc1.relu", "fc1.act", "out", "class"]
     assert list(program.constants) == ["fc1.weight", "fc1.bias", "out.weight", "out.bias"]
     assert program.layers == ("fc1", "out", "argmax")
     assert program.classes == ("c0", "c1")
-    assert export_program(network, name="net", data=dataset_for(network), output="scores").output == "out"
+    assert export_program(network, name="net", data=dataset_for(network), output=SCORES).output == "out"
 
 
 def test_a_wrong_program_is_caught_with_layer_sample_element_and_difference():
     network = random_network(np.random.default_rng(3), [4, 3, 2])
     data = dataset_for(network)
-    program = export_program(network, name="net", data=data, output="argmax")
+    program = export_program(network, name="net", data=data, output=ARGMAX)
     bias = program.constants["fc1.bias"]
     q = bias.q.copy()
     q[1] += 1
@@ -110,7 +121,7 @@ def test_float_network_cannot_be_exported():
     network = random_network(np.random.default_rng(0), [4, 3, 2])
     plain = replace(network, layers=tuple(replace(v, weight_grid=None, activation_grid=None) for v in network.layers))
     with pytest.raises(ExportError, match="'fc1' must have a weight format, not float; export a trained student"):
-        export_program(plain, name="net", data=dataset_for(network), output="argmax")
+        export_program(plain, name="net", data=dataset_for(network), output=ARGMAX)
 
 
 def test_data_of_another_format_or_width_is_refused():
@@ -118,10 +129,10 @@ def test_data_of_another_format_or_width_is_refused():
     data = dataset_for(network)
     other = replace(data, format=InputFormat(width_bits=7, frac_bits=2, signed=True))
     with pytest.raises(ExportError, match=r"reads fixed<6,4>, not fixed<7,5>; train it on this dataset"):
-        export_program(network, name="net", data=other, output="argmax")
+        export_program(network, name="net", data=other, output=ARGMAX)
     short = replace(data, x=data.x[:, :3], feature_names=data.feature_names[:3])
     with pytest.raises(ExportError, match="reads 4 features, not 3"):
-        export_program(network, name="net", data=short, output="argmax")
+        export_program(network, name="net", data=short, output=ARGMAX)
 
 
 def test_sums_past_53_bits_are_refused():
@@ -130,4 +141,33 @@ def test_sums_past_53_bits_are_refused():
     network = Network(input=Fixed(width_bits=30, frac_bits=0), layers=(layer,))
     layer1 = replace(layer, weight=np.full((4, 1), 2.0**30 - 1))
     with pytest.raises(ExportError, match=r"op 'out' needs \d+ bits, at most 53"):
-        export_program(replace(network, layers=(layer1,)), name="n", data=dataset_for(network), output="scores")
+        export_program(replace(network, layers=(layer1,)), name="n", data=dataset_for(network), output=SCORES)
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        (OutputStage(kind="topk", top_k=3), r"hardware.top_k must be 1..2, the number of scores, not 3"),
+        (OutputStage(kind="threshold", threshold=(1.0, 2.0, 3.0)), r"must be one number or 2, one per score, not 3"),
+        (
+            OutputStage(kind="softmax", softmax_format="fixed<8,1>"),
+            r"must be ufixed<W,0> or ufixed<W,1>.*not fixed<8,1>",
+        ),
+    ],
+)
+def test_output_stages_that_do_not_suit(stage: OutputStage, message: str):
+    network = random_network(np.random.default_rng(0), [4, 3, 2])
+    with pytest.raises(ProgramError, match=message):
+        export_program(network, name="net", data=dataset_for(network), output=stage)
+
+
+def test_a_wrong_softmax_is_caught():
+    network = random_network(np.random.default_rng(3), [4, 3, 2])
+    data = dataset_for(network)
+    program = export_program(network, name="net", data=data, output=OutputStage(kind="softmax"))
+    top = program.constants["probability.exp"]
+    wrong = replace(
+        program, constants={**program.constants, "probability.exp": Constant(top.q // 2 + 1, top.frac_bits)}
+    )
+    with pytest.raises((ExportError, ProgramError), match=r"away from the exact softmax|reads entries"):
+        check_export(network, wrong, data.x)

@@ -87,11 +87,17 @@ def test_run_kill_resume_edit(small: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("source", "task", "score"),
-    [("sklearn:diabetes", "regression", "test_rmse"), ("sklearn:wine", "classification", "test_auc")],
+    ("source", "task", "score", "output"),
+    [
+        ("sklearn:diabetes", "regression", "test_rmse", 'output = "scores"'),
+        ("sklearn:wine", "classification", "test_auc", 'output = "scores"'),
+        ("sklearn:wine", "classification", "test_accuracy", 'output = "topk"'),
+        ("sklearn:wine", "classification", "test_auc", 'output = "threshold"\nthreshold = [0.5, 0.0, -0.5]'),
+        ("sklearn:wine", "classification", "test_accuracy", 'output = "softmax"\nsoftmax_format = "ufixed<12,0>"'),
+    ],
 )
-def test_scores_as_output(tmp_path: Path, source: str, task: str, score: str):
-    """A regression, and a classification whose scores leave the chip: hardware's metrics equal the student's."""
+def test_output_stages(tmp_path: Path, source: str, task: str, score: str, output: str):
+    """Whatever leaves the chip, the hardware's metrics equal the student's, and the page says what it is."""
     config = tmp_path / "c.toml"
     config.write_text(
         f"""
@@ -109,7 +115,7 @@ hidden = [5]
 epochs = 40
 weight_bits = [5, 6]
 [hardware]
-output = "scores"
+{output}
 part = "LFE5U-25F"
 clock_mhz = 50
 stream_bits = 32
@@ -123,6 +129,9 @@ place = false
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["hardware"][score] == results["student"][score]
     assert results["hardware"]["mismatches"] == 0
+    assert results["hardware"].get("softmax_error_bound", 0.0) < 0.01
+    extra = {"topk": "test_top_k_accuracy", "threshold": "test_decision_accuracy"}.get(results["hardware"]["output"])
+    assert extra is None or results["hardware"][extra] > 0.6
     assert list(results["synthesis"]) == ["ecp5"]
 
 

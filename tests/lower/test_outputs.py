@@ -71,7 +71,7 @@ def test_table_cost_counts_what_matters():
     assert table_luts([7 * (i & 1) for i in range(64)], 6) == 0  # three copies of a wire
     assert table_luts([int(i.bit_count() % 2) for i in range(64)], 6) == 1
     assert table_luts([int(i.bit_count() % 2) for i in range(64)], 4) == 2  # both halves of a parity, complements
-    assert table_luts([int(bin(i & 63).count("1") % 2) for i in range(1024)], 6) == 1  # four bits do not matter
+    assert table_luts([int((i & 63).bit_count() % 2) for i in range(1024)], 6) == 1  # four bits do not matter
     random = np.random.default_rng(0).integers(0, 2, 256).tolist()
     assert table_luts(random, 6) == 4
     assert table_luts(random, 4) == 16 + 1

@@ -78,7 +78,7 @@ def set_in(results: dict, path: str, value: object) -> dict:
         ("hardware.vectors", -1, "results.hardware.vectors: expected at least 0, got -1"),
         ("hardware.vectors", True, "results.hardware.vectors: expected integer, got True"),
         ("hardware.clock_mhz", 0, "results.hardware.clock_mhz: expected more than 0, got 0"),
-        ("hardware.output", "best", 'results.hardware.output: expected "argmax" or "scores", got \'best\''),
+        ("hardware.output", "best", 'expected "argmax" or "scores" or "topk" or "threshold" or "softmax", got'),
         ("config_hash", "zz", "results.config_hash: expected text like ^[0-9a-f]{8,64}$, got 'zz'"),
         ("estimate.lut", ..., "results.estimate.lut: required and absent"),
         ("student.acuracy", 0.9, "results.student.acuracy: not a key of the schema."),

@@ -6,7 +6,7 @@ from hypothesis import Phase, given, settings
 
 from gatewright.errors import MismatchError
 from gatewright.flow import watched_values
-from gatewright.ir import Interpreter, Program, parse_program, print_program
+from gatewright.ir import Interpreter, OutputStage, Program, add_output_stage, parse_program, print_program
 from gatewright.lower.compile import lower
 from gatewright.rtl.manifest import write_design
 from gatewright.rtl.parallel import compile_parallel
@@ -98,9 +98,19 @@ def test_one_broken_adder_is_caught_and_named(tmp_path, cache):
             require_match(report)
 
 
-@pytest.mark.parametrize("stream_bits", [0, 8, 32])
-def test_lint_is_clean(tmp_path, stream_bits: int):
-    program = mlp((9, 7, 5), seed=4)
+@pytest.mark.parametrize(
+    ("stream_bits", "stage"),
+    [
+        (0, OutputStage()),
+        (8, OutputStage()),
+        (32, OutputStage(kind="topk", top_k=3)),
+        (32, OutputStage(kind="threshold", threshold=0.2)),
+        (0, OutputStage(kind="softmax")),
+        (32, OutputStage(kind="softmax", softmax="latency")),
+    ],
+)
+def test_lint_is_clean(tmp_path, stream_bits: int, stage: OutputStage):
+    program = add_output_stage(mlp((9, 7, 5), seed=4, output="scores"), stage)
     lowered = lower(program, codes(program, 16), family="ecp5", clock_mhz=80)
     design = compile_parallel(lowered.circuit, lowered.schedule, program_hash="0" * 64)
     manifest = write_design(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from gatewright.errors import ExportError
 from gatewright.fit.network import CHUNK, Floats, Layer, Network, frac_bits
@@ -18,11 +19,18 @@ from gatewright.ir import (
     Interpreter,
     Ints,
     Op,
+    OutputKind,
+    OutputStage,
     Overflow,
     Program,
     Relu,
     Requant,
     Rounding,
+    Softmax,
+    Thresholds,
+    TopK,
+    add_output_stage,
+    softmax_error,
     verify,
 )
 
@@ -32,11 +40,11 @@ if TYPE_CHECKING:
 FLOAT_EXACT_BITS = 53
 
 
-def export_program(network: Network, *, name: str, data: Dataset, output: Literal["argmax", "scores"]) -> Program:
+def export_program(network: Network, *, name: str, data: Dataset, output: OutputStage | OutputKind) -> Program:
     """Return the verified integer program of a quantized network.
 
     Ops: x, `x.read` where the network cuts its inputs, then per layer `fc1`, `fc1.relu`, `fc1.act`, ..., `out`, and
-    `class` where output is "argmax".
+    what `output` adds.
     Raises ExportError for a float network, for data of another input format, and where a sum could pass 53 bits,
     up to which float64 evaluation is exact.
     """
@@ -67,12 +75,11 @@ def export_program(network: Network, *, name: str, data: Dataset, output: Litera
             continue
         ops.append(Relu(name=f"{layer.name}.relu", layer=layer.name, source=layer.name))
         ops.append(_requant(layer))
-    if output == "argmax":
-        ops.append(ArgMax(name="class", layer="argmax", source=ops[-1].name))
-    program = Program(
+    scores = Program(
         name=name, ops=tuple(ops), output=ops[-1].name, constants=constants, classes=tuple(network.classes)
     )
-    for op_name, value in verify(program).items():
+    program = add_output_stage(scores, OutputStage(kind=output) if isinstance(output, str) else output)
+    for op_name, value in verify(scores).items():
         if value.width_bits > FLOAT_EXACT_BITS:
             raise ExportError(
                 f"op {op_name!r} needs {value.width_bits} bits, at most {FLOAT_EXACT_BITS} can be compared exactly "
@@ -91,12 +98,33 @@ def check_export(network: Network, program: Program, x_codes: NDArray[np.integer
     for at in range(0, len(x_codes), CHUNK):
         codes = np.asarray(x_codes[at : at + CHUNK], dtype=np.int64)
         floats, integers = network.trace(codes), interpreter.trace(codes)
-        floats["class"] = np.argmax(floats[network.layers[-1].name], axis=1, keepdims=True).astype(np.float64)
         for op in program.ops:
             if isinstance(op, Relu):
                 continue  # its result is fused into the activation of the network
+            if op.name not in floats:
+                _compare_stage(program, op, floats[network.layers[-1].name], integers[op.name], at)
+                continue
             _compare(op.name, floats[op.name], integers[op.name], fracs[op.name], at)
     return len(x_codes)
+
+
+def _compare_stage(program: Program, op: Op, scores: Floats, got: Ints, at: int) -> None:
+    """Compare an output stage with what float64 makes of the network's scores; a softmax within its proven bound."""
+    match op:
+        case ArgMax() | TopK():
+            best = np.argsort(-scores, axis=1, kind="stable")[:, : got.shape[1]]
+            _compare(op.name, best.astype(np.float64), got, 0, at)
+        case Thresholds():
+            at_least = np.ldexp(program.constants[op.thresholds].q[:, 0], -program.constants[op.thresholds].frac_bits)
+            _compare(op.name, (scores >= at_least).astype(np.float64), got, 0, at)
+        case Softmax():
+            off = float(abs(np.ldexp(got.astype(np.float64), -op.frac_bits) - softmax(scores, axis=1)).max())
+            if off > (bound := softmax_error(program) or 0.0):
+                raise ExportError(
+                    f"export: op {op.name!r} is {off:.3g} away from the exact softmax, at most {bound:.3g} was proven"
+                )
+        case _:
+            raise ExportError(f"export: op {op.name!r} is no layer of the network and no output stage")
 
 
 def _compare(name: str, expected: Floats, got: Ints, frac_bits: int, at: int) -> None:

@@ -32,10 +32,11 @@ from gatewright.ir.ops import (
     Transpose,
     Upsample,
 )
+from gatewright.ir.output import OutputKind, OutputStage, add_output_stage, softmax_error
 from gatewright.ir.program import Constant, Program
 from gatewright.ir.ranges import Range, ranges
 from gatewright.ir.shapes import shapes
-from gatewright.ir.softmax import softmax_error_bound, softmax_op
+from gatewright.ir.softmax import check_probability_format, softmax_error_bound, softmax_op
 from gatewright.ir.text import parse_program, print_program
 from gatewright.ir.verify import verify
 from gatewright.ir.windows import pool_cells
@@ -58,6 +59,8 @@ __all__ = [
     "Min",
     "Mul",
     "Op",
+    "OutputKind",
+    "OutputStage",
     "Overflow",
     "Pad",
     "Pool",
@@ -77,12 +80,15 @@ __all__ = [
     "TopK",
     "Transpose",
     "Upsample",
+    "add_output_stage",
+    "check_probability_format",
     "parse_program",
     "pool_cells",
     "print_program",
     "ranges",
     "run",
     "shapes",
+    "softmax_error",
     "softmax_error_bound",
     "softmax_op",
     "verify",

@@ -43,8 +43,7 @@ def softmax_op(
     power of two or not. guard_bits: bits beyond the output's that the exponentials carry; each one halves their share
     of the error. Raises ProgramError for a signed output or one with no fractional bits.
     """
-    if output.signed or output.frac_bits < 1 or output.width_bits > output.frac_bits + 1:
-        raise ProgramError(f"softmax {name!r}: output must be ufixed<W,0> or ufixed<W,1>, W > 1, not {output}")
+    check_probability_format(output)
     if max_entries < 2:
         raise ProgramError(f"softmax {name!r}: tables need at least 2 entries, not {max_entries}")
     classes, lsb = values.lo.shape[-1], 2.0**-values.frac_bits
@@ -86,6 +85,12 @@ def softmax_op(
     )
     op, reciprocal = _with_reciprocals(op, exp_table, classes, max_entries)
     return op, {op.exp_table: Constant(exp_table, bits), op.reciprocal_table: Constant(reciprocal, 0)}
+
+
+def check_probability_format(output: Fixed) -> None:
+    """Raise ProgramError where a format is not one of numbers from 0 to 1."""
+    if output.signed or output.frac_bits < 1 or output.width_bits > output.frac_bits + 1:
+        raise ProgramError(f"a softmax's output must be ufixed<W,0> or ufixed<W,1>, e.g. ufixed<8,0>, not {output}")
 
 
 def _latency_clip(low: int, high: int, lsb: float) -> tuple[int, int]:

@@ -6,7 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gatewright.errors import LowerError
-from gatewright.lower.circuit import Add, Clamp, Const, Floor, GreaterEqual, Node, Ref, Select, Shift, Source, Table, Wrap
+from gatewright.lower.circuit import (
+    Add,
+    Clamp,
+    Const,
+    Floor,
+    GreaterEqual,
+    Node,
+    Ref,
+    Select,
+    Shift,
+    Source,
+    Table,
+    Wrap,
+)
 
 Interval = tuple[int, int]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 from numpy.typing import NDArray
 
 from gatewright import __version__
@@ -17,6 +18,7 @@ from gatewright.tools import digest, package_version
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
+    from gatewright.ir import Program
     from gatewright.synth import Part
     from gatewright.target import Board
 
@@ -38,7 +40,7 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
     """Read every stage's files under `run`. Deterministic: no times, no absolute paths."""
     from gatewright.data import Dataset
     from gatewright.fit import Network, compression_table
-    from gatewright.ir import Interpreter, Program
+    from gatewright.ir import Program
     from gatewright.rtl.manifest import RtlManifest
     from gatewright.sim import SimReport
 
@@ -51,11 +53,7 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
     x, y = data.part("test")
 
     # the simulator compared every one of these outputs with the hardware's (mismatches is 0, or the run stopped)
-    hardware_outputs = Interpreter(program).run(x)
-    if config.hardware.output == "argmax":
-        on_chip = _scores(config.task, y, hardware_outputs, None, data.classes)
-    else:
-        on_chip = _outputs(config.task, y, hardware_outputs * 2.0 ** -_result_frac(program), data.classes)
+    on_chip = _on_chip(config, program, x, y, data.classes)
 
     table = compression_table(teacher, student)
     results: dict[str, Any] = {
@@ -115,11 +113,43 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
     return Collected(results=results, history=history, examples=_examples(data), stages=_stages(run))
 
 
-def _result_frac(program: Any) -> int:
-    """Return the fractional bits of a program's result."""
-    from gatewright.ir import ranges
+def _on_chip(
+    config: Config, program: Program, x: NDArray[Any], y: NDArray[Any], classes: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the results' keys for what leaves the chip on the test samples.
 
-    return ranges(program)[program.output].frac_bits
+    Of the top k, the first is the prediction; decisions by threshold carry no order, so that their samples are judged
+    by the scores that are compared, and each decision by whether it is 1 for the sample's own class alone.
+    """
+    from gatewright.ir import Interpreter, Thresholds, ranges, softmax_error
+
+    trace, last = Interpreter(program).trace(x), program.op(program.output)
+    known = ranges(program)
+
+    def real(name: str) -> NDArray[Any]:
+        return trace[name] * 2.0 ** -known[name].frac_bits
+
+    result = trace[program.output]
+    match config.hardware.output:
+        case "argmax":
+            return _scores(config.task, y, result, None, classes)
+        case "scores":
+            return _outputs(config.task, y, real(program.output), classes)
+        case "topk":
+            hits = float((result == y[:, None]).any(axis=1).mean())
+            found = _scores(config.task, y, result[:, 0], None, classes)
+            return {**found, "top_k": result.shape[1], "test_top_k_accuracy": hits}
+        case "threshold":
+            assert isinstance(last, Thresholds)
+            found = _outputs(config.task, y, real(last.source), classes)
+            if config.task == "regression":
+                return found
+            own: NDArray[np.int64] = np.equal.outer(y, np.arange(result.shape[1])).astype(np.int64)
+            return {**found, "test_decision_accuracy": 1.0 - np.count_nonzero(result - own) / result.size}
+        case "softmax":
+            # metrics rank log-probabilities: their softmax is the probabilities again
+            share = np.log(np.maximum(real(program.output), 2.0 ** -(known[program.output].frac_bits + 1)))
+            return {**_outputs(config.task, y, share, classes), "softmax_error_bound": softmax_error(program)}
 
 
 def portable(config: Config) -> dict[str, Any]:

@@ -216,12 +216,22 @@ def _clocked(name: str, cycles: int, clocks: list[tuple[str, float]]) -> list[st
 def design_facts(results: Results) -> list[tuple[str, str]]:
     """Return what was built and how it was checked, as (term, value)."""
     h, export = results["hardware"], results["export"]
-    output = {"argmax": "number of the class with the highest score", "scores": "raw scores, exact"}[h["output"]]
+    output = {
+        "argmax": "number of the class with the highest score",
+        "scores": "raw scores, exact",
+        "topk": f"numbers of the {h.get('top_k', 'k')} classes with the highest scores, best first",
+        "threshold": "for each score 1 where it reaches its threshold, else 0",
+        "softmax": f"probabilities, at most {significant(h.get('softmax_error_bound', 0.0))} from the exact softmax",
+    }[h["output"]]
     facts = [
         ("Program against network", _compared(export["samples_compared"], "samples", export["mismatches"])),
         ("Hardware against program", _compared(h["vectors"], "vectors", h["mismatches"])),
         ("Output", output),
     ]
+    if "test_top_k_accuracy" in h:
+        facts.append(("Own class among them", percent(h["test_top_k_accuracy"])))
+    if "test_decision_accuracy" in h:
+        facts.append(("Decisions right (1 for the own class alone)", percent(h["test_decision_accuracy"])))
     if "stall_fraction" in h:
         facts.append(("Stalled cycles on each stream", percent(h["stall_fraction"], 0)))
     if "simulator" in h:
