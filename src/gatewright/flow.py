@@ -22,6 +22,7 @@ from gatewright.rundir import RunDirectory, Stage, unheard
 from gatewright.tools import digest, write_json
 
 if TYPE_CHECKING:
+    from gatewright.data import Dataset
     from gatewright.ir import Ints, OutputStage, Program
     from gatewright.rtl.manifest import RtlManifest
     from gatewright.synth import Part
@@ -251,33 +252,38 @@ class Flow:
 
         load_dataset(self.config).save(out)
 
-    def _teacher(self, out: Path) -> None:
+    def _training_data(self) -> Dataset:
+        """Return the dataset, once the output stage suits its classes: no training for a design that cannot be."""
         from gatewright.data import Dataset
-        from gatewright.fit import teacher_outputs, train_teacher
 
         data = Dataset.load(self.directory.folder("data"))
+        self._output_stage().check_scores(len(data.classes) or (1 if data.y.ndim == 1 else data.y.shape[1]))
+        return data
+
+    def _teacher(self, out: Path) -> None:
+        from gatewright.fit import teacher_outputs, train_teacher
+
+        data = self._training_data()
         trained = train_teacher(self.config, data, work=self.directory.work("teacher"), progress=self.progress)
         trained.network.save(out)
         write_json(out / "history.json", trained.history)
         np.save(out / "soft_targets.npy", teacher_outputs(trained.network, data))
 
     def _student(self, out: Path) -> None:
-        from gatewright.data import Dataset
         from gatewright.fit import train_student
 
-        data = Dataset.load(self.directory.folder("data"))
+        data = self._training_data()
         soft = np.load(self.directory.folder("teacher") / "soft_targets.npy")
         trained = train_student(self.config, data, soft, work=self.directory.work("student"), progress=self.progress)
         trained.network.save(out)
         write_json(out / "history.json", trained.history)
 
     def _front(self, out: Path) -> None:
-        from gatewright.data import Dataset
         from gatewright.fit import export_program, train_front
         from gatewright.lower.compile import lower
         from gatewright.lower.estimate import estimate
 
-        data = Dataset.load(self.directory.folder("data"))
+        data = self._training_data()
         soft = np.load(self.directory.folder("teacher") / "soft_targets.npy")
         front = train_front(self.config, data, soft, work=self.directory.work("front"), progress=self.progress)
         x, rows = data.part("train")[0][:ESTIMATE_SAMPLES], list[dict[str, float]]()

@@ -9,8 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from gatewright.data import Dataset
+from gatewright.fit import Network
 from gatewright.report import validate_results
 
 pytestmark = [pytest.mark.torch, pytest.mark.sim, pytest.mark.synth, pytest.mark.place, pytest.mark.slow]
@@ -87,6 +90,23 @@ def test_run_kill_resume_edit(small: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (("output=topk", "top_k=4"), "hardware.top_k must be 1..3, the number of scores, not 4"),
+        (("output=threshold", "threshold=[0.0, 1.0]"), "one number or 3, one per score, not 2"),
+    ],
+)
+def test_an_output_that_does_not_suit_the_classes_is_refused_before_training(
+    small: Path, tmp_path: Path, settings: tuple[str, ...], text: str
+):
+    words = [word for setting in settings for word in ("--set", f"hardware.{setting}")]
+    refused = gatewright("run", small, "--out", tmp_path / "run", *words)
+    assert refused.returncode == 2
+    assert text in refused.stderr
+    assert not (tmp_path / "run" / "teacher").exists()
+
+
+@pytest.mark.parametrize(
     ("source", "task", "score", "output"),
     [
         ("sklearn:diabetes", "regression", "test_rmse", 'output = "scores"'),
@@ -130,8 +150,15 @@ place = false
     assert results["hardware"][score] == results["student"][score]
     assert results["hardware"]["mismatches"] == 0
     assert results["hardware"].get("softmax_error_bound", 0.0) < 0.01
-    extra = {"topk": "test_top_k_accuracy", "threshold": "test_decision_accuracy"}.get(results["hardware"]["output"])
-    assert extra is None or results["hardware"][extra] > 0.6
+    data = Dataset.load(tmp_path / "run" / "data")
+    x, y = data.part("test")
+    scores = Network.load(tmp_path / "run" / "student").evaluate(x)
+    if results["hardware"]["output"] == "topk":
+        own = [label in row for label, row in zip(y, np.argsort(-scores, kind="stable")[:, :2], strict=True)]
+        assert results["hardware"]["test_top_k_accuracy"] == np.mean(own) > 0.6
+    if results["hardware"]["output"] == "threshold":
+        wrong = (scores >= [0.5, 0.0, -0.5]) != (y[:, None] == np.arange(3))
+        assert results["hardware"]["test_decision_accuracy"] == 1.0 - np.count_nonzero(wrong) / wrong.size
     assert list(results["synthesis"]) == ["ecp5"]
 
 

@@ -11,10 +11,10 @@ from gatewright.errors import LowerError
 from gatewright.ir import Constant, Fixed, Input, Lookup, Program, Thresholds, TopK
 from gatewright.lower.build import build, check_circuit
 from gatewright.lower.builder import Builder
-from gatewright.lower.circuit import GreaterEqual, Source, Table, evaluate
+from gatewright.lower.circuit import GreaterEqual, Ref, Source, Table, evaluate
 from gatewright.lower.narrow import drop_dead
 from gatewright.lower.softmax import product
-from gatewright.lower.tables import table_levels, table_luts
+from gatewright.lower.tables import ALM, LUT4, LUT4_MUX7, LUT6, raw_entries, table_levels, table_luts
 from tests.programs import codes
 
 
@@ -51,8 +51,6 @@ def test_product_is_exact_for_any_signs(ends: tuple[int, int, int, int]):
     (al, ah), (bl, bh) = sorted(ends[:2]), sorted(ends[2:])
     b = Builder()
     nodes = [b.put(Source(layer="x", lo=lo, hi=hi, element=i)) for i, (lo, hi) in enumerate([(al, ah), (bl, bh)])]
-    from gatewright.lower.circuit import Ref
-
     result = product(b, Ref(nodes[0], 1), Ref(nodes[1], 2))
     x = np.array(list(itertools.product({al, (al + ah) // 2, ah}, range(bl, bh + 1))), dtype=np.int64)
     values: list[np.ndarray] = []
@@ -67,15 +65,18 @@ def test_product_is_exact_for_any_signs(ends: tuple[int, int, int, int]):
 
 
 def test_table_cost_counts_what_matters():
-    assert table_luts([i & 1 for i in range(1024)], 6) == 0  # a wire
-    assert table_luts([7 * (i & 1) for i in range(64)], 6) == 0  # three copies of a wire
-    assert table_luts([int(i.bit_count() % 2) for i in range(64)], 6) == 1
-    assert table_luts([int(i.bit_count() % 2) for i in range(64)], 4) == 2  # both halves of a parity, complements
-    assert table_luts([int((i & 63).bit_count() % 2) for i in range(1024)], 6) == 1  # four bits do not matter
+    assert table_luts([i & 1 for i in range(1024)], LUT6) == 0  # a wire
+    assert table_luts([7 * (i & 1) for i in range(64)], LUT6) == 0  # three copies of a wire
+    assert table_luts([int(i.bit_count() % 2) for i in range(64)], LUT6) == 1
+    assert table_luts([int(i.bit_count() % 2) for i in range(64)], LUT4_MUX7) == 2  # complements
+    assert table_luts([int((i & 63).bit_count() % 2) for i in range(1024)], LUT6) == 1  # four bits do not matter
     random = np.random.default_rng(0).integers(0, 2, 256).tolist()
-    assert table_luts(random, 6) == 4
-    assert table_luts(random, 4) == 16 + 1
-    assert [table_levels(bits, 6) for bits in (1, 6, 7, 8, 10)] == [1, 1, 2, 2, 3]
+    assert table_luts(random, LUT6) == 4
+    assert table_luts(random, LUT4_MUX7) == 16 + 1
+    assert table_luts(random, LUT4) == 16 + 15  # every multiplexer is a LUT
+    assert table_luts(random, ALM) == 2 * (4 + 1)  # four full ALMs and one that chooses
+    assert table_luts(random[:32], ALM) == 1
+    assert [table_levels(bits, LUT6) for bits in (1, 6, 7, 8, 10)] == [1, 1, 2, 2, 3]
 
 
 def test_a_table_too_large_for_luts_is_refused():
@@ -83,3 +84,19 @@ def test_a_table_too_large_for_luts_is_refused():
     wide = program(look, 16, 1, t=Constant(np.arange(1 << 16)[None] // 3, 0))
     with pytest.raises(LowerError, match=r"layer 'y': a table of 65536 entries is too large for LUTs.*requantise"):
         build(wide)
+
+
+@pytest.mark.parametrize(("lo", "hi"), [(40000, 40002), ((1 << 15) - 1, (1 << 15) + 2), (-1, 2), (-5, 200), (-9, -7)])
+def test_a_table_is_as_small_as_its_range(lo: int, hi: int):
+    """The low bits tell the numbers of a range apart, wherever it lies."""
+    b = Builder()
+    x = b.put(Source(layer="x", lo=lo, hi=hi, element=0))
+    result = b.table(Ref(x), lambda value: 3 * value - lo)
+    table = b.nodes[result.node]
+    assert isinstance(table, Table)
+    assert len(raw_entries(table, b.nodes[table.a])) == 1 << (hi - lo).bit_length()
+    values: list[np.ndarray] = []
+    codes_in = np.arange(lo, hi + 1)[:, None]
+    for node in b.nodes:
+        values.append(evaluate(node, values, codes_in))
+    assert (values[result.node] == 3 * codes_in[:, 0] - lo).all()

@@ -12,7 +12,8 @@ import numpy as np
 
 from gatewright.errors import ProgramError
 from gatewright.ir.formats import MAX_BITS, Fixed
-from gatewright.ir.ops import ArgMax, Op, Softmax, SoftmaxVariant, Thresholds, TopK
+from gatewright.ir.op_tables import ArgMax, Softmax, SoftmaxVariant, Thresholds, TopK
+from gatewright.ir.ops import Op
 from gatewright.ir.program import Constant, Program
 from gatewright.ir.ranges import Range, ranges
 from gatewright.ir.softmax import softmax_error_bound, softmax_op
@@ -37,6 +38,14 @@ class OutputStage:
     softmax_format: str = "ufixed<8,0>"
     softmax_entries: int = 1024
 
+    def check_scores(self, scores: int) -> None:
+        """Raise ProgramError where the stage does not suit so many scores."""
+        if self.kind == "topk" and not 1 <= self.top_k <= scores:
+            raise ProgramError(f"hardware.top_k must be 1..{scores}, the number of scores, not {self.top_k}")
+        given = len(self.threshold) if isinstance(self.threshold, tuple) else 1
+        if self.kind == "threshold" and given not in (1, scores):
+            raise ProgramError(f"hardware.threshold must be one number or {scores}, one per score, not {given}")
+
 
 def add_output_stage(program: Program, stage: OutputStage) -> Program:
     """Return the verified program with the stage's op after its scores: `class`, `top`, `decision` or `probability`.
@@ -44,6 +53,7 @@ def add_output_stage(program: Program, stage: OutputStage) -> Program:
     Raises ProgramError where the stage does not suit the number of scores.
     """
     values, source = ranges(program)[program.output], program.output
+    stage.check_scores(values.lo.size)
     op: Op
     constants: dict[str, Constant] = {}
     match stage.kind:
@@ -52,10 +62,6 @@ def add_output_stage(program: Program, stage: OutputStage) -> Program:
         case "argmax":
             op = ArgMax(name="class", layer="argmax", source=source)
         case "topk":
-            if not 1 <= stage.top_k <= values.lo.size:
-                raise ProgramError(
-                    f"hardware.top_k must be 1..{values.lo.size}, the number of scores, not {stage.top_k}"
-                )
             op = TopK(name="top", layer="topk", source=source, k=stage.top_k)
         case "threshold":
             op = Thresholds(
@@ -96,10 +102,6 @@ def softmax_error(program: Program) -> float | None:
 def _thresholds(given: float | tuple[float, ...], values: Range) -> Constant:
     """Return thresholds on the scores' own grid: x >= t is the same as x >= t rounded up to it. (1 or scores, 1)."""
     wanted = given if isinstance(given, tuple) else (given,)
-    if len(wanted) not in (1, values.lo.size):
-        raise ProgramError(
-            f"hardware.threshold must be one number or {values.lo.size}, one per score, not {len(wanted)}"
-        )
     end = 1 << MAX_BITS
     q = [min(max(math.ceil(Fraction(t) * Fraction(2) ** values.frac_bits), -end), end) for t in wanted]
     return Constant(np.array(q, dtype=np.int64)[:, None], values.frac_bits)

@@ -27,8 +27,9 @@ from gatewright.ir.ops import (
     TopK,
 )
 from gatewright.ir.program import Program
-from gatewright.ir.ranges import ranges
+from gatewright.ir.ranges import Range, ranges
 from gatewright.ir.rounding import round_shift, spread
+from gatewright.ir.shapes import shapes
 from gatewright.ir.tables import cuts
 from gatewright.lower.adders import adder_graph
 from gatewright.lower.builder import Builder, Interval, Wire
@@ -36,18 +37,25 @@ from gatewright.lower.choose import argmax, thresholds, top_k
 from gatewright.lower.circuit import Circuit, GreaterEqual, Ref, Select, Source, simulate
 from gatewright.lower.softmax import softmax
 from gatewright.lower.support import check_supported, unsupported
+from gatewright.lower.tables import LUT6, Luts
 
 
 def build(
-    program: Program, *, extra_depth: int = 0, ternary: bool = False, inputs: Sequence[Wire] | None = None
+    program: Program,
+    *,
+    extra_depth: int = 0,
+    ternary: bool = False,
+    luts: Luts = LUT6,
+    inputs: Sequence[Wire] | None = None,
 ) -> Circuit:
     """Return the circuit of a verified program. extra_depth, ternary: see adders.adder_graph.
 
+    luts: what tables are built of, where a table and comparators compete.
     inputs: one for each input element where more is known of them than their format.
     """
     options: dict[str, Any] = {"extra_depth": extra_depth, "ternary": ternary}
     check_supported(program)
-    known = ranges(program)
+    known = ranges(program, None if inputs is None else _range(inputs, program.input.format.frac_bits))
     fracs = {name: value.frac_bits for name, value in known.items()}
     live = live_elements(program)
     builder = Builder()
@@ -57,7 +65,7 @@ def build(
         if isinstance(op, Input) and inputs is not None:
             values[op.name] = [builder.source(i, wire) for i, wire in enumerate(inputs)]
             continue
-        values[op.name] = _lower(op, program, builder, values, live[op.name], fracs, options)
+        values[op.name] = _lower(op, program, builder, values, live[op.name], fracs, options, luts)
     last = {op.layer: op.name for op in program.ops if not isinstance(op, Input)}
     layer_values = tuple(
         (layer, tuple(ref if used else None for ref, used in zip(values[name], live[name], strict=True)))
@@ -83,6 +91,7 @@ def _lower(
     live: list[bool],
     fracs: dict[str, int],
     options: dict[str, Any],
+    luts: Luts,
 ) -> list[Ref]:
     match op:
         case Input():
@@ -101,11 +110,8 @@ def _lower(
             return top_k(b, values[op.source], op.k)
         case Thresholds():
             at = cuts(program.constants[op.thresholds], fracs[op.source]).tolist()
-            lut_inputs = 6 if options["ternary"] else 4  # as timing.lut_inputs
-            return [
-                thresholds(b, ref, at[i % len(at)], op.start, op.step, lut_inputs=lut_inputs)
-                for i, ref in enumerate(values[op.source])
-            ]
+            x = enumerate(values[op.source])
+            return [thresholds(b, ref, at[i % len(at)], op.start, op.step, luts=luts) for i, ref in x]
         case Lookup():
             rows, first = program.constants[op.table].q, op.first
             x = enumerate(values[op.source])
@@ -272,10 +278,15 @@ def _holding(b: Builder, refs: tuple[Ref, ...], frac: int) -> Fixed:
     return Fixed.holding(min(lo for lo, _ in bounds), max(hi for _, hi in bounds), frac)
 
 
+def _range(wires: Sequence[Wire], frac_bits: int) -> Range:
+    lo = np.array([w.lo << w.shift for w in wires], dtype=np.int64)
+    hi = np.array([w.hi << w.shift for w in wires], dtype=np.int64)
+    return Range(lo, hi, frac_bits)
+
+
 def live_elements(program: Program) -> dict[str, list[bool]]:
     """Return for every result which of its elements can reach the output."""
-    known = ranges(program)
-    live = {op.name: [False] * known[op.name].lo.shape[-1] for op in program.ops}
+    live = {name: [False] * shape[-1] for name, shape in shapes(program).items()}
     live[program.output] = [True] * len(live[program.output])
     for op in reversed(program.ops):
         match op:

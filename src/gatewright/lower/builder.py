@@ -19,6 +19,7 @@ from gatewright.lower.circuit import (
     Source,
     Table,
     Wrap,
+    width,
 )
 
 Interval = tuple[int, int]
@@ -138,12 +139,16 @@ class Builder:
                 f"layer {self.layer!r}: a table of {hi - lo + 1} entries is too large for LUTs, at most "
                 f"{1 << MAX_TABLE_BITS} are built; requantise its input to fewer bits"
             )
-        values = tuple(function(value << ref.shift) for value in range(lo, hi + 1))
+        bits, node, first = (hi - lo).bit_length(), ref.node, lo
+        numbers = list(range(lo, hi + 1))
+        if bits < width(self.nodes[node]):  # the low bits tell the numbers lo..hi apart
+            node, first = self.wrap(Ref(node), bits, False).node, 0
+            numbers = [min(lo + ((low - lo) & ((1 << bits) - 1)), hi) for low in range(1 << bits)]
+        values = tuple(function(number << ref.shift) for number in numbers)
         if len(set(values)) == 1:
             return Ref(self.const(values[0]))
-        return Ref(
-            self.put(Table(layer=self.layer, lo=min(values), hi=max(values), a=ref.node, first=lo, values=values))
-        )
+        table = Table(layer=self.layer, lo=min(values), hi=max(values), a=node, first=first, values=values)
+        return Ref(self.put(table))
 
     def at_least(self, a: int, b: int) -> Ref:
         """Return 1 where node a >= node b, else 0."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatewright.lower.builder import Builder
 from gatewright.lower.circuit import Ref, width
-from gatewright.lower.tables import raw_values, table_luts
+from gatewright.lower.tables import Luts, raw_values, table_luts
 
 MAX_COMPARED_BITS = 10  # wider numbers are always compared: their table would take seconds to cost
 
@@ -85,7 +85,7 @@ def _merge(b: Builder, left: list[int], right: list[int]) -> list[int]:
     return [even[0], *pairs, *rest]
 
 
-def thresholds(b: Builder, x: Ref, at: list[int], start: int, step: int, *, lut_inputs: int) -> Ref:
+def thresholds(b: Builder, x: Ref, at: list[int], start: int, step: int, *, luts: Luts) -> Ref:
     """Return start + step * (cuts that x reaches): comparators and a count, or one table where that is fewer LUTs.
 
     Cuts that x always or never reaches cost nothing.
@@ -98,7 +98,7 @@ def thresholds(b: Builder, x: Ref, at: list[int], start: int, step: int, *, lut_
 
     node = b.nodes[x.node]
     if width(node) <= MAX_COMPARED_BITS and judged:
-        lut = table_luts([result(v << x.shift) for v in raw_values(node)], lut_inputs)
+        lut = table_luts([result(v << x.shift) for v in raw_values(node)], luts)
         if lut <= len(judged) * width(node) + len(judged) - 1:
             return b.table(x, result)
     whole = b.whole(x)

@@ -50,7 +50,8 @@ def lower(
     verify(program)
     check_supported(program)
     folded, checked = run_passes(program, x)
-    circuit = drop_dead(build(folded, extra_depth=extra_depth, ternary=delays(family).ternary))
+    model = delays(family)
+    circuit = drop_dead(build(folded, extra_depth=extra_depth, ternary=model.ternary, luts=model.luts))
     circuit, compared = optimise(circuit, family=family, check=lambda changed: check_circuit(program, changed, x))
     pipeline = schedule(
         circuit,

@@ -31,7 +31,7 @@ from gatewright.lower.live import ternary_luts
 from gatewright.lower.schedule import Schedule, register_bits
 from gatewright.lower.sites import adder_sites
 from gatewright.lower.tables import raw_entries, table_luts
-from gatewright.lower.timing import carry_bits, delays, is_sign_test, lut_inputs
+from gatewright.lower.timing import carry_bits, delays, is_sign_test
 from gatewright.lower.values import OUTPUT, values
 
 
@@ -88,7 +88,7 @@ def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
                 sites += 0 if not saturates and registered(index) else width(node) + extra
             case Table():
                 entries = raw_entries(node, circuit.nodes[node.a])
-                sites += table_luts(entries, lut_inputs(delays(family)))
+                sites += table_luts(entries, delays(family).luts)
             case Select():
                 other = circuit.nodes[node.b]
                 relu = isinstance(other, Const) and other.lo == 0

@@ -274,7 +274,8 @@ class _Chain:
         if goal == self.at:
             return
         sub = _between(self.program, self.at, goal, self.wires)
-        built = build(sub, ternary=delays(self.family).ternary, inputs=self.wires)
+        model = delays(self.family)
+        built = build(sub, ternary=model.ternary, luts=model.luts, inputs=self.wires)
         zero = Const(layer=sub.ops[-1].layer, lo=0, hi=0)
         outputs = tuple(
             ref if alive else Ref(len(built.nodes)) for ref, alive in zip(built.outputs, self.live[goal], strict=True)

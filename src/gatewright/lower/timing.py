@@ -29,7 +29,7 @@ from gatewright.lower.circuit import (
     Wrap,
     width,
 )
-from gatewright.lower.tables import table_levels
+from gatewright.lower.tables import ALM, LUT4, LUT4_MUX7, LUT4_MUX8, LUT6, Luts, table_levels
 
 UNCALIBRATED = "estimate, not calibrated"
 
@@ -38,6 +38,7 @@ UNCALIBRATED = "estimate, not calibrated"
 class Delays:
     """Delays in ns of one family. ternary: whether its LUTs add three numbers in one carry chain.
 
+    luts: what its tables are built of.
     keep_sums: whether yosys is kept from merging adders: without that it turns sums of sums between two registers
     into carry-save logic, which takes more LUTs than the carry chains that it saves.
     basis: what the numbers rest on, printed beside every clock that comes of them.
@@ -49,21 +50,25 @@ class Delays:
     logic_ns: float
     ternary: bool = False
     keep_sums: bool = False
+    luts: Luts = LUT4
     basis: str = UNCALIBRATED
 
 
 FAMILIES: dict[str, Delays] = {
-    "xc7": Delays(register_ns=0.9, carry_base_ns=1.25, carry_per_bit_ns=0.03, logic_ns=0.75, ternary=True),
-    "xcup": Delays(register_ns=0.5, carry_base_ns=0.70, carry_per_bit_ns=0.015, logic_ns=0.40, ternary=True),
+    "xc7": Delays(register_ns=0.9, carry_base_ns=1.25, carry_per_bit_ns=0.03, logic_ns=0.75, ternary=True, luts=LUT6),
+    "xcup": Delays(register_ns=0.5, carry_base_ns=0.70, carry_per_bit_ns=0.015, logic_ns=0.40, ternary=True, luts=LUT6),
     "ecp5": Delays(
         register_ns=1.3,
         carry_base_ns=2.15,
         carry_per_bit_ns=0.075,
         logic_ns=1.20,
+        luts=LUT4_MUX7,
         keep_sums=True,
         basis="nextpnr, LFE5U speed 6",
     ),
-    "nexus": Delays(register_ns=1.3, carry_base_ns=2.15, carry_per_bit_ns=0.075, logic_ns=1.20, keep_sums=True),
+    "nexus": Delays(
+        register_ns=1.3, carry_base_ns=2.15, carry_per_bit_ns=0.075, logic_ns=1.20, luts=LUT4_MUX7, keep_sums=True
+    ),
     "ice40": Delays(
         register_ns=1.7,
         carry_base_ns=2.1,
@@ -76,6 +81,7 @@ FAMILIES: dict[str, Delays] = {
         carry_base_ns=1.0,
         carry_per_bit_ns=0.04,
         logic_ns=1.00,
+        luts=LUT4_MUX8,
         keep_sums=True,
         basis="nextpnr, GW2A-18 C8/I7",
     ),
@@ -87,7 +93,7 @@ FAMILIES: dict[str, Delays] = {
         keep_sums=True,
         basis="nextpnr, CCGM1A1",
     ),
-    "intel": Delays(register_ns=1.2, carry_base_ns=1.60, carry_per_bit_ns=0.04, logic_ns=1.00, ternary=True),
+    "intel": Delays(register_ns=1.2, carry_base_ns=1.60, carry_per_bit_ns=0.04, logic_ns=1.00, ternary=True, luts=ALM),
     "generic": Delays(register_ns=2.0, carry_base_ns=3.0, carry_per_bit_ns=0.50, logic_ns=2.00),
 }
 
@@ -97,11 +103,6 @@ def delays(family: str) -> Delays:
     if family not in FAMILIES:
         raise LowerError(f"no delay model for family {family!r}.{nearest(family, list(FAMILIES))}")
     return FAMILIES[family]
-
-
-def lut_inputs(model: Delays) -> int:
-    """Return the inputs of a family's LUT: those that add three numbers in one chain have six."""
-    return 6 if model.ternary else 4
 
 
 def carry_bits(circuit: Circuit, node: Add | GreaterEqual) -> int:
@@ -146,6 +147,6 @@ def delay_ns(circuit: Circuit, node: Node, model: Delays) -> float:
         case Clamp() | Select():
             return model.logic_ns
         case Table():
-            return model.logic_ns * table_levels(width(circuit.nodes[node.a]), lut_inputs(model))
+            return model.logic_ns * table_levels(width(circuit.nodes[node.a]), model.luts)
         case _:
             assert_never(node)

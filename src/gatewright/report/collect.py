@@ -144,7 +144,7 @@ def _on_chip(
             found = _outputs(config.task, y, real(last.source), classes)
             if config.task == "regression":
                 return found
-            own: NDArray[np.int64] = np.equal.outer(y, np.arange(result.shape[1])).astype(np.int64)
+            own = np.eye(result.shape[1], dtype=np.int64)[y]
             return {**found, "test_decision_accuracy": 1.0 - np.count_nonzero(result - own) / result.size}
         case "softmax":
             # metrics rank log-probabilities: their softmax is the probabilities again
