@@ -31,7 +31,7 @@ from gatewright.ir.ranges import Range, ranges
 from gatewright.ir.rounding import round_shift, spread
 from gatewright.ir.shapes import shapes
 from gatewright.ir.tables import cuts
-from gatewright.lower.adders import adder_graph
+from gatewright.lower.adders import AdderGraph, adder_graph
 from gatewright.lower.builder import Builder, Interval, Wire
 from gatewright.lower.choose import argmax, thresholds, top_k
 from gatewright.lower.circuit import Circuit, GreaterEqual, Ref, Select, Source, simulate
@@ -152,8 +152,10 @@ def _dense(
     bits = [max(b.nodes[ref.node].hi.bit_length(), (-b.nodes[ref.node].lo).bit_length()) for ref in sources]
     graph = adder_graph(scaled, widths=bits, **options)
 
-    ends = np.array([b.range(ref.node) for ref in sources], dtype=object).reshape(-1, 2)
-    forms = [_unit(i, len(sources)) for i in range(len(sources))]
+    spans = [b.range(ref.node) for ref in sources]
+    dtype = np.int64 if _largest(graph, spans) < 1 << 62 else object
+    ends = np.array(spans, dtype=dtype).reshape(-1, 2)
+    forms = list(np.eye(len(sources), dtype=dtype))
     terms = [Ref(ref.node) for ref in sources]
     for item in graph.sums:
         form = forms[item.a] * (1 << item.shift_a) + forms[item.b] * ((-1 if item.minus else 1) << item.shift_b)
@@ -262,10 +264,14 @@ def _not_negative(b: Builder, ref: Ref) -> Ref:
     return Ref(b.put(GreaterEqual(layer=b.layer, lo=0, hi=1, a=ref.node, b=b.const(0))))
 
 
-def _unit(i: int, size: int) -> Ints:
-    form = np.zeros(size, dtype=object)
-    form[i] = 1
-    return form
+def _largest(graph: AdderGraph, spans: list[Interval]) -> int:
+    """Return a bound on every number that a term's coefficients, and their sums over the inputs' spans, can reach."""
+    bounds = [max(abs(lo), abs(hi), 1) for lo, hi in spans]
+    for item in graph.sums:
+        bound = (bounds[item.a] << item.shift_a) + (bounds[item.b] << item.shift_b)
+        bounds.append(bound + (bounds[item.c] << item.shift_c if item.c >= 0 else 0))
+    used = [bounds[output.term] << output.shift for output in graph.outputs if output.term >= 0]
+    return max([*bounds, *used], default=0)
 
 
 def _interval(form: Ints, ends: Ints) -> Interval:

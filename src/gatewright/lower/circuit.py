@@ -214,8 +214,7 @@ def reread(node: Node, renumber: Callable[[int], int]) -> Node:
 
 def width(node: Node) -> int:
     """Return the bits that hold lo..hi: two's complement where lo < 0, else unsigned; a constant 0 has one bit."""
-    high = max(node.hi, 0).bit_length()
-    size = max(high, (~node.lo).bit_length()) + 1 if node.lo < 0 else max(high, 1)
+    size = max(node.hi, ~node.lo).bit_length() + 1 if node.lo < 0 else node.hi.bit_length() or 1
     return size if size <= MAX_BITS else Fixed.holding(node.lo, node.hi, 0).width_bits  # which says what is wrong
 
 

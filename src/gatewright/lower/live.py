@@ -37,20 +37,17 @@ def _columns(circuit: Circuit, node: Add3) -> list[tuple[Bit, Bit, Bit]]:
     """Return the chain's three operand bits, those of subtracted ones inverted, lowest first."""
     passing, length = chain_bits(node)
     terms = ((node.a, node.shift_a, False), (node.b, node.shift_b, node.minus_b), (node.c, node.shift_c, node.minus_c))
-    a, b, c = ([_bit(circuit, *term, i + passing) for i in range(length)] for term in terms)
+    a, b, c = (_bits(circuit, *term, range(passing, passing + length)) for term in terms)
     return list(zip(a, b, c, strict=True))
 
 
-def _bit(circuit: Circuit, index: int, shift: int, minus: bool, position: int) -> Bit:
+def _bits(circuit: Circuit, index: int, shift: int, minus: bool, positions: range) -> list[Bit]:
     source = circuit.nodes[index]
-    at = position - shift
     if isinstance(source, Const):
-        bit = source.lo >> at & 1 if at >= 0 else 0
-    elif at < 0 or (at >= width(source) and source.lo >= 0):
-        bit = 0
-    else:
-        return None
-    return bit ^ minus
+        value = source.lo << shift
+        return [value >> i & 1 ^ minus for i in positions]
+    end = positions.stop if source.lo < 0 else shift + width(source)
+    return [None if shift <= i < end else int(minus) for i in positions]
 
 
 def _majority(column: tuple[Bit, Bit, Bit]) -> Bit:
