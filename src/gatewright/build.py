@@ -46,6 +46,7 @@ class ProgramFlow(Flow):
 
     def _program(self, out: Path) -> None:
         assert self.source is not None
+        assert self.codes is not None
         self.source.save(out / "program.txt")
         np.save(out / "codes.npy", self.codes)
 

@@ -69,7 +69,7 @@ def test_formats_per_element(tmp_path):
     }
     made = model(conf("kif", "datalane", "WRAP"), conf("kbi", "weight", "SAT_SYM"), conf("kbi", "bias", "WRAP"))
     graph = load_keras(write_v3(tmp_path / "h.keras", made, arrays, {"q_dense": "q"}))
-    h = np.array([[slow(v, *form, "WRAP") for v, *form in zip(row, k, i, f, strict=True)] for row in x])
+    h = np.array([[slow(v, kk, ii, ff, "WRAP") for v, kk, ii, ff in zip(row, k, i, f, strict=True)] for row in x])
     weight = np.array(
         [[slow(w[r, c], 1, wi[r, c], int(wb[r, c] - wi[r, c]), "SAT_SYM") for c in range(3)] for r in range(4)]
     )

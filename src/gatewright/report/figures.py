@@ -69,7 +69,8 @@ def learning_curves(history: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[
 
 def front_picture(front: Mapping[str, Any], *, percent: bool) -> Picture:
     """Return score against estimated LUTs of a front's points, the chosen one marked. front: as in results.json."""
-    points, chosen = front["points"], front["chosen"]
+    points: list[Mapping[str, Any]] = front["points"]
+    chosen: int = front["chosen"]
     lut, score = [float(p["lut"]) for p in points], [abs(float(p["score"])) for p in points]
     figure, axes = _axes(4.2, 2.4)
     axes.plot(lut, score, color=STUDENT, linewidth=1.2, marker="o", markersize=4, label="points of the front")
