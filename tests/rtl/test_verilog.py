@@ -60,12 +60,15 @@ def test_text_is_well_formed(program: Program):
     for module in design.modules:
         text = module_text(module)
         declared = re.findall(
-            r"^\s*(?:wire|reg|input  wire|output wire)(?: signed)?(?: *\[\d+:0\])? +(\w+)", text, re.MULTILINE
+            r"^\s*(?:wire|reg|localparam|input  wire|output wire)(?: signed)?(?: *\[\d+:0\])? +(\w+)",
+            text,
+            re.MULTILINE,
         )
         assert len(declared) == len(set(declared)), "declared twice"
-        body = re.sub(r"//.*|\d+'s?d\d+|\$signed", "", text)
+        body = re.sub(r"//.*|\d+'s?d\d+|\d+'h[0-9a-f]+|\$signed", "", text)
         used = set(re.findall(r"(?<![.\w$])[a-z]\w*", body)) - set(declared)
         allowed = {"module", "endmodule", "input", "output", "wire", "reg", "signed", "assign", "always", "posedge"}
+        allowed |= {"localparam"}
         names = {m.name for m in design.modules} | {f"u_{m.name.split('_', 1)[1]}" for m in design.modules}
         leaves = {"gw_add3"} | {name for name in used if name.startswith("u_")}
         assert used <= allowed | names | leaves | {"begin", "end"}, used
