@@ -57,5 +57,6 @@ def test_ternary_adder_cells_equal_the_sum(tmp_path: Path, minus: tuple[int, int
 @pytest.mark.synth
 def test_the_proof_sees_a_wrong_table(tmp_path: Path):
     wrong = (LEAF / "gw_add3.v").read_text().replace("E8E8E8E8", "E8E8E8E0")
-    with pytest.raises(ToolError, match="proof did fail"):
+    with pytest.raises(ToolError):
         prove(tmp_path, 0, 0, mapped=wrong)
+    assert "proof did fail" in (tmp_path / "prove.log").read_text()
