@@ -137,8 +137,9 @@ def test_an_interpreter_that_crashes_shows_its_last_words(model):
         verify_model(model, python=str(script))
 
 
+@pytest.mark.slow
 def test_the_real_worker_in_an_interpreter_with_onnxruntime(model):
-    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install -e '.[dev]'")
     assert verify_model(model, python=sys.executable).rows[0].max_difference < 1e-5
 
 

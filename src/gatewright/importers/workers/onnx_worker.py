@@ -53,7 +53,8 @@ def _onnxruntime(model: Any, x: Any) -> dict[str, Any]:
     one = source.type.tensor_type.shape.dim[0].dim_value == 1
     if not one:
         for value in (source, *model.graph.output):
-            value.type.tensor_type.shape.dim[0].dim_param = "samples"
+            for first in value.type.tensor_type.shape.dim[:1]:  # an output need not give its shape
+                first.dim_param = "samples"
         del model.graph.value_info[:]
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     parts = [x[i : i + 1] for i in range(len(x))] if one else [x]
