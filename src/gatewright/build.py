@@ -6,7 +6,6 @@ import json
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +13,13 @@ import numpy as np
 
 from gatewright.config import parse_config
 from gatewright.errors import ConfigError, DataError
-from gatewright.flow import Flow, execute
+from gatewright.flow import execute
 from gatewright.ir import Ints, Program
+from gatewright.ir.text import print_program
 from gatewright.lower.fold import join_layers
-from gatewright.rundir import Stage, unheard
+from gatewright.rundir import RunDirectory, Stage, unheard
+from gatewright.stages.hardware import Hardware, target
 from gatewright.tools import digest, write_json
-
-HARDWARE = ("rtl", "sim", "synth", "bitstream")
-
-
-@dataclass(slots=True)
-class ProgramFlow(Flow):
-    """The hardware stages of the flow on a given program and given input codes."""
-
-    source: Program | None = None
-    codes: Ints | None = None
-
-    def stages(self) -> list[Stage]:
-        """Return the steps: the program as it is, then what the flow does with any program."""
-        assert self.source is not None
-        assert self.codes is not None
-        given = Stage(
-            name="program",
-            title="take the program and its input codes",
-            run=self._program,
-            settings=[_text(self.source), digest(np.ascontiguousarray(self.codes).tobytes())],
-            code=("ir",),
-        )
-        steps = [stage for stage in Flow.stages(self) if stage.name.split("/")[0] in HARDWARE]
-        return [given, *(replace(stage, needs=tuple(n for n in stage.needs if n != "data")) for stage in steps)]
-
-    def _program(self, out: Path) -> None:
-        assert self.source is not None
-        assert self.codes is not None
-        self.source.save(out / "program.txt")
-        np.save(out / "codes.npy", self.codes)
-
-    def _vectors(self) -> Ints:
-        return np.load(self.directory.folder("program") / "codes.npy")
 
 
 def build_program(
@@ -84,20 +52,41 @@ def build_program(
         where=f"build of {program}",
     )
     checked = _checked(codes, loaded, config.simulation.vectors, config.simulation.seed)
-    prepared = Flow.prepare(config, out, progress=False, notify=notify)
-    flow = ProgramFlow(prepared.config, prepared.directory, prepared.part, prepared.board, False, loaded, checked)
-    execute(flow, HARDWARE[-1], warn)
-    results = _results(flow, out)
+    part, board = target(config)
+    directory = RunDirectory(out, notify)
+    given = directory.folder("program")
+    stages = Hardware(
+        config=config,
+        directory=directory,
+        part=part,
+        board=board,
+        vectors=lambda: np.load(given / "codes.npy"),
+        reads=("program",),
+    )
+    take = Stage(
+        name="program",
+        title="take the program and its input codes",
+        run=lambda folder: _take(loaded, checked, folder),
+        settings=[print_program(loaded), digest(np.ascontiguousarray(checked).tobytes())],
+        code=("ir",),
+    )
+    execute(directory, [take, *stages.stages()], "bitstream", warn)
+    results = _results(stages, out)
     write_json(out / "build.json", results)
     return results
 
 
-def _results(flow: ProgramFlow, out: Path) -> dict[str, Any]:
+def _take(program: Program, codes: Ints, out: Path) -> None:
+    program.save(out / "program.txt")
+    np.save(out / "codes.npy", codes)
+
+
+def _results(hardware: Hardware, out: Path) -> dict[str, Any]:
     simulated, estimated = (json.loads((out / name).read_text()) for name in ("sim/report.json", "rtl/estimate.json"))
-    counts = {family: json.loads((out / "synth" / family / "report.json").read_text()) for family in flow.families}
+    counts = {family: json.loads((out / "synth" / family / "report.json").read_text()) for family in hardware.families}
     return {
-        "name": flow.config.name,
-        "part": flow.part.name,
+        "name": hardware.config.name,
+        "part": hardware.part.name,
         "vectors": simulated["vectors"],
         "mismatches": simulated["mismatches"],
         "latency_cycles": simulated["latency_cycles"],
@@ -107,7 +96,7 @@ def _results(flow: ProgramFlow, out: Path) -> dict[str, Any]:
             family: {key: report[key] for key in ("lut", "ff", "dsp", "bram", "sites")}
             for family, report in counts.items()
         },
-        "bitstream": f"bitstream/{flow.config.name}.bit" if flow.board else None,
+        "bitstream": f"bitstream/{hardware.config.name}.bit" if hardware.board else None,
     }
 
 
@@ -135,9 +124,3 @@ def _checked(codes: Ints | None, program: Program, count: int, seed: int) -> Int
 def _identifier(name: str) -> str:
     word = re.sub(r"\W", "_", name)[:40]
     return word if word[:1].isalpha() else f"net_{word}"[:40]
-
-
-def _text(program: Program) -> str:
-    from gatewright.ir.text import print_program
-
-    return print_program(program)

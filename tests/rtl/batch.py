@@ -8,31 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from gatewright.flow import watched_values
 from gatewright.ir import Fixed, Interpreter, Program
 from gatewright.lower.reuse import lower_reuse
 from gatewright.rtl.manifest import RtlManifest, stream_port, write_lowered
-from gatewright.rtl.netlist import Assign, Binary, Design, Instance, Item, LayerSignal
+from gatewright.rtl.netlist import Assign, Binary, Design, Instance, Item
 from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources
-from gatewright.sim import Probe, SimReport, simulate
+from gatewright.sim import SimReport, simulate, watch_probes, watched_values
 from tests.programs import codes
-
-
-def probes_of(signals: Sequence[LayerSignal], layers: Sequence[str], path: tuple[str, ...]) -> list[Probe]:
-    """Return the simulator's probes for watched signals; layers: the names under which their values are given."""
-    return [
-        Probe(
-            layer=layer,
-            element=w.element,
-            module=w.module,
-            signal=w.signal.name,
-            path=(*path, *w.instance.split(".")),
-            stage=w.stage,
-            width_bits=w.signal.width,
-            signed=w.signal.signed,
-        )
-        for w, layer in zip(signals, layers, strict=True)
-    ]
 
 
 def simulate_batch(
@@ -87,7 +69,7 @@ def simulate_batch(
     probes, layer_values = [], {}
     for number, (program, manifest, trace) in enumerate(zip(programs, manifests, traces, strict=True)):
         names = [f"p{number}.{w.layer}" for w in manifest.watch]
-        probes += probes_of(manifest.watch, names, ("u_core", f"u_p{number}"))
+        probes += watch_probes(manifest.watch, layers=names, path=("u_core", f"u_p{number}"))
         layer_values |= {f"p{number}.{k}": v for k, v in watched_values(program, trace, manifest).items()}
     return simulate(
         sources=[*(out / name for name in cells), *cores, out / "batch_core.v", out / "batch.v"],

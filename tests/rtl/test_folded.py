@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 
 from gatewright.errors import MismatchError
-from gatewright.flow import watched_values
 from gatewright.ir import Interpreter, Program, print_program
 from gatewright.lower.reuse import LoweredFolded, lower_reuse
 from gatewright.rtl.chain import compile_chain
 from gatewright.rtl.manifest import write_core, write_lowered
 from gatewright.rtl.netlist import Design, Rom
-from gatewright.sim import lint, require_match, simulate
+from gatewright.sim import lint, require_match, simulate, watch_probes, watched_values
 from tests.programs import codes, mlp
-from tests.rtl.batch import probes_of, simulate_batch
+from tests.rtl.batch import simulate_batch
 from tests.rtl.test_hardware import drawn
 
 pytestmark = pytest.mark.sim
@@ -74,7 +73,7 @@ def test_layers_of_both_kinds_in_one_design(tmp_path, cache):
         result=manifest.result,
         x=x,
         expected=trace[program.output],
-        probes=probes_of(manifest.watch, [w.layer for w in manifest.watch], ("u_core",)),
+        probes=watch_probes(manifest.watch),
         layer_values=watched_values(program, trace, manifest),
         latency_cycles=manifest.latency_cycles,
         initiation_interval=manifest.stream_interval,
@@ -138,7 +137,7 @@ def test_one_wrong_rom_bit_is_caught(tmp_path, cache):
             result=manifest.result,
             x=x,
             expected=trace[program.output],
-            probes=probes_of(manifest.watch, [w.layer for w in manifest.watch], ("u_core",)),
+            probes=watch_probes(manifest.watch),
             layer_values=watched_values(program, trace, manifest),
             latency_cycles=manifest.latency_cycles,
             initiation_interval=manifest.stream_interval,

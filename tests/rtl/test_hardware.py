@@ -5,14 +5,13 @@ import pytest
 from hypothesis import Phase, given, settings
 
 from gatewright.errors import MismatchError
-from gatewright.flow import watched_values
 from gatewright.ir import Interpreter, OutputStage, Program, add_output_stage, parse_program, print_program
 from gatewright.lower.compile import lower
 from gatewright.rtl.manifest import write_design
 from gatewright.rtl.parallel import compile_parallel
-from gatewright.sim import lint, require_match, simulate
+from gatewright.sim import lint, require_match, simulate, watch_probes, watched_values
 from tests.programs import codes, mlp, programs
-from tests.rtl.batch import mutated, probes_of, simulate_batch
+from tests.rtl.batch import mutated, simulate_batch
 
 pytestmark = pytest.mark.sim
 
@@ -83,7 +82,7 @@ def test_one_broken_adder_is_caught_and_named(tmp_path, cache):
             result=manifest.result,
             x=x,
             expected=trace[program.output],
-            probes=probes_of(manifest.watch, [w.layer for w in manifest.watch], ("u_core",)),
+            probes=watch_probes(manifest.watch),
             layer_values=watched_values(program, trace, manifest),
             latency_cycles=manifest.latency_cycles,
             initiation_interval=manifest.stream_interval,

@@ -4,6 +4,7 @@ from gatewright.sim.build import Bench, build_bench, lint
 from gatewright.sim.design import Probe
 from gatewright.sim.report import Mismatch, SimReport, Speed, require_match
 from gatewright.sim.run import run_bench, simulate
+from gatewright.sim.watch import watch_probes, watched_values
 
 __all__ = [
     "Bench",
@@ -16,4 +17,6 @@ __all__ = [
     "require_match",
     "run_bench",
     "simulate",
+    "watch_probes",
+    "watched_values",
 ]

@@ -1,0 +1,180 @@
+"""Stages that make networks and a program: a dataset in; teacher, student (or a front of students), Program out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gatewright.config import Config
+from gatewright.rundir import RunDirectory, Stage
+from gatewright.tools import write_json
+
+if TYPE_CHECKING:
+    from gatewright.data import Dataset
+    from gatewright.ir import OutputStage
+    from gatewright.synth import Part
+
+ESTIMATE_SAMPLES = 256  # replayed while a point of the front is lowered for its estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedNetworks:
+    """Train a teacher, distil a student, export it. The stages teacher, (front,) student and program."""
+
+    config: Config
+    directory: RunDirectory
+    part: Part
+    progress: bool
+
+    def stages(self) -> list[Stage]:
+        """Return the stages in order; they read the stage data."""
+        c = self.config
+        return [
+            Stage(
+                name="teacher",
+                title="train the teacher",
+                run=self._teacher,
+                needs=("data",),
+                settings=[c.teacher.model_dump(), c.task, c.seed],
+                code=("fit", "data"),
+                packages=("torch", "numpy"),
+            ),
+            *self._student_stages(),
+            Stage(
+                name="program",
+                title="export the integer program and compare it with the student",
+                run=self._program,
+                needs=("data", "student"),
+                settings=[c.name, asdict(output_stage(c))],
+                code=("fit", "ir"),
+                packages=("torch", "numpy"),
+            ),
+        ]
+
+    def _student_stages(self) -> list[Stage]:
+        c = self.config
+        loss = [c.distill.model_dump(), c.task, c.seed]
+        if c.student.precision == "fixed":
+            return [
+                Stage(
+                    name="student",
+                    title="distil, prune and quantize the student",
+                    run=self._student,
+                    needs=("data", "teacher"),
+                    settings=[c.student.model_dump(exclude={"precision", "learned"}), *loss],
+                    code=("fit", "data"),
+                    packages=("torch", "numpy"),
+                )
+            ]
+        return [
+            Stage(
+                name="front",
+                title="distil a front of students with learnt widths",
+                run=self._front,
+                needs=("data", "teacher"),
+                settings=[
+                    c.student.model_dump(exclude={"learned": {"point", "drop"}}),
+                    *loss,
+                    c.hardware.clock_mhz,
+                    self.part.family,
+                ],
+                code=("fit", "data", "lower"),
+                packages=("torch", "numpy"),
+            ),
+            Stage(
+                name="student",
+                title="choose a student of the front",
+                run=self._chosen,
+                needs=("front",),
+                settings=[c.student.learned.point, c.student.learned.drop, c.task],
+                code=("fit",),
+            ),
+        ]
+
+    # ---- the steps, in the order in which they run
+
+    def _teacher(self, out: Path) -> None:
+        from gatewright.fit import teacher_outputs, train_teacher
+
+        data = self._training_data()
+        trained = train_teacher(self.config, data, work=self.directory.work("teacher"), progress=self.progress)
+        trained.network.save(out)
+        write_json(out / "history.json", trained.history)
+        np.save(out / "soft_targets.npy", teacher_outputs(trained.network, data))
+
+    def _student(self, out: Path) -> None:
+        from gatewright.fit import train_student
+
+        data = self._training_data()
+        soft = np.load(self.directory.folder("teacher") / "soft_targets.npy")
+        trained = train_student(self.config, data, soft, work=self.directory.work("student"), progress=self.progress)
+        trained.network.save(out)
+        write_json(out / "history.json", trained.history)
+
+    def _front(self, out: Path) -> None:
+        from gatewright.fit import export_program, train_front
+        from gatewright.lower.compile import lower
+        from gatewright.lower.estimate import estimate
+
+        data = self._training_data()
+        soft = np.load(self.directory.folder("teacher") / "soft_targets.npy")
+        front = train_front(self.config, data, soft, work=self.directory.work("front"), progress=self.progress)
+        x, rows = data.part("train")[0][:ESTIMATE_SAMPLES], list[dict[str, float]]()
+        for index, point in enumerate(front.points):
+            point.network.save(out / f"{index:03d}")
+            program = export_program(point.network, name=self.config.name, data=data, output="scores")
+            lowered = lower(program, x, family=self.part.family, clock_mhz=self.config.hardware.clock_mhz)
+            figures = estimate(lowered.circuit, lowered.schedule)
+            cost = {"lut": figures.lut, "ff": figures.ff, "latency_cycles": figures.latency_cycles}
+            rows.append({"point": index, **point.row, **cost})
+        write_json(out / "front.json", rows)
+        write_json(out / "history.json", front.history)
+
+    def _chosen(self, out: Path) -> None:
+        from gatewright.fit import Network, choose
+
+        front = self.directory.folder("front")
+        rows = json.loads((front / "front.json").read_text())
+        chosen = choose(rows, self.config)
+        Network.load(front / f"{chosen:03d}").save(out)
+        shutil.copyfile(front / "history.json", out / "history.json")
+        write_json(out / "chosen.json", rows[chosen])
+
+    def _program(self, out: Path) -> None:
+        from gatewright.data import Dataset
+        from gatewright.fit import Network, check_export, export_program
+
+        data = Dataset.load(self.directory.folder("data"))
+        network = Network.load(self.directory.folder("student"))
+        program = export_program(network, name=self.config.name, data=data, output=output_stage(self.config))
+        compared = check_export(network, program, data.x)
+        program.save(out / "program.txt")
+        write_json(out / "check.json", {"samples_compared": compared, "mismatches": 0})
+
+    def _training_data(self) -> Dataset:
+        """Return the dataset, once the output stage suits its classes: no training for a design that cannot be."""
+        from gatewright.data import Dataset
+
+        data = Dataset.load(self.directory.folder("data"))
+        output_stage(self.config).check_scores(len(data.classes) or (1 if data.y.ndim == 1 else data.y.shape[1]))
+        return data
+
+
+def output_stage(config: Config) -> OutputStage:
+    """Return what leaves the chip, as [hardware] says."""
+    from gatewright.ir import OutputStage
+
+    h = config.hardware
+    return OutputStage(
+        kind=h.output,
+        top_k=h.top_k,
+        threshold=h.threshold,
+        softmax=h.softmax,
+        softmax_format=h.softmax_format,
+        softmax_entries=h.softmax_entries,
+    )
