@@ -128,14 +128,51 @@ class Learned(Section):
         return self
 
 
+Schedule = Literal["cubic", "constant", "one_shot"]
+
+
+class Pruning(Section):
+    """What is pruned, and when.
+
+    kind: "weights" one by one; "neurons" of hidden layers, which makes the layers smaller; "blocks" of weights,
+    block = (inputs, outputs); "n_of_m": at most n of every m successive inputs of each neuron are kept, which sets the
+    sparsity to 1 - n/m. student.sparsity is the share of weights or of hidden neurons that goes.
+    schedule: between student.prune_start and prune_end, "cubic" removes most at first, "constant" prunes everything
+    at prune_start and chooses anew each epoch, "one_shot" prunes everything at prune_end.
+    regularise: weight, before prune_end, of a penalty that draws weights to zero: the sum of magnitudes, or for
+    neurons and blocks of the groups' norms (group lasso); 0: none.
+    budget_ebops, budget_lut: prune as much as the effective bit operations, or the estimated LUTs, ask for, instead
+    of student.sparsity; 0: no budget.
+    """
+
+    kind: Literal["weights", "neurons", "blocks", "n_of_m"] = "weights"
+    schedule: Schedule = "cubic"
+    block: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (4, 1)
+    n: int = Field(default=2, ge=1)
+    m: int = Field(default=4, ge=2)
+    regularise: float = Field(default=0.0, ge=0)
+    budget_ebops: int = Field(default=0, ge=0)
+    budget_lut: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Pruning:
+        if self.n >= self.m:
+            raise ValueError(f"n must be below m, not {self.n} of {self.m}; 2 of 4 halves the weights")
+        if self.budget_ebops and self.budget_lut:
+            raise ValueError("set budget_ebops or budget_lut, not both")
+        if self.kind == "n_of_m" and (self.budget_ebops or self.budget_lut):
+            raise ValueError('kind "n_of_m" fixes the sparsity, a budget sets it; use another kind or no budget')
+        return self
+
+
 class Student(Optimizer):
     """Quantized network. Bit widths: one number for all layers or one per layer (hidden layers and the output).
 
     weight_bits, bias_bits, activation_bits count all bits; a bias width of 0 follows the accumulator.
     weight_digits: most signed digits of a weight, 0 for any; 1 makes every weight a power of two, so that its product
     costs no adder of its own.
-    sparsity: share of weights that end at exactly zero (magnitude pruning, global over the layers),
-    reached by a cubic schedule between the epochs at prune_start and prune_end (shares of all epochs).
+    sparsity: share of weights that end at exactly zero, chosen by magnitude over all layers between the epochs at
+    prune_start and prune_end (shares of all epochs); table pruning says how, and what else can be pruned.
     precision: "fixed" takes these widths and this sparsity; "learned" ignores them and trains every width.
     """
 
@@ -150,6 +187,7 @@ class Student(Optimizer):
     sparsity: Fraction = 0.5
     prune_start: float = Field(default=0.1, ge=0, le=1)
     prune_end: float = Field(default=0.6, ge=0, le=1)
+    pruning: Pruning = Pruning()
 
     @model_validator(mode="after")
     def _per_layer(self) -> Student:
@@ -160,6 +198,10 @@ class Student(Optimizer):
                 raise ValueError(f"{key} must be one number or {count} numbers (one per layer), not {len(value)}")
         if self.prune_start > self.prune_end:
             raise ValueError(f"prune_start must not exceed prune_end, not {self.prune_start} > {self.prune_end}")
+        if self.pruning.kind == "neurons" and not self.hidden:
+            raise ValueError('pruning.kind "neurons" needs hidden layers; set hidden or another kind')
+        if self.precision == "learned" and self.pruning != Pruning():
+            raise ValueError('precision "learned" prunes by its widths; leave the table pruning out')
         return self
 
 

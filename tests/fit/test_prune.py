@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -9,7 +10,19 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="training needs torch: pip install gatewright[fit]")
 
-from gatewright.fit.prune import cubic_sparsity, global_masks, lamp_scores, remove_dead
+import torch
+
+from gatewright.config import Pruning
+from gatewright.fit.prune import (
+    due_share,
+    global_masks,
+    lamp_scores,
+    n_of_m_mask,
+    neuron_masks,
+    remove_dead,
+    shrink,
+)
+from gatewright.fit.regularise import penalty
 
 from .test_export import random_network
 
@@ -17,11 +30,19 @@ pytestmark = pytest.mark.torch
 
 
 def test_cubic_schedule_is_zhu_and_gupta_equation_1():
-    assert cubic_sparsity(3, 4, 12, 0.8) == 0.0
-    assert cubic_sparsity(4, 4, 12, 0.8) == 0.0
-    assert cubic_sparsity(8, 4, 12, 0.8) == 0.8 + (0.0 - 0.8) * (1 - 4 / 8) ** 3
-    assert cubic_sparsity(12, 4, 12, 0.8) == 0.8
-    assert cubic_sparsity(5, 5, 5, 0.8) == 0.8
+    def sparsity(epoch, start, end):
+        return due_share(epoch, start, end, "cubic") * 0.8
+
+    assert sparsity(3, 4, 12) == 0.0
+    assert sparsity(4, 4, 12) == 0.0
+    assert sparsity(8, 4, 12) == 0.8 + (0.0 - 0.8) * (1 - 4 / 8) ** 3
+    assert sparsity(12, 4, 12) == 0.8
+    assert sparsity(5, 5, 5) == 0.8
+
+
+def test_other_schedules_prune_at_once_at_the_start_or_at_the_end():
+    assert [due_share(epoch, 2, 4, "constant") for epoch in range(6)] == [0, 0, 1, 1, 1, 1]
+    assert [due_share(epoch, 2, 4, "one_shot") for epoch in range(6)] == [0, 0, 0, 0, 1, 1]
 
 
 def test_lamp_scores_by_hand():
@@ -54,3 +75,69 @@ def test_removing_dead_neurons_keeps_every_output(seed, sparsity, bias_bits):
     codes = rng.integers(network.input.lo, network.input.hi + 1, (50, 5))
     assert np.array_equal(network.evaluate(codes), slim.evaluate(codes))
     assert slim.nonzero <= network.nonzero
+
+
+@given(st.integers(0, 2**32), st.floats(0, 0.99), st.tuples(st.integers(1, 4), st.integers(1, 4)))
+def test_blocks_go_whole_and_reach_the_share(seed, share, block):
+    rng = np.random.default_rng(seed)
+    weights = [rng.normal(0, 10.0**scale, shape) for scale, shape in ((-2, (7, 5)), (0, (5, 6)))]
+    masks = global_masks(weights, share, block=block)
+    gone = sum(int((~m).sum()) for m in masks)
+    assert gone >= math.ceil(round(share * 65, 6))
+    assert gone - math.ceil(round(share * 65, 6)) < block[0] * block[1]
+    for mask in masks:
+        for row in range(0, mask.shape[0], block[0]):
+            for column in range(0, mask.shape[1], block[1]):
+                part = mask[row : row + block[0], column : column + block[1]]
+                assert part.all() or not part.any()
+
+
+def test_neurons_lose_all_their_weights_by_the_product_of_both_sides():
+    into = np.array([[1.0, 10.0, 0.1, 2.0], [1.0, 10.0, 0.1, 2.0]])
+    out = np.array([[1.0], [0.01], [1.0], [2.0]])  # products: sqrt2 * (1, 0.1, 0.1, 4); the second is the earlier
+    masks = neuron_masks([into, out], 0.25)
+    assert masks[0].all(axis=0).tolist() == [True, False, True, True]
+    assert masks[1][:, 0].tolist() == [True, False, True, True]
+    assert not masks[0][:, 1].any()
+    assert neuron_masks([into, out], 1.0)[1][:, 0].tolist() == [False, False, False, True]  # one stays
+
+
+@given(st.integers(0, 2**32), st.integers(1, 4), st.integers(0, 3), st.integers(1, 13))
+def test_of_every_m_inputs_at_most_the_n_largest_stay(seed, n, more, n_in):
+    m = n + more
+    weight = np.random.default_rng(seed).normal(size=(n_in, 3))
+    mask = n_of_m_mask(weight, n, m)
+    for row in range(0, n_in, m):
+        part, kept = np.abs(weight[row : row + m]), mask[row : row + m]
+        assert (kept.sum(axis=0) == min(n, len(part))).all()
+        for k in range(3):
+            assert sorted(part[kept[:, k], k]) == sorted(part[:, k])[len(part) - min(n, len(part)) :]
+
+
+@given(st.integers(0, 2**32), st.floats(0.5, 0.95), st.sampled_from(["tensor", "channel", "weight"]))
+def test_shrinking_keeps_every_output_and_only_neurons_that_are_read(seed, sparsity, per):
+    rng = np.random.default_rng(seed)
+    network = remove_dead(random_network(rng, [5, 4, 4, 3], sparsity=sparsity, per=per))
+    slim = shrink(network)
+    codes = rng.integers(network.input.lo, network.input.hi + 1, (50, 5))
+    assert np.array_equal(network.evaluate(codes), slim.evaluate(codes))
+    assert slim.nonzero == network.nonzero
+    assert slim.ebops == network.ebops
+    for here, after in itertools.pairwise(slim.layers):
+        assert here.weight.shape[1] == after.weight.shape[0] == here.bias.size
+        assert after.weight.any(axis=1).all() or len(after.weight) == 1
+
+
+def test_penalties_by_hand_and_finite_gradients_at_zero():
+    def value(kind, **more):
+        return float(penalty(weights, Pruning(kind=kind, **more)))
+
+    weights = [torch.tensor([[3.0, 0.0], [4.0, 0.0]]), torch.tensor([[12.0], [0.0]])]
+    assert value("weights") == value("n_of_m") == 19.0
+    assert value("neurons") == pytest.approx(13 * 3**0.5)
+    assert value("blocks", block=(2, 1)) == pytest.approx((5 + 12) * 2**0.5)
+    assert value("blocks", block=(4, 2)) == pytest.approx((5 + 12) * 8**0.5)
+    for kind in ("weights", "neurons", "blocks"):
+        zero = [torch.zeros(3, 2, requires_grad=True), torch.zeros(2, 1, requires_grad=True)]
+        penalty(zero, Pruning(kind=kind)).backward()
+        assert all(w.grad is not None and bool(w.grad.isfinite().all()) for w in zero)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gatewright.fit.network import Layer, Network
-from gatewright.fit.prune import global_masks, remove_dead
+from gatewright.fit.prune import Masks, remove_dead
 from gatewright.fit.quantizers import Grid, covering_grid, fake_quantize, fit_grid
 from gatewright.ir import Fixed
 
@@ -152,7 +152,14 @@ class TrainDense(nn.Module):
 
 
 class Stack(nn.Module):
-    """Dense layers with ReLU between. quantizing: whether formats are applied (a float warm-up comes first)."""
+    """Dense layers with ReLU between. quantizing: whether formats are applied (a float warm-up comes first).
+
+    shrinkage: weight of the penalty that comes before pruning; goal: sparsity that a budget asks for. They are the
+    recipe's, and kept here so that a checkpoint holds them.
+    """
+
+    shrinkage: Tensor
+    goal: Tensor
 
     def __init__(
         self,
@@ -169,6 +176,8 @@ class Stack(nn.Module):
         self.generator = generator
         self.dropout = dropout
         self.quantizing = False
+        self.register_buffer("shrinkage", torch.zeros(()))
+        self.register_buffer("goal", torch.zeros((), dtype=torch.float64))
         self.layers: list[TrainDense] = []
         for index, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
             layer = TrainDense(
@@ -208,11 +217,14 @@ class Stack(nn.Module):
                 layer.fit_activation_grid(z)
                 x, frac = layer.activate(z, quantized=True), int(layer.activation_frac)
 
+    def magnitudes(self) -> list[NDArray[np.float32]]:
+        """Return the weights by which pruning chooses, pruned ones too; units (gain) play no part."""
+        return [layer.weight.detach().numpy() for layer in self.layers]
+
     @torch.no_grad()
-    def prune(self, sparsity: float) -> None:
-        """Set the masks so that at least this share of all weights is zero; units (gain) play no part."""
-        weights = [layer.weight.detach().numpy() for layer in self.layers]
-        for layer, mask in zip(self.layers, global_masks(weights, sparsity), strict=True):
+    def set_masks(self, masks: Masks) -> None:
+        """Set which weights of each layer stay."""
+        for layer, mask in zip(self.layers, masks, strict=True):
             layer.mask.copy_(torch.from_numpy(mask))
 
     @torch.no_grad()

@@ -27,7 +27,8 @@ class Job:
 
     loss: indices of a batch -> scalar; begin_epoch: formats and masks due at an epoch (must follow from the module's
     state alone); after_step: parameter projections; validate: -> row with "score" (greater is better) and
-    "validation_loss"; first_selectable: the epoch from which a model may be chosen and patience counts.
+    "validation_loss"; first_selectable: the epoch from which a model may be chosen and patience counts; admissible:
+    whether the present model may be, asked only of one that would be; none_admissible: the error's text if none was.
     """
 
     stage: str
@@ -38,6 +39,8 @@ class Job:
     after_step: Callable[[], None]
     validate: Callable[[], Row]
     first_selectable: int = 0
+    admissible: Callable[[], bool] = lambda: True
+    none_admissible: Callable[[], str] = lambda: ""
 
 
 def train(job: Job, module: Stack, checkpoint: Checkpoint, *, progress: bool) -> list[Row]:
@@ -79,7 +82,8 @@ def train(job: Job, module: Stack, checkpoint: Checkpoint, *, progress: bool) ->
             checkpoint.save(run.state())
             due = time.monotonic() + settings.checkpoint_seconds
     checkpoint.save(run.state())
-    assert run.best is not None
+    if run.best is None:
+        raise FitError(job.none_admissible())
     module.load_state_dict(run.best)
     module.refresh()
     return run.history
@@ -156,7 +160,7 @@ class _Run:
         self.module.train()
         self.history.append(row)
         rank = (row["score"], -row["validation_loss"])
-        if self.epoch >= job.first_selectable and rank > self.best_rank:
+        if self.epoch >= job.first_selectable and rank > self.best_rank and job.admissible():
             self.best_rank, self.best_epoch = rank, self.epoch
             self.best = copy.deepcopy(self.module.state_dict())
         self.epoch, self.step = self.epoch + 1, 0

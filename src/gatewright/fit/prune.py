@@ -1,29 +1,56 @@
-"""Weights and a target share in, masks out: which weights stay. Also removal of neurons that no longer matter."""
+"""Weights and a target share in, masks out: which weights, neurons or blocks stay. Also removal of dead neurons."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gatewright.fit.quantizers import Grid
+
 if TYPE_CHECKING:
+    from gatewright.config import Pruning, Schedule
     from gatewright.fit.network import Network
 
+Masks = list[NDArray[np.bool_]]
 
-def cubic_sparsity(epoch: float, start: float, end: float, final: float) -> float:
-    """Return the sparsity due at an epoch: 0 before start, final from end on, final (1 - (1-t)^3) between.
 
-    t = (epoch - start) / (end - start): pruning is fast while redundancy is high (Zhu and Gupta 2017, eq. 1).
+def due_share(epoch: float, start: float, end: float, schedule: Schedule) -> float:
+    """Return the share of the final pruning that is due at an epoch, 0..1; 1 from `end` on.
+
+    cubic: 1 - (1-t)^3 with t = (epoch - start) / (end - start), fast while redundancy is high (Zhu and Gupta 2017,
+    eq. 1); constant: all of it from start on; one_shot: all of it at the end, nothing before.
     """
-    if epoch < start:
-        return 0.0
     if epoch >= end:
-        return final
-    return final * (1.0 - (1.0 - (epoch - start) / (end - start)) ** 3)
+        return 1.0
+    if epoch < start or schedule == "one_shot":
+        return 0.0
+    if schedule == "constant":
+        return 1.0
+    return 1.0 - (1.0 - (epoch - start) / (end - start)) ** 3
+
+
+def due_masks(weights: Sequence[NDArray[Any]], share: float, sparsity: float, pruning: Pruning) -> Masks:
+    """Return one mask per layer (True stays) for a share 0..1 of the whole pruning. weights: (n_in, n_out) each.
+
+    sparsity: share of all weights, or of all hidden neurons, that goes in the end; n_of_m has its own.
+    """
+    match pruning.kind:
+        case "weights":
+            return global_masks(weights, share * sparsity)
+        case "blocks":
+            return global_masks(weights, share * sparsity, block=pruning.block)
+        case "neurons":
+            return neuron_masks(weights, share * sparsity)
+        case "n_of_m":
+            gone = math.floor(share * (pruning.m - pruning.n) + 1e-9)
+            return [n_of_m_mask(weight, pruning.m - gone, pruning.m) for weight in weights]
+        case _:
+            assert_never(pruning.kind)
 
 
 def lamp_scores(weight: NDArray[Any]) -> NDArray[np.float64]:
@@ -42,20 +69,74 @@ def lamp_scores(weight: NDArray[Any]) -> NDArray[np.float64]:
     return scores.reshape(weight.shape)
 
 
-def global_masks(weights: Sequence[NDArray[Any]], sparsity: float) -> list[NDArray[np.bool_]]:
+def global_masks(weights: Sequence[NDArray[Any]], sparsity: float, *, block: tuple[int, int] = (1, 1)) -> Masks:
     """Return one mask per layer (True stays) that zeroes at least `sparsity` of all weights, lowest scores first.
 
-    Exactly ceil(sparsity * total) weights go; among equal scores the earlier layer and index goes first.
+    Whole blocks of (inputs, outputs) weights go, those at a layer's edge may be smaller; a block's score is the LAMP
+    score of its root mean square. Single weights: exactly ceil(sparsity * total) go. Among equal scores the earlier
+    layer and index goes first.
     """
-    scores = np.concatenate([lamp_scores(weight).ravel() for weight in weights])
-    gone = math.ceil(round(sparsity * scores.size, 6))
-    keep = np.ones(scores.size, dtype=np.bool_)
-    keep[np.argsort(scores, kind="stable")[:gone]] = False
-    masks, at = [], 0
-    for weight in weights:
-        masks.append(keep[at : at + weight.size].reshape(weight.shape))
-        at += weight.size
+    numbers = [_block_numbers(weight.shape, block) for weight in weights]
+    sizes = [np.bincount(number.ravel()) for number in numbers]
+    energies = [
+        np.bincount(number.ravel(), np.asarray(weight, dtype=np.float64).ravel() ** 2)
+        for number, weight in zip(numbers, weights, strict=True)
+    ]
+    scores = [lamp_scores(np.sqrt(energy / size)) for energy, size in zip(energies, sizes, strict=True)]
+    keep = np.ones(sum(map(len, sizes)), dtype=np.bool_)
+    order = np.argsort(np.concatenate(scores), kind="stable")
+    gone = np.cumsum(np.concatenate(sizes)[order])
+    due = math.ceil(round(sparsity * gone[-1], 6))
+    keep[order[: int(np.searchsorted(gone, due)) + 1 if due else 0]] = False
+    kept = np.split(keep, np.cumsum([len(size) for size in sizes])[:-1])
+    return [part[number] for part, number in zip(kept, numbers, strict=True)]
+
+
+def _block_numbers(shape: tuple[int, ...], block: tuple[int, int]) -> NDArray[np.int64]:
+    """Return the number of the block that each weight belongs to, row by row. shape: (n_in, n_out), same out."""
+    rows, columns = (np.arange(n) // size for n, size in zip(shape, block, strict=True))
+    return rows[:, None] * (columns[-1] + 1) + columns
+
+
+def neuron_masks(weights: Sequence[NDArray[Any]], share: float) -> Masks:
+    """Return masks that cut at least this share of all hidden neurons off: no weight into them, none out of them.
+
+    A neuron's magnitude is |incoming weights| * |outgoing weights| (Euclidean), which does not change when a ReLU
+    neuron's gain moves from one side to the other; LAMP scores compare the layers. One neuron per layer always stays,
+    which may leave less than the share. weights: at least two layers.
+    """
+    incoming = [np.sum(np.asarray(w, dtype=np.float64) ** 2, axis=0) for w in weights[:-1]]
+    outgoing = [np.sum(np.asarray(w, dtype=np.float64) ** 2, axis=1) for w in weights[1:]]
+    scores = [lamp_scores(np.sqrt(a * b)) for a, b in zip(incoming, outgoing, strict=True)]
+    for score in scores:
+        score[score.argmax()] = np.inf
+    flat = np.concatenate(scores)
+    order = np.argsort(flat, kind="stable")[: math.ceil(round(share * flat.size, 6))]
+    keep = np.ones(flat.size, dtype=np.bool_)
+    keep[order] = False
+    keep |= np.isinf(flat)
+    kept = np.split(keep, np.cumsum([len(score) for score in scores])[:-1])
+    masks = [np.ones(weight.shape, dtype=np.bool_) for weight in weights]
+    for index, part in enumerate(kept):
+        masks[index] &= part
+        masks[index + 1] &= part[:, None]
     return masks
+
+
+def n_of_m_mask(weight: NDArray[Any], n: int, m: int) -> NDArray[np.bool_]:
+    """Return the mask that keeps the n largest of every m successive inputs of each output. (n_in, n_out), same out.
+
+    A last group of fewer than m inputs keeps at most n. Among equal magnitudes the earlier input goes first
+    (Zhou et al. 2021, arXiv 2102.04010).
+    """
+    n_in, n_out = weight.shape
+    groups = -(-n_in // m)
+    size = np.full((groups * m, n_out), -1.0)  # what pads the last group is smaller than any weight
+    size[:n_in] = np.abs(weight)
+    order = np.argsort(size.reshape(groups, m, n_out), axis=1, kind="stable")
+    keep = np.zeros((groups, m, n_out), dtype=np.bool_)
+    np.put_along_axis(keep, order[:, m - n :], True, axis=1)
+    return keep.reshape(groups * m, n_out)[:n_in]
 
 
 def remove_dead(network: Network) -> Network:
@@ -82,3 +163,41 @@ def remove_dead(network: Network) -> Network:
         read = layers[index + 1].weight.any(axis=1)
         layers[index] = replace(here, weight=here.weight * read, bias=here.bias * read)
     return replace(network, layers=tuple(layers))
+
+
+def shrink(network: Network) -> Network:
+    """Return a network with equal outputs whose hidden layers have lost the neurons that nothing reads.
+
+    One neuron per layer stays. Layers become smaller: (n_in, n_out) -> (kept, kept).
+    """
+    layers = list(network.layers)
+    for index in range(len(layers) - 1):
+        here, after = layers[index], layers[index + 1]
+        keep = np.count_nonzero(after.weight, axis=1) > 0
+        keep[0] |= not keep.any()
+        layers[index] = replace(
+            here,
+            weight=here.weight[:, keep],
+            bias=here.bias[keep],
+            weight_grid=_kept(here.weight_grid, keep, outputs=True),
+            bias_grid=_kept(here.bias_grid, keep, outputs=True),
+            activation_grid=_kept(here.activation_grid, keep, outputs=True),
+        )
+        layers[index + 1] = replace(
+            after, weight=after.weight[keep], weight_grid=_kept(after.weight_grid, keep, outputs=False)
+        )
+    return replace(network, layers=tuple(layers))
+
+
+def _kept(grid: Grid | None, keep: NDArray[np.bool_], *, outputs: bool) -> Grid | None:
+    """Return the grid of what is kept of a tensor's outputs (its last axis), or of its inputs (the one before)."""
+    axis = -1 if outputs else -2
+    if grid is None:
+        return None
+
+    def part(values: NDArray[np.int64]) -> NDArray[np.int64]:
+        if values.ndim < -axis or values.shape[axis] == 1:
+            return values
+        return np.compress(keep, values, axis=axis)
+
+    return replace(grid, width_bits=part(grid.width_bits), frac_bits=part(grid.frac_bits))

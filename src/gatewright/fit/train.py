@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from gatewright.fit.distill import classification_loss, regression_loss, soft_la
 from gatewright.fit.layers import Stack, Widths
 from gatewright.fit.loop import Job, Row, one_thread, train
 from gatewright.fit.network import Network
-from gatewright.fit.prune import cubic_sparsity
+from gatewright.fit.recipe import Estimate, Recipe
 from gatewright.ir import Fixed
 from gatewright.tools import digest
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from gatewright.fit.learned import LearnedStack
 
 FLOOR = 0.5  # a feature that varies less than this share of the mean deviation is not scaled up further: mostly noise
-RECIPE = 1  # raise when a change in fit/ changes results, so that checkpoints of the old recipe are not resumed
+RECIPE = 2  # raise when a change in fit/ changes results, so that checkpoints of the old recipe are not resumed
 CALIBRATION_SAMPLES = 2048
 FLOAT_CODE_BITS = 24  # codes wider than this are not exact in float32, in which training runs
 
@@ -76,14 +75,23 @@ def teacher_outputs(teacher: Network, data: Dataset) -> NDArray[np.float64]:
 
 
 def train_student(
-    config: Config, data: Dataset, soft_targets: NDArray[Any], *, work: Path, progress: bool = False
+    config: Config,
+    data: Dataset,
+    soft_targets: NDArray[Any],
+    *,
+    work: Path,
+    progress: bool = False,
+    estimate: Estimate | None = None,
+    quantize: bool = True,
 ) -> Trained:
     """Distil, prune and quantize config.student in one loop; the result's weights are points of their formats.
 
     soft_targets: (n, outputs) scores (before softmax) or values of any teacher for every sample of `data`, in its
     order. Float arithmetic until prune_start, then formats are fitted and weights pruned anew each epoch until
     prune_end; from there on masks and formats stand, and the epoch best on the validation split is kept.
-    Resumes from `work`. Raises FitError as train_teacher does, and for a layer left without weights.
+    estimate: a network's cost in LUTs, for student.pruning.budget_lut. quantize False leaves the formats away: a float
+    network, for comparison. Resumes from `work`. Raises FitError as train_teacher does, for a layer left without
+    weights, and for a budget that nothing meets.
     """
     settings = config.student
     soft = checked_targets(soft_targets, data)
@@ -91,34 +99,29 @@ def train_student(
         tensors = Tensors(config, data, soft)
         module = _stack(config, tensors, hidden=settings.hidden, widths=_widths(settings), stage=2)
         fold_units(module, tensors, per_feature=False)
-        start = min(round(settings.prune_start * settings.epochs), settings.epochs - 1)
-        frozen = min(math.ceil(settings.prune_end * settings.epochs), settings.epochs - 1)
         sample = tensors.x[:: max(1, len(tensors.x) // CALIBRATION_SAMPLES)]
+        recipe = Recipe(settings, module, sample, estimate, quantize=quantize)
 
-        def begin_epoch(epoch: int) -> None:
-            if start <= epoch <= frozen:
-                module.prune(cubic_sparsity(epoch, start, frozen, settings.sparsity))
-                module.quantizing = True
-                module.calibrate(sample)
-
-        def after_step() -> None:
-            if module.quantizing:
-                module.clamp()
+        def loss(batch: Tensor) -> Tensor:
+            task = tensors.loss(module(tensors.x[batch]), batch)
+            return task + recipe.loss() if settings.pruning.regularise else task
 
         job = Job(
             stage="student",
             settings=settings,
             samples=len(tensors.x),
-            loss=lambda batch: tensors.loss(module(tensors.x[batch]), batch),
-            begin_epoch=begin_epoch,
-            after_step=after_step,
+            loss=loss,
+            begin_epoch=recipe.begin_epoch,
+            after_step=recipe.after_step,
             validate=lambda: {**tensors.validate(module), "sparsity": _sparsity(module)},
-            first_selectable=frozen,
+            first_selectable=recipe.frozen,
+            admissible=recipe.within_budget,
+            none_admissible=recipe.missed,
         )
-        section = [settings.model_dump(exclude={"checkpoint_seconds"}), config.distill.model_dump()]
+        section = [settings.model_dump(exclude={"checkpoint_seconds"}), config.distill.model_dump(), quantize]
         key = stage_key("student", config, data, section, np.ascontiguousarray(soft).tobytes())
         history = train(job, module, Checkpoint(path=work / "student.checkpoint", key=key), progress=progress)
-        network = module.freeze(classes=data.classes)
+        network = recipe.freeze(data.classes)
     check_alive("student", network, data, config)
     return Trained(network=network, history=tuple(history))
 

@@ -16,6 +16,7 @@ from gatewright.tools import write_json
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
+    from gatewright.fit import Network
     from gatewright.ir import OutputStage
     from gatewright.synth import Part
 
@@ -59,6 +60,7 @@ class TrainedNetworks:
     def _student_stages(self) -> list[Stage]:
         c = self.config
         loss = [c.distill.model_dump(), c.task, c.seed]
+        budget = [c.hardware.clock_mhz, self.part.family] if c.student.pruning.budget_lut else []
         if c.student.precision == "fixed":
             return [
                 Stage(
@@ -66,8 +68,8 @@ class TrainedNetworks:
                     title="distil, prune and quantize the student",
                     run=self._student,
                     needs=("data", "teacher"),
-                    settings=[c.student.model_dump(exclude={"precision", "learned"}), *loss],
-                    code=("fit", "data"),
+                    settings=[c.student.model_dump(exclude={"precision", "learned"}), *loss, *budget],
+                    code=("fit", "data", "lower") if budget else ("fit", "data"),
                     packages=("torch", "numpy"),
                 )
             ]
@@ -112,28 +114,32 @@ class TrainedNetworks:
 
         data = self._training_data()
         soft = np.load(self.directory.folder("teacher") / "soft_targets.npy")
-        trained = train_student(self.config, data, soft, work=self.directory.work("student"), progress=self.progress)
+        trained = train_student(
+            self.config,
+            data,
+            soft,
+            work=self.directory.work("student"),
+            progress=self.progress,
+            estimate=lambda network: self._cost(network, data)["lut"],
+        )
         trained.network.save(out)
         write_json(out / "history.json", trained.history)
 
     def _front(self, out: Path) -> None:
-        from gatewright.fit import export_program, train_front
-        from gatewright.lower.compile import lower
-        from gatewright.lower.estimate import estimate
+        from gatewright.fit import train_front
 
         data = self._training_data()
         soft = np.load(self.directory.folder("teacher") / "soft_targets.npy")
         front = train_front(self.config, data, soft, work=self.directory.work("front"), progress=self.progress)
-        x, rows = data.part("train")[0][:ESTIMATE_SAMPLES], list[dict[str, float]]()
+        rows: list[dict[str, float]] = []
         for index, point in enumerate(front.points):
             point.network.save(out / f"{index:03d}")
-            program = export_program(point.network, name=self.config.name, data=data, output="scores")
-            lowered = lower(program, x, family=self.part.family, clock_mhz=self.config.hardware.clock_mhz)
-            figures = estimate(lowered.circuit, lowered.schedule)
-            cost = {"lut": figures.lut, "ff": figures.ff, "latency_cycles": figures.latency_cycles}
-            rows.append({"point": index, **point.row, **cost})
+            rows.append({"point": index, **point.row, **self._cost(point.network, data)})
         write_json(out / "front.json", rows)
         write_json(out / "history.json", front.history)
+
+    def _cost(self, network: Network, data: Dataset) -> dict[str, float]:
+        return estimated_cost(network, data, family=self.part.family, clock_mhz=self.config.hardware.clock_mhz)
 
     def _chosen(self, out: Path) -> None:
         from gatewright.fit import Network, choose
@@ -163,6 +169,22 @@ class TrainedNetworks:
         data = Dataset.load(self.directory.folder("data"))
         output_stage(self.config).check_scores(len(data.classes) or (1 if data.y.ndim == 1 else data.y.shape[1]))
         return data
+
+
+def estimated_cost(network: Network, data: Dataset, *, family: str, clock_mhz: float) -> dict[str, float]:
+    """Return estimated lut, ff and latency_cycles of a quantized network, unrolled, with its scores as output.
+
+    Clock cycles hold for clock_mhz and the family's delay model; training samples are replayed through the lowered
+    program.
+    """
+    from gatewright.fit import export_program
+    from gatewright.lower.compile import lower
+    from gatewright.lower.estimate import estimate
+
+    program = export_program(network, name="student", data=data, output="scores")
+    lowered = lower(program, data.part("train")[0][:ESTIMATE_SAMPLES], family=family, clock_mhz=clock_mhz)
+    figures = estimate(lowered.circuit, lowered.schedule)
+    return {"lut": figures.lut, "ff": figures.ff, "latency_cycles": figures.latency_cycles}
 
 
 def output_stage(config: Config) -> OutputStage:
