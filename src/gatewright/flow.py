@@ -116,7 +116,7 @@ class Flow:
                 name="data",
                 title="read, split and condition the data",
                 run=self._data,
-                settings=[c.data.model_dump(), _fingerprint(c.data.source), _fingerprint(c.data.labels), c.task],
+                settings=[c.data.model_dump(), fingerprint(c.data.source), fingerprint(c.data.labels), c.task],
                 code=("data",),
                 packages=("numpy", "scikit-learn", "pandas", "pillow"),
             ),
@@ -171,9 +171,11 @@ def test_vectors(data: Path, count: int) -> Ints:
     return x[: max(count, len(loaded.part("test")[0]))]
 
 
-def _fingerprint(source: str) -> Any:
+def fingerprint(source: str) -> Any:
     """Return what tells that the data changed: content hash of a file, names, sizes and hashes of a folder's files."""
     path = Path(source)
+    if not source:  # Path("") would be the current folder, and all that lies in it
+        return None
     if source.startswith("python:"):
         import importlib.util
 
