@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gatewright.errors import LowerError
@@ -46,6 +46,7 @@ def test_thresholds_become_comparators_or_one_table_by_cost():
 
 
 @given(st.tuples(*[st.integers(-40, 40)] * 4))
+@example((0, 1, 0, 2))
 @settings(max_examples=150, deadline=None)
 def test_product_is_exact_for_any_signs(ends: tuple[int, int, int, int]):
     (al, ah), (bl, bh) = sorted(ends[:2]), sorted(ends[2:])

@@ -57,7 +57,7 @@ def simulate_batch(
         core_interval=interval,
     )
     (out / "batch.v").write_text(shell)
-    cells = leaf_sources("gw_add3", "gw_start_delay", "gw_pace")
+    cells = leaf_sources("gw_add3", "gw_choose", "gw_clip", "gw_start_delay", "gw_pace")
     for name, text in cells.items():
         (out / name).write_text(text)
     cores = [

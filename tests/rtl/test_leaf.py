@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ LEAF = Path(__file__).parents[2] / "src" / "gatewright" / "rtl" / "leaf"
 YOSYS = [sys.executable, "-c", "import sys; from pyosys import libyosys as y; y.Design().run_pass('script prove.ys')"]
 # (W, FIRST, LAST): whole carry cells and parts of one; instantiated LUTs everywhere, in the middle, nowhere
 SPANS = ((1, 0, 1), (2, 0, 2), (4, 0, 4), (5, 1, 4), (9, 0, 3), (12, 3, 12), (12, 0, 12), (6, 6, 6))
-PROVEN = {"gw_add3.v"}
+# (W, LO, HI): ReLU, signed ends, ends that are no powers of two, odd and even widths
+CLIPS = ((2, 0, 3), (5, 0, 31), (4, 8, 7), (6, 0, 37), (7, 85, 42), (8, 128, 127))
+PROVEN = {"gw_add3.v", "gw_clip.v", "gw_choose.v"}
 
 
 def test_every_leaf_with_two_forms_is_proven_here():
@@ -21,22 +24,22 @@ def test_every_leaf_with_two_forms_is_proven_here():
     assert two_forms == PROVEN
 
 
-def prove(folder: Path, minus_b: int, minus_c: int, *, mapped: str) -> str:
-    """Run the proof of `mapped`, the text of the cell, for every span; return yosys' log."""
+def prove(folder: Path, cell: str, settings: Sequence[tuple[dict[str, int], int]], *, mapped: str) -> str:
+    """Run the proof of `mapped`, the text of the cell, for each (parameters, LUT6_2 cells); return yosys' log."""
     script = ["read_verilog +/xilinx/cells_sim.v", "design -save cells"]
-    for name, text in (("plain", (LEAF / "gw_add3.v").read_text()), ("mapped", mapped)):
-        (folder / f"{name}.v").write_text(text.replace("module gw_add3", f"module {name}"))
-    for width, first, last in SPANS:
-        signs = f"-chparam W {width} -chparam MINUS_B {minus_b} -chparam MINUS_C {minus_c}"
+    for name, text in (("plain", (LEAF / f"{cell}.v").read_text()), ("mapped", mapped)):
+        (folder / f"{name}.v").write_text(text.replace(f"module {cell}", f"module {name}"))
+    for parameters, luts in settings:
+        values = " ".join(f"-chparam {key} {value}" for key, value in parameters.items())
         script += [
             "design -reset",
             "read_verilog plain.v",
-            f"hierarchy -top plain {signs}",
+            f"hierarchy -top plain {values}",
             "proc; rename -top gold; design -stash gold",
             "design -load cells",
             "read_verilog -D GW_XILINX_CELLS mapped.v",
-            f"hierarchy -top mapped {signs} -chparam FIRST {first} -chparam LAST {last}",
-            f"select -assert-count {last - first} t:*LUT6_2*",
+            f"hierarchy -top mapped {values}",
+            f"select -assert-count {luts} t:*LUT6_2*",
             "proc; flatten; rename -top gate; opt_clean",
             "design -copy-from gold gold",
             "miter -equiv -flatten gold gate miter",
@@ -47,16 +50,48 @@ def prove(folder: Path, minus_b: int, minus_c: int, *, mapped: str) -> str:
     return run_tool(YOSYS, cwd=folder, log=folder / "prove.log").stdout
 
 
+def sums(minus_b: int, minus_c: int) -> list[tuple[dict[str, int], int]]:
+    return [
+        ({"W": w, "MINUS_B": minus_b, "MINUS_C": minus_c, "FIRST": first, "LAST": last}, last - first)
+        for w, first, last in SPANS
+    ]
+
+
 @pytest.mark.synth
 @pytest.mark.parametrize("minus", [(0, 0), (0, 1), (1, 0), (1, 1)])
 def test_ternary_adder_cells_equal_the_sum(tmp_path: Path, minus: tuple[int, int]):
-    log = prove(tmp_path, *minus, mapped=(LEAF / "gw_add3.v").read_text())
+    log = prove(tmp_path, "gw_add3", sums(*minus), mapped=(LEAF / "gw_add3.v").read_text())
     assert log.count("SUCCESS!") == len(SPANS)
 
 
 @pytest.mark.synth
-def test_the_proof_sees_a_wrong_table(tmp_path: Path):
-    wrong = (LEAF / "gw_add3.v").read_text().replace("E8E8E8E8", "E8E8E8E0")
+def test_saturation_cells_equal_the_choice(tmp_path: Path):
+    settings = [({"W": w, "LO": low, "HI": high}, w // 2) for w, low, high in CLIPS]
+    log = prove(tmp_path, "gw_clip", settings, mapped=(LEAF / "gw_clip.v").read_text())
+    assert log.count("SUCCESS!") == len(CLIPS)
+
+
+@pytest.mark.synth
+def test_multiplexer_cells_equal_the_choice(tmp_path: Path):
+    settings = [({"W": w}, w // 2) for w in (1, 2, 5, 8)]
+    log = prove(tmp_path, "gw_choose", settings, mapped=(LEAF / "gw_choose.v").read_text())
+    assert log.count("SUCCESS!") == len(settings)
+
+
+@pytest.mark.synth
+@pytest.mark.parametrize(
+    ("cell", "right", "wrong", "settings"),
+    [
+        ("gw_add3", "E8E8E8E8", "E8E8E8E0", sums(0, 0)),
+        ("gw_clip", "4'b1010", "4'b1110", [({"W": 4, "LO": 0, "HI": 15}, 2)]),
+        ("gw_choose", "CCCCAAAA", "CCCCAAA8", [({"W": 4}, 2)]),
+    ],
+)
+def test_the_proof_sees_a_wrong_table(
+    tmp_path: Path, cell: str, right: str, wrong: str, settings: list[tuple[dict[str, int], int]]
+):
+    text = (LEAF / f"{cell}.v").read_text()
+    assert right in text
     with pytest.raises(ToolError):
-        prove(tmp_path, 0, 0, mapped=wrong)
+        prove(tmp_path, cell, settings, mapped=text.replace(right, wrong))
     assert "proof did fail" in (tmp_path / "prove.log").read_text()

@@ -1,9 +1,10 @@
 """Scheduled circuit in, estimated LUT, FF and clock of its core out, in milliseconds and without synthesis.
 
 One LUT carries one bit of an adder, comparator or multiplexer; a ReLU that ends a stage is free because the
-flip-flop's synchronous reset does it. On Xilinx families yosys needs a LUT only where both operands of an adder can
-change (elsewhere the carry chain alone does). On the others `lower/sites.py` tells what an adder takes: on ECP5 each
-pair of carry bits is one CCU2C of two LUT sites. A saturation finds its overflow in the same LUTs, or in one more.
+flip-flop's synchronous reset does it. On Xilinx families two bits of a multiplexer, or of a saturation of both ends,
+share one, and yosys needs a LUT only where both operands of an adder can change (elsewhere the carry chain alone
+does). On the others `lower/sites.py` tells what an adder takes: on ECP5 each pair of carry bits is one CCU2C of two LUT
+sites. A saturation finds its overflow in the same LUTs, or in one more.
 Compared with yosys by `python -m benchmarks estimate`; the stream shell and the board's link are not included.
 """
 
@@ -20,6 +21,7 @@ from gatewright.lower.circuit import (
     Const,
     Floor,
     GreaterEqual,
+    Node,
     Select,
     Shift,
     Source,
@@ -28,9 +30,9 @@ from gatewright.lower.circuit import (
     width,
 )
 from gatewright.lower.live import ternary_luts
-from gatewright.lower.schedule import Schedule, register_bits
+from gatewright.lower.schedule import Schedule, in_register, register_bits
 from gatewright.lower.sites import adder_sites
-from gatewright.lower.tables import raw_entries, table_luts
+from gatewright.lower.tables import Luts, raw_entries, table_luts
 from gatewright.lower.timing import carry_bits, delays, is_sign_test
 from gatewright.lower.values import OUTPUT, values
 
@@ -57,7 +59,7 @@ class Estimate:
 def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
     """Return the estimate of a scheduled circuit's core."""
     family = schedule.family
-    six_inputs = delays(family).ternary
+    paired = family in {"xc7", "xcup"}
     known = values(circuit)
 
     def registered(index: int) -> bool:
@@ -70,7 +72,7 @@ def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
         match node:
             case Source() | Const() | Floor() | Shift() | Wrap():
                 continue
-            case Add() if family in {"xc7", "xcup"}:
+            case Add() if paired:
                 sites += _live_bits(circuit, node)
             case Add():
                 constant = any(isinstance(circuit.nodes[i], Const) for i in (node.a, node.b))
@@ -81,18 +83,17 @@ def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
                 length = 0 if is_sign_test(circuit, node) else carry_bits(circuit, node)
                 sites += adder_sites(family, length, minus=True)
             case Clamp():
-                source = circuit.nodes[node.a]
-                saturates = source.hi > node.hi
-                above = width(source) - (source.lo < 0) - width(node)  # bits that tell an overflow
-                extra = not six_inputs and saturates and above > 2
-                sites += 0 if not saturates and registered(index) else width(node) + extra
+                free = in_register(circuit, index) and registered(index)
+                sites += _clamp_sites(circuit.nodes[node.a], node, free, paired=paired, luts=delays(family).luts)
             case Table():
                 entries = raw_entries(node, circuit.nodes[node.a])
                 sites += table_luts(entries, delays(family).luts)
             case Select():
                 other = circuit.nodes[node.b]
-                relu = isinstance(other, Const) and other.lo == 0
-                sites += 0 if relu and registered(index) else width(node)
+                if in_register(circuit, index) and registered(index):
+                    continue
+                apart = isinstance(other, Const) or isinstance(circuit.nodes[node.a], Const) or not paired
+                sites += width(node) if apart else (width(node) + 1) // 2
             case _:
                 assert_never(node)
     return Estimate(
@@ -107,6 +108,18 @@ def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
         fmax_mhz=round(schedule.fmax_mhz, 1),
         basis=delays(schedule.family).basis,
     )
+
+
+def _clamp_sites(source: Node, node: Clamp, free: bool, *, paired: bool, luts: Luts) -> int:
+    """Return the sites of a saturation. free: its one end is the set or reset of a register, which the flag drives."""
+    over, under = source.hi > node.hi, source.lo < node.lo
+    above = max(width(source) - (source.lo < 0) - width(node), 1)  # bits that tell an overflow
+    flag = 0 if not over and node.lo == 0 else -(-(above - 1) // (luts.inputs - 1))
+    if free:
+        return flag
+    if over and under and paired:
+        return (width(node) + 1) // 2 + flag
+    return width(node) + (over and luts.inputs == 4 and above > 2)
 
 
 def _live_bits(circuit: Circuit, node: Add) -> int:

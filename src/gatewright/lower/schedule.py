@@ -45,8 +45,8 @@ def schedule(
 
     max_latency_cycles, max_latency_ns: limits, 0 for none. With clock_mhz 0 the clock is the fastest that keeps them,
     by the family's delay model; the schedule then says which.
-    A ReLU is placed right before a register, whose reset then does it without logic; where that misses the latency,
-    only those ReLUs are for which it costs no stage and fewer bits than it saves.
+    A ReLU, or a saturation of one end, is placed right before a register, whose reset or set then does it without
+    logic; where that misses the latency, only those are for which it costs no stage and fewer bits than it saves.
     Raises LowerError when a limit cannot be kept, naming the best that can.
     """
     goal = Goal(clock_mhz=clock_mhz, max_latency_cycles=max_latency_cycles, max_latency_ns=max_latency_ns)
@@ -98,11 +98,15 @@ def period_ns(circuit: Circuit, stages: list[int], family: str) -> float:
 
 
 def in_register(circuit: Circuit, index: int) -> bool:
-    """Whether a flip-flop can do a node by its reset: a ReLU."""
+    """Whether a flip-flop can do a node by its synchronous set or reset: a ReLU, a saturation of one reachable end.
+
+    Both ends cannot: every bit would need a set and a reset, and a flip-flop has one of them.
+    """
     node = circuit.nodes[index]
     match node:
         case Clamp():
-            return node.lo == 0 and node.hi == circuit.nodes[node.a].hi
+            source = circuit.nodes[node.a]
+            return (source.lo < node.lo) != (source.hi > node.hi)
         case Select():
             other = circuit.nodes[node.b]
             return isinstance(other, Const) and other.lo == 0

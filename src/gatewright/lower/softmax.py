@@ -5,7 +5,7 @@ from __future__ import annotations
 from gatewright.ir.formats import Ints
 from gatewright.ir.op_tables import Softmax, SoftmaxVariant
 from gatewright.ir.ranges import exp_sum_ends
-from gatewright.lower.builder import Builder
+from gatewright.lower.builder import Builder, Interval
 from gatewright.lower.choose import maximum
 from gatewright.lower.circuit import Ref
 
@@ -54,15 +54,16 @@ def product(b: Builder, a: Ref, factor: Ref) -> Ref:
     def bit(at: int) -> Ref:
         return b.wrap(b.floor(factor, at), 1, False)
 
-    def masked(condition: Ref, yes: int, no: int) -> int:
+    def masked(condition: Ref, yes: int, no: int, bounds: Interval | None = None) -> int:
         ends = b.range(condition.node)
-        return (yes if ends[0] else no) if ends[0] == ends[1] else b.select(condition.node, yes, no)
+        return (yes if ends[0] else no) if ends[0] == ends[1] else b.select(condition.node, yes, no, bounds)
 
     terms: list[Ref] = []
     for at in range(0, size, 2):
         even = masked(bit(at), one, zero)
         if at + 1 < size:
-            even = masked(bit(at + 1), masked(bit(at), three, two), even)
+            alone = bounds if size == 2 and lo >= 0 else None  # the one term is the product
+            even = masked(bit(at + 1), masked(bit(at), three, two), even, alone)
         terms.append(Ref(even, at))
     terms = terms or [Ref(zero)]
     if lo < 0:

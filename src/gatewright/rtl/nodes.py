@@ -45,9 +45,15 @@ from gatewright.rtl.netlist import (
 
 Read = Callable[[int], Name | Literal]
 
+_CLIP = ("a", "over", "under")  # inputs of gw_clip
+_LARGEST_SETTING = 31  # bits of a module's parameter, which is written as a plain number
 
-def node_items(circuit: Circuit, node: Node, target: Name, read: Read) -> list[Item]:
-    """Return the wires and instances that compute `target`. read: the value of an operand, by its node's number."""
+
+def node_items(circuit: Circuit, node: Node, target: Name, read: Read, *, cells: bool) -> list[Item]:
+    """Return the wires and instances that compute `target`. read: the value of an operand, by its node's number.
+
+    cells: whether the family has LUTs of two outputs, which carry two bits of a saturation or a multiplexer.
+    """
     span = f"{node.lo}..{node.hi}"
     match node:
         case Source() | Const():
@@ -69,7 +75,7 @@ def node_items(circuit: Circuit, node: Node, target: Name, read: Read) -> list[I
             wide = Name(f"{target.name}_w", target.width, a.signed)  # the sign fills the bits above a
             return [Assign(wide, a), Assign(target, bits(wide, target.width - 1, 0, target.signed), span)]
         case Clamp():
-            return [Assign(target, _clamp(circuit, node, target, read), span)]
+            return _clamp(circuit, node, target, read, cells=cells)
         case GreaterEqual() if is_sign_test(circuit, node):
             a = _named(read(node.a))
             return [Assign(target, Not(Slice(a, a.width - 1, a.width - 1)))]
@@ -87,9 +93,10 @@ def node_items(circuit: Circuit, node: Node, target: Name, read: Read) -> list[I
             entries = raw_entries(node, circuit.nodes[node.a])
             return [Assign(index, bits(a, a.width - 1, 0, False)), TruthTable(target, index, entries, span)]
         case Select():
-            condition = read(node.condition)
-            a, b = _same_sign(read(node.a), read(node.b))
-            return [Assign(target, Choose(condition, a, b), span)]
+            condition, left, right = read(node.condition), read(node.a), read(node.b)
+            if cells and target.width > 1 and isinstance(left, Name) and isinstance(right, Name):
+                return _paired_choice(condition, left, right, target, span)
+            return [Assign(target, Choose(condition, *_same_sign(left, right)), span)]
         case _:
             assert_never(node)
 
@@ -192,26 +199,57 @@ def _low(items: list[Item], target: Name, value: Name, passing: int) -> Expr:
     return Slice(value, passing - 1, 0)
 
 
-def _clamp(circuit: Circuit, node: Clamp, target: Name, read: Read) -> Expr:
-    a, source = _named(read(node.a)), circuit.nodes[node.a]
-    value: Expr = (
-        a if a.width == target.width and a.signed == target.signed else bits(a, target.width - 1, 0, target.signed)
-    )
-    if source.hi > node.hi:
-        top = (node.hi + 1).bit_length() - 1
-        if node.hi + 1 == 1 << top and node.lo >= 0:
-            over: Expr = AnyBit(Slice(a, a.width - 1 - a.signed, top))
-            over = over.of if over.of.high == top else over
-        else:
-            over = Binary(">=", *_same_sign(a, Literal(node.hi, node.hi.bit_length() or 1, False)))
-        value = Choose(over, Literal(node.hi, target.width, target.signed), value)
-    if source.lo < node.lo:
-        if node.lo == 0:
-            under: Expr = Slice(a, a.width - 1, a.width - 1)
-        else:
-            under = Binary("<", *_same_sign(a, Literal(node.lo, max(width(node), 1), node.lo < 0)))
-        value = Choose(under, Literal(node.lo, target.width, target.signed), value)
-    return value
+def _clamp(circuit: Circuit, node: Clamp, target: Name, read: Read, *, cells: bool) -> list[Item]:
+    a, source, span = _named(read(node.a)), circuit.nodes[node.a], f"{node.lo}..{node.hi}"
+    same = a.width == target.width and a.signed == target.signed
+    value: Expr = a if same else bits(a, target.width - 1, 0, target.signed)
+    lowest, highest = (Literal(end, target.width, target.signed) for end in (node.lo, node.hi))
+    over = _over(node, a) if source.hi > node.hi else None
+    under = _under(node, a) if source.lo < node.lo else None
+    if cells and over and under and 1 < target.width <= _LARGEST_SETTING:
+        return _paired_clamp(node, target, value, over, under)
+    if over:
+        value = Choose(over, highest, value)
+    if under:
+        value = Choose(under, lowest, value)
+    return [Assign(target, value, span)]
+
+
+def _over(node: Clamp, a: Name) -> Expr:
+    """1 where a > node.hi; where a < node.lo it may be anything."""
+    top = (node.hi + 1).bit_length() - 1
+    if node.hi + 1 == 1 << top and node.lo >= 0:
+        over = AnyBit(Slice(a, a.width - 1 - a.signed, top))
+        return over.of if over.of.high == top else over
+    return Binary(">=", *_same_sign(a, Literal(node.hi, node.hi.bit_length() or 1, False)))
+
+
+def _under(node: Clamp, a: Name) -> Expr:
+    if node.lo == 0:
+        return Slice(a, a.width - 1, a.width - 1)
+    return Binary("<", *_same_sign(a, Literal(node.lo, max(width(node), 1), node.lo < 0)))
+
+
+def _paired_clamp(node: Clamp, target: Name, value: Expr, over: Expr, under: Expr) -> list[Item]:
+    size = target.width
+    wires = [Name(f"{target.name}_{port}", size if port == "a" else 1, False) for port in _CLIP]
+    mask = (1 << size) - 1
+    settings = (("W", size), ("LO", node.lo & mask), ("HI", node.hi & mask))
+    ports = (*zip(_CLIP, wires, strict=True), ("y", target))
+    inputs = [Assign(wire, driver) for wire, driver in zip(wires, (value, over, under), strict=True)]
+    return [
+        *inputs,
+        Wire(target),
+        Instance("gw_clip", f"u_{target.name}", ports, settings, leaf=True, comment=f"{node.lo}..{node.hi}"),
+    ]
+
+
+def _paired_choice(condition: Expr, left: Name, right: Name, target: Name, span: str) -> list[Item]:
+    a, b = (Name(f"{target.name}_{port}", target.width, target.signed) for port in "ab")
+    ports = (("s", condition), ("a", a), ("b", b), ("y", target))
+    made: list[Item] = [Assign(a, left), Assign(b, right), Wire(target)]
+    cell = Instance("gw_choose", f"u_{target.name}", ports, (("W", target.width),), leaf=True, comment=span)
+    return [*made, cell]
 
 
 def bits(of: Name, high: int, low: int, signed: bool) -> Expr:

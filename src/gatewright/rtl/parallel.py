@@ -187,7 +187,8 @@ class _Compiler:
         for i in mine:
             if self.schedule.stages[i] == stage and not isinstance(self.circuit.nodes[i], Source):
                 read = partial(self._read, stage=stage, layer=layer)
-                made = node_items(self.circuit, self.circuit.nodes[i], self._signal(i, stage), read)
+                target, cells = self._signal(i, stage), delays(self.schedule.family).ternary
+                made = node_items(self.circuit, self.circuit.nodes[i], target, read, cells=cells)
                 items += [self._kept(item) for item in made]
         registers: list[Item] = [
             Register(self._signal(i, stage + 1), self._signal(i, stage))

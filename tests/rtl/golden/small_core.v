@@ -37,7 +37,11 @@ module net_fc1 (
     end
 
     // stage 1
-    wire [5:0] y2 = t6_s1[7] ? 6'd0 : (t6_s1[6] ? 6'd63 : t6_s1[5:0]);  // 0..63
+    wire [5:0] y2_a = t6_s1[5:0];
+    wire y2_over = t6_s1[6];
+    wire y2_under = t6_s1[7];
+    wire [5:0] y2;
+    gw_clip #(.W(6), .LO(0), .HI(63)) u_y2 (.a(y2_a), .over(y2_over), .under(y2_under), .y(y2));  // 0..63
 
     assign o_y1_s1 = y1_s1;
     assign o_y2 = y2;
