@@ -7,7 +7,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import adders, compression, delays, emulator, estimate, imports_keras, imports_onnx, place, reuse, synth
+from benchmarks import (
+    adders,
+    compression,
+    delays,
+    emulator,
+    estimate,
+    imports_keras,
+    imports_onnx,
+    place,
+    reuse,
+    study,
+    synth,
+)
 from benchmarks.tables import BUILD
 from gatewright.errors import GatewrightError
 
@@ -31,6 +43,7 @@ ALL: dict[str, Benchmark] = {
     "compression": Benchmark(
         compression.run, False, "fronts of learnt widths beside uniform 8 bit, six data sets (hours)"
     ),
+    "study": Benchmark(study.run, False, "pruning, quantization, distillation alone and together, 5 seeds"),
     "imports_keras": Benchmark(imports_keras.run, False, "Keras, QKeras, HGQ files beside their frameworks"),
     "imports_onnx": Benchmark(imports_onnx.run, False, "ONNX, QONNX, torch files beside their frameworks"),
     "reuse": Benchmark(reuse.run, False, "LUT, FF, DSP, cycles over reuse factors, xc7 and ecp5"),

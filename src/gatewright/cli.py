@@ -171,6 +171,32 @@ def _reuse(text: str) -> int | tuple[int, ...]:
 
 
 @main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Study's directory [default: studies/NAME]")
+@click.option("--seeds", default=5, show_default=True, type=click.IntRange(1), help="Seeds 1 .. N.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Networks trained at once.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting.")
+def study(config: Path, out: Path | None, seeds: int, jobs: int, settings: tuple[str, ...]) -> None:
+    """What pruning, quantization and distillation each add: alone, in pairs and together, over seeds.
+
+    Trains the student of CONFIG eight ways per seed; writes study.md, study.json and study.svg. A study that was
+    stopped goes on where it was.
+    """
+    from gatewright.config import load_config
+    from gatewright.study import run_study
+
+    loaded = load_config(config, settings)
+    folder = out or Path("studies") / loaded.name
+
+    def heard(cell: str, status: str) -> None:
+        click.echo(f"[{cell}] {status}")
+
+    run_study(loaded, folder, seeds=range(1, seeds + 1), jobs=jobs, notify=heard)
+    click.echo((folder / "study.md").read_text())
+    click.echo(f"study directory {folder}")
+
+
+@main.command()
 def doctor() -> None:
     """Tools found, their versions, and what each missing one would enable."""
     from gatewright.synth import doctor as look

@@ -1,0 +1,55 @@
+"""The ensemble study on real data: `gatewright study` with 5 seeds on digits, MAGIC and cosmic pulses.
+
+Settings were fixed before the first run; nothing was chosen by these results.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from benchmarks import datasets
+from benchmarks.tables import BUILD
+from gatewright.config import Config, parse_config
+from gatewright.study import run_study
+
+SEEDS = (1, 2, 3, 4, 5)
+
+
+def cases() -> dict[str, Config]:
+    """Return the configurations."""
+    student = {"hidden": [16], "learning_rate": 0.01, "weight_bits": 4, "activation_bits": 4, "sparsity": 0.6}
+    raw: dict[str, dict[str, Any]] = {
+        "digits": {
+            "data": {"source": "sklearn:digits", "input_format": "ufixed<4,5>"},
+            "teacher": {"hidden": [512], "dropout": 0.6, "epochs": 40, "batch_size": 32, "weight_decay": 0.01},
+            "student": {**student, "epochs": 120, "batch_size": 32, "weight_decay": 0.02},
+            "distill": {"temperature": 2.0, "weight": 0.8},
+        },
+        "magic": {
+            "data": {
+                "source": str(datasets.path("magic04/magic04.data.xz")),
+                "label_column": "class",
+                "scaling": "standard",
+                "input_format": "fixed<10,4>",
+            },
+            "teacher": {"hidden": [64, 64], "epochs": 40, "batch_size": 256},
+            "student": {**student, "epochs": 60, "batch_size": 256},
+            "distill": {"temperature": 2.0, "weight": 0.8},
+        },
+        "cosmic": {
+            "data": {"source": "generator:cosmic", "input_format": "ufixed<8,8>", "generator": {"count": 20000}},
+            "teacher": {"hidden": [72, 92, 50, 50], "epochs": 20, "batch_size": 64, "weight_decay": 0.01},
+            "student": {**student, "hidden": [12], "epochs": 60, "batch_size": 256},
+            "distill": {"temperature": 2.0, "weight": 0.8},
+        },
+    }
+    return {name: parse_config({"name": name, **tables}) for name, tables in raw.items()}
+
+
+def run() -> None:
+    """Print the page of each data set; cells are kept under build/bench/study and resumed."""
+    for name, config in cases().items():
+        out = BUILD / "study" / name
+        run_study(config, out, seeds=SEEDS, jobs=len(os.sched_getaffinity(0)))
+        print((out / "study.md").read_text(), flush=True)
