@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks import (
     adders,
@@ -41,8 +42,12 @@ ALL: dict[str, Benchmark] = {
     "estimate": Benchmark(estimate.run, False, "LUT and FF estimates beside yosys, xc7 and ecp5"),
     "delays": Benchmark(delays.run, False, "delay models beside nextpnr on four families, small networks"),
     "compression": Benchmark(
-        compression.run, False, "fronts of learnt widths beside uniform 8 bit, six data sets (hours)"
+        compression.run, False, "fronts of learnt widths beside uniform 8 bit, six data sets; what is measured is kept"
     ),
+    **{
+        f"compression:{name}": Benchmark(partial(compression.run_one, name), False, f"the same, {name} measured anew")
+        for name in compression.NAMES
+    },
     "study": Benchmark(study.run, False, "pruning, quantization, distillation alone and together, 5 seeds"),
     "imports_keras": Benchmark(imports_keras.run, False, "Keras, QKeras, HGQ files beside their frameworks"),
     "imports_onnx": Benchmark(imports_onnx.run, False, "ONNX, QONNX, torch files beside their frameworks"),
@@ -60,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"no benchmark {', '.join(unknown)}; there are: {', '.join(ALL)}")
     if not names:
         for name, benchmark in ALL.items():
-            print(f"{name:16}{'quick ' if benchmark.quick else '      '} {benchmark.about}")
+            print(f"{name:20}{'quick ' if benchmark.quick else '      '} {benchmark.about}")
         names = [name for name, benchmark in ALL.items() if benchmark.quick]
     for name in names:
         try:

@@ -7,8 +7,12 @@ scores are shown and choose nothing.
 
 from __future__ import annotations
 
+import json
+import math
+import subprocess
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ import numpy as np
 
 from benchmarks import datasets
 from benchmarks.cells import count
-from benchmarks.tables import BUILD, publish
+from benchmarks.tables import BUILD, ROOT, machine, publish
 from gatewright.config import Config, parse_config
 from gatewright.data import Dataset, load_dataset
 from gatewright.fit import (
@@ -29,18 +33,22 @@ from gatewright.fit import (
     train_student,
     train_teacher,
 )
+from gatewright.fit.front import Point, thinned
 from gatewright.lower.compile import Lowered, lower
 from gatewright.lower.estimate import estimate
 from gatewright.rtl.manifest import write_rtl
+from gatewright.tools import write_json
 
 CLOCK_MHZ = 200.0
 REPLAYED = 300
 LARGEST_COUNTED = 20_000  # LUTs by our estimate, above which yosys takes too long
 POINTS = 8
+NAMES = ("magic", "htru2", "cosmic", "clyc", "volcano", "mnist")
 
 NOTES = (
     "test %: with its 95 % Wilson interval. EBOPs: effective bit operations. LUT: LUT1..LUT6 and LUT6_2 cells, core",
-    "only; by ~: our estimate, where yosys would take too long. cycles, ns: at 200 MHz by our delay model, not placed.",
+    "only; by ~: our estimate, where yosys would take too long. cycles: stages for 200 MHz; MHz: that",
+    "pipeline's fastest clock by our delay model, nothing is placed; ns: cycles at that clock.",
     "x8: the uniform 8-bit network, 50 % pruned by magnitude, same hidden layers, same teacher, no digits limit.",
     "ratio: its LUT / the LUT of the smallest point whose validation score is not below its.",
 )
@@ -57,6 +65,7 @@ class Case:
     teacher: dict[str, Any]
     learned: dict[str, Any]
     epochs8: int = 60
+    augment: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def config(self, name: str, *, learned: bool) -> Config:
         """Return the run's configuration."""
@@ -67,44 +76,46 @@ class Case:
         else:
             student |= {"weight_bits": 8, "activation_bits": 8, "sparsity": 0.5}
             student |= {"epochs": self.epochs8, "batch_size": 256}
-        return parse_config({"name": name, "data": self.data, "teacher": self.teacher, "student": student})
+        return parse_config(
+            {"name": name, "data": self.data, "teacher": self.teacher, "student": student, "augment": self.augment}
+        )
 
 
 def cases() -> dict[str, Case]:
-    """Return the six data sets."""
+    """Return the data sets of NAMES."""
     standard = {"scaling": "standard", "input_format": "fixed<10,4>"}
     return {
         "magic": Case(
             data={"source": str(datasets.path("magic04/magic04.data.xz")), "label_column": "class", **standard},
             hidden=(32, 24),
-            epochs=1000,
+            epochs=2000,
             batch_size=2048,
             teacher={"hidden": [64, 64], "epochs": 40, "batch_size": 256},
-            learned={"cost_end": 3e-4},
+            learned={},
         ),
         "htru2": Case(
             data={"source": str(datasets.path("htru2/HTRU_2.csv.xz")), "label_column": "y", **standard},
             hidden=(16, 8),
-            epochs=600,
+            epochs=2000,
             batch_size=2048,
             teacher={"hidden": [32, 32], "epochs": 40, "batch_size": 256},
-            learned={"cost_end": 3e-4},
+            learned={},
         ),
         "cosmic": Case(
             data={"source": "generator:cosmic", "input_format": "ufixed<8,8>", "generator": {"count": 20000}},
             hidden=(16, 8),
-            epochs=500,
+            epochs=2000,
             batch_size=1024,
             teacher={"hidden": [72, 92, 50, 50], "epochs": 30, "weight_decay": 0.01},
-            learned={"cost_end": 1e-3},
+            learned={},
         ),
         "clyc": Case(
             data={"source": "generator:clyc", "input_format": "ufixed<10,10>"},
             hidden=(12, 6),
-            epochs=600,
+            epochs=2000,
             batch_size=1024,
             teacher={"hidden": [12, 10], "epochs": 60, "weight_decay": 0.01},
-            learned={"cost_end": 1e-3},
+            learned={},
         ),
         "volcano": Case(
             data={
@@ -113,60 +124,101 @@ def cases() -> dict[str, Case]:
                 "input_format": "fixed<8,4>",
             },
             hidden=(16, 8),
-            epochs=800,
-            batch_size=1024,
+            epochs=3000,
+            batch_size=256,
             teacher={"hidden": [48, 32], "epochs": 40, "batch_size": 128},
-            learned={"cost_end": 1e-3},
+            learned={},
         ),
         "mnist": Case(
             data={"source": "python:benchmarks.datasets:mnist", "input_format": "ufixed<8,8>"},
             hidden=(64, 32),
-            epochs=150,
+            epochs=400,
             batch_size=512,
-            teacher={"hidden": [256, 128], "epochs": 12, "batch_size": 128, "dropout": 0.2},
-            learned={"cost_start": 2e-6, "cost_end": 8e-5},
-            epochs8=12,
+            teacher={"hidden": [512, 256], "epochs": 30, "batch_size": 256, "learning_rate": 0.001, "dropout": 0.1},
+            learned={"lut_start": 12_000, "lut_end": 1_000},
+            epochs8=30,
+            augment={"shift": 1},
         ),
     }
 
 
 def run() -> None:
-    """Print the table of all data sets; trained networks are kept under build/bench/compression and resumed."""
-    rows: list[dict[str, Any]] = []
-    for name, case in cases().items():
-        rows += one(name, case)
-        publish("compression", "compression: learnt widths beside uniform 8 bit, 50 % pruned", rows, NOTES)
+    """Measure the data sets that have no result under build/bench/compression yet; print the table of all."""
+    for name in cases():
+        if not _result(name).is_file():
+            measure(name)
+    _publish()
 
 
-def one(name: str, case: Case) -> list[dict[str, Any]]:
-    """Return the rows of one data set."""
-    folder = BUILD / "compression" / name
+def run_one(name: str) -> None:
+    """Measure one data set anew and print the table of all that have a result."""
+    measure(name)
+    _publish()
+
+
+def measure(name: str) -> None:
+    """Train, export, compile and count one data set's networks; write the rows with the commit they were measured at.
+
+    Training resumes from build/bench/compression/NAME where settings and data are the same.
+    """
+    case, folder = cases()[name], BUILD / "compression" / name
     config = case.config(name, learned=True)
     data = load_dataset(config)
     start = time.process_time()
     teacher = train_teacher(config, data, work=folder).network
     soft = teacher_outputs(teacher, data)
     taught = time.process_time()
-    front = train_front(config, data, soft, work=folder)
+    points = train_front(config, data, soft, work=folder).points
     learnt = time.process_time()
     uniform = train_student(case.config(name, learned=False), data, soft, work=folder / "uniform").network
-    print(f"{name}: teacher {taught - start:.0f} s, front {learnt - taught:.0f} s CPU (resumed work counts nothing)")
+    asked = _validation(uniform, data)
+    equal = next((point for point in points if point.score >= asked), None)  # the smallest: costs rise
     rows = [_row(name, "teacher", teacher, data, None, folder)]
-    points = front.points if len(front.points) <= POINTS else _spread(front.points)
-    for index, point in enumerate(points):
+    for index, point in enumerate(_shown(points, equal)):
         rows.append(_row(name, f"point {index}", point.network, data, point.score, folder))
-    rows.append(_row(name, "x8", uniform, data, _validation(uniform, data), folder))
-    equal = [row for row in rows[1:-1] if row["validation"] >= rows[-1]["validation"]]
-    if equal:
-        best = min(equal, key=lambda row: row["LUT"])
-        rows[-1]["ratio"] = round(rows[-1]["LUT"] / best["LUT"], 1)
-        rows[-1]["beside"] = best["model"]
-    return rows
+        if point is equal:
+            beside = rows[-1]
+    rows.append(_row(name, "x8", uniform, data, asked, folder))
+    if equal is not None:
+        rows[-1] |= {"ratio": round(rows[-1]["LUT"] / beside["LUT"], 1), "beside": beside["model"]}
+    seconds = {"teacher_s": round(taught - start), "front_s": round(learnt - taught)}
+    write_json(_result(name), {"rows": rows, "commit": _commit(), **seconds, **machine()})
 
 
-def _spread(points: Any) -> list[Any]:
-    picked = np.unique(np.linspace(0, len(points) - 1, POINTS).round().astype(int))
-    return [points[i] for i in picked]
+def _shown(points: Sequence[Point], equal: Point | None) -> list[Point]:
+    """Return at most POINTS of a front, among them `equal`."""
+    kept = list(thinned(points, POINTS))
+    if equal is not None and equal not in kept:
+        nearest = min(kept[1:-1], key=lambda point: abs(math.log(point.cost / equal.cost)))
+        kept[kept.index(nearest)] = equal
+    return kept
+
+
+def _result(name: str) -> Path:
+    return BUILD / "compression" / f"{name}.json"
+
+
+def _publish() -> None:
+    """Print the rows of every data set that has a result, and write them as one table."""
+    rows: list[dict[str, Any]] = []
+    for name in cases():
+        if not _result(name).is_file():
+            print(f"{name}: not measured here; python -m benchmarks compression:{name}")
+            continue
+        found = json.loads(_result(name).read_text())
+        rows += found["rows"]
+        print(
+            f"{name}: commit {found['commit']}, {found['date']}; CPU seconds of the teacher {found['teacher_s']}, of "
+            f"the front {found['front_s']} (what was resumed counts nothing)"
+        )
+    publish("compression", "compression: learnt widths beside uniform 8 bit, 50 % pruned", rows, NOTES)
+
+
+def _commit() -> str:
+    """Return the checkout's commit, with + where files differ from it."""
+    argv = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    found = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
 
 
 def _validation(network: Network, data: Dataset) -> float:
@@ -202,7 +254,8 @@ def _row(
         "FF": ff,
         "by": mark or "yosys",
         "cycles": figures.latency_cycles,
-        "ns": figures.latency_ns,
+        "MHz": figures.fmax_mhz,
+        "ns": round(1000 * figures.latency_cycles / figures.fmax_mhz, 1),
     }
 
 

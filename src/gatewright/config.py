@@ -104,27 +104,30 @@ class Teacher(Optimizer):
 class Learned(Section):
     """Learnt widths (student.precision = "learned"): one training run gives a front of students, small to accurate.
 
-    points: cycles, each of which ends in one student; the loss is task + weight * cost with a weight that rises from
-    cost_start to cost_end, cost being the bits read times the adder inputs of every weight. warm_up: share of the
-    epochs in float arithmetic. width_rate: learning rate of widths in units of student.learning_rate.
+    points: cycles of the training, and the most students that are kept; from cycle to cycle the size falls
+    geometrically, from lut_start to lut_end LUTs of adder trees by the training's cost model. lut_start 0: half of what
+    the float warm-up leads to; lut_end 0: a hundredth of lut_start. The run ends earlier where a fifth of the
+    validation score above the best constant answer is lost.
+    warm_up: share of the epochs in float arithmetic. width_rate: learning rate of widths in units of
+    student.learning_rate.
     overflow: what an activation beyond the range seen in training does; wrapping costs no hardware.
     point: which student of the front goes on, counted from the smallest; -1: the smallest whose validation score is
     within `drop` of the best (a share for accuracies; relative to the error for regressions).
     """
 
     points: int = Field(default=16, ge=1, le=1000)
-    cost_start: float = Field(default=1e-6, gt=0)
-    cost_end: float = Field(default=3e-4, gt=0)
+    lut_start: float = Field(default=0.0, ge=0)
+    lut_end: float = Field(default=0.0, ge=0)
     warm_up: Fraction = 0.1
-    width_rate: float = Field(default=4.0, gt=0)
+    width_rate: float = Field(default=1.0, gt=0)
     overflow: Literal["wrap", "saturate"] = "saturate"
     point: int = Field(default=-1, ge=-1)
     drop: Fraction = 0.005
 
     @model_validator(mode="after")
-    def _rising(self) -> Learned:
-        if self.cost_end < self.cost_start:
-            raise ValueError(f"cost_end must not be below cost_start, not {self.cost_end:g} < {self.cost_start:g}")
+    def _falling(self) -> Learned:
+        if self.lut_start and self.lut_end > self.lut_start:
+            raise ValueError(f"lut_end must not be above lut_start, not {self.lut_end:g} > {self.lut_start:g}")
         return self
 
 
@@ -203,6 +206,17 @@ class Student(Optimizer):
         if self.precision == "learned" and self.pruning != Pruning():
             raise ValueError('precision "learned" prunes by its widths; leave the table pruning out')
         return self
+
+
+class Augment(Section):
+    """Changes to training inputs, drawn anew for every batch, for teacher and student; targets stay.
+
+    shift: images move by up to so many pixels along each axis, their edges repeated. noise: normal deviation added to
+    every input, in units of that feature's deviation over the training split, and rounded to the input's format.
+    """
+
+    shift: int = Field(default=0, ge=0)
+    noise: float = Field(default=0.0, ge=0)
 
 
 class Distill(Section):
@@ -293,6 +307,7 @@ class Config(Section):
     teacher: Teacher = Teacher()
     student: Student = Student()
     distill: Distill = Distill()
+    augment: Augment = Augment()
     hardware: Hardware = Hardware()
     simulation: Simulation = Simulation()
     synthesis: Synthesis = Synthesis()

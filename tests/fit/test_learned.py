@@ -15,14 +15,14 @@ from gatewright.config import Config, parse_config
 from gatewright.data import Dataset, load_dataset
 from gatewright.errors import ConfigError, FitError
 from gatewright.fit import Network, check_export, choose, export_program, train_front
-from gatewright.fit.front import Front, Point, non_dominated
-from gatewright.fit.learned import LearnedStack, _RoundWeight
+from gatewright.fit.front import Front, Point, non_dominated, thinned
+from gatewright.fit.learned import LearnedStack
 from gatewright.fit.network import span_bits
 from gatewright.ir import Fixed
 
 pytestmark = pytest.mark.torch
 
-LEARNED = {"points": 4, "cost_start": 1e-5, "cost_end": 3e-3}
+LEARNED = {"points": 4, "lut_start": 1500.0, "lut_end": 400.0, "width_rate": 4.0}
 
 
 def _config(**student: Any) -> Config:
@@ -50,23 +50,103 @@ def _front(config: Config, work: Path) -> tuple[Front, Dataset]:
     return train_front(config, data, soft, work=work), data
 
 
-def test_width_gradient_is_ln2_times_error() -> None:
-    w = torch.tensor([0.3, -0.7], requires_grad=True)
-    f = torch.tensor([2.0, 1.0], requires_grad=True)
-    q = _RoundWeight.apply(w, f)
-    assert q.tolist() == [0.25, -0.5]
-    q.backward(torch.tensor([1.0, 2.0]))  # type: ignore[no-untyped-call]
-    assert w.grad is not None
-    assert f.grad is not None
-    assert w.grad.tolist() == [1.0, 2.0]
-    assert f.grad.tolist() == pytest.approx([math.log(2) * 0.05, 2 * math.log(2) * -0.2])
+def _straight_through(w: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
+    """Return round(w 2^f) 2^-f with the gradients of the paper: 1 to w, ln2 (w - q) to f."""
+    q = torch.floor(w * torch.exp2(torch.floor(f + 0.5)) + 0.5) / torch.exp2(torch.floor(f + 0.5))
+    error = (w - q).detach()
+    return q.detach() + (w - w.detach()) + math.log(2) * error * (f - f.detach())
+
+
+def _adder_inputs(q: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
+    """Return 1 + (bits - 1) / 3 of each weight, 0 for 0; bits = floor(log2 |q| 2^f) + 1 with log2's gradients."""
+    whole = (q.detach() * torch.exp2(torch.floor(f.detach() + 0.5))).abs()
+    used = whole > 0
+    bits = torch.where(used, torch.floor(torch.log2(whole.clamp(min=1.0))) + 1.0, torch.zeros(()))
+    slope = torch.where(bits > 1, 1.0 / 3.0, 1.0) * used
+    safe = torch.where(used, q, torch.ones(()))
+    smooth = torch.log2(safe.abs()) + f
+    return torch.where(used, 1.0 + (bits - 1.0) / 3.0, torch.zeros(())) + slope * (smooth - smooth.detach())
+
+
+def _reference(stack: LearnedStack, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return outputs and cost as autograd has them from the definitions, layer by layer; biases are not rounded."""
+    shape, units = stack.shape, stack.units()
+    weights = shape.matrices(stack.numbers[: shape.weights] * units.weight)
+    biases = shape.biases(torch.cat((stack.numbers[: shape.weights], stack.numbers[shape.weights :] * units.bias)))
+    fracs, activation_fracs = shape.matrices(stack.widths), shape.per_layer(shape.activations(stack.widths))
+    least = shape.frac_bits - shape.width_bits
+    inside = shape.features(stack.widths).clamp(least, shape.frac_bits)
+    whole = torch.floor(inside.detach() + 0.5)
+    read = whole - least + (inside - inside.detach()) * (whole > least)
+    scale, cell = torch.exp2(whole), torch.exp2(-1.0 - whole) - 2.0 ** (-shape.frac_bits - 1)
+    centred = x - units.centre
+    h = torch.where(read > 0, torch.floor(x * scale) / scale + cell - units.centre, torch.zeros(()))
+    h = h.detach() + math.log(2) * (centred - h).detach() * (inside - inside.detach())
+    cost = torch.zeros(())
+    for index, (weight, frac, bias) in enumerate(zip(weights, fracs, biases, strict=True)):
+        q = _straight_through(weight, frac)
+        cost = cost + 0.4 * ((read + 2.8) @ _adder_inputs(q, frac)).sum()
+        z = h @ q + bias
+        if index == len(weights) - 1:
+            return z, cost
+        f = activation_fracs[index]
+        top = shape.per_layer(stack.top)[index] * torch.exp2(torch.floor(f.detach() + 0.5))
+        bits = torch.frexp(torch.floor(top + 0.5))[1].float()
+        read = bits + (f - f.detach()) * (bits > 0)
+        h = torch.relu(z)
+        h = torch.where(z > 0, _straight_through(h, f), torch.zeros(()))
+    raise AssertionError
+
+
+def test_outputs_cost_and_gradients_are_those_of_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gatewright.fit import learned_step
+
+    def unrounded(bias: torch.Tensor, *_: object) -> torch.Tensor:
+        return bias
+
+    monkeypatch.setattr(learned_step, "bias_on_grid", unrounded)
+    generator = torch.Generator().manual_seed(3)
+    source = Fixed(width_bits=7, frac_bits=4, signed=True)
+    stack = LearnedStack([5, 8, 6, 3], source=source, dropout=0.0, generator=generator)
+    x = torch.randint(-64, 64, (48, 5), generator=generator) * 2.0**-4
+    stack.layers[0].centre.copy_(x.mean(dim=0))
+    stack.layers[0].gain = torch.rand(5, 1, generator=generator) + 0.5
+    stack.start_widths(x)
+    with torch.no_grad():
+        stack.widths.add_(torch.randn(stack.widths.shape, generator=generator) * 1.5)
+        stack.shape.features(stack.widths)[:3].copy_(torch.tensor([4.0, -3.0, 0.3]))
+        stack.numbers.add_(torch.randn(stack.numbers.shape, generator=generator) * 0.1)
+        stack(x)  # sees the greatest activations
+    stack.eval()
+    target = torch.randn(48, 3, generator=generator)
+    found: list[list[torch.Tensor]] = []
+    for outputs, cost in (stack.outputs_and_cost(x), _reference(stack, x)):
+        stack.zero_grad()
+        ((outputs - target).square().mean() + 0.01 * cost).backward()  # type: ignore[no-untyped-call]
+        assert stack.numbers.grad is not None
+        assert stack.widths.grad is not None
+        found.append([outputs.detach(), cost.detach(), stack.numbers.grad, stack.widths.grad])
+    for ours, reference in zip(*found, strict=True):
+        torch.testing.assert_close(ours, reference, rtol=2e-4, atol=2e-5)
+
+
+def test_training_cost_is_the_estimated_lut_count(tmp_path: Path) -> None:
+    from gatewright.lower.compile import lower
+    from gatewright.lower.estimate import estimate
+
+    front, data = _front(_config(), tmp_path)
+    for point in front.points[-2:]:
+        program = export_program(point.network, name="w", data=data, output="scores")
+        lowered = lower(program, data.x[:100], family="xc7", clock_mhz=200.0)
+        found = estimate(lowered.circuit, lowered.schedule).lut
+        assert 0.75 * found <= point.cost <= 1.25 * found  # widths of neurons are those that training has seen
 
 
 @pytest.mark.parametrize("overflow", ["wrap", "saturate"])
 def test_every_point_is_exact_and_costs_fall(overflow: str, tmp_path: Path) -> None:
     front, data = _front(_config(learned={"overflow": overflow}), tmp_path)
-    costs = [point.network.ebops for point in front.points]
-    assert len(costs) >= 2
+    costs = [point.cost for point in front.points]
+    assert 2 <= len(costs) <= 4
     assert costs == sorted(costs)
     assert costs[0] < costs[-1] / 2
     assert front.points[-1].score > 0.8
@@ -84,8 +164,9 @@ def test_frozen_network_is_what_the_module_computes() -> None:
     stack.layers[0].centre.copy_(torch.round(x.mean(dim=0) * 16) / 16)  # so that float32 is exact, too
     stack.start_widths(x)
     with torch.no_grad():
-        stack.input_frac.copy_(torch.tensor([4.0, 1.0, -2.0, -3.0, 3.0]))  # the fourth is not read at all
-        stack.layers[0].activation_frac[2] = -9.0  # a neuron of no bits
+        widths = torch.tensor([4.0, 1.0, -2.0, -3.0, 3.0])  # the fourth is not read at all
+        stack.shape.features(stack.widths).copy_(widths)
+        stack.shape.activations(stack.widths)[2] = -9.0  # a neuron of no bits
     stack.train()
     stack(x)  # sees the greatest activations
     stack.eval()
@@ -133,13 +214,28 @@ def test_killed_and_resumed_run_gives_the_same_bits(tmp_path: Path, monkeypatch:
     assert resumed.history == whole.history
 
 
-def test_non_dominated_keeps_the_smaller_of_equals() -> None:
-    class Fake:
-        def __init__(self, ebops: int) -> None:
-            self.ebops = ebops
+def _points(*figures: tuple[float, float]) -> list[Point]:
+    return [Point(network=_wrapping()[0], score=score, cost=cost) for cost, score in figures]
 
-    points = [Point(network=Fake(e), score=s, cost_weight=1.0) for e, s in ((9, 0.9), (5, 0.9), (4, 0.7), (6, 0.8))]  # type: ignore[arg-type]
-    assert [(p.network.ebops, p.score) for p in non_dominated(points)] == [(4, 0.7), (5, 0.9)]
+
+def test_non_dominated_keeps_the_smaller_of_equals() -> None:
+    points = _points((9, 0.9), (5, 0.9), (4, 0.7), (6, 0.8))
+    assert [(p.cost, p.score) for p in non_dominated(points)] == [(4, 0.7), (5, 0.9)]
+
+
+def test_thinning_keeps_the_ends_and_what_spans_most() -> None:
+    points = _points((10, 0.5), (11, 0.8), (12, 0.81), (40, 0.85), (50, 0.9), (1000, 0.91))
+    assert [p.cost for p in thinned(points, 4)] == [10, 11, 50, 1000]
+    assert [p.cost for p in thinned(points, 1)] == [1000]
+    assert len(thinned(points, 9)) == 6
+
+
+def test_run_ends_where_little_is_left(tmp_path: Path) -> None:
+    front, _ = _front(_config(learned={"points": 8, "lut_start": 400.0, "lut_end": 1.0}, epochs=60), tmp_path)
+    assert len(front.history) < 8
+    scores = [row["validation_accuracy"] for row in front.history]
+    assert min(scores[:-1]) > 0.7
+    assert scores[-1] < 0.85
 
 
 def test_choice_is_the_smallest_within_the_drop() -> None:
@@ -151,9 +247,9 @@ def test_choice_is_the_smallest_within_the_drop() -> None:
         choose(rows, _config(learned={"point": 3}))
 
 
-def test_cost_must_rise() -> None:
-    with pytest.raises(ConfigError, match=r"cost_end must not be below cost_start"):
-        _config(learned={"cost_start": 1.0})
+def test_cost_must_fall() -> None:
+    with pytest.raises(ConfigError, match=r"lut_end must not be above lut_start, not 200 > 100"):
+        _config(learned={"lut_start": 100.0, "lut_end": 200.0})
 
 
 def test_span_bits() -> None:

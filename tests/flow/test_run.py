@@ -164,7 +164,7 @@ place = false
 
 def test_front_runs_and_another_point_trains_nothing(small: Path, tmp_path: Path):
     out = tmp_path / "front"
-    settings = ("precision=learned", "learned.points=4", "learned.cost_end=1e-2")
+    settings = ("precision=learned", "learned.points=4", "learned.lut_start=1000", "learned.lut_end=200")
     learned = [word for setting in settings for word in ("--set", f"student.{setting}")]
     first = gatewright("run", small, "--out", out, *learned, "--until", "sim")
     assert first.returncode == 0, first.stderr

@@ -1,7 +1,8 @@
-"""Configuration and dataset in, a front of students out: one training run whose cost weight rises, a model per cycle.
+"""Configuration and dataset in, a front of students out: one training run whose size falls, models kept on the way.
 
-The cost of bits enters the loss with a weight that grows geometrically from cycle to cycle; within a cycle the
-learning rate falls along a cosine (Loshchilov and Hutter 2017), so that each cycle ends in a settled, smaller model.
+The run goes in cycles, each with a target for the students' cost, smaller by the same factor from one to the next; the
+weight of the cost in the loss follows the measured cost. Within a cycle the learning rate falls along a cosine
+(Loshchilov and Hutter 2017), and towards its end every student that none before beats is kept.
 """
 
 from __future__ import annotations
@@ -30,15 +31,21 @@ if TYPE_CHECKING:
     from gatewright.data import Dataset
 
 FLOOR_RATE = 0.02  # share of the learning rate that is left at the end of a cycle
+DESCENT = 0.5  # share of a cycle in which the target falls
+TRIALS, SETTLED = 8, 0.6  # moments at which a cycle's student may be kept, from this share of the cycle on
+SHRINK = 100.0  # lut_start / lut_end where not configured
+PRESSURE = (1e-4, 3.0)  # bounds of the loss that a natural-logarithmic step in cost is worth
+INTEGRAL, PROPORTIONAL = 5.0, 1.0  # the pressure's logarithm per cycle, and at once, per natural-logarithmic excess
+LOSS_OF_INTEREST = 0.2  # the run ends where this share of the score above the best constant answer is lost
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One student. score: validation accuracy, or minus the validation RMSE; cost_weight: of the cycle that made it."""
+    """One student. score: validation accuracy, or minus the validation RMSE; cost: LUTs as the training counts them."""
 
     network: Network
     score: float
-    cost_weight: float
+    cost: float
 
     @property
     def row(self) -> dict[str, float]:
@@ -49,13 +56,13 @@ class Point:
             "ebops": n.ebops,
             "nonzero": n.nonzero,
             "bits": n.nonzero_bits,
-            "cost_weight": self.cost_weight,
+            "cost": self.cost,
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Front:
-    """points: students by rising effective bit operations and score; history: one row per cycle of the training."""
+    """points: students by rising cost and score; history: one row per cycle of the training."""
 
     points: tuple[Point, ...]
     history: tuple[dict[str, float], ...]
@@ -64,27 +71,44 @@ class Front:
 def train_front(
     config: Config, data: Dataset, soft_targets: NDArray[Any], *, work: Path, progress: bool = False
 ) -> Front:
-    """Train config.student.hidden with learnt widths; keep the points that none beats in score and bits at once.
+    """Train config.student.hidden with learnt widths; keep the points that none beats in score and cost at once.
 
-    soft_targets: (n, outputs) raw teacher scores or values for every sample, as in train_student. Points are sorted
-    by effective bit operations, smallest first. Resumes from `work`; equal settings give equal bits.
-    Raises FitError for a loss that is not finite, or where not even the first point tells two classes apart.
+    soft_targets: (n, outputs) raw teacher scores or values for every sample, as in train_student. At most
+    student.learned.points points, smallest first. Resumes from `work`; equal settings give equal bits.
+    Raises FitError for a loss that is not finite, or where not even the best point tells two classes apart.
     """
     soft = checked_targets(soft_targets, data)
     with one_thread():
         run = _Run(config, data, Tensors(config, data, soft), _checkpoint(config, data, soft, work))
         points = run.finish(progress)
-    check_alive("student", points[0].network, data, config)
-    return Front(points=non_dominated(points), history=tuple(run.history))
+    kept = thinned(points, config.student.learned.points)
+    check_alive("student", kept[-1].network, data, config)
+    return Front(points=kept, history=tuple(run.history))
 
 
-def non_dominated(points: list[Point]) -> tuple[Point, ...]:
-    """Return the points that no other equals or beats in both score and effective bit operations."""
+def non_dominated(points: Sequence[Point]) -> tuple[Point, ...]:
+    """Return the points that no other equals or beats in both score and cost, cheapest first."""
     kept: list[Point] = []
-    for point in sorted(points, key=lambda p: (p.network.ebops, -p.score)):
+    for point in sorted(points, key=lambda p: (p.cost, -p.score)):
         if not kept or point.score > kept[-1].score:
             kept.append(point)
     return tuple(kept)
+
+
+def thinned(points: Sequence[Point], count: int) -> tuple[Point, ...]:
+    """Return at most `count` of a front's points: again and again the one goes that spans the least.
+
+    What a point spans is the area that only it covers, score times the logarithm of cost (the hypervolume
+    contribution); the cheapest and the best stay.
+    """
+    kept = list(points)
+    while len(kept) > max(count, 2):
+        spans = [
+            (b.score - a.score) * math.log((c.cost + 1.0) / (b.cost + 1.0))
+            for a, b, c in zip(kept, kept[1:], kept[2:], strict=False)
+        ]
+        del kept[1 + int(np.argmin(spans))]
+    return tuple(kept[-count:])
 
 
 def _checkpoint(config: Config, data: Dataset, soft: NDArray[np.float64], work: Path) -> Checkpoint:
@@ -125,12 +149,17 @@ class _Run:
         fold_units(self.module, tensors, per_feature=True)
         rate = config.student.learning_rate
         self.optimizer = torch.optim.Adam(
-            [{"params": self.module.numbers(), "lr": rate}, {"params": self.module.widths(), "lr": rate}], fused=True
+            [{"params": [self.module.numbers], "lr": rate}, {"params": [self.module.widths], "lr": rate}], fused=True
         )
         steps = config.student.epochs * math.ceil(len(tensors.x) / config.student.batch_size)
         self.warm = max(1, round(self.settings.warm_up * steps))
         self.cycle = max(1, (steps - self.warm) // self.settings.points)
+        self.total = self.warm + self.cycle * self.settings.points
+        every = max(1, round(self.cycle * (1.0 - SETTLED) / TRIALS))
+        self.trials = frozenset(range(self.cycle, round(self.cycle * SETTLED), -every))  # steps of a cycle
         self.step = 0
+        self.pressure = math.log(0.01)  # logarithm of the loss that a natural-logarithmic step in cost is worth
+        self.first = self.largest = self.smallest = self.cost = 0.0
         self.points: list[Point] = []
         self.history: list[dict[str, float]] = []
         self.loss_sum = 0.0
@@ -140,40 +169,39 @@ class _Run:
         if state is not None:
             self._restore(state)
 
-    def finish(self, progress: bool) -> list[Point]:
-        """Run the steps that are left; return one point per cycle."""
+    def finish(self, progress: bool) -> tuple[Point, ...]:
+        """Run the steps that are left; return the front."""
         from tqdm import tqdm
 
-        total = self.warm + self.cycle * self.settings.points
         due = time.monotonic() + self.config.student.checkpoint_seconds
-        with tqdm(total=total, initial=self.step, desc="front", unit="step", disable=not progress) as bar:
-            while self.step < total:
+        with tqdm(total=self.total, initial=self.step, desc="front", unit="step", disable=not progress) as bar:
+            while self.step < self.total:
                 self._train_step()
                 bar.update()
-                if self.step > self.warm and (self.step - self.warm) % self.cycle == 0:
-                    self._end_cycle()
+                cycle, within = divmod(self.step - self.warm - 1, self.cycle)
+                if self.step > self.warm and within + 1 in self.trials:
+                    self._try_point()
+                if self.step > self.warm and within + 1 == self.cycle:
+                    self._end_cycle(cycle)
                 if time.monotonic() >= due:
                     self.checkpoint.save(self._state())
                     due = time.monotonic() + self.config.student.checkpoint_seconds
         self.checkpoint.save(self._state())
-        return self.points
+        return tuple(self.points)
 
     def _train_step(self) -> None:
-        cycle, within = divmod(self.step - self.warm, self.cycle)
-        if self.step < self.warm:
-            share, weight = self.step / self.warm, 0.0
-        else:
-            share, weight = within / self.cycle, self.cost_weight(cycle)
         if self.step == self.warm:
-            self.loss_sum = 0.0
-            self.module.start_widths(self.tensors.x[:: max(1, len(self.tensors.x) // CALIBRATION_SAMPLES)])
+            self._start_widths()
+        cycle, within = divmod(self.step - self.warm, self.cycle)
+        share = self.step / self.warm if self.step < self.warm else within / self.cycle
         fall = FLOOR_RATE + (1.0 - FLOOR_RATE) * 0.5 * (1.0 + math.cos(math.pi * share))
         numbers, widths = self.optimizer.param_groups
         numbers["lr"] = self.config.student.learning_rate * fall
         widths["lr"] = self.config.student.learning_rate * fall * self.settings.width_rate
         batch = self._batch()
-        outputs, cost = self.module.outputs_and_cost(self.tensors.x[batch])
+        outputs, cost = self.module.outputs_and_cost(self.tensors.batch(batch, self.module.generator))
         task = self.tensors.loss(outputs, batch)
+        weight = 0.0 if self.step < self.warm else self._cost_weight(float(cost.detach()), cycle, share)
         loss = task + weight * cost
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -187,10 +215,32 @@ class _Run:
         self.loss_sum += float(task.detach())
         self.step += 1
 
-    def cost_weight(self, cycle: int) -> float:
-        """Return the weight of the cost in a cycle: geometric from cost_start to cost_end."""
-        first, last, count = self.settings.cost_start, self.settings.cost_end, self.settings.points
-        return first * (last / first) ** (cycle / max(count - 1, 1))
+    def _start_widths(self) -> None:
+        sample = self.tensors.x[:: max(1, len(self.tensors.x) // CALIBRATION_SAMPLES)]
+        self.loss_sum = 0.0
+        self.module.start_widths(sample)
+        with torch.no_grad():
+            self.first = float(self.module.outputs_and_cost(sample)[1])
+        self.largest = self.settings.lut_start or 0.5 * self.first
+        self.smallest = min(self.settings.lut_end or self.largest / SHRINK, self.largest)
+
+    def target(self, cycle: float) -> float:
+        """Return the cost that is due at the end of a cycle: geometric from lut_start to lut_end.
+
+        Between -1 and 0, that is in the first cycle, it falls from what the float warm-up led to.
+        """
+        if cycle < 0.0:
+            return self.largest * (self.largest / self.first) ** cycle
+        return self.largest * (self.smallest / self.largest) ** (cycle / max(self.settings.points - 1, 1))
+
+    def _cost_weight(self, cost: float, cycle: int, share: float) -> float:
+        """Return the weight of the cost in the loss, after the pressure has been led towards the target."""
+        self.cost = cost
+        target = self.target(cycle - 1.0 + min(share / DESCENT, 1.0))
+        excess = min(max(math.log(max(cost, 1.0) / target), -1.0), 1.0)
+        low, high = math.log(PRESSURE[0]), math.log(PRESSURE[1])
+        self.pressure = min(max(self.pressure + INTEGRAL * excess / self.cycle, low), high)
+        return math.exp(min(self.pressure + PROPORTIONAL * excess, high)) / max(cost, 1.0)
 
     def _batch(self) -> Tensor:
         size = self.config.student.batch_size
@@ -201,28 +251,50 @@ class _Run:
         self.at += size
         return batch
 
-    def _end_cycle(self) -> None:
-        cycle = (self.step - self.warm) // self.cycle - 1
+    def _try_point(self) -> None:
+        """Keep the student as it stands if none that is kept beats it."""
         self.module.eval()
-        network = self.module.freeze(self.tensors.x, classes=self.data.classes, wrap=self.settings.overflow == "wrap")
+        with torch.no_grad():
+            outputs, cost = self.module.outputs_and_cost(self.tensors.x_val)
+        score = self._score(outputs.double().numpy())
+        if all(point.score < score or point.cost > float(cost) for point in self.points):
+            wrap = self.settings.overflow == "wrap"
+            network = self.module.freeze(self.tensors.x, classes=self.data.classes, wrap=wrap)
+            score = self._score(network.evaluate(self.data.part("validation")[0]))
+            self.points = list(non_dominated([*self.points, Point(network=network, score=score, cost=float(cost))]))
         self.module.train()
-        point = Point(network=network, score=self._score(network), cost_weight=self.cost_weight(cycle))
-        self.points.append(point)
+
+    def _end_cycle(self, cycle: int) -> None:
+        """Write the cycle's row; make it the last one where too little is left of what the best student knows."""
+        row = self.tensors.validate(self.module.eval())
+        self.module.train()
         named = "validation_accuracy" if self.config.task == "classification" else "validation_rmse"
         self.history.append(
             {
                 "epoch": self.step * self.config.student.batch_size / len(self.tensors.x) - 1.0,
                 "loss": self.loss_sum / self.cycle,
-                named: abs(point.score),
-                "sparsity": network.sparsity,
-                "ebops": float(network.ebops),
+                named: row[named],
+                "sparsity": self.module.sparsity(),
+                "cost": self.cost,
+                "cost_due": self.target(cycle),
+                "pressure": math.exp(self.pressure),
             }
         )
         self.loss_sum = 0.0
+        score = row[named] if self.config.task == "classification" else -row[named]
+        best, constant = self.points[-1].score, self._constant_score()
+        if score < constant + (1.0 - LOSS_OF_INTEREST) * (best - constant):
+            self.total = self.step
 
-    def _score(self, network: Network) -> float:
-        codes, y = self.data.part("validation")
-        outputs = network.evaluate(codes)
+    def _constant_score(self) -> float:
+        """Return the validation score of the best constant answer."""
+        y = self.data.part("validation")[1]
+        if self.config.task == "classification":
+            return float(np.bincount(y).max() / len(y))
+        return -float(np.sqrt(np.mean(np.var(np.asarray(y, dtype=np.float64).reshape(len(y), -1), axis=0))))
+
+    def _score(self, outputs: NDArray[np.float64]) -> float:
+        y = self.data.part("validation")[1]
         if self.config.task == "classification":
             return float(np.mean(outputs.argmax(axis=1) == y))
         return -float(np.sqrt(np.mean((outputs - np.asarray(y, dtype=np.float64).reshape(len(y), -1)) ** 2)))
@@ -233,14 +305,11 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "generator": self.module.generator.get_state(),
             "quantizing": self.module.quantizing,
-            "step": self.step,
+            "numbers": [self.step, self.total, self.at],
+            "reals": [self.pressure, self.first, self.largest, self.smallest, self.cost, self.loss_sum],
             "order": self.order,
-            "at": self.at,
-            "loss_sum": self.loss_sum,
             "history": self.history,
-            "points": [
-                {"network": p.network.to_state(), "score": p.score, "cost_weight": p.cost_weight} for p in self.points
-            ],
+            "points": [{"network": p.network.to_state(), "score": p.score, "cost": p.cost} for p in self.points],
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -248,9 +317,9 @@ class _Run:
         self.module.quantizing = state["quantizing"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.module.generator.set_state(state["generator"])
-        self.step, self.order, self.at = state["step"], state["order"], state["at"]
-        self.loss_sum, self.history = state["loss_sum"], state["history"]
+        self.step, self.total, self.at = state["numbers"]
+        self.pressure, self.first, self.largest, self.smallest, self.cost, self.loss_sum = state["reals"]
+        self.order, self.history = state["order"], state["history"]
         self.points = [
-            Point(network=Network.from_state(p["network"]), score=p["score"], cost_weight=p["cost_weight"])
-            for p in state["points"]
+            Point(network=Network.from_state(p["network"]), score=p["score"], cost=p["cost"]) for p in state["points"]
         ]

@@ -3,275 +3,148 @@
 Every weight, every activation and every input feature has its own number of fractional bits, a real number that is
 rounded in the forward pass and trains by straight-through gradients (Sun et al. 2024, arXiv 2405.00645); a width of 0
 bits prunes. Beyond that paper, a weight's bits also have a gradient to its magnitude, d log2|w| / dw = 1 / (w ln 2),
-which draws superfluous weights to zero, and wide weights cost adders (signed digits), not multiplier bits.
+which draws superfluous weights to zero, and the cost is LUTs of adder trees, fitted to compiled networks.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Sequence
-from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gatewright.fit.layers import layer_name
-from gatewright.fit.network import Layer, Network, frac_bits
+from gatewright.fit.learned_step import QuantizedStep, Shape, Units, bias_on_grid, rounded
+from gatewright.fit.network import CHUNK, Layer, Network, frac_bits
 from gatewright.fit.prune import remove_dead
 from gatewright.fit.quantizers import Grid
 from gatewright.ir import Fixed
 
-LN2 = math.log(2.0)
-DIGIT_BITS = 3.0  # bits per non-zero signed digit of a random integer (Reitwiesner 1960): its product's adder inputs
 START_BITS = 4.0  # bits below a typical magnitude with which widths start
-FINEST = 24.0  # most fractional bits, relative to the layer's own unit, that a width may grow to
-BIAS_GUARD_BITS = 2  # bits of a bias below the activation's LSB
-FADE = 0.99  # per step, of the greatest activation seen
-
-
-class _RoundWeight(torch.autograd.Function):
-    """q = floor(w 2^f + 1/2) 2^-f; dq/dw = 1, dq/df = ln2 (w - q)."""
-
-    @staticmethod
-    def forward(ctx: Any, w: Tensor, f: Tensor) -> Tensor:
-        scale = torch.exp2(torch.floor(f + 0.5))
-        q = torch.floor(w * scale + 0.5) / scale
-        ctx.save_for_backward(w - q)
-        return q
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        (error,) = ctx.saved_tensors
-        return grads[0], grads[0] * error * LN2
-
-
-class _RoundActivation(torch.autograd.Function):
-    """q = floor(max(z, 0) 2^f + 1/2) 2^-f, 0 where not alive. z: (n, channels); f, alive: (channels,)."""
-
-    @staticmethod
-    def forward(ctx: Any, z: Tensor, f: Tensor, alive: Tensor) -> Tensor:
-        scale = torch.exp2(torch.floor(f + 0.5))
-        h = torch.relu(z)
-        q = torch.floor(h * scale + 0.5) / scale * alive
-        ctx.save_for_backward(h - q, z > 0)
-        return q
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
-        error, positive = ctx.saved_tensors
-        return grads[0] * positive, (grads[0] * error * LN2).sum(dim=0), None
-
-
-class _ReadInput(torch.autograd.Function):
-    """The middle, less the centre, of the cell that the leading bits of a code leave; 0 where none is read.
-
-    x: (n, features) = codes 2^-frac; f: fractional bits read; none: where no bit is read; centre, offset: (features,).
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, f: Tensor, none: Tensor, centre: Tensor, offset: Tensor) -> Tensor:
-        scale = torch.exp2(f)
-        q = (torch.floor(x * scale) / scale + offset).masked_fill(none, 0.0)
-        ctx.save_for_backward(x - centre - q)
-        return q
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, None, None, None]:
-        (error,) = ctx.saved_tensors
-        return None, (grads[0] * error * LN2).sum(dim=0), None, None, None
-
-
-class _WeightBits(torch.autograd.Function):
-    """floor(log2 |q| 2^f) + 1, 0 where q = 0; gradients of log2 |q| 2^f to f and to q."""
-
-    @staticmethod
-    def forward(ctx: Any, q: Tensor, f: Tensor) -> Tensor:
-        integer = q.abs() * torch.exp2(torch.floor(f + 0.5))
-        ctx.save_for_backward(q)
-        return torch.where(integer > 0, torch.floor(torch.log2(integer.clamp(min=1.0))) + 1.0, 0.0)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        (q,) = ctx.saved_tensors
-        grad = grads[0] * (q != 0)
-        return torch.where(q != 0, grad / (q * LN2), 0.0), grad
 
 
 class LearnedDense(nn.Module):
-    """One layer. weight (n_in, n_out), bias (n_out,): of order one; gain, bias_gain, bias_shift, centre: units.
+    """One layer's units; its numbers lie in the stack. gain: () or (n_in, 1); centre (n_in,); bias_* (n_out,)."""
 
-    frac: fractional bits of each weight, in units of weight * gain; activation_frac: of each output, where `relu`.
-    top: greatest activation seen lately.
-    """
-
-    weight: nn.Parameter
-    bias: nn.Parameter
-    frac: nn.Parameter
-    activation_frac: nn.Parameter
     centre: Tensor
     gain: Tensor
     bias_gain: Tensor
     bias_shift: Tensor
-    top: Tensor
 
-    def __init__(self, n_in: int, n_out: int, *, relu: bool, generator: torch.Generator) -> None:
+    def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
-        self.relu = relu
-        std = (2.0 / n_in) ** 0.5 if relu else (1.0 / n_in) ** 0.5
-        self.weight = nn.Parameter(torch.randn(n_in, n_out, generator=generator) * std)
-        self.bias = nn.Parameter(torch.zeros(n_out))
-        self.frac = nn.Parameter(torch.zeros(n_in, n_out))
-        self.activation_frac = nn.Parameter(torch.zeros(n_out))
         self.register_buffer("centre", torch.zeros(n_in))
         self.register_buffer("gain", torch.ones(()))
         self.register_buffer("bias_gain", torch.ones(()))
         self.register_buffer("bias_shift", torch.zeros(n_out))
-        self.register_buffer("top", torch.zeros(n_out))
 
     def format_per_output(self) -> None:
         """Do nothing: every weight has its own LSB anyway."""
 
-    def folded_weight(self) -> Tensor:
-        """Return gain * weight, (n_in, n_out), as floats."""
-        return self.weight * self.gain
-
-    def quantized_weight(self) -> Tensor:
-        """Return the weights on their grids, (n_in, n_out)."""
-        return cast(Tensor, _RoundWeight.apply(self.folded_weight(), self.frac))
-
-    def float_bias(self) -> Tensor:
-        """Return the bias in the output's unit, (n_out,)."""
-        return self.bias * self.bias_gain + self.bias_shift
-
-    def bias_frac(self, weight: Tensor, read_frac: Tensor) -> Tensor:
-        """Return the bias's fractional bits: the sums' own, in a hidden layer little more than the activation's."""
-        used = weight != 0
-        sums = torch.where(used, torch.floor(self.frac + 0.5) + read_frac[:, None], -FINEST).amax(dim=0)
-        finest = torch.where(used.any(dim=0), sums, FINEST)
-        if not self.relu:
-            return finest
-        return torch.minimum(finest, torch.floor(self.activation_frac + 0.5) + BIAS_GUARD_BITS)
-
-    def activation_bits(self) -> Tensor:
-        """Return the bits of each activation (with gradient to activation_frac): integer bits cover `top`."""
-        whole = torch.floor(self.activation_frac.detach() + 0.5)
-        greatest = torch.floor(self.top * torch.exp2(whole) + 0.5)
-        bits = torch.where(greatest > 0, torch.floor(torch.log2(greatest.clamp(min=1.0))) + 1.0, 0.0)
-        return bits + (self.activation_frac - self.activation_frac.detach()) * (bits > 0)
-
 
 class LearnedStack(nn.Module):
-    """Dense layers with ReLU between. quantizing: whether widths apply (a float warm-up comes first)."""
+    """Dense layers with ReLU between. quantizing: whether widths apply (a float warm-up comes first).
 
-    input_frac: nn.Parameter
+    numbers: all weights and biases, of order one; widths: all fractional bits, in units of the values; how both are
+    cut into layers is `shape`'s. top: greatest activations seen lately.
+    """
+
+    numbers: nn.Parameter
+    widths: nn.Parameter
+    top: Tensor
 
     def __init__(self, sizes: Sequence[int], *, source: Fixed, dropout: float, generator: torch.Generator) -> None:
         super().__init__()
-        last = len(sizes) - 2
         self.source = source
         self.generator = generator
         self.dropout = dropout
         self.quantizing = False
-        self.input_frac = nn.Parameter(torch.full((sizes[0],), float(source.frac_bits)))
+        self.shape = Shape(sizes=tuple(sizes), frac_bits=source.frac_bits, width_bits=source.width_bits)
+        last = len(self.shape.pairs) - 1
+        weights: list[Tensor] = []
         self.layers: list[LearnedDense] = []
-        for index, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
-            layer = LearnedDense(n_in, n_out, relu=index < last, generator=generator)
+        for index, (n_in, n_out) in enumerate(self.shape.pairs):
+            std = (1.0 / n_in) ** 0.5 if index == last else (2.0 / n_in) ** 0.5
+            weights.append((torch.randn(n_in, n_out, generator=generator) * std).flatten())
+            layer = LearnedDense(n_in, n_out)
             self.add_module(layer_name(index, last), layer)
             self.layers.append(layer)
+        self.numbers = nn.Parameter(torch.cat((*weights, torch.zeros(sum(sizes[1:])))))
+        self.widths = nn.Parameter(torch.zeros(self.shape.weights + self.shape.hidden + sizes[0]))
+        self.shape.features(self.widths.data).fill_(float(source.frac_bits))
+        self.register_buffer("top", torch.zeros(self.shape.hidden))
+        self._units: Units | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs for input values x = codes * 2**-frac: (n, features) -> (n, outputs)."""
         return self.outputs_and_cost(x)[0]
 
     def outputs_and_cost(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the outputs and the differentiable cost: over all weights, bits read times adder inputs."""
+        """Return the outputs and the differentiable cost in LUTs; see QuantizedStep."""
+        kept = self._kept(len(x)) if self.training and self.dropout else None
         if not self.quantizing:
-            return self._float(x), torch.zeros(())
-        read, frac = self._read_bits(), self._read_frac()
-        h = self._read(x, frac, read.detach() == 0)
-        offset = self._offset(frac, read.detach() == 0)
-        cost = torch.zeros(())
-        for layer in self.layers:
-            weight = layer.quantized_weight()
-            cost = cost + (read @ _adder_inputs(cast(Tensor, _WeightBits.apply(weight, layer.frac)))).sum()
-            bias = layer.float_bias()
-            if offset is not None:
-                bias = bias + (
-                    _on_grid(bias + offset @ weight, layer.bias_frac(weight, frac)) - (bias + offset @ weight)
-                )
-            else:
-                bias = _on_grid(bias, layer.bias_frac(weight, frac))
-            z = torch.addmm(bias, h, weight)
-            if not layer.relu:
-                return z, cost
-            if self.training:
-                with torch.no_grad():
-                    layer.top.copy_(torch.maximum(layer.top * FADE, z.amax(dim=0).clamp(min=0.0)))
-            read = layer.activation_bits()
-            h = cast(Tensor, _RoundActivation.apply(z, layer.activation_frac, (read.detach() > 0).float()))
-            h = self._dropped(h)
-            frac, offset = torch.floor(layer.activation_frac.detach() + 0.5), None
-        raise AssertionError("the last layer has no ReLU")
+            return self._float(x, kept), torch.zeros(())
+        outputs, cost = QuantizedStep.apply(
+            self.numbers, self.widths, x, self.shape, self.units(), self.top, self.training, kept
+        )
+        return outputs, cost
 
-    def _float(self, x: Tensor) -> Tensor:
+    def _float(self, x: Tensor, kept: list[Tensor] | None) -> Tensor:
         h = x - self.layers[0].centre
-        for layer in self.layers:
-            h = torch.addmm(layer.float_bias(), h, layer.folded_weight())
-            if layer.relu:
-                h = self._dropped(torch.relu(h))
+        weights, biases = self.shape.matrices(self.numbers), self.shape.biases(self.numbers)
+        for index, (layer, weight, bias) in enumerate(zip(self.layers, weights, biases, strict=True)):
+            h = torch.addmm(bias * layer.bias_gain + layer.bias_shift, h, weight * layer.gain)
+            if index < len(self.layers) - 1:
+                h = torch.relu(h)
+                h = h if kept is None else h * kept[index]
         return h
 
-    def _dropped(self, h: Tensor) -> Tensor:
-        if not (self.training and self.dropout):
-            return h
-        kept = torch.empty_like(h).bernoulli_(1.0 - self.dropout, generator=self.generator)
-        return h * kept / (1.0 - self.dropout)
+    def _kept(self, count: int) -> list[Tensor]:
+        share = 1.0 - self.dropout
+        return [
+            torch.empty(count, width).bernoulli_(share, generator=self.generator).div_(share)
+            for width in self.shape.sizes[1:-1]
+        ]
 
-    def _read_bits(self) -> Tensor:
-        """Return how many leading bits of each feature are read, with a gradient to input_frac."""
-        least = self.source.frac_bits - self.source.width_bits
-        inside = self.input_frac.clamp(least, self.source.frac_bits)
-        return torch.floor(inside.detach() + 0.5) - least + (inside - inside.detach())
-
-    def _read_frac(self) -> Tensor:
-        least = float(self.source.frac_bits - self.source.width_bits)
-        return torch.floor(self.input_frac.detach().clamp(least, self.source.frac_bits) + 0.5)
-
-    def _offset(self, frac: Tensor, none: Tensor) -> Tensor:
-        """Return what brings the floor of an input to the middle of its cell, less the input's centre. (features,)."""
-        cell = torch.exp2(-frac - 1.0) - 2.0 ** (-self.source.frac_bits - 1)
-        return (cell - self.layers[0].centre).masked_fill(none, 0.0)
-
-    def _read(self, x: Tensor, frac: Tensor, none: Tensor) -> Tensor:
-        centre = self.layers[0].centre
-        # the gradient goes to the parameter, the value uses its rounded form
-        f = frac + (self.input_frac - self.input_frac.detach())
-        return cast(Tensor, _ReadInput.apply(x, f, none, centre, self._offset(frac, none)))
+    def units(self) -> Units:
+        """Return the layers' units as vectors; computed once, when widths start or a state is loaded."""
+        if self._units is None:
+            pairs = zip(self.layers, self.shape.pairs, strict=True)
+            sizes = zip(self.layers, self.shape.sizes[1:], strict=True)
+            self._units = Units(
+                weight=torch.cat([layer.gain.expand(pair).reshape(-1) for layer, pair in pairs]),
+                bias=torch.cat([layer.bias_gain.expand(n) for layer, n in sizes]),
+                shift=torch.cat([layer.bias_shift for layer in self.layers]),
+                centre=self.layers[0].centre,
+            )
+        return self._units
 
     @torch.no_grad()
     def start_widths(self, x: Tensor) -> None:
         """Choose the first widths from trained float weights and training inputs x: START_BITS below typical values."""
+        self._units = None
         h = x - self.layers[0].centre
-        for layer in self.layers:
-            weight = layer.folded_weight()
-            typical = layer.weight.square().mean().sqrt() * torch.ones_like(layer.weight) * layer.gain
-            layer.frac.copy_(START_BITS - torch.log2(typical))
-            h = torch.addmm(layer.float_bias(), h, weight)
-            if layer.relu:
+        weights, biases = self.shape.matrices(self.numbers), self.shape.biases(self.numbers)
+        fracs = self.shape.matrices(self.widths.data)
+        activations = self.shape.per_layer(self.shape.activations(self.widths.data))
+        tops = self.shape.per_layer(self.top)
+        for index, (layer, weight, bias) in enumerate(zip(self.layers, weights, biases, strict=True)):
+            typical = weight.square().mean().sqrt() * layer.gain.expand(weight.shape)
+            fracs[index].copy_(START_BITS - torch.log2(typical))
+            h = torch.addmm(bias * layer.bias_gain + layer.bias_shift, h, weight * layer.gain)
+            if index < len(self.layers) - 1:
                 h = torch.relu(h)
-                layer.top.copy_(h.amax(dim=0))
-                layer.activation_frac.fill_(START_BITS - float(torch.log2(h.square().mean().sqrt().clamp(min=1e-6))))
+                tops[index].copy_(h.amax(dim=0))
+                typical = h.square().mean().sqrt().clamp(min=1e-6)
+                activations[index].fill_(START_BITS - float(torch.log2(typical)))
         self.quantizing = True
 
-    def widths(self) -> list[nn.Parameter]:
-        """Return the parameters that are widths."""
-        return [self.input_frac, *(p for layer in self.layers for p in (layer.frac, layer.activation_frac))]
-
-    def numbers(self) -> list[nn.Parameter]:
-        """Return the parameters that are weights and biases."""
-        return [p for layer in self.layers for p in (layer.weight, layer.bias)]
+    @torch.no_grad()
+    def sparsity(self) -> float:
+        """Return the share of weights that are zero now."""
+        integer = rounded(self.shape, self.units(), self.numbers, self.widths).integer
+        return 1.0 - int(integer.count_nonzero()) / self.shape.weights
 
     @torch.no_grad()
     def freeze(self, x: Tensor, *, classes: tuple[str, ...], wrap: bool) -> Network:
@@ -279,44 +152,48 @@ class LearnedStack(nn.Module):
 
         wrap: values beyond return modulo their range instead of stopping at its end.
         """
-        read, frac = self._read_bits(), self._read_frac()
-        input_bits = tuple(int(bits) for bits in read)
-        scale = torch.exp2(frac.double())
-        h = torch.floor(x.double() * scale) / scale * (read > 0)
-        offset = self._offset(frac, read == 0).double()
-        layers: list[Layer] = []
-        for index, layer in enumerate(self.layers):
-            weight = (layer.quantized_weight() * (read > 0)[:, None]).double()
-            bias = layer.float_bias().double() + (offset @ weight if index == 0 else 0.0)
-            bias = _on_grid(bias, layer.bias_frac(weight, frac).double())
-            z = h @ weight + bias
-            name = layer_name(index, len(self.layers) - 1)
+        shape, units = self.shape, self.units()
+        now = rounded(shape, units, self.numbers, self.widths)
+        integers, weight_fracs = shape.matrices(now.integer), shape.matrices(now.weight_frac)
+        flat = torch.cat((now.weight, self.numbers[shape.weights :] * units.bias + units.shift))
+        biases = shape.biases(flat.double())
+        fracs = [now.read_frac, *shape.per_layer(now.activation_frac)]
+        parts: list[tuple[Tensor, Tensor]] = []
+        for index, matrix in enumerate(now.matrix):
+            weight, bias = matrix.double(), biases[index]
+            if index == 0:
+                bias = bias + now.offset.double() @ weight
+            finest = fracs[index + 1] if index + 1 < len(fracs) else None
+            parts.append((weight, bias_on_grid(bias, integers[index], weight_fracs[index], fracs[index], finest)))
+        tops = _greatest(x, now.read > 0, [2.0 ** frac.double() for frac in fracs], parts)
+        read, layers = now.read, list[Layer]()
+        for index, (weight, bias) in enumerate(parts):
             grid = None
-            if layer.relu:
-                frac = torch.floor(layer.activation_frac + 0.5)
-                h = torch.floor(z.clamp(min=0.0) * torch.exp2(frac.double()) + 0.5)
-                grid = _activation_grid(h.amax(dim=0).numpy(), frac.numpy(), wrap=wrap)
+            name = layer_name(index, len(parts) - 1)
+            weight = weight * (read > 0)[:, None]
+            if index < len(tops):
+                grid = _activation_grid(tops[index].numpy(), fracs[index + 1].numpy(), wrap=wrap)
                 read = torch.tensor(grid.width_bits)
-                h = h * torch.exp2(-frac.double())
             layers.append(_frozen(name, weight.numpy(), bias.numpy(), grid))
         network = Network(
             input=self.source,
             layers=tuple(layers),
             classes=classes,
-            input_bits=input_bits,
+            input_bits=tuple(int(bits) for bits in now.read),
         )
         return remove_dead(network)
 
 
-def _on_grid(value: Tensor, frac: Tensor) -> Tensor:
-    """Return value rounded to so many fractional bits; its gradient passes."""
-    scale = torch.exp2(frac)
-    return value + (torch.floor(value * scale + 0.5) / scale - value).detach()
-
-
-def _adder_inputs(bits: Tensor) -> Tensor:
-    """Return a product's adder inputs for a weight of so many bits: 1 for a power of two, then a third per bit."""
-    return torch.where(bits > 1.0, 1.0 + (bits - 1.0) / DIGIT_BITS, bits)
+def _greatest(x: Tensor, read: Tensor, scales: list[Tensor], parts: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    """Return the greatest integer activation of each hidden layer over inputs x. read: (features,), whether read."""
+    tops = [torch.zeros(len(bias), dtype=torch.float64) for _, bias in parts[:-1]]
+    for chunk in x.split(CHUNK):
+        h = torch.floor(chunk.double() * scales[0]) / scales[0] * read
+        for top, (weight, bias), scale in zip(tops, parts, scales[1:], strict=False):
+            h = torch.floor((h @ weight + bias).clamp(min=0.0) * scale + 0.5)
+            torch.maximum(top, h.amax(dim=0), out=top)
+            h = h / scale
+    return tops
 
 
 def _activation_grid(greatest: np.ndarray, frac: np.ndarray, *, wrap: bool) -> Grid:

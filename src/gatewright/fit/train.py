@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from gatewright.config import Config, Student
 from gatewright.errors import FitError
+from gatewright.fit.augment import Inputs
 from gatewright.fit.checkpoint import Checkpoint
 from gatewright.fit.distill import classification_loss, regression_loss, soft_labels
 from gatewright.fit.layers import Stack, Widths
@@ -56,7 +57,7 @@ def train_teacher(config: Config, data: Dataset, *, work: Path, progress: bool =
             stage="teacher",
             settings=config.teacher,
             samples=len(tensors.x),
-            loss=lambda batch: tensors.loss(module(tensors.x[batch]), batch),
+            loss=lambda batch: tensors.loss(module(tensors.batch(batch, module.generator)), batch),
             begin_epoch=lambda _: None,
             after_step=lambda: None,
             validate=lambda: tensors.validate(module),
@@ -103,7 +104,7 @@ def train_student(
         recipe = Recipe(settings, module, sample, estimate, quantize=quantize)
 
         def loss(batch: Tensor) -> Tensor:
-            task = tensors.loss(module(tensors.x[batch]), batch)
+            task = tensors.loss(module(tensors.batch(batch, module.generator)), batch)
             return task + recipe.loss() if settings.pruning.regularise else task
 
         job = Job(
@@ -147,6 +148,7 @@ class Tensors:
                 "change data.validation_fraction or the split column"
             )
         self.x, self.x_val = (torch.tensor(v, dtype=torch.float32) * unit for v in (x, x_val))
+        self.inputs = Inputs(self.x, data, config.augment)
         self.temperature, self.weight = config.distill.temperature, config.distill.weight
         teacher = None if soft is None else torch.tensor(soft[data.split == 0])
         if self.task == "classification":
@@ -160,20 +162,25 @@ class Tensors:
         self.y, self.y_val = self.standard(torch.tensor(y)), self.standard(torch.tensor(y_val))
         self.soft = None if teacher is None else self.standard(teacher)
 
+    def batch(self, index: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the inputs of a batch of training indices, augmented; generator: the training's own."""
+        return self.inputs.batch(index, generator)
+
     def standard(self, values: Tensor) -> Tensor:
         """Return regression values in units of the training targets' mean and deviation. (n, targets)."""
         return ((values - self.y_mean) / self.y_std).to(torch.float32)
 
     def loss(self, outputs: Tensor, batch: Tensor) -> Tensor:
         """Return the mean loss of outputs for the samples of a batch of training indices."""
-        soft = None if self.soft is None else self.soft[batch]
+        soft = None if self.soft is None else self.soft.index_select(0, batch)
+        y = self.y.index_select(0, batch)
         if self.task == "classification":
-            return classification_loss(outputs, self.y[batch], soft, temperature=self.temperature, weight=self.weight)
+            return classification_loss(outputs, y, soft, temperature=self.temperature, weight=self.weight)
         outputs = (outputs - self.y_mean.float()) / self.y_std.float()
-        return regression_loss(outputs, self.y[batch], soft, weight=self.weight)
+        return regression_loss(outputs, y, soft, weight=self.weight)
 
     @torch.no_grad()
-    def validate(self, module: Stack) -> Row:
+    def validate(self, module: Stack | LearnedStack) -> Row:
         """Return the module's figures on the validation split."""
         outputs = module(self.x_val)
         if self.task == "classification":
@@ -251,7 +258,8 @@ def _sparsity(module: Stack) -> float:
 
 def stage_key(stage: str, config: Config, data: Dataset, *parts: Any) -> str:
     """Return the hash of everything that decides a training stage's result."""
-    return digest(RECIPE, stage, config.task, config.seed, data.checksum, torch.__version__, *parts)
+    augment = config.augment.model_dump()
+    return digest(RECIPE, stage, config.task, config.seed, augment, data.checksum, torch.__version__, *parts)
 
 
 def checked_targets(soft_targets: NDArray[Any], data: Dataset) -> NDArray[np.float64]:

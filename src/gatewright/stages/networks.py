@@ -41,7 +41,7 @@ class TrainedNetworks:
                 title="train the teacher",
                 run=self._teacher,
                 needs=("data",),
-                settings=[c.teacher.model_dump(), c.task, c.seed],
+                settings=[c.teacher.model_dump(), c.augment.model_dump(), c.task, c.seed],
                 code=("fit", "data"),
                 packages=("torch", "numpy"),
             ),
@@ -59,7 +59,7 @@ class TrainedNetworks:
 
     def _student_stages(self) -> list[Stage]:
         c = self.config
-        loss = [c.distill.model_dump(), c.task, c.seed]
+        loss = [c.distill.model_dump(), c.augment.model_dump(), c.task, c.seed]
         budget = [c.hardware.clock_mhz, self.part.family] if c.student.pruning.budget_lut else []
         if c.student.precision == "fixed":
             return [
