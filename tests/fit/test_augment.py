@@ -65,7 +65,7 @@ def test_noise_is_of_the_asked_size_and_on_the_grid() -> None:
     assert torch.equal(batch * 4, torch.round(batch * 4))
     assert float(batch.min()) >= -8.0
     assert float(batch.max()) <= 7.75
-    middle = (x[index].abs() < 4).all(dim=1)  # far from where noise is clipped
+    middle = x[index].abs() < 4  # far from where noise is clipped
     ratio = (batch - x[index])[middle].std() / x.std(dim=0).mean()
     assert float(ratio) == pytest.approx(0.3, rel=0.1)
 
