@@ -16,6 +16,7 @@ from benchmarks import (
     estimate,
     imports_keras,
     imports_onnx,
+    imports_recurrent,
     place,
     reuse,
     study,
@@ -51,6 +52,9 @@ ALL: dict[str, Benchmark] = {
     "study": Benchmark(study.run, False, "pruning, quantization, distillation alone and together, 5 seeds"),
     "imports_keras": Benchmark(imports_keras.run, False, "Keras, QKeras, HGQ files beside their frameworks"),
     "imports_onnx": Benchmark(imports_onnx.run, False, "ONNX, QONNX, torch files beside their frameworks"),
+    "imports_recurrent": Benchmark(
+        imports_recurrent.run, False, "recurrent networks quantized after training (trains six small ones)"
+    ),
     "reuse": Benchmark(reuse.run, False, "LUT, FF, DSP, cycles over reuse factors, xc7 and ecp5"),
     "place": Benchmark(place.run, False, "Fmax and cells on ECP5-85 after place and route, beside da4ml"),
 }

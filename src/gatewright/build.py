@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from gatewright.config import parse_config
-from gatewright.errors import ConfigError, DataError
+from gatewright.errors import DataError
 from gatewright.flow import execute
 from gatewright.ir import Ints, Program
 from gatewright.ir.text import print_program
 from gatewright.lower.fold import join_layers
+from gatewright.lower.support import check_supported
 from gatewright.rundir import RunDirectory, Stage, unheard
 from gatewright.stages.hardware import Hardware, target
 from gatewright.tools import digest, write_json
@@ -101,11 +102,8 @@ def _results(hardware: Hardware, out: Path) -> dict[str, Any]:
 
 
 def _checked(codes: Ints | None, program: Program, count: int, seed: int) -> Ints:
+    check_supported(program)
     fixed, shape = program.input.format, program.input.shape
-    if len(shape) != 1:
-        raise ConfigError(
-            f"hardware is built for programs with inputs of one axis, not {shape}; run it in the interpreter"
-        )
     if codes is None:
         return np.random.default_rng(seed).integers(fixed.lo, fixed.hi, (count, *shape), endpoint=True)
     if codes.ndim != 2 or codes.shape[1:] != shape or not len(codes) or not np.issubdtype(codes.dtype, np.integer):

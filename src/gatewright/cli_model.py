@@ -29,10 +29,15 @@ INPUT_FORMAT = click.option(
 )
 OUTPUT = click.option(
     "--output",
-    type=click.Choice(["scores", "argmax"]),
+    type=click.Choice(["scores", "argmax", "softmax"]),
     default="scores",
     show_default=True,
     help="The program's result.",
+)
+OUTPUT_FORMAT = click.option(
+    "--output-format",
+    default="",
+    help="Of a result that is a real number (a last sigmoid), or of probabilities [default: ufixed<8,0>].",
 )
 PROGRAM = click.option("--program", type=click.Path(path_type=Path), help="Also write the exact integer program here.")
 
@@ -44,6 +49,7 @@ PROGRAM = click.option("--program", type=click.Path(path_type=Path), help="Also 
 @PROGRAM
 @INPUT_FORMAT
 @OUTPUT
+@OUTPUT_FORMAT
 @click.option("--precision", type=click.Path(path_type=Path), help="hls4ml-style precisions (.json) to apply.")
 def import_command(
     model: Path,
@@ -52,6 +58,7 @@ def import_command(
     program: Path | None,
     input_format: str,
     output: str,
+    output_format: str,
     precision: Path | None,
 ) -> None:
     """Read MODEL (.keras, .h5, .json, .onnx, .pt), say what it is, and save it as a graph or an integer program."""
@@ -65,7 +72,7 @@ def import_command(
         save_graph(graph, out)
         click.echo(f"wrote {out}")
     if program is not None:
-        _write_program(graph, None, program, input_format, output)
+        _write_program(graph, None, program, input_format, output, output_format)
 
 
 @click.command("inspect")
@@ -121,11 +128,13 @@ def trace_command(model: Path, other: Path, data: Path) -> None:
 @click.option("--weight-bits", default=8, show_default=True)
 @click.option("--activation-bits", default=8, show_default=True)
 @click.option("--table-bits", default=10, show_default=True, help="Input of sigmoid, tanh, gelu, ...")
+@click.option("--state-bits", default=12, show_default=True, help="What recurrent cells carry from step to step.")
 @click.option("--per-tensor", is_flag=True, help="One weight format per layer instead of one per channel.")
 @click.option("--bias-correction", is_flag=True, help="Take the mean error off each layer's bias.")
 @PROGRAM
 @INPUT_FORMAT
 @OUTPUT
+@OUTPUT_FORMAT
 def quantize_command(
     model: Path,
     weights: Path | None,
@@ -134,11 +143,13 @@ def quantize_command(
     weight_bits: int,
     activation_bits: int,
     table_bits: int,
+    state_bits: int,
     per_tensor: bool,
     bias_correction: bool,
     program: Path | None,
     input_format: str,
     output: str,
+    output_format: str,
 ) -> None:
     """Quantize a float MODEL after training: formats are calibrated on samples, nothing is trained."""
     from gatewright.graph import Calibration, calibrate, differences, save_graph
@@ -150,6 +161,7 @@ def quantize_command(
         weight_bits=weight_bits,
         activation_bits=activation_bits,
         table_bits=table_bits,
+        state_bits=state_bits,
         per_channel=not per_tensor,
         bias_correction=bias_correction,
         input_format=Fixed.parse(input_format) if input_format else None,
@@ -159,7 +171,7 @@ def quantize_command(
     save_graph(quantized, out)
     click.echo(f"wrote {out}")
     if program is not None:
-        _write_program(quantized, x, program, "", output)
+        _write_program(quantized, x, program, "", output, output_format)
 
 
 @click.command("verify")
@@ -269,13 +281,21 @@ def _differences(rows: list[Any]) -> None:
         click.echo(f"{row.layer:<28}{row.op:<12}{row.snr_db:>9.1f}{errors}")
 
 
-def _write_program(graph: Graph, x: Floats | None, path: Path, input_format: str, output: Any) -> None:
+def _write_program(
+    graph: Graph, x: Floats | None, path: Path, input_format: str, output: Any, output_format: str
+) -> None:
     from gatewright.graph import check_graph_export, export_graph, shapes
     from gatewright.graph.builder import legal
     from gatewright.ir import Fixed
 
     fixed = Fixed.parse(input_format) if input_format else None
-    exported = export_graph(graph, name=legal(graph.name or "model"), input_format=fixed, output=output)
+    exported = export_graph(
+        graph,
+        name=legal(graph.name or "model"),
+        input_format=fixed,
+        output=output,
+        output_format=Fixed.parse(output_format) if output_format else None,
+    )
     if x is None:
         shape = shapes(graph)[graph.nodes[0].name]
         x = np.random.default_rng(0).normal(0, 1, (64, *shape))
@@ -286,4 +306,6 @@ def _write_program(graph: Graph, x: Floats | None, path: Path, input_format: str
         if exported.output_scale.size == 1 and float(exported.output_scale) == 1
         else f", scores x {exported.output_scale}"
     )
+    for note in exported.notes[len(graph.notes) :]:
+        click.echo(f"note: {note}")
     click.echo(f"wrote {path}: {len(exported.program.ops)} ops, equal to the model on {compared} samples{scale}")

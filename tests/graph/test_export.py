@@ -10,8 +10,10 @@ from gatewright.errors import ExportError
 from gatewright.graph.evaluate import evaluate
 from gatewright.graph.export import check_graph_export, export_graph
 from gatewright.graph.nodes import Activation, Affine, Combine, Softmax
-from gatewright.ir import Fixed, Lookup, Overflow, Requant, run
+from gatewright.ir import Constant, Fixed, Lookup, Overflow, Requant, run
+from gatewright.ir import Softmax as SoftmaxOp
 from gatewright.ir.ops import Thresholds as ThresholdsOp
+from gatewright.ir.output import softmax_error
 from tests.graphs import chain, dense, quantized_graphs, quantizer
 
 RNG = np.random.default_rng(3)
@@ -164,6 +166,37 @@ def test_the_class_needs_no_softmax(last):
     assert "left to the host" in exported.notes[0]
 
 
+def test_a_last_softmax_is_computed_by_tables_within_its_bound():
+    scores = dense("scores", RNG.integers(-9, 9, (4, 5)) / 8)
+    graph = chain((4,), quantizer("q", 0.125, -128, 127), scores, Softmax(name="s"))
+    x = RNG.normal(0, 6, (500, 4))
+    exported = export_graph(graph, name="p", output="softmax", output_format=Fixed.parse("ufixed<10,0>"))
+    assert check_graph_export(exported, x) == 500
+    bound = exported.probability_error
+    assert bound == softmax_error(exported.program)
+    assert bound < 0.05
+    assert exported.notes == (
+        f"The softmax at the end is computed by tables: each probability is within {bound:.3g} of the exact.",
+    )
+    worst = np.abs(exported.run(x) / 1024 - evaluate(graph, x)).max()
+    assert 1 / 4096 < worst <= bound
+    classes = export_graph(graph, name="p", output="argmax")
+    assert (classes.run(x)[:, 0] == evaluate(graph, x).argmax(axis=1)).all()
+    broken = replace(exported, program=spoiled(exported.program))
+    with pytest.raises(
+        ExportError, match=r"export: softmax 'probability', sample \d+, element \(\d,\): .* off, its bound"
+    ):
+        check_graph_export(broken, x)
+
+
+def spoiled(program):
+    """Return the program with a wrong entry in the table of reciprocals."""
+    name = next(op.reciprocal_table for op in program.ops if isinstance(op, SoftmaxOp))
+    table = program.constants[name]
+    wrong = np.where(np.arange(table.q.size) % 2, table.q, table.q // 2)
+    return replace(program, constants={**program.constants, name: Constant(wrong, table.frac_bits)})
+
+
 def test_one_score_is_a_class_by_its_sign():
     graph = chain((3,), quantizer("in", 0.5, -8, 7), dense("d", [[1], [-2], [1]]), Activation(name="s", kind="sigmoid"))
     x = samples(graph)
@@ -205,6 +238,12 @@ QUANTIZED = quantizer("in", 0.5, -8, 7)
             "'d' .*real number \\(after s\\); put a quantizer before it",
         ),
         ([QUANTIZED, Softmax(name="s"), quantizer("q", 0.5, 0, 1)], {}, "'s' .*not the model's output"),
+        ([QUANTIZED], {"output": "softmax"}, "needs a model that ends in a softmax; 'g' ends in 'in' .Quantize"),
+        (
+            [QUANTIZED, dense("d", np.ones((3, 2)) * 0.3, weight_scale=0.3), Softmax(name="s")],
+            {"output": "softmax"},
+            "'d' .*the softmax that reads it needs fixed point, and it is an integer times a real scale; use output=",
+        ),
         (
             [QUANTIZED, dense("d", np.ones((3, 2)) * [0.3, 0.7], weight_scale=[0.3, 0.7])],
             {"output": "argmax"},

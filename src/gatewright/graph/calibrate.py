@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ConfigError, DataError
-from gatewright.graph.evaluate import evaluate, trace
-from gatewright.graph.exact import frac_bits, lattices
+from gatewright.graph.evaluate import body_inputs, evaluate, trace
+from gatewright.graph.exact import Lattice, fixed_point, frac_bits, lattices, scan_lattices
 from gatewright.graph.nodes import (
     Activation,
     Affine,
@@ -30,17 +30,22 @@ from gatewright.graph.nodes import (
     Input,
     Pool,
     Quantize,
+    Scan,
     Softmax,
     Thresholds,
 )
 from gatewright.graph.prepare import quantize_input
+from gatewright.graph.recurrent import expand_cells
 from gatewright.graph.simplify import simplify
+from gatewright.graph.structure import is_structure
 from gatewright.ir import Fixed, Overflow, Rounding
 from gatewright.ir.lsb import least_error_frac
 
 SAMPLES = 512  # calibration uses at most so many, evenly spread
 SIMPLE = ("relu", "leaky_relu", "prelu", "abs", "neg", "hard_tanh")  # need no table: no quantizer before them
 MAX_BITS = 24
+STATE_BITS = 14  # the most that a table's 16,384 entries take: an LSTM's tanh reads its state
+EXACT_AFFINE_BITS = 2  # of factors and offsets such as those of 1 - x, which need no quantizer behind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +54,14 @@ class Calibration:
 
     layer_weight_bits, layer_activation_bits: other widths for layers by name. per_channel: one weight format per output
     channel. bias_correction: the mean error that quantization adds to each layer's sums is taken off its bias
-    (Nagel et al. 2019, section 4.2). input_format: of the samples where they have one; else they are calibrated too.
+    (Nagel et al. 2019, section 4.2). state_bits: of what recurrent cells carry from step to step. input_format: of the
+    samples where they have one; else they are calibrated too.
     """
 
     weight_bits: int = 8
     activation_bits: int = 8
     table_bits: int = 10
+    state_bits: int = 12
     layer_weight_bits: dict[str, int] | None = None
     layer_activation_bits: dict[str, int] | None = None
     per_channel: bool = True
@@ -66,13 +73,15 @@ class Calibration:
             "weight_bits": self.weight_bits,
             "activation_bits": self.activation_bits,
             "table_bits": self.table_bits,
+            "state_bits": self.state_bits,
         }
         for kind, table in (("weight_bits", self.layer_weight_bits), ("activation_bits", self.layer_activation_bits)):
             given |= {f"{kind} of {layer!r}": bits for layer, bits in (table or {}).items()}
         for key, bits in given.items():
             least = 2 if key.startswith("weight") else 1
-            if not least <= bits <= MAX_BITS:
-                raise ConfigError(f"{key} must be {least}..{MAX_BITS}, not {bits!r}")
+            most = STATE_BITS if key == "state_bits" else MAX_BITS
+            if not least <= bits <= most:
+                raise ConfigError(f"{key} must be {least}..{most}, not {bits!r}")
 
 
 def calibrate(graph: Graph, x: NDArray[Any], settings: Calibration | None = None) -> Graph:
@@ -81,18 +90,20 @@ def calibrate(graph: Graph, x: NDArray[Any], settings: Calibration | None = None
     The new nodes are `NAME.q` behind the result NAME. Raises DataError for samples that are not finite.
     """
     settings = settings or Calibration()
-    graph = simplify(graph, float_weights=True)
+    graph = expand_cells(simplify(graph, float_weights=True))
     _check_layers(graph, settings)
     x = _sampled(x)
     floats = trace(graph, x)
     known = lattices(graph)
     quantized = _with_quantizers(graph, floats, settings)
+    quantized = _with_bodies(quantized, floats, settings)
     quantized = _with_weights(quantized, settings, {name for name, lattice in known.items() if lattice is not None})
     return _corrected(quantized, floats, x) if settings.bias_correction else quantized
 
 
 def _check_layers(graph: Graph, settings: Calibration) -> None:
     names = {node.name for node in graph.nodes}
+    names |= {inner.name for node in graph.nodes if isinstance(node, Scan) for inner in node.body.nodes}
     for table in (settings.layer_weight_bits, settings.layer_activation_bits):
         for layer in table or {}:
             if layer not in names:
@@ -114,11 +125,7 @@ def _sampled(x: NDArray[Any]) -> Floats:
 def _with_quantizers(graph: Graph, floats: dict[str, Floats], settings: Calibration) -> Graph:
     if settings.input_format is not None:
         graph = quantize_input(graph, settings.input_format)
-    known = lattices(graph)
-    readers: dict[str, list[AnyNode]] = {node.name: [] for node in graph.nodes}
-    for node in graph.nodes:
-        for name in node.sources:
-            readers[name].append(node)
+    known, readers = lattices(graph), _readers(graph)
     nodes: list[AnyNode] = []
     renamed: dict[str, str] = {}
     for node in graph.nodes:
@@ -136,6 +143,67 @@ def _with_quantizers(graph: Graph, floats: dict[str, Floats], settings: Calibrat
     return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output))
 
 
+def _readers(graph: Graph) -> dict[str, list[AnyNode]]:
+    """Return who reads each result, by name; what only moves elements is looked through, unless it is the end."""
+    readers: dict[str, list[AnyNode]] = {node.name: [] for node in graph.nodes}
+    for node in reversed(graph.nodes):
+        through = readers[node.name] if is_structure(node) and node.name != graph.output else []
+        for name in node.sources:
+            readers[name] += through or [node]
+    return readers
+
+
+def _with_bodies(graph: Graph, floats: dict[str, Floats], settings: Calibration) -> Graph:
+    """Quantize what scans compute, with the inputs that their bodies see in the float model."""
+    by_name = {node.name: node for node in graph.nodes}
+    for index, node in enumerate(graph.nodes):
+        if not isinstance(node, Scan):
+            continue
+        behind = node.sources[0]
+        source = by_name[behind].sources[0] if behind not in floats else behind  # before the quantizer put in
+        seen = _sampled(body_inputs(replace(node, sources=(source,)), floats[source]))
+        body = _with_state_quantizers(node, trace(node.body, seen), settings)
+        x = lattices(graph)[behind]
+        inside = scan_lattices(body, x)
+        exact = {name for name, found in scan_lattices(node, x).items() if found is not None}
+        quantized = _with_weights(body.body, settings, exact, inside[body.body.nodes[0].name])
+        nodes = (*graph.nodes[:index], replace(body, body=quantized), *graph.nodes[index + 1 :])
+        graph = replace(graph, nodes=nodes)
+    return graph
+
+
+def _with_state_quantizers(scan: Scan, floats: dict[str, Floats], settings: Calibration) -> Scan:
+    """Put quantizers into the body; every state ends in one of `state_bits`."""
+    graph = replace(scan.body, output="")  # no result is left real as at a model's end
+    readers = _readers(graph)
+    nodes: list[AnyNode] = []
+    renamed: dict[str, str] = {}
+    for node in graph.nodes:
+        node = replace(node, sources=tuple(renamed.get(name, name) for name in node.sources))
+        nodes.append(node)
+        if isinstance(node, Input | Quantize | Thresholds | Constant):
+            continue
+        given = (settings.layer_activation_bits or {}).get(node.name)
+        state = node.name in scan.states
+        bits = given or settings.state_bits if state else _bits(node, readers[node.name], graph, settings)
+        if bits:
+            made = fitted(f"{node.name}.q", node.name, floats[node.name], bits)
+            nodes.append(made)
+            renamed[node.name] = made.name
+    states = tuple(renamed.get(name, name) for name in scan.states)
+    body = replace(graph, nodes=tuple(nodes), output=renamed.get(scan.body.output, scan.body.output))
+    return replace(scan, body=body, states=states)
+
+
+def _stays_exact(node: AnyNode) -> bool:
+    """Whether a node adds so few bits that what reads it can round."""
+    return (
+        isinstance(node, Affine)
+        and fixed_point(node.scale, EXACT_AFFINE_BITS) is not None
+        and fixed_point(node.offset, EXACT_AFFINE_BITS) is not None
+    )
+
+
 def _bits(node: AnyNode, readers: list[AnyNode], graph: Graph, settings: Calibration) -> int:
     """Return how many bits the quantizer behind a result gets, 0 for none."""
     given = (settings.layer_activation_bits or {}).get(node.name)
@@ -145,8 +213,11 @@ def _bits(node: AnyNode, readers: list[AnyNode], graph: Graph, settings: Calibra
         return 0
     if isinstance(node, Pool) and node.kind == "max":
         return 0
-    if node.name == graph.output:
+    if node.name == graph.output or _stays_exact(node):
         return 0
+    sums = [isinstance(r, Combine) and r.kind in ("add", "sub") for r in readers]
+    if isinstance(node, Dense | Conv | ConvTranspose | Combine) and readers and all(sums):
+        return 0  # the sum is rounded, not what it is made of
     if all(isinstance(r, Softmax) and r.name == graph.output for r in readers):
         return 0
     tables = [r for r in readers if isinstance(r, Activation) and r.kind not in SIMPLE]
@@ -182,7 +253,7 @@ def _rounded(values: Floats, frac: int, lo: int, hi: int) -> Floats:
 # ---- weights
 
 
-def _with_weights(graph: Graph, settings: Calibration, exact: set[str]) -> Graph:
+def _with_weights(graph: Graph, settings: Calibration, exact: set[str], source: Lattice | None = None) -> Graph:
     nodes = list(graph.nodes)
     for index, node in enumerate(nodes):
         if not isinstance(node, Dense | Conv | ConvTranspose) or node.name in exact:
@@ -190,7 +261,7 @@ def _with_weights(graph: Graph, settings: Calibration, exact: set[str]) -> Graph
         bits = (settings.layer_weight_bits or {}).get(node.name, settings.weight_bits)
         weight = quantized_weight(node.weight, bits, per_channel=settings.per_channel)
         nodes[index] = replace(node, weight=weight, weight_scale=np.array(1.0))
-        nodes[index] = _with_bias(replace(graph, nodes=tuple(nodes)), index)
+        nodes[index] = _with_bias(replace(graph, nodes=tuple(nodes)), index, source)
     return replace(graph, nodes=tuple(nodes))
 
 
@@ -205,11 +276,11 @@ def quantized_weight(weight: Floats, bits: int, *, per_channel: bool) -> Floats:
     return rounded.reshape(weight.shape)
 
 
-def _with_bias(graph: Graph, index: int) -> Dense | Conv | ConvTranspose:
+def _with_bias(graph: Graph, index: int, source: Lattice | None = None) -> Dense | Conv | ConvTranspose:
     """Return the layer with its bias rounded to the LSB of its products, where these are exact."""
     node = graph.nodes[index]
     assert isinstance(node, Dense | Conv | ConvTranspose)
-    before = lattices(replace(graph, nodes=graph.nodes[: index + 1], output=node.sources[0]))[node.sources[0]]
+    before = lattices(replace(graph, nodes=graph.nodes[: index + 1], output=node.sources[0]), source)[node.sources[0]]
     if before is None or not before.plain:
         return node
     frac = before.frac_bits + frac_bits(node.weight)

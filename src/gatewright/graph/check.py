@@ -18,6 +18,7 @@ from gatewright.graph.nodes import (
     Input,
     Quantize,
     Recurrent,
+    Scan,
     Thresholds,
 )
 from gatewright.graph.shapes import Shape, fail, shapes
@@ -90,6 +91,8 @@ def _check_numbers(node: AnyNode) -> None:
             for quantizer in (node.state_quantizer, node.gate_quantizer, node.activation_quantizer):
                 if quantizer is not None:
                     _check_quantize(node, quantizer)
+        case Scan():
+            check(node.body)
         case Quantize():
             _check_quantize(node, node)
         case Thresholds():

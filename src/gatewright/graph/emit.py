@@ -12,6 +12,7 @@ from gatewright import ir
 from gatewright.errors import ExportError
 from gatewright.graph.absorb import INCREASING, Chain, absorb
 from gatewright.graph.builder import Builder, Code, arrays_of
+from gatewright.graph.emit_scan import Known, emit_scan
 from gatewright.graph.exact import Lattice, bias_steps, cells, frac_bits, integer_weights, is_power_of_two
 from gatewright.graph.nodes import (
     Activation,
@@ -30,6 +31,7 @@ from gatewright.graph.nodes import (
     Quantize,
     Recurrent,
     Reshape,
+    Scan,
     Slice,
     Softmax,
     Thresholds,
@@ -46,10 +48,12 @@ ONE = np.array(1.0)
 BINARY = {"add": ir.Add, "sub": ir.Sub, "mul": ir.Mul, "max": ir.Max, "min": ir.Min}
 
 
-def emit(
-    builder: Builder, node: AnyNode, sources: list[Result], lattice: Lattice | None, shape: Shape, *, single: bool
-) -> Result:
-    """Return the node's result; ExportError says which node cannot be exact, why, and what to do."""
+def emit(builder: Builder, node: AnyNode, sources: list[Result], known: Known, shape: Shape, *, single: bool) -> Result:
+    """Return the node's result; ExportError says which node cannot be exact, why, and what to do.
+
+    known: the lattices of the graph's results.
+    """
+    lattice = known[node.name]
     match node:
         case Constant():
             if lattice is None:
@@ -74,10 +78,14 @@ def emit(
             return _combine(builder, node, sources, lattice, shape)
         case TopK() | Softmax():
             raise refusal(node, "it is not the model's output", "quantize after it, or end the model there")
-        case Recurrent():
-            raise refusal(node, "recurrent cells have no quantized states", "use a cell with quantizers")
-        case Input():
-            raise AssertionError("the input is emitted by export_graph")
+        case Scan():
+            done = emit_scan(builder, node, _code(node, sources[0]), known, shape, single=single, emit=emit)
+            if isinstance(done, str):
+                why = f"its state {done!r} is not rounded to a format at each step"
+                raise refusal(node, why, "use a cell with quantizers, or quantize: `gatewright quantize`")
+            return done
+        case Input() | Recurrent():
+            raise AssertionError("export_graph emits the input, and prepare() writes cells as scans")
         case _:
             assert_never(node)
 

@@ -8,7 +8,7 @@ roundings such as these are pinned, which is why "single" is what export takes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, Literal, assert_never, cast
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ModelError
-from gatewright.graph.exact import Lattice, bias_steps, cells, integer_weights, is_power_of_two, lattices
+from gatewright.graph.exact import Lattice, bias_steps, cells, integer_weights, is_power_of_two, lattices, scan_lattices
 from gatewright.graph.functions import (
     activate,
     affine,
@@ -43,6 +43,7 @@ from gatewright.graph.nodes import (
     Quantize,
     Recurrent,
     Reshape,
+    Scan,
     Slice,
     Softmax,
     Thresholds,
@@ -50,7 +51,7 @@ from gatewright.graph.nodes import (
     Transpose,
     Upsample,
 )
-from gatewright.graph.recurrent import recur
+from gatewright.graph.recurrent import as_scan
 from gatewright.graph.shapes import Shape, shapes
 from gatewright.graph.structure import align, move
 from gatewright.ir.windows import convolve, convolve_transposed, pool
@@ -68,6 +69,14 @@ def evaluate(graph: Graph, x: NDArray[Any], *, precision: Precision = "double") 
 def trace(graph: Graph, x: NDArray[Any], *, precision: Precision = "double") -> dict[str, Floats]:
     """Return every node's result by name for samples x: (n, *input shape)."""
     return _run(graph, x, precision, tuple(node.name for node in graph.nodes))
+
+
+def body_inputs(node: Scan, x: NDArray[Any]) -> Floats:
+    """Return what the body reads at every step for the scan's source x: (n, steps, features) -> (n * steps, inputs)."""
+    source = node.body.nodes[0].name
+    evaluator = _Evaluator({node.sources[0]: None}, {}, "double")
+    evaluator.values[node.sources[0]] = x.astype(np.float64)
+    return np.concatenate([step[source] for step in evaluator.steps(node, (source,))])
 
 
 def exact_trace(
@@ -118,13 +127,16 @@ class _Evaluator:
         kept: dict[str, Floats] = {}
         last = {name: node.name for node in graph.nodes for name in node.sources}
         for node in graph.nodes:
-            self.values[node.name] = self._rounded(x) if isinstance(node, Input) else self._node(node, len(x))
+            self.values[node.name] = self._input(node, x) if isinstance(node, Input) else self._node(node, len(x))
             if node.name in wanted:
                 kept[node.name] = self.values[node.name] if raw else self.value(node.name)
             for name in {*node.sources, node.name}:
                 if last.get(name, node.name) == node.name:
                     del self.values[name]
         return kept
+
+    def _input(self, node: Input, x: Floats) -> Floats:
+        return self._rounded(x) if self.known[node.name] is None else x
 
     def value(self, name: str) -> Floats:
         """Return a result as numbers."""
@@ -173,7 +185,9 @@ class _Evaluator:
             case Softmax():
                 return softmax(self._working(node)).astype(np.float64)
             case Recurrent():
-                return self._rounded(recur(node, self.value(node.sources[0])))
+                return self._scan(as_scan(node))
+            case Scan():
+                return self._scan(node)
             case _:
                 assert_never(node)
 
@@ -229,6 +243,20 @@ class _Evaluator:
         a, b = (align(self._operand(name, lattice), rank) for name in node.sources)
         y = COMBINE[node.kind](a, b)
         return y if lattice else self._rounded(y)
+
+    def _scan(self, node: Scan) -> Floats:
+        results = [step[node.body.output] for step in self.steps(node, (node.body.output,))]
+        return np.stack(results, axis=1) if node.sequences else results[-1]
+
+    def steps(self, node: Scan, wanted: Sequence[str]) -> Iterator[dict[str, Floats]]:
+        """Yield results of the body at each step, in the order in which the steps are taken."""
+        x, known = self.value(node.sources[0]), scan_lattices(node, self.known[node.sources[0]])
+        body = _Evaluator(known, shapes(node.body), "single" if self.single else "double")
+        state = np.broadcast_to(node.initial, (len(x), node.initial.size))
+        for t in range(x.shape[1])[:: -1 if node.backwards else 1]:
+            step = body.run(node.body, np.concatenate([x[:, t], state], axis=1), (*wanted, *node.states), raw=False)
+            state = np.concatenate([step[name] for name in node.states], axis=1)
+            yield step
 
     def _affine(self, node: Affine, lattice: Lattice | None) -> Floats:
         before = self.known[node.sources[0]]

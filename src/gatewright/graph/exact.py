@@ -29,9 +29,12 @@ from gatewright.graph.nodes import (
     Pad,
     Pool,
     Quantize,
+    Recurrent,
+    Scan,
     Thresholds,
     TopK,
 )
+from gatewright.graph.recurrent import as_scan
 from gatewright.graph.shapes import Shape
 from gatewright.graph.structure import STRUCTURE, align, move
 from gatewright.ir.windows import pool
@@ -40,6 +43,7 @@ EXACT_BITS = 53  # a float64 significand
 WEIGHT_BITS = 24  # a float32 significand: weights that need more were never quantized
 PARAMETER_BITS = 12  # parameters of activations that need more (0.2, 0.01) are no fixed-point numbers
 ONE = np.array(1.0)
+_STEPS = 4  # a state that is rounded each step stops growing after one or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +60,16 @@ class Lattice:
         return bool((self.scale == 1).all())
 
 
-def lattices(graph: Graph) -> dict[str, Lattice | None]:
-    """Return the lattice of every result, None where it is not exact, by name. Verifies the graph."""
+def lattices(graph: Graph, source: Lattice | None = None) -> dict[str, Lattice | None]:
+    """Return the lattice of every result, None where it is not exact, by name. Verifies the graph.
+
+    source: the input's, where it is known to lie on one.
+    """
     shapes = check(graph)
-    known: dict[str, Lattice | None] = {}
-    for node in graph.nodes:
+    known: dict[str, Lattice | None] = {
+        graph.nodes[0].name: source if source and bits_of(source) <= EXACT_BITS else None
+    }
+    for node in graph.nodes[1:]:
         found = lattice_of(node, [known[s] for s in node.sources], [shapes[s] for s in node.sources])
         known[node.name] = found if found and bits_of(found) <= EXACT_BITS else None
     return known
@@ -98,10 +107,42 @@ def lattice_of(node: AnyNode, sources: list[Lattice | None], shapes: list[Shape]
             return _pool(node, known[0], shapes[0])
         case Combine():
             return _combine(node, known, shapes)
+        case Recurrent():
+            return lattice_of(as_scan(node), sources, shapes)
+        case Scan():
+            found = scan_lattices(node, known[0])[node.body.output]
+            return found if found and found.plain else None
         case _ if isinstance(node, STRUCTURE):
             return _structure(node, known, shapes)
         case _:
             return None
+
+
+def scan_lattices(node: Scan, x: Lattice | None) -> dict[str, Lattice | None]:
+    """Return the lattices of the body's results over all steps, by name; x: that of the scan's source.
+
+    The body's input gets the narrowest lattice that holds x and every state. It has none where x is no fixed point or
+    a state needs more bits at every step.
+    """
+    start = fixed_point(node.initial, EXACT_BITS)
+    if x is None or not x.plain or start is None:
+        return lattices(node.body)
+    source = _joined(x, start)
+    for _ in range(_STEPS):
+        known = lattices(node.body, source)
+        states = [found for name in node.states if (found := known[name]) and found.plain]
+        if len(states) < len(node.states):
+            break
+        wider = _joined(source, *states)
+        if (wider.frac_bits, wider.peak) == (source.frac_bits, source.peak):
+            return known
+        source = wider
+    return lattices(node.body)
+
+
+def _joined(*parts: Lattice) -> Lattice:
+    """Return the fixed-point lattice that holds all of them."""
+    return Lattice(ONE, max(p.frac_bits for p in parts), max(p.peak for p in parts))
 
 
 def fixed_point(values: Floats, bits: int) -> Lattice | None:

@@ -16,12 +16,17 @@ from gatewright.graph.builder import Builder, Code, legal
 from gatewright.graph.emit import Result, emit, refusal
 from gatewright.graph.evaluate import Precision, exact_trace
 from gatewright.graph.exact import ONE, lattices
+from gatewright.graph.functions import softmax
 from gatewright.graph.nodes import Floats, Graph, Quantize, Thresholds, TopK
+from gatewright.graph.nodes import Softmax as SoftmaxNode
 from gatewright.graph.prepare import boundary, prepare, quantize_input, strip_output
 from gatewright.graph.shapes import shapes
-from gatewright.ir import ArgMax, Fixed, Input, Interpreter, Ints, Op, Program, ranges, verify
+from gatewright.graph.simplify import drop_dead
+from gatewright.ir import ArgMax, Fixed, Input, Interpreter, Ints, Op, Program, Softmax, ranges, verify
+from gatewright.ir.output import OutputStage, add_output_stage, softmax_error
 
-Output = Literal["scores", "argmax"]
+Output = Literal["scores", "argmax", "softmax"]
+PROBABILITIES = Fixed(width_bits=8, frac_bits=8, signed=False)
 CHUNK = 1024
 
 
@@ -30,7 +35,8 @@ class Exported:
     """A program and what surrounds it.
 
     graph: the graph that the program equals, with precision `precision`; boundary: the node whose integers the program
-    reads; output_scale: a score q means q * 2**-frac_bits * output_scale; where: the op that computes each node.
+    reads; output_scale: a score q means q * 2**-frac_bits * output_scale; where: the op that computes each node;
+    probability_error: the proven bound of a last softmax's error.
     """
 
     program: Program
@@ -40,6 +46,7 @@ class Exported:
     precision: Precision
     where: dict[str, str]
     notes: tuple[str, ...] = ()
+    probability_error: float | None = None
 
     @property
     def frac_bits(self) -> int:
@@ -73,15 +80,21 @@ def export_graph(
 ) -> Exported:
     """Return the verified program of a graph whose values are quantized.
 
-    input_format: where the model does not quantize its input, or should do it on the chip; output: "scores", or
-    "argmax" for the class number; output_format: quantizes a result that is a real number (half up, saturating), e.g. a
-    final sigmoid. precision: how float functions between integers are computed ("single" as frameworks do).
+    input_format: where the model does not quantize its input, or should do it on the chip; output: "scores", "argmax"
+    for the class number, or "softmax" for the probabilities of a model that ends in one: by tables, each within the
+    error that the notes state. output_format: of probabilities (ufixed<8,0> unless given); or it quantizes a result
+    that is a real number (half up, saturating), e.g. a final sigmoid. precision: how float functions between integers
+    are computed ("single" as frameworks do).
     Raises ExportError naming the node that has no exact integer form, and ModelError for a broken graph.
     """
     graph = prepare(graph, input_format)
-    if output_format is not None:
+    notes: tuple[str, ...] = ()
+    if output == "softmax":
+        graph = _before_softmax(graph)
+    elif output_format is not None:
         graph = _quantized_output(graph, output_format)
-    graph, notes = strip_output(graph, lattices(graph), order_only=output == "argmax")
+    if output != "softmax":
+        graph, notes = strip_output(graph, lattices(graph), order_only=output == "argmax")
     known, sizes = lattices(graph), shapes(graph)
     first = boundary(graph, known)
     assert isinstance(first, Quantize | Thresholds)
@@ -103,9 +116,7 @@ def export_graph(
             results[node.name] = _top_k(builder, node, results[node.sources[0]], sizes[node.name])
             continue
         sources = [results[s] for s in node.sources]
-        results[node.name] = emit(
-            builder, node, sources, known[node.name], sizes[node.name], single=precision == "single"
-        )
+        results[node.name] = emit(builder, node, sources, known, sizes[node.name], single=precision == "single")
     result = results[graph.output]
     if isinstance(result, Chain):
         last = next(node for node in graph.nodes if node.name == graph.output)
@@ -115,6 +126,11 @@ def export_graph(
         result = _argmax(builder, graph, result)
     program = builder.program(result.op, classes)
     verify(program)
+    bound: float | None = None
+    if output == "softmax":
+        program = _with_softmax(program, graph, result, output_format or PROBABILITIES)
+        bound = softmax_error(program)
+        notes = (f"The softmax at the end is computed by tables: each probability is within {bound:.3g} of the exact.",)
     return Exported(
         program=program,
         graph=graph,
@@ -123,6 +139,7 @@ def export_graph(
         precision=precision,
         where={key: r.op for key, r in results.items() if isinstance(r, Code)},
         notes=(*graph.notes, *notes),
+        probability_error=bound,
     )
 
 
@@ -140,7 +157,20 @@ def check_graph_export(exported: Exported, x: NDArray[Any]) -> int:
         got = interpreter.trace(exported.encode(part))
         for node, op in exported.where.items():
             _compare(node, expected[node], got[op], fracs[op], at)
+        if isinstance(last := exported.program.op(exported.program.output), Softmax):
+            _compare_softmax(last, exported.probability_error, got, fracs, at)
     return len(x)
+
+
+def _compare_softmax(op: Softmax, bound: float | None, got: dict[str, Ints], fracs: dict[str, int], at: int) -> None:
+    scores, result = (np.ldexp(got[name].astype(np.float64), -fracs[name]) for name in (op.source, op.name))
+    difference = np.abs(result - softmax(scores))
+    if bound is None or not (difference <= bound).all():
+        where = tuple(int(v) for v in np.unravel_index(int(difference.argmax()), difference.shape))
+        raise ExportError(
+            f"export: softmax {op.name!r}, sample {at + where[0]}, element {where[1:]}: {difference.max():g} off, its "
+            f"bound is {bound}; this is a fault of gatewright, report it with the model"
+        )
 
 
 def _compare(node: str, expected: Floats, got: Ints, frac_bits: int, at: int) -> None:
@@ -187,6 +217,26 @@ def _quantized_output(graph: Graph, fixed: Fixed) -> Graph:
     template = quantize_input(graph, fixed).nodes[1]
     last = replace(template, name=f"{graph.output}.quantized", sources=(graph.output,))
     return replace(graph, nodes=(*graph.nodes, last), output=last.name)
+
+
+def _before_softmax(graph: Graph) -> Graph:
+    """Return the graph that ends at what its last softmax reads."""
+    last = next(node for node in graph.nodes if node.name == graph.output)
+    if not isinstance(last, SoftmaxNode):
+        origin = f", {last.origin}" if last.origin else ""
+        raise ExportError(
+            f'output "softmax" needs a model that ends in a softmax; {graph.name!r} ends in {last.name!r} '
+            f'({type(last).__name__}{origin}); use "scores" or "argmax"'
+        )
+    return drop_dead(replace(graph, output=last.sources[0]))
+
+
+def _with_softmax(program: Program, graph: Graph, scores: Code, fixed: Fixed) -> Program:
+    if not scores.plain:
+        last = next(node for node in graph.nodes if node.name == graph.output)
+        why = "the softmax that reads it needs fixed point, and it is an integer times a real scale"
+        raise refusal(last, why, 'use output="scores" or "argmax"')
+    return add_output_stage(program, OutputStage(kind="softmax", softmax_format=str(fixed)))
 
 
 def _top_k(builder: Builder, node: TopK, source: Result, shape: tuple[int, ...]) -> Code:

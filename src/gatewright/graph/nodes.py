@@ -231,6 +231,22 @@ class Recurrent(Node):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scan(Node):
+    """A body graph run over axis 0 of (steps, features), carrying a state.
+
+    The body reads concat(x[t], state), (features + states,); its results named in `states`, joined, are the next state,
+    and its output, a vector, is the step's result. initial: (states,). sequences: return every step, (steps, emitted),
+    else the last, (emitted,); backwards: steps are read last to first, and results come in that order.
+    """
+
+    body: Graph
+    states: tuple[str, ...]
+    initial: Floats
+    sequences: bool
+    backwards: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Quantize(Node):
     """q = overflow(round(x / scale) + zero_point, lo, hi); y = (q - zero_point) * scale.
 
@@ -277,6 +293,7 @@ AnyNode = (
     | Softmax
     | TopK
     | Recurrent
+    | Scan
     | Quantize
     | Thresholds
 )

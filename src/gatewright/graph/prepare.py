@@ -16,6 +16,7 @@ from gatewright.graph.exact import (
     fixed_point,
     lattice_of,
     lattices,
+    scan_lattices,
 )
 from gatewright.graph.nodes import (
     Activation,
@@ -29,10 +30,12 @@ from gatewright.graph.nodes import (
     Graph,
     Input,
     Quantize,
+    Scan,
     Softmax,
     Thresholds,
     TopK,
 )
+from gatewright.graph.recurrent import expand_cells
 from gatewright.graph.shapes import shapes
 from gatewright.graph.simplify import drop_dead, simplify
 from gatewright.graph.structure import is_structure
@@ -43,7 +46,7 @@ SQUASHING = ("sigmoid", "tanh")
 
 def prepare(graph: Graph, input_format: Fixed | None) -> Graph:
     """Return the graph that is exported; its evaluation with precision "single" is the program's."""
-    graph = simplify(graph)
+    graph = expand_cells(simplify(graph))
     if input_format is not None:
         graph = quantize_input(graph, input_format)
     return split_biases(fold_exact_affines(graph))
@@ -71,11 +74,18 @@ def quantize_input(graph: Graph, fixed: Fixed) -> Graph:
     )
 
 
-def split_biases(graph: Graph) -> Graph:
-    """Make an Affine of a bias that lies on no lattice with its products, so that the products stay exact."""
-    known, sizes = lattices(graph), shapes(graph)
+def split_biases(graph: Graph, source: Lattice | None = None) -> Graph:
+    """Make an Affine of a bias that lies on no lattice with its products, so that the products stay exact.
+
+    source: the lattice of the graph's input, where it has one.
+    """
+    known, sizes = lattices(graph, source), shapes(graph)
     nodes: list[AnyNode] = []
     for node in graph.nodes:
+        if isinstance(node, Scan):
+            inside = scan_lattices(node, known[node.sources[0]])[node.body.nodes[0].name]
+            nodes.append(replace(node, body=split_biases(node.body, inside)))
+            continue
         if not isinstance(node, Dense | Conv | ConvTranspose) or known[node.name] is not None:
             nodes.append(node)
             continue

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.graph.calibrate import MAX_BITS, fitted
-from gatewright.graph.evaluate import evaluate, trace
+from gatewright.graph.evaluate import body_inputs, evaluate, trace
 from gatewright.graph.functions import quantize
 from gatewright.graph.nodes import (
     Constant,
@@ -19,12 +19,14 @@ from gatewright.graph.nodes import (
     Floats,
     Graph,
     Quantize,
-    Recurrent,
+    Scan,
 )
+from gatewright.graph.recurrent import expand_cells
 from gatewright.graph.structure import is_structure
 
 Role = Literal["weights", "bias", "values"]
 SAMPLED = 1 << 18  # numbers of a result that its statistics are taken of
+STEPS = 1 << 13  # steps of a recurrent cell that the statistics of its inner results are taken of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,12 @@ def profile(graph: Graph, x: NDArray[Any], *, snr_db: float = 30.0) -> list[Spre
 
     fixed_least, fixed_greatest: the range of the quantizer that takes the result in, where there is one.
     """
+    graph = expand_cells(graph)
     values = trace(graph, x)
+    return _profile(graph, values, snr_db)
+
+
+def _profile(graph: Graph, values: dict[str, Floats], snr_db: float) -> list[Spread]:
     behind = {node.sources[0]: node for node in graph.nodes if isinstance(node, Quantize)}
     rows: list[Spread] = []
     for node in graph.nodes:
@@ -71,9 +78,9 @@ def profile(graph: Graph, x: NDArray[Any], *, snr_db: float = 30.0) -> list[Spre
             rows.append(_spread(node.name, node, "weights", node.weight, None, snr_db))
             if node.bias.any():
                 rows.append(_spread(node.name, node, "bias", node.bias, None, snr_db))
-        if isinstance(node, Recurrent):
-            both = np.concatenate([node.kernel.ravel(), node.recurrent.ravel()])
-            rows.append(_spread(node.name, node, "weights", both, None, snr_db))
+        if isinstance(node, Scan):
+            seen = body_inputs(node, values[node.sources[0]])
+            rows += _profile(node.body, trace(node.body, seen[:: max(1, len(seen) // STEPS)]), snr_db)
         if not isinstance(node, Constant) and not is_structure(node):
             rows.append(_spread(node.name, node, "values", values[node.name], behind.get(node.name), snr_db))
     return rows

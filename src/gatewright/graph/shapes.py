@@ -25,6 +25,7 @@ from gatewright.graph.nodes import (
     Quantize,
     Recurrent,
     Reshape,
+    Scan,
     Slice,
     Softmax,
     Thresholds,
@@ -103,6 +104,8 @@ def shape_of(node: AnyNode, sources: list[Shape]) -> Shape:
             return tuple(n * f for n, f in zip(sources[0], node.factors, strict=True))
         case Recurrent():
             return _recurrent(node, sources[0])
+        case Scan():
+            return _scan(node, sources[0])
         case _:
             assert_never(node)
 
@@ -238,6 +241,23 @@ def _recurrent(node: Recurrent, x: Shape) -> Shape:
     if node.bias.shape != bias:
         fail(node, f"a bias {bias}", f"{node.bias.shape}")
     return (x[0], units) if node.sequences else (units,)
+
+
+def _scan(node: Scan, x: Shape) -> Shape:
+    known = shapes(node.body)
+    missing = [name for name in (*node.states, node.body.output) if len(known.get(name, ())) != 1]
+    if missing or not node.states:
+        fail(node, "states and an output that are vectors of the body", f"{', '.join(missing) or 'no states'}")
+    states = sum(known[name][0] for name in node.states)
+    read = known[node.body.nodes[0].name]
+    if len(x) != 2 or node.initial.shape != (states,) or read != (x[1] + states,):
+        fail(
+            node,
+            f"an input (steps, features), initial ({states},) and a body that reads (features + {states},)",
+            f"{x}, {node.initial.shape} and {read}",
+        )
+    emitted = known[node.body.output][0]
+    return (x[0], emitted) if node.sequences else (emitted,)
 
 
 def _rank(node: AnyNode, x: Shape, what: str, *counts: int) -> None:

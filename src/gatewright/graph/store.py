@@ -86,6 +86,9 @@ def _pack(node: Any, arrays: dict[str, Any]) -> dict[str, Any]:
             row[field.name] = {"array": key}
         elif isinstance(value, Enum):
             row[field.name] = value.value
+        elif isinstance(value, Graph):
+            inner = [_pack(node, arrays) for node in value.nodes]
+            row[field.name] = {"graph": value.name, "output": value.output, "nodes": inner}
         elif type(value).__name__ in KINDS:
             row[field.name] = _pack(value, arrays)
         else:
@@ -105,6 +108,9 @@ def _unpack(row: dict[str, Any], arrays: Any) -> Any:
 def _value(value: Any, hint: Any, arrays: Any) -> Any:
     if isinstance(value, dict):
         row = cast("dict[str, Any]", value)
+        if "graph" in row:
+            nodes = tuple(_unpack(inner, arrays) for inner in row["nodes"])
+            return Graph(name=row["graph"], nodes=nodes, output=row["output"])
         return arrays[row["array"]] if "array" in row else _unpack(row, arrays)
     if get_origin(hint) in (Union, types.UnionType):
         return None if value is None else value

@@ -14,10 +14,12 @@ from gatewright.graph.nodes import (
     Conv,
     ConvTranspose,
     Dense,
+    Floats,
     Graph,
     Pool,
     Quantize,
     Recurrent,
+    Scan,
     Thresholds,
 )
 from gatewright.graph.shapes import GATES, Shape, shapes
@@ -103,7 +105,13 @@ def _row(node: AnyNode, shape: Shape, lattice: Lattice | None, source: Shape) ->
             nonzero = sum(int(np.count_nonzero(a)) for a in arrays)
             operations = source[0] * (node.kernel.size + node.recurrent.size)
             live = source[0] * int(np.count_nonzero(node.kernel) + np.count_nonzero(node.recurrent))
-            weights = f"{FLOAT}, {GATES[node.kind]} gates"
+            weights = f"{_format(np.concatenate([node.kernel, node.recurrent]))}, {GATES[node.kind]} gates"
+        case Scan():
+            inner = table(node.body)
+            parameters, nonzero = sum(r.parameters for r in inner), sum(r.nonzero for r in inner)
+            operations = source[0] * sum(r.operations for r in inner)
+            live = source[0] * sum(r.live_operations for r in inner)
+            weights = ", ".join(dict.fromkeys(r.weight_format for r in inner if r.weight_format))
         case _:
             pass
     kind = f".{node.kind}" if isinstance(node, Activation | Pool | Recurrent) else ""
@@ -122,15 +130,19 @@ def _row(node: AnyNode, shape: Shape, lattice: Lattice | None, source: Shape) ->
 
 
 def _weight_format(node: Dense | Conv | ConvTranspose) -> str:
-    weight = integer_weights(node)
+    scaled = "" if (node.weight_scale == 1).all() else " x scale"
+    text = _format(integer_weights(node))
+    return text if text == FLOAT else text + scaled
+
+
+def _format(weight: Floats) -> str:
     frac = frac_bits(weight)
     signed = bool((weight < 0).any())
     top = int(np.ldexp(np.abs(weight).max(initial=0.0), frac)) if weight.size else 0
     width = top.bit_length() + signed
     if width > 24:
         return FLOAT
-    scaled = "" if (node.weight_scale == 1).all() else " x scale"
-    return f"{'' if signed else 'u'}fixed<{max(width, 1)},{max(width, 1) - frac}>{scaled}"
+    return f"{'' if signed else 'u'}fixed<{max(width, 1)},{max(width, 1) - frac}>"
 
 
 def _result_format(node: AnyNode, lattice: Lattice | None) -> str:

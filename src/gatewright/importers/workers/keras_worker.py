@@ -90,6 +90,7 @@ def tensorflow(absent: list[str]) -> Callable[[dict[str, Any]], tuple[Any, Any]]
     tf = import_module("tensorflow")
     keras = tf.keras
     custom = _binary_net(tf)
+    _name_as_before(tf)
     if qkeras := optional("qkeras.utils", absent):
         qkeras._add_supported_quantized_objects(custom)
     if hgq := optional("HGQ.proxy.fixed_point_quantizer", absent):
@@ -109,6 +110,19 @@ def tensorflow(absent: list[str]) -> Callable[[dict[str, Any]], tuple[Any, Any]]
             return model, keras.Model
 
     return load
+
+
+def _name_as_before(tf: Any) -> None:
+    """Give TensorFlow's modules the names back by which QKeras' recurrent cells call it; they left in 2.13."""
+    nest = import_module("tensorflow.python.util.nest")
+    arrays = import_module("tensorflow.python.ops.array_ops")
+    for module, name, function in (
+        (nest, "is_sequence", nest.is_nested),
+        (arrays, "unstack", tf.unstack),
+        (arrays, "split", tf.split),
+    ):
+        if not hasattr(module, name):
+            setattr(module, name, function)
 
 
 def _modern(text: str) -> str:
