@@ -96,9 +96,21 @@ class Optimizer(Section):
 
 
 class Teacher(Optimizer):
-    """Float network: one hidden layer per number, ReLU between."""
+    """Float network: one hidden layer per number, ReLU between.
 
+    pretrained: a trained network to start from, whose sizes then hold: a run directory, or a folder with network.json
+    and arrays.npz; epochs 0 takes it as it is.
+    """
+
+    epochs: int = Field(default=100, ge=0)
+    pretrained: str = ""
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = (128, 64)
+
+    @model_validator(mode="after")
+    def _taught(self) -> Teacher:
+        if not self.epochs and not self.pretrained:
+            raise ValueError("epochs 0 takes a trained teacher as it is; name it in pretrained, or raise epochs")
+        return self
 
 
 class Learned(Section):
@@ -223,10 +235,15 @@ class Distill(Section):
     """Knowledge distillation (Hinton, Vinyals, Dean 2015): loss = (1-weight) task + weight T^2 KL(teacher || student).
 
     For regression the second term is the mean squared difference to the teacher's output and T is ignored.
+    hint_weight: of a third term, the mean squared difference between a hidden layer of the teacher, standardised, and
+    a learnt linear map of one of the student's (Romero et al. 2015); hint_layers: which of the teacher's and of the
+    student's hidden layers, counted from 0, or from the last as -1.
     """
 
     temperature: float = Field(default=3.0, gt=0)
     weight: float = Field(default=0.5, ge=0, le=1)
+    hint_weight: float = Field(default=0.0, ge=0)
+    hint_layers: tuple[int, int] = (-1, -1)
 
 
 class Hardware(Section):
@@ -318,6 +335,8 @@ class Config(Section):
             raise ValueError(
                 f'hardware.output must be "scores" or "threshold" for a regression, not "{self.hardware.output}"'
             )
+        if self.distill.hint_weight:
+            self._check_hints()
         factors, layers = self.hardware.reuse_factor, len(self.student.hidden) + 1
         if isinstance(factors, tuple) and len(factors) != layers:
             raise ValueError(
@@ -327,6 +346,18 @@ class Config(Section):
         if self.data.test_fraction + self.data.validation_fraction >= 0.9:
             raise ValueError("data.test_fraction + data.validation_fraction must leave at least 10 % for training")
         return self
+
+    def _check_hints(self) -> None:
+        if self.student.precision == "learned":
+            raise ValueError('distill.hint_weight has no effect with student.precision "learned"; set it to 0')
+        hidden = [("student", self.distill.hint_layers[1], len(self.student.hidden))]
+        if not self.teacher.pretrained:
+            hidden.append(("teacher", self.distill.hint_layers[0], len(self.teacher.hidden)))
+        for who, layer, count in hidden:
+            if not -count <= layer < count:
+                raise ValueError(
+                    f"distill.hint_layers must name hidden layers; the {who} has {count}, counted from 0, not {layer}"
+                )
 
 
 def load_config(path: Path, settings: Sequence[str] = ()) -> Config:
@@ -361,7 +392,8 @@ def parse_config(raw: dict[str, Any], *, where: str = "config", base: Path | Non
         update={
             "data": config.data.model_copy(
                 update={"source": _anchor(config.data.source, base), "labels": _anchor(config.data.labels, base)}
-            )
+            ),
+            "teacher": config.teacher.model_copy(update={"pretrained": _anchor(config.teacher.pretrained, base)}),
         }
     )
 

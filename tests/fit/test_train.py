@@ -217,9 +217,9 @@ def test_damaged_checkpoint_is_an_error_with_its_path(data, tmp_path):
 
 
 def test_wrong_soft_targets_are_refused(data, soft, tmp_path):
-    with pytest.raises(FitError, match=r"soft_targets must be \(240, 3\).*not \(240, 2\); compute them with"):
+    with pytest.raises(FitError, match=r"teacher's outputs must be \(240, 3\).*not \(240, 2\); compute them with"):
         train_student(make_config(), data, soft[:, :2], work=tmp_path)
-    with pytest.raises(FitError, match="soft_targets must be finite"):
+    with pytest.raises(FitError, match="teacher's outputs must be finite"):
         train_student(make_config(), data, soft * np.nan, work=tmp_path)
 
 

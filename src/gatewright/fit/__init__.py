@@ -5,6 +5,7 @@ from gatewright.fit.front import Front, Point, choose, train_front
 from gatewright.fit.metrics import compression_table, evaluate_predictions, metrics
 from gatewright.fit.network import Layer, Network
 from gatewright.fit.quantizers import Grid
+from gatewright.fit.teach import Teacher, hidden_features, with_targets
 from gatewright.fit.train import Trained, teacher_outputs, train_student, train_teacher
 
 __all__ = [
@@ -13,15 +14,18 @@ __all__ = [
     "Layer",
     "Network",
     "Point",
+    "Teacher",
     "Trained",
     "check_export",
     "choose",
     "compression_table",
     "evaluate_predictions",
     "export_program",
+    "hidden_features",
     "metrics",
     "teacher_outputs",
     "train_front",
     "train_student",
     "train_teacher",
+    "with_targets",
 ]

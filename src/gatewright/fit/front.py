@@ -25,7 +25,8 @@ from gatewright.fit.checkpoint import Checkpoint
 from gatewright.fit.learned import LearnedStack
 from gatewright.fit.loop import one_thread
 from gatewright.fit.network import Network
-from gatewright.fit.train import CALIBRATION_SAMPLES, Tensors, check_alive, checked_targets, fold_units, stage_key
+from gatewright.fit.teach import Teacher, checked_targets
+from gatewright.fit.train import CALIBRATION_SAMPLES, Tensors, check_alive, fold_units, stage_key
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
@@ -68,16 +69,14 @@ class Front:
     history: tuple[dict[str, float], ...]
 
 
-def train_front(
-    config: Config, data: Dataset, soft_targets: NDArray[Any], *, work: Path, progress: bool = False
-) -> Front:
+def train_front(config: Config, data: Dataset, teacher: Teacher, *, work: Path, progress: bool = False) -> Front:
     """Train config.student.hidden with learnt widths; keep the points that none beats in score and cost at once.
 
-    soft_targets: (n, outputs) raw teacher scores or values for every sample, as in train_student. At most
-    student.learned.points points, smallest first. Resumes from `work`; equal settings give equal bits.
+    teacher: a Network, a function or an array, as in train_student. At most student.learned.points points, smallest
+    first. Resumes from `work`; equal settings give equal bits.
     Raises FitError for a loss that is not finite, or where not even the best point tells two classes apart.
     """
-    soft = checked_targets(soft_targets, data)
+    soft = checked_targets(teacher, data)
     with one_thread():
         run = _Run(config, data, Tensors(config, data, soft), _checkpoint(config, data, soft, work))
         points = run.finish(progress)

@@ -160,6 +160,8 @@ class Stack(nn.Module):
 
     shrinkage: Tensor
     goal: Tensor
+    projection: nn.Parameter | None
+    offset: nn.Parameter | None
 
     def __init__(
         self,
@@ -176,6 +178,7 @@ class Stack(nn.Module):
         self.generator = generator
         self.dropout = dropout
         self.quantizing = False
+        self.projection = self.offset = None
         self.register_buffer("shrinkage", torch.zeros(()))
         self.register_buffer("goal", torch.zeros((), dtype=torch.float64))
         self.layers: list[TrainDense] = []
@@ -188,18 +191,50 @@ class Stack(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs for input values x = codes * 2**-frac: (n, features) -> (n, outputs)."""
+        return self.with_hidden(x)[0]
+
+    def with_hidden(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the outputs, and the activations of every hidden layer (before dropout), (n, width) each."""
         frac = self.source.frac_bits if self.quantizing else None
-        for layer in self.layers:
-            x = layer.sums(x, frac)
-            if not layer.relu:
-                return x
-            x = layer.activate(x, quantized=self.quantizing)
+        hidden: list[Tensor] = []
+        for layer in self.layers[:-1]:
+            x = layer.activate(layer.sums(x, frac), quantized=self.quantizing)
+            hidden.append(x)
             if frac is not None:
                 frac = int(layer.activation_frac)
             if self.training and self.dropout:
                 kept = torch.empty_like(x).bernoulli_(1.0 - self.dropout, generator=self.generator)
                 x = x * kept / (1.0 - self.dropout)
-        return x
+        return self.layers[-1].sums(x, frac), hidden
+
+    def add_projection(self, n_in: int, n_out: int) -> None:
+        """Add the parameters that map one hidden layer to a teacher's features; they are dropped when it freezes."""
+        start = torch.randn(n_in, n_out, generator=self.generator) / n_in**0.5
+        self.projection, self.offset = nn.Parameter(start), nn.Parameter(torch.zeros(n_out))
+
+    def project(self, hidden: Tensor) -> Tensor:
+        """Return what the projection makes of hidden activations. (n, width) -> (n, features)."""
+        assert self.projection is not None
+        assert self.offset is not None
+        return torch.addmm(self.offset, hidden, self.projection)
+
+    def decayed(self) -> list[nn.Parameter]:
+        """Return the parameters that weight decay applies to: weights."""
+        extra = [] if self.projection is None else [self.projection]
+        return [*(layer.weight for layer in self.layers), *extra]
+
+    def biases(self) -> list[nn.Parameter]:
+        """Return the parameters that it does not apply to."""
+        extra = [] if self.offset is None else [self.offset]
+        return [*(layer.bias for layer in self.layers), *extra]
+
+    @torch.no_grad()
+    def load_network(self, network: Network) -> None:
+        """Take the numbers of a network of the same shape as float parameters, the layers' units taken out again."""
+        for layer, known in zip(self.layers, network.layers, strict=True):
+            weight, bias = torch.tensor(known.weight), torch.tensor(known.bias)
+            layer.weight.copy_(weight / layer.gain)
+            layer.bias.copy_((bias + layer.centre.double() @ weight - layer.bias_shift) / layer.bias_gain)
 
     def refresh(self) -> None:
         """Rebuild the layers' constants after a state was loaded."""

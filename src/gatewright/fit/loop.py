@@ -184,7 +184,7 @@ def _epochs(job: Job, run: _Run, progress: bool) -> Iterator[int]:
 def _optimizer(module: Stack, settings: Optimizer) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter 2019), fused into one call per step; biases are not decayed."""
     groups = [
-        {"params": [layer.weight for layer in module.layers], "weight_decay": settings.weight_decay},
-        {"params": [layer.bias for layer in module.layers], "weight_decay": 0.0},
+        {"params": module.decayed(), "weight_decay": settings.weight_decay},
+        {"params": module.biases(), "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)

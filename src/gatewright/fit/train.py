@@ -17,10 +17,12 @@ from gatewright.errors import FitError
 from gatewright.fit.augment import Inputs
 from gatewright.fit.checkpoint import Checkpoint
 from gatewright.fit.distill import classification_loss, regression_loss, soft_labels
+from gatewright.fit.hint import Hint
 from gatewright.fit.layers import Stack, Widths
 from gatewright.fit.loop import Job, Row, one_thread, train
 from gatewright.fit.network import Network
 from gatewright.fit.recipe import Estimate, Recipe
+from gatewright.fit.teach import Teacher, lesson, load_teacher
 from gatewright.ir import Fixed
 from gatewright.tools import digest
 
@@ -46,23 +48,37 @@ def train_teacher(config: Config, data: Dataset, *, work: Path, progress: bool =
     """Train the float network of config.teacher on the training split; keep the epoch best on the validation split.
 
     Inputs are standardised per feature with the training split's mean and deviation; both are folded into the first
-    layer, so that the network reads codes * 2**-frac_bits as the hardware does. Resumes from `work`.
+    layer, so that the network reads codes * 2**-frac_bits as the hardware does. config.teacher.pretrained names a
+    trained network to start from, or with epochs 0 to be taken as it is. Resumes from `work`.
     Raises FitError for a loss that is not finite or a network that knows one class only.
     """
+    settings = config.teacher
     with one_thread():
+        start = load_teacher(Path(settings.pretrained), data) if settings.pretrained else None
+        if start is not None and not settings.epochs:
+            return Trained(network=start, history=())
         tensors = Tensors(config, data)
-        module = _stack(config, tensors, hidden=config.teacher.hidden, widths=None, stage=1)
+        hidden = settings.hidden if start is None else tuple(layer.bias.size for layer in start.layers[:-1])
+        module = _stack(config, tensors, hidden=hidden, widths=None, stage=1)
         fold_units(module, tensors, per_feature=True)
+        if start is not None:
+            if start.quantized:
+                raise FitError(
+                    f"teacher.pretrained {settings.pretrained} must be a float network to be trained further, not one "
+                    "on grids; set teacher.epochs = 0 to take it as it is"
+                )
+            module.load_network(start)
         job = Job(
             stage="teacher",
-            settings=config.teacher,
+            settings=settings,
             samples=len(tensors.x),
             loss=lambda batch: tensors.loss(module(tensors.batch(batch, module.generator)), batch),
             begin_epoch=lambda _: None,
             after_step=lambda: None,
             validate=lambda: tensors.validate(module),
         )
-        key = stage_key("teacher", config, data, config.teacher.model_dump(exclude={"checkpoint_seconds"}))
+        section = settings.model_dump(exclude={"checkpoint_seconds", "pretrained"})
+        key = stage_key("teacher", config, data, section, start and start.checksum)
         history = train(job, module, Checkpoint(path=work / "teacher.checkpoint", key=key), progress=progress)
         network = module.freeze(classes=data.classes)
     check_alive("teacher", network, data, config)
@@ -78,34 +94,41 @@ def teacher_outputs(teacher: Network, data: Dataset) -> NDArray[np.float64]:
 def train_student(
     config: Config,
     data: Dataset,
-    soft_targets: NDArray[Any],
+    teacher: Teacher,
     *,
     work: Path,
     progress: bool = False,
+    features: NDArray[Any] | None = None,
     estimate: Estimate | None = None,
     quantize: bool = True,
 ) -> Trained:
     """Distil, prune and quantize config.student in one loop; the result's weights are points of their formats.
 
-    soft_targets: (n, outputs) scores (before softmax) or values of any teacher for every sample of `data`, in its
-    order. Float arithmetic until prune_start, then formats are fitted and weights pruned anew each epoch until
-    prune_end; from there on masks and formats stand, and the epoch best on the validation split is kept.
+    teacher: a Network, any function of input values (n, features), or an array (n, outputs) with a row per sample of
+    `data`: scores before softmax, or values. features: (n, k), what config.distill.hint_weight lets a hidden layer
+    imitate; a Network gives its own.
+    Float arithmetic until prune_start, then formats are fitted and weights pruned anew each epoch until prune_end; from
+    there on masks and formats stand, and the epoch best on the validation split is kept.
     estimate: a network's cost in LUTs, for student.pruning.budget_lut. quantize False leaves the formats away: a float
     network, for comparison. Resumes from `work`. Raises FitError as train_teacher does, for a layer left without
     weights, and for a budget that nothing meets.
     """
     settings = config.student
-    soft = checked_targets(soft_targets, data)
     with one_thread():
-        tensors = Tensors(config, data, soft)
+        taught = lesson(teacher, data, config, features)
+        tensors = Tensors(config, data, taught.outputs)
         module = _stack(config, tensors, hidden=settings.hidden, widths=_widths(settings), stage=2)
         fold_units(module, tensors, per_feature=False)
         sample = tensors.x[:: max(1, len(tensors.x) // CALIBRATION_SAMPLES)]
         recipe = Recipe(settings, module, sample, estimate, quantize=quantize)
+        hint = None if taught.features is None else Hint(module, config.distill, taught.features[data.split == 0])
 
         def loss(batch: Tensor) -> Tensor:
-            task = tensors.loss(module(tensors.batch(batch, module.generator)), batch)
-            return task + recipe.loss() if settings.pruning.regularise else task
+            outputs, hidden = module.with_hidden(tensors.batch(batch, module.generator))
+            total = tensors.loss(outputs, batch)
+            if hint is not None:
+                total = total + hint.loss(hidden, batch)
+            return total + recipe.loss() if settings.pruning.regularise else total
 
         job = Job(
             stage="student",
@@ -120,7 +143,8 @@ def train_student(
             none_admissible=recipe.missed,
         )
         section = [settings.model_dump(exclude={"checkpoint_seconds"}), config.distill.model_dump(), quantize]
-        key = stage_key("student", config, data, section, np.ascontiguousarray(soft).tobytes())
+        known = [v.tobytes() for v in (taught.outputs, taught.features) if v is not None]
+        key = stage_key("student", config, data, section, *known)
         history = train(job, module, Checkpoint(path=work / "student.checkpoint", key=key), progress=progress)
         network = recipe.freeze(data.classes)
     check_alive("student", network, data, config)
@@ -260,20 +284,6 @@ def stage_key(stage: str, config: Config, data: Dataset, *parts: Any) -> str:
     """Return the hash of everything that decides a training stage's result."""
     augment = config.augment.model_dump()
     return digest(RECIPE, stage, config.task, config.seed, augment, data.checksum, torch.__version__, *parts)
-
-
-def checked_targets(soft_targets: NDArray[Any], data: Dataset) -> NDArray[np.float64]:
-    """Return a teacher's outputs as float64; FitError where they are not one finite row per sample."""
-    outputs = len(data.classes) or (1 if data.y.ndim == 1 else data.y.shape[1])
-    soft = np.asarray(soft_targets, dtype=np.float64)
-    if soft.shape != (len(data.x), outputs):
-        raise FitError(
-            f"soft_targets must be ({len(data.x)}, {outputs}), one row of raw teacher scores per sample, "
-            f"not {soft.shape}; compute them with teacher_outputs"
-        )
-    if not np.isfinite(soft).all():
-        raise FitError("soft_targets must be finite: the teacher gave NaN or infinity; train it again")
-    return soft
 
 
 def check_alive(stage: str, network: Network, data: Dataset, config: Config) -> None:

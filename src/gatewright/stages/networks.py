@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gatewright.config import Config
+from gatewright.errors import ConfigError
 from gatewright.rundir import RunDirectory, Stage
-from gatewright.tools import write_json
+from gatewright.tools import digest, write_json
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
@@ -41,7 +42,7 @@ class TrainedNetworks:
                 title="train the teacher",
                 run=self._teacher,
                 needs=("data",),
-                settings=[c.teacher.model_dump(), c.augment.model_dump(), c.task, c.seed],
+                settings=[c.teacher.model_dump(), _pretrained(c), c.augment.model_dump(), c.task, c.seed],
                 code=("fit", "data"),
                 packages=("torch", "numpy"),
             ),
@@ -110,14 +111,13 @@ class TrainedNetworks:
         np.save(out / "soft_targets.npy", teacher_outputs(trained.network, data))
 
     def _student(self, out: Path) -> None:
-        from gatewright.fit import train_student
+        from gatewright.fit import Network, train_student
 
         data = self._training_data()
-        soft = np.load(self.directory.folder("teacher") / "soft_targets.npy")
         trained = train_student(
             self.config,
             data,
-            soft,
+            Network.load(self.directory.folder("teacher")),
             work=self.directory.work("student"),
             progress=self.progress,
             estimate=lambda network: self._cost(network, data)["lut"],
@@ -185,6 +185,20 @@ def estimated_cost(network: Network, data: Dataset, *, family: str, clock_mhz: f
     lowered = lower(program, data.part("train")[0][:ESTIMATE_SAMPLES], family=family, clock_mhz=clock_mhz)
     figures = estimate(lowered.circuit, lowered.schedule)
     return {"lut": figures.lut, "ff": figures.ff, "latency_cycles": figures.latency_cycles}
+
+
+def _pretrained(config: Config) -> str | None:
+    """Return what tells that the network a teacher starts from has changed; None without one."""
+    from gatewright.fit.teach import teacher_folder
+
+    if not config.teacher.pretrained:
+        return None
+    folder = teacher_folder(Path(config.teacher.pretrained))
+    if not (folder / "network.json").is_file():
+        raise ConfigError(
+            f"teacher.pretrained must be a run directory or a folder with network.json and arrays.npz, not {folder}"
+        )
+    return digest(folder / "network.json", folder / "arrays.npz")
 
 
 def output_stage(config: Config) -> OutputStage:

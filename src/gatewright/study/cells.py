@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gatewright.fit import Network
 
 INGREDIENTS = ("pruning", "quantization", "distillation")
+BEYOND_TRAINING = {"name", "hardware", "simulation", "synthesis"}
 Combination = tuple[str, ...]
 COMBINATIONS: tuple[Combination, ...] = tuple(
     chosen for count in range(len(INGREDIENTS) + 1) for chosen in itertools.combinations(INGREDIENTS, count)
@@ -37,7 +38,9 @@ def check(config: Config) -> None:
         raise ConfigError("a study prunes networks without formats too, which have no budget; set student.sparsity")
     if student.sparsity == 0.0 and student.pruning.kind != "n_of_m":
         raise ConfigError("a study of pruning needs student.sparsity above 0, not 0")
-    if config.distill.weight == 0.0:
+    if config.teacher.pretrained:
+        raise ConfigError("a study trains a teacher per seed: a pretrained one has seen other splits' test samples")
+    if config.distill.weight == 0.0 and config.distill.hint_weight == 0.0:
         raise ConfigError("a study of distillation needs distill.weight above 0, not 0")
 
 
@@ -54,7 +57,7 @@ def with_ingredients(config: Config, chosen: Combination) -> Config:
     if "pruning" not in chosen:
         student = student.model_copy(update={"sparsity": 0.0, "pruning": Pruning()})
     if "distillation" not in chosen:
-        distill = distill.model_copy(update={"weight": 0.0})
+        distill = distill.model_copy(update={"weight": 0.0, "hint_weight": 0.0})
     return config.model_copy(update={"student": student, "distill": distill})
 
 
@@ -97,7 +100,7 @@ class Seed:
                 title="train the teacher",
                 run=self._teacher,
                 needs=(self.name("data"),),
-                settings=[c.teacher.model_dump(), c.task, c.seed],
+                settings=c.model_dump(exclude={*BEYOND_TRAINING, "student", "distill"}),
                 code=("fit", "data"),
                 packages=("torch", "numpy"),
             ),
@@ -112,11 +115,8 @@ class Seed:
             run=lambda out: self._student(chosen, out),
             needs=(self.name("data"), self.name("teacher")),
             settings=[
-                c.student.model_dump(),
-                c.distill.model_dump(),
+                c.model_dump(exclude=BEYOND_TRAINING),
                 "quantization" in chosen,
-                c.task,
-                c.seed,
                 c.hardware.clock_mhz,
                 self.family,
             ],
@@ -151,14 +151,14 @@ class Seed:
         write_json(out / "results.json", _figures(trained.network, data))
 
     def _student(self, chosen: Combination, out: Path) -> None:
-        from gatewright.fit import Network, check_export, export_program, teacher_outputs, train_student
+        from gatewright.fit import Network, check_export, export_program, train_student
         from gatewright.stages.networks import estimated_cost
 
         data = self._load()
         config, work = with_ingredients(self._mine, chosen), self.directory.work(self.name(name_of(chosen)))
         teacher = Network.load(self.directory.folder(self.name("teacher")))
         quantize = "quantization" in chosen
-        trained = train_student(config, data, teacher_outputs(teacher, data), work=work, quantize=quantize)
+        trained = train_student(config, data, teacher, work=work, quantize=quantize)
         figures = _figures(trained.network, data)
         if quantize:
             program = export_program(trained.network, name="cell", data=data, output="scores")
