@@ -17,6 +17,7 @@ from benchmarks import (
     imports_keras,
     imports_onnx,
     imports_recurrent,
+    imports_speed,
     place,
     reuse,
     study,
@@ -55,6 +56,7 @@ ALL: dict[str, Benchmark] = {
     "imports_recurrent": Benchmark(
         imports_recurrent.run, False, "recurrent networks quantized after training (trains six small ones)"
     ),
+    "imports_speed": Benchmark(imports_speed.run, False, "import and emulation beside hls4ml, jet MLP and SVHN CNN"),
     "reuse": Benchmark(reuse.run, False, "LUT, FF, DSP, cycles over reuse factors, xc7 and ecp5"),
     "place": Benchmark(place.run, False, "Fmax and cells on ECP5-85 after place and route, beside da4ml"),
 }

@@ -268,7 +268,8 @@ def grow_lookup(g: Growing) -> None:
 def grow_thresholds(g: Growing) -> None:
     x = ranges(g.program)[g.last]
     name, rows = f"c{len(g.constants)}", g.draw(st.sampled_from((1, g.shape[-1])))
-    at = g.rng.integers(int(x.lo.min()) - 1, int(x.hi.max()) + 2, (rows, g.draw(st.integers(1, 4))))
+    count = g.draw(st.sampled_from((1, 2, 4, 20)))  # few are compared one by one
+    at = g.rng.integers(int(x.lo.min()) - 1, int(x.hi.max()) + 2, (rows, count))
     g.constants[name] = Constant(np.sort(at), x.frac_bits + g.draw(st.integers(-1, 1)))
     start, step = g.draw(st.integers(-3, 3)), g.draw(st.sampled_from((-2, 1, 3)))
     g.add(Thresholds, source=g.last, thresholds=name, start=start, step=step, frac_bits=g.draw(st.integers(-1, 2)))

@@ -33,8 +33,9 @@ from gatewright.graph.nodes import (
     Scan,
     Softmax,
     Thresholds,
+    TopK,
 )
-from gatewright.graph.prepare import quantize_input
+from gatewright.graph.prepare import SQUASHING, quantize_input
 from gatewright.graph.recurrent import expand_cells
 from gatewright.graph.simplify import simplify
 from gatewright.graph.structure import is_structure
@@ -135,7 +136,9 @@ def _with_quantizers(graph: Graph, floats: dict[str, Floats], settings: Calibrat
         fixed = isinstance(node, Quantize | Thresholds | Constant) or node.name not in floats
         if bits == 0 or fixed or (isinstance(node, Input) and settings.input_format is not None):
             continue
-        if isinstance(node, Input) and all(known[r.name] is not None for r in readers[node.name]):
+        if isinstance(node, Input) and all(
+            known[r.name] is not None and not isinstance(r, TopK) for r in readers[node.name]
+        ):
             continue  # the model quantizes its input itself
         made = fitted(f"{node.name}.q", node.name, floats[node.name], bits)
         nodes.append(made)
@@ -204,6 +207,11 @@ def _stays_exact(node: AnyNode) -> bool:
     )
 
 
+def _keeps_real(node: AnyNode) -> bool:
+    """Whether a function has real results that export cannot leave to the host."""
+    return isinstance(node, Activation) and node.kind not in SQUASHING
+
+
 def _bits(node: AnyNode, readers: list[AnyNode], graph: Graph, settings: Calibration) -> int:
     """Return how many bits the quantizer behind a result gets, 0 for none."""
     given = (settings.layer_activation_bits or {}).get(node.name)
@@ -213,16 +221,20 @@ def _bits(node: AnyNode, readers: list[AnyNode], graph: Graph, settings: Calibra
         return 0
     if isinstance(node, Pool) and node.kind == "max":
         return 0
+    tables = [r for r in readers if isinstance(r, Activation) and r.kind not in SIMPLE]
+    if isinstance(node, Input):
+        return given or (settings.table_bits if len(tables) == len(readers) else settings.activation_bits)
     if node.name == graph.output or _stays_exact(node):
         return 0
+    if not isinstance(node, Affine) and readers and all(map(is_structure, readers)) and not _keeps_real(node):
+        return 0  # the model's end, where elements are moved yet
     sums = [isinstance(r, Combine) and r.kind in ("add", "sub") for r in readers]
     if isinstance(node, Dense | Conv | ConvTranspose | Combine) and readers and all(sums):
         return 0  # the sum is rounded, not what it is made of
     if all(isinstance(r, Softmax) and r.name == graph.output for r in readers):
         return 0
-    tables = [r for r in readers if isinstance(r, Activation) and r.kind not in SIMPLE]
     if len(tables) == len(readers):
-        last = all(r.name == graph.output for r in tables)
+        last = all(r.name == graph.output and r.kind in SQUASHING for r in tables)
         return 0 if last else given or settings.table_bits
     if not tables and all(isinstance(r, Activation | Affine) for r in readers) and len(readers) == 1:
         return 0  # the chain goes on; its end is quantized

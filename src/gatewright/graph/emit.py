@@ -76,7 +76,9 @@ def emit(builder: Builder, node: AnyNode, sources: list[Result], known: Known, s
             return _pool(builder, node, sources[0], lattice, shape)
         case Combine():
             return _combine(builder, node, sources, lattice, shape)
-        case TopK() | Softmax():
+        case TopK():
+            return _top_k(builder, node, sources[0], shape)
+        case Softmax():
             raise refusal(node, "it is not the model's output", "quantize after it, or end the model there")
         case Scan():
             done = emit_scan(builder, node, _code(node, sources[0]), known, shape, single=single, emit=emit)
@@ -262,6 +264,14 @@ def _concat(builder: Builder, node: Concat, sources: list[Result], lattice: Latt
         name=builder.fresh(), layer=builder.layer, sources=tuple(c.op for c in codes), axis=node.axis % len(shape)
     )
     return Code(builder.add(op), lattice.scale, shape)
+
+
+def _top_k(builder: Builder, node: TopK, source: Result, shape: Shape) -> Code:
+    if not isinstance(source, Code) or source.scale.size != 1:
+        raise refusal(node, "its input is no integer with one scale", "put a quantizer before it")
+    given = {"name": builder.fresh(), "layer": builder.layer, "source": source.op}
+    op: ir.Op = ir.ArgMax(**given) if node.k == 1 else ir.TopK(**given, k=node.k)
+    return Code(builder.add(op), ONE, shape)
 
 
 # ---- sums of products

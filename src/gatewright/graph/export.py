@@ -17,12 +17,12 @@ from gatewright.graph.emit import Result, emit, refusal
 from gatewright.graph.evaluate import Precision, exact_trace
 from gatewright.graph.exact import ONE, lattices
 from gatewright.graph.functions import softmax
-from gatewright.graph.nodes import Floats, Graph, Quantize, Thresholds, TopK
+from gatewright.graph.nodes import Floats, Graph, Quantize, Reshape, Slice, Thresholds, TopK, Transpose
 from gatewright.graph.nodes import Softmax as SoftmaxNode
 from gatewright.graph.prepare import boundary, prepare, quantize_input, strip_output
 from gatewright.graph.shapes import shapes
 from gatewright.graph.simplify import drop_dead
-from gatewright.ir import ArgMax, Fixed, Input, Interpreter, Ints, Op, Program, Softmax, ranges, verify
+from gatewright.ir import ArgMax, Fixed, Input, Interpreter, Ints, Program, Softmax, ranges, verify
 from gatewright.ir.output import OutputStage, add_output_stage, softmax_error
 
 Output = Literal["scores", "argmax", "softmax"]
@@ -112,9 +112,6 @@ def export_graph(
         if node.name not in needed:
             continue
         builder.layer = legal(node.name)
-        if isinstance(node, TopK) and node.name == graph.output:
-            results[node.name] = _top_k(builder, node, results[node.sources[0]], sizes[node.name])
-            continue
         sources = [results[s] for s in node.sources]
         results[node.name] = emit(builder, node, sources, known, sizes[node.name], single=precision == "single")
     result = results[graph.output]
@@ -239,17 +236,12 @@ def _with_softmax(program: Program, graph: Graph, scores: Code, fixed: Fixed) ->
     return add_output_stage(program, OutputStage(kind="softmax", softmax_format=str(fixed)))
 
 
-def _top_k(builder: Builder, node: TopK, source: Result, shape: tuple[int, ...]) -> Code:
-    if not isinstance(source, Code) or source.scale.size != 1:
-        raise refusal(node, "its input is no integer with one scale", "put a quantizer before it")
-    given = {"name": builder.fresh(), "layer": builder.layer, "source": source.op}
-    op: Op = ArgMax(**given) if node.k == 1 else ir.TopK(**given, k=node.k)
-    return Code(builder.add(op), ONE, shape)
-
-
 def _argmax(builder: Builder, graph: Graph, scores: Code) -> Code:
-    last = next(node for node in graph.nodes if node.name == graph.output)
-    if isinstance(last, TopK):
+    by_name = {node.name: node for node in graph.nodes}
+    last = end = by_name[graph.output]
+    while isinstance(end, Reshape | Transpose | Slice):
+        end = by_name[end.sources[0]]
+    if isinstance(end, TopK):
         return scores
     if scores.scale.size != 1:
         raise refusal(last, "each score has its own scale, so integers do not compare", 'use output="scores"')

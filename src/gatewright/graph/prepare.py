@@ -30,10 +30,12 @@ from gatewright.graph.nodes import (
     Graph,
     Input,
     Quantize,
+    Reshape,
     Scan,
     Softmax,
     Thresholds,
     TopK,
+    Transpose,
 )
 from gatewright.graph.recurrent import expand_cells
 from gatewright.graph.shapes import shapes
@@ -55,8 +57,11 @@ def prepare(graph: Graph, input_format: Fixed | None) -> Graph:
 def quantize_input(graph: Graph, fixed: Fixed) -> Graph:
     """Put a quantizer of this format right behind the input."""
     source = graph.nodes[0]
+    name, names = f"{source.name}.codes", {node.name for node in graph.nodes}
+    while name in names:  # the graph was quantized with an input format before
+        name += "_"
     codes = Quantize(
-        name=f"{source.name}.codes",
+        name=name,
         sources=(source.name,),
         scale=np.array(2.0**-fixed.frac_bits),
         lo=np.array(fixed.lo),
@@ -169,6 +174,10 @@ def strip_output(graph: Graph, known: dict[str, Lattice | None], *, order_only: 
     by_name = {node.name: node for node in graph.nodes}
     notes: list[str] = []
     node = by_name[graph.output]
+    behind: list[Reshape | Transpose] = []
+    while isinstance(node, Reshape | Transpose):  # such as those of a softmax over another axis
+        behind.append(node)
+        node = by_name[node.sources[0]]
     while node.sources and known[node.name] is None and not isinstance(node, Input | TopK):
         squashes = isinstance(node, Softmax) or (isinstance(node, Activation) and node.kind in SQUASHING)
         if not squashes and not (order_only and isinstance(node, Affine) and _uniform(node)):
@@ -176,7 +185,12 @@ def strip_output(graph: Graph, known: dict[str, Lattice | None], *, order_only: 
         kind = node.kind if isinstance(node, Activation) else type(node).__name__.lower()
         notes.append(f"The {kind} {node.name!r} at the end is left to the host: the result is what it reads.")
         node = by_name[node.sources[0]]
-    return drop_dead(replace(graph, output=node.name)), tuple(notes)
+    if isinstance(node, TopK) and all(isinstance(n, Reshape) for n in behind):
+        return drop_dead(replace(graph, output=node.name)), ()
+    if notes and behind:
+        moved = {behind[-1].name: replace(behind[-1], sources=(node.name,))}
+        return drop_dead(replace(graph, nodes=tuple(moved.get(n.name, n) for n in graph.nodes))), tuple(notes)
+    return drop_dead(replace(graph, output=graph.output if behind else node.name)), tuple(notes)
 
 
 def _uniform(node: Affine) -> bool:

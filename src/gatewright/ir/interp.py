@@ -64,11 +64,13 @@ class Interpreter:
     program: Program
     known: dict[str, Range] | None = None
     _ranges: dict[str, Range] = field(init=False)
-    _ready: dict[str, Linear | Interpreter] = field(init=False)
+    _ready: dict[str, Linear | Interpreter | Ints] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_ranges", self.known or ranges(self.program))
-        object.__setattr__(self, "_ready", {op.name: r for op in self.program.ops if (r := self._prepared(op))})
+        object.__setattr__(
+            self, "_ready", {op.name: r for op in self.program.ops if (r := self._prepared(op)) is not None}
+        )
 
     def run(self, x: Codes) -> Ints:
         """Return the output for input codes x: (n, *input shape) -> (n, *output shape), int64."""
@@ -109,12 +111,14 @@ class Interpreter:
             return prod(self._ranges[op.name].lo.shape[:-1]) * prod(self.program.constants[op.weight].q.shape[:-1])
         return size
 
-    def _prepared(self, op: Op) -> Linear | Interpreter | None:
+    def _prepared(self, op: Op) -> Linear | Interpreter | Ints | None:
         if isinstance(op, Dense | Conv):
             x = self._ranges[op.source]
             return Linear.ready(op, self.program, x.magnitude[None], x.frac_bits, self._ranges[op.name].frac_bits)
         if isinstance(op, Scan):
             return Interpreter(op.body, scan_ranges(op, self.program, self._ranges[op.source])[0])
+        if isinstance(op, Thresholds):
+            return cuts(self.program.constants[op.thresholds], self._ranges[op.source].frac_bits)
         return None
 
     def _check(self, x: Codes) -> None:
@@ -173,7 +177,8 @@ class Interpreter:
             case TopK():
                 return np.argsort(-values[op.source], axis=-1, kind="stable")[..., : op.k].astype(np.int64)
             case Thresholds():
-                at = cuts(self.program.constants[op.thresholds], self._ranges[op.source].frac_bits)
+                at = self._ready[op.name]
+                assert isinstance(at, np.ndarray)
                 return threshold(values[op.source], at, op)
             case Lookup():
                 return look_up(values[op.source], self.program.constants[op.table].q, op)

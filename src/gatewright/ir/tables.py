@@ -8,6 +8,8 @@ from gatewright.ir.formats import MAX_BITS, Ints
 from gatewright.ir.op_tables import Lookup, Softmax, SoftmaxVariant, Thresholds
 from gatewright.ir.program import Constant
 
+FEW = 16  # thresholds up to which comparing with each is faster than bisection
+
 
 def cuts(thresholds: Constant, frac_bits: int) -> Ints:
     """Return the integers c with x >= c exactly where x * 2**-frac_bits reaches the threshold. Shape (rows, count).
@@ -22,9 +24,17 @@ def cuts(thresholds: Constant, frac_bits: int) -> Ints:
 
 def threshold(q: Ints, at: Ints, op: Thresholds) -> Ints:
     """Apply Thresholds. q: (n, ..., channels); at: the cuts, (1 or channels, count); same shape as q out."""
-    reached = np.zeros(q.shape, dtype=np.int64)
-    for cut in at.T:
-        reached += q >= cut
+    rows, count = at.shape
+    if count <= FEW:
+        reached = np.zeros(q.shape, dtype=np.int64)
+        for cut in at.T:
+            reached += q >= cut
+    elif rows == 1:
+        reached = np.searchsorted(at[0], q, side="right")
+    else:
+        reached = np.empty(q.shape, dtype=np.int64)
+        for channel, row in enumerate(at):
+            reached[..., channel] = np.searchsorted(row, q[..., channel], side="right")
     return op.start + op.step * reached
 
 
