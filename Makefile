@@ -23,7 +23,7 @@ CXX_EXTRA := $(if $(shell command -v c++ g++ clang++ 2>/dev/null),,$(comma)zig)
 JOBS   ?= 2
 # Property tests draw from this seed: one commit, one seed; printed by make with the command.
 SEED   ?= $(shell printf '%d' "0x$$(git rev-parse --short=7 HEAD 2>/dev/null || echo 0)")
-FIRST  := not sim and not icarus and not synth and not place and not torch and not slow
+FIRST  := not sim and not icarus and not synth and not place and not torch and not search and not slow
 
 .PHONY: demo test check docs bench clean distclean setup
 

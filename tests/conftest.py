@@ -37,6 +37,8 @@ def _simulator() -> str:
 # Marker -> a function that returns "" or what is missing and what to do.
 NEEDS = {
     "torch": lambda: _package("torch", "pip install 'gatewright[fit]'"),
+    "search": lambda: _package("optuna", "pip install 'gatewright[search]'"),
+    "ray": lambda: _package("ray", "pip install 'gatewright[ray]'"),
     "sim": _simulator,
     "icarus": lambda: "" if shutil.which("iverilog") else "no Icarus Verilog; apt install iverilog",
     "synth": lambda: _package("pyosys", "pip install 'gatewright[synth]'"),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gatewright.errors import GatewrightError
     from gatewright.flow import RunResult, run
     from gatewright.ir import Interpreter, Program
+    from gatewright.search import SearchResult, pick_point, run_search
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,10 +24,13 @@ __all__ = [
     "Interpreter",
     "Program",
     "RunResult",
+    "SearchResult",
     "estimate_program",
     "load_config",
     "parse_config",
+    "pick_point",
     "run",
+    "run_search",
 ]
 
 _HOME = {
@@ -35,10 +39,13 @@ _HOME = {
     "Interpreter": "ir",
     "Program": "ir",
     "RunResult": "flow",
+    "SearchResult": "search",
     "estimate_program": "api",
     "load_config": "config",
     "parse_config": "config",
+    "pick_point": "search",
     "run": "flow",
+    "run_search": "search",
 }
 
 

@@ -11,6 +11,7 @@ import click
 
 from gatewright import __version__
 from gatewright.cli_model import COMMANDS
+from gatewright.cli_search import search_command
 from gatewright.errors import ConfigError, DataError, GatewrightError
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def boards() -> None:
         click.echo(f"{b.name:<14}{b.part:<16}{b.clock_mhz:>6g} MHz  {b.title}")
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, search_command):
     main.add_command(_command)
 
 

@@ -2,11 +2,11 @@
 
 from gatewright.fit.export import check_export, export_program
 from gatewright.fit.front import Front, Point, choose, train_front
-from gatewright.fit.metrics import compression_table, evaluate_predictions, metrics
+from gatewright.fit.metrics import compression_table, evaluate_predictions, metrics, validation_score
 from gatewright.fit.network import Layer, Network
 from gatewright.fit.quantizers import Grid
 from gatewright.fit.teach import Teacher, hidden_features, with_targets
-from gatewright.fit.train import Trained, teacher_outputs, train_student, train_teacher
+from gatewright.fit.train import Trained, teacher_outputs, train_student, train_teacher, untrained_student
 
 __all__ = [
     "Front",
@@ -27,5 +27,7 @@ __all__ = [
     "train_front",
     "train_student",
     "train_teacher",
+    "untrained_student",
+    "validation_score",
     "with_targets",
 ]

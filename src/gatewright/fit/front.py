@@ -23,7 +23,8 @@ from gatewright.config import Config, Learned
 from gatewright.errors import FitError
 from gatewright.fit.checkpoint import Checkpoint
 from gatewright.fit.learned import LearnedStack
-from gatewright.fit.loop import one_thread
+from gatewright.fit.loop import Watch, one_thread
+from gatewright.fit.metrics import score_of, validation_score
 from gatewright.fit.network import Network
 from gatewright.fit.teach import Teacher, checked_targets
 from gatewright.fit.train import CALIBRATION_SAMPLES, Tensors, check_alive, fold_units, stage_key
@@ -69,7 +70,15 @@ class Front:
     history: tuple[dict[str, float], ...]
 
 
-def train_front(config: Config, data: Dataset, teacher: Teacher, *, work: Path, progress: bool = False) -> Front:
+def train_front(
+    config: Config,
+    data: Dataset,
+    teacher: Teacher,
+    *,
+    work: Path,
+    progress: bool = False,
+    watch: Watch | None = None,
+) -> Front:
     """Train config.student.hidden with learnt widths; keep the points that none beats in score and cost at once.
 
     teacher: a Network, a function or an array, as in train_student. At most student.learned.points points, smallest
@@ -79,7 +88,7 @@ def train_front(config: Config, data: Dataset, teacher: Teacher, *, work: Path, 
     soft = checked_targets(teacher, data)
     with one_thread():
         run = _Run(config, data, Tensors(config, data, soft), _checkpoint(config, data, soft, work))
-        points = run.finish(progress)
+        points = run.finish(progress, watch)
     kept = thinned(points, config.student.learned.points)
     check_alive("student", kept[-1].network, data, config)
     return Front(points=kept, history=tuple(run.history))
@@ -168,8 +177,8 @@ class _Run:
         if state is not None:
             self._restore(state)
 
-    def finish(self, progress: bool) -> tuple[Point, ...]:
-        """Run the steps that are left; return the front."""
+    def finish(self, progress: bool, watch: Watch | None) -> tuple[Point, ...]:
+        """Run the steps that are left; return the front. watch: hears the best score at the end of each cycle."""
         from tqdm import tqdm
 
         due = time.monotonic() + self.config.student.checkpoint_seconds
@@ -182,6 +191,8 @@ class _Run:
                     self._try_point()
                 if self.step > self.warm and within + 1 == self.cycle:
                     self._end_cycle(cycle)
+                    if watch is not None:
+                        watch(self.step / self.total, self.points[-1].score)
                 if time.monotonic() >= due:
                     self.checkpoint.save(self._state())
                     due = time.monotonic() + self.config.student.checkpoint_seconds
@@ -255,11 +266,11 @@ class _Run:
         self.module.eval()
         with torch.no_grad():
             outputs, cost = self.module.outputs_and_cost(self.tensors.x_val)
-        score = self._score(outputs.double().numpy())
+        score = score_of(outputs.double().numpy(), self.data)
         if all(point.score < score or point.cost > float(cost) for point in self.points):
             wrap = self.settings.overflow == "wrap"
             network = self.module.freeze(self.tensors.x, classes=self.data.classes, wrap=wrap)
-            score = self._score(network.evaluate(self.data.part("validation")[0]))
+            score = validation_score(network, self.data)
             self.points = list(non_dominated([*self.points, Point(network=network, score=score, cost=float(cost))]))
         self.module.train()
 
@@ -291,12 +302,6 @@ class _Run:
         if self.config.task == "classification":
             return float(np.bincount(y).max() / len(y))
         return -float(np.sqrt(np.mean(np.var(np.asarray(y, dtype=np.float64).reshape(len(y), -1), axis=0))))
-
-    def _score(self, outputs: NDArray[np.float64]) -> float:
-        y = self.data.part("validation")[1]
-        if self.config.task == "classification":
-            return float(np.mean(outputs.argmax(axis=1) == y))
-        return -float(np.sqrt(np.mean((outputs - np.asarray(y, dtype=np.float64).reshape(len(y), -1)) ** 2)))
 
     def _state(self) -> dict[str, Any]:
         return {

@@ -19,6 +19,8 @@ from gatewright.fit.checkpoint import Checkpoint
 from gatewright.fit.layers import Stack
 
 Row = dict[str, float]
+Watch = Callable[[float, float], None]
+"""Hears (share of the training done, validation score) and may raise to stop it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,8 @@ class Job:
     loss: indices of a batch -> scalar; begin_epoch: formats and masks due at an epoch (must follow from the module's
     state alone); after_step: parameter projections; validate: -> row with "score" (greater is better) and
     "validation_loss"; first_selectable: the epoch from which a model may be chosen and patience counts; admissible:
-    whether the present model may be, asked only of one that would be; none_admissible: the error's text if none was.
+    whether the present model may be, asked only of one that would be; none_admissible: the error's text if none was;
+    watch: hears each epoch's score.
     """
 
     stage: str
@@ -41,6 +44,7 @@ class Job:
     first_selectable: int = 0
     admissible: Callable[[], bool] = lambda: True
     none_admissible: Callable[[], str] = lambda: ""
+    watch: Watch | None = None
 
 
 def train(job: Job, module: Stack, checkpoint: Checkpoint, *, progress: bool) -> list[Row]:
@@ -164,6 +168,8 @@ class _Run:
             self.best_rank, self.best_epoch = rank, self.epoch
             self.best = copy.deepcopy(self.module.state_dict())
         self.epoch, self.step = self.epoch + 1, 0
+        if job.watch is not None:
+            job.watch(self.epoch / job.settings.epochs, row["score"])
 
     def finished(self, job: Job) -> bool:
         patience = job.settings.patience

@@ -68,6 +68,19 @@ def metrics(
     return evaluate_predictions(task, y, predictions, scores, classes=data.classes, seed=seed)
 
 
+def score_of(outputs: NDArray[Any], data: Dataset) -> float:
+    """Return the accuracy of validation outputs, (n, outputs), or minus the RMSE of a regression: greater is better."""
+    y = data.part("validation")[1]
+    if data.task == "classification":
+        return float(np.mean(outputs.argmax(axis=1) == y))
+    return -float(np.sqrt(np.mean((outputs - np.asarray(y, dtype=np.float64).reshape(len(y), -1)) ** 2)))
+
+
+def validation_score(network: Network, data: Dataset) -> float:
+    """Return a network's score_of on the validation split."""
+    return score_of(network.evaluate(data.part("validation")[0]), data)
+
+
 def compression_table(teacher: Network, student: Network) -> dict[str, dict[str, float]]:
     """Return what compression did: rows by quantity, each with teacher, student and ratio = teacher / student.
 

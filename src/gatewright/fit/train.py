@@ -19,7 +19,7 @@ from gatewright.fit.checkpoint import Checkpoint
 from gatewright.fit.distill import classification_loss, regression_loss, soft_labels
 from gatewright.fit.hint import Hint
 from gatewright.fit.layers import Stack, Widths
-from gatewright.fit.loop import Job, Row, one_thread, train
+from gatewright.fit.loop import Job, Row, Watch, one_thread, train
 from gatewright.fit.network import Network
 from gatewright.fit.recipe import Estimate, Recipe
 from gatewright.fit.teach import Teacher, lesson, load_teacher
@@ -101,6 +101,7 @@ def train_student(
     features: NDArray[Any] | None = None,
     estimate: Estimate | None = None,
     quantize: bool = True,
+    watch: Watch | None = None,
 ) -> Trained:
     """Distil, prune and quantize config.student in one loop; the result's weights are points of their formats.
 
@@ -141,6 +142,7 @@ def train_student(
             first_selectable=recipe.frozen,
             admissible=recipe.within_budget,
             none_admissible=recipe.missed,
+            watch=watch,
         )
         section = [settings.model_dump(exclude={"checkpoint_seconds"}), config.distill.model_dump(), quantize]
         known = [v.tobytes() for v in (taught.outputs, taught.features) if v is not None]
@@ -149,6 +151,21 @@ def train_student(
         network = recipe.freeze(data.classes)
     check_alive("student", network, data, config)
     return Trained(network=network, history=tuple(history))
+
+
+def untrained_student(config: Config, data: Dataset) -> Network:
+    """Return config.student with the random weights it starts from, pruned and in its formats.
+
+    Its sizes are about those of the trained one: what a search wants to know before it trains.
+    """
+    with one_thread():
+        tensors = Tensors(config, data)
+        module = _stack(config, tensors, hidden=config.student.hidden, widths=_widths(config.student), stage=2)
+        fold_units(module, tensors, per_feature=False)
+        sample = tensors.x[:: max(1, len(tensors.x) // CALIBRATION_SAMPLES)]
+        recipe = Recipe(config.student, module, sample, None, quantize=True)
+        recipe.begin_epoch(recipe.frozen)
+        return recipe.freeze(data.classes)
 
 
 class Tensors:

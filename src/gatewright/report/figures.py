@@ -72,7 +72,7 @@ def front_picture(front: Mapping[str, Any], *, percent: bool) -> Picture:
     points: list[Mapping[str, Any]] = front["points"]
     chosen: int = front["chosen"]
     lut, score = [float(p["lut"]) for p in points], [abs(float(p["score"])) for p in points]
-    figure, axes = _axes(4.2, 2.4)
+    figure, axes = axes_of(4.2, 2.4)
     axes.plot(lut, score, color=STUDENT, linewidth=1.2, marker="o", markersize=4, label="points of the front")
     axes.plot(lut[chosen], score[chosen], color=ACCENT, marker="o", markersize=9, linestyle="none", label="chosen")
     if max(lut) > 4 * max(min(lut), 1.0):
@@ -88,7 +88,7 @@ def front_picture(front: Mapping[str, Any], *, percent: bool) -> Picture:
         f"{_word(score[-1], percent)}; chosen: {lut[chosen]:.0f} LUTs, {_word(score[chosen], percent)}."
     )
     title = f"{name} against LUTs"
-    return Picture(title=title, alt=alt, html=_svg(figure, title, alt))
+    return Picture(title=title, alt=alt, html=svg_of(figure, title, alt))
 
 
 def sample_pictures(examples: Mapping[str, NDArray[Any]]) -> list[Picture]:
@@ -112,7 +112,7 @@ def _chart(title: str, lines: Sequence[_Line], *, percent: bool) -> list[Picture
         return []
     from matplotlib.ticker import NullFormatter
 
-    figure, axes = _axes(2.75, 2.0)
+    figure, axes = axes_of(2.75, 2.0)
     for line in lines:
         style = (0, (3, 2)) if line.dashed else "solid"
         axes.plot(line.x, line.y, color=line.colour, linewidth=1.4, linestyle=style, label=line.label)
@@ -129,7 +129,7 @@ def _chart(title: str, lines: Sequence[_Line], *, percent: bool) -> list[Picture
         axes.legend(frameon=False, labelcolor=INK, fontsize=8, handlelength=1.6, borderaxespad=0.2)
     ends = "; ".join(f"{line.label} {_word(line.y[0], percent)} to {_word(line.y[-1], percent)}" for line in lines)
     alt = f"{title} over {int(max(lines[0].x))} epochs: {ends}."
-    return [Picture(title=title, alt=alt, html=_svg(figure, title, alt))]
+    return [Picture(title=title, alt=alt, html=svg_of(figure, title, alt))]
 
 
 def _word(value: float, percent: bool) -> str:
@@ -138,14 +138,14 @@ def _word(value: float, percent: bool) -> str:
 
 def _traces(name: str, x: NDArray[Any], low: float, high: float) -> Picture:
     shown = x[:MAX_TRACES]
-    figure, axes = _axes(2.1, 1.45)
+    figure, axes = axes_of(2.1, 1.45)
     for trace in shown:
         axes.plot(np.arange(len(trace)), trace, color=STUDENT, linewidth=0.8, alpha=0.55)
     margin = 0.05 * (high - low or 1.0)
     axes.set_ylim(low - margin, high + margin)
     axes.set_xlabel("input")
     alt = f"{len(shown)} samples of class {name}, {x.shape[1]} inputs each, as codes from {low:g} to {high:g}."
-    return Picture(title=name, alt=alt, html=_svg(figure, f"samples {name}", alt))
+    return Picture(title=name, alt=alt, html=svg_of(figure, f"samples {name}", alt))
 
 
 def _images(name: str, x: NDArray[Any], low: float, high: float) -> Picture:
@@ -163,7 +163,8 @@ def _images(name: str, x: NDArray[Any], low: float, high: float) -> Picture:
     return Picture(title=name, alt=alt, html=html)
 
 
-def _axes(width: float, height: float) -> tuple[Figure, Axes]:
+def axes_of(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return an empty chart of this size in inches, in the page's style."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -179,7 +180,7 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _svg(figure: Figure, name: str, alt: str) -> str:
+def svg_of(figure: Figure, name: str, alt: str) -> str:
     """Return the figure as an inline SVG element whose ids are its own and whose colours follow the page."""
     import matplotlib as mpl
 

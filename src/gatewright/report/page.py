@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -15,6 +15,9 @@ from gatewright.report.numbers import THIN, count, percent, significant, size
 from gatewright.report.schema import validate_results
 from gatewright.report.stage import FileRow, StageRow, run_files
 from gatewright.tools import write_atomic
+
+if TYPE_CHECKING:
+    import jinja2
 
 Results = Mapping[str, Any]
 
@@ -53,17 +56,8 @@ def render(
     command: str = "gatewright run CONFIG.toml",
 ) -> str:
     """Return the page as text; the arguments are write_report's."""
-    import jinja2
-
     folder = package_files("gatewright.report")
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    template = environment.from_string(folder.joinpath("template.html").read_text(encoding="utf-8"))
+    template = templates().get_template("template.html")
     data_header, data_rows = view.data_rows(results)
     layer_header, layer_rows = view.layer_rows(results)
     recall_header, recall_rows = view.recall_rows(results)
@@ -103,6 +97,21 @@ def render(
         command=command,
         version=results["tool_versions"].get("gatewright", ""),
         config_hash=results["config_hash"][:12],
+    )
+
+
+def templates() -> jinja2.Environment:
+    """Return the reader of this package's templates."""
+    import jinja2
+
+    folder = package_files("gatewright.report")
+    return jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        loader=jinja2.FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
     )
 
 

@@ -42,7 +42,7 @@ class TrainedNetworks:
                 title="train the teacher",
                 run=self._teacher,
                 needs=("data",),
-                settings=[c.teacher.model_dump(), _pretrained(c), c.augment.model_dump(), c.task, c.seed],
+                settings=[c.teacher.model_dump(), pretrained_digest(c), c.augment.model_dump(), c.task, c.seed],
                 code=("fit", "data"),
                 packages=("torch", "numpy"),
             ),
@@ -104,7 +104,7 @@ class TrainedNetworks:
     def _teacher(self, out: Path) -> None:
         from gatewright.fit import teacher_outputs, train_teacher
 
-        data = self._training_data()
+        data = self.training_data()
         trained = train_teacher(self.config, data, work=self.directory.work("teacher"), progress=self.progress)
         trained.network.save(out)
         write_json(out / "history.json", trained.history)
@@ -113,7 +113,7 @@ class TrainedNetworks:
     def _student(self, out: Path) -> None:
         from gatewright.fit import Network, train_student
 
-        data = self._training_data()
+        data = self.training_data()
         trained = train_student(
             self.config,
             data,
@@ -128,7 +128,7 @@ class TrainedNetworks:
     def _front(self, out: Path) -> None:
         from gatewright.fit import train_front
 
-        data = self._training_data()
+        data = self.training_data()
         soft = np.load(self.directory.folder("teacher") / "soft_targets.npy")
         front = train_front(self.config, data, soft, work=self.directory.work("front"), progress=self.progress)
         rows: list[dict[str, float]] = []
@@ -162,7 +162,7 @@ class TrainedNetworks:
         program.save(out / "program.txt")
         write_json(out / "check.json", {"samples_compared": compared, "mismatches": 0})
 
-    def _training_data(self) -> Dataset:
+    def training_data(self) -> Dataset:
         """Return the dataset, once the output stage suits its classes: no training for a design that cannot be."""
         from gatewright.data import Dataset
 
@@ -187,7 +187,7 @@ def estimated_cost(network: Network, data: Dataset, *, family: str, clock_mhz: f
     return {"lut": figures.lut, "ff": figures.ff, "latency_cycles": figures.latency_cycles}
 
 
-def _pretrained(config: Config) -> str | None:
+def pretrained_digest(config: Config) -> str | None:
     """Return what tells that the network a teacher starts from has changed; None without one."""
     from gatewright.fit.teach import teacher_folder
 

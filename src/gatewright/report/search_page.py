@@ -1,0 +1,209 @@
+"""The content of search.json in, one self-contained search.html out."""
+# pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false
+# (matplotlib's own annotations are partial)
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+from gatewright.report.figures import ACCENT, GRID, INK, MUTED, STUDENT, Picture, axes_of, svg_of
+from gatewright.report.numbers import DASH, count, fixed, interval, percent, significant, unit
+from gatewright.report.page import templates
+from gatewright.tools import write_atomic
+
+Result = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+NAMES = {"metric": "validation score", "lut": "LUT", "ff": "FF", "dsp": "DSP", "latency": "latency"}
+
+
+def write_search_page(path: Path, result: Result) -> None:
+    """Write the page, atomically. result: as in search.json. The same result gives the same bytes."""
+    write_atomic(path, render_search(result))
+
+
+def render_search(result: Result) -> str:
+    """Return the page as text."""
+    folder = package_files("gatewright.report")
+    share = result["task"] == "classification"
+    chosen = result["chosen"]
+    return (
+        templates()
+        .get_template("search.html")
+        .render(
+            style=folder.joinpath("style.css").read_text(encoding="utf-8"),
+            name=result["name"],
+            summary=_summary(result),
+            cards=_cards(result, share=share),
+            limits=result["limits"],
+            pictures=[*_front_picture(result, share=share), *_importance_pictures(result)],
+            front_header=["trial.point", f"validation {'accuracy' if share else 'RMSE'}", *_COSTS],
+            front_rows=[_point_cells(row, chosen, share=share) for row in result["front"]],
+            chosen_values=[] if chosen is None else [(key, _value(item)) for key, item in chosen["values"].items()],
+            space=list(result["space"].items()),
+            trial_header=[
+                "trial",
+                "state",
+                f"best {'accuracy' if share else 'RMSE'}",
+                "LUT",
+                "cycles",
+                "seconds",
+                "values",
+            ],
+            trial_rows=[_trial_cells(row, share=share) for row in result["trials"]],
+            provenance=[
+                ("Data", result["data_checksum"]),
+                ("Seed", str(result["seed"])),
+                ("Tools", ", ".join(f"{name} {version}" for name, version in result["versions"].items() if version)),
+            ],
+        )
+    )
+
+
+_COSTS = ("LUT", "FF", "DSP", "cycles", "EBOPs")
+
+
+def _summary(result: Result) -> str:
+    finished = result["finished"]
+    total = sum(finished.values())
+    ended = f"{finished['stopped']} were stopped as hopeless" if finished["stopped"] else "none was stopped early"
+    failed = f", {finished['failed']} gave no student" if finished["failed"] else ""
+    points = sum(len(row["points"]) for row in result["trials"])
+    return (
+        f"{count(total)} trials within the budget of {result['part']}: {finished['complete']} were trained to the end "
+        f"and gave {count(points)} students; {ended}{failed}. Scores are of the validation split; the test split was "
+        "read for the chosen student only. Costs are estimates of the core, output stage included."
+    )
+
+
+def _cards(result: Result, *, share: bool) -> list[dict[str, str]]:
+    chosen = result["chosen"]
+    if chosen is None:
+        return [_card("Chosen", "none", "no student keeps the budget", "bad")]
+    test, teacher = chosen["test"], chosen["teacher_test"]
+    ends = interval(*test["interval"]) if share else ""
+    return [
+        _card(
+            f"Test {test['metric']}",
+            _score(test["value"], share=share),
+            f"{f'95 % {ends}; ' if ends else ''}teacher {_score(teacher['value'], share=share)}",
+        ),
+        _card("LUT", count(chosen["lut"]), f"estimate; limit {count(result['max_lut'])}"),
+        _card("Latency", unit(count(chosen["latency_cycles"]), "cycles"), unit(fixed(chosen["latency_ns"]), "ns")),
+        _card("Chosen", f"{chosen['trial']}.{chosen['point']}", "trial.point; gatewright run chosen.toml"),
+    ]
+
+
+def _card(label: str, value: str, note: str, tone: str = "") -> dict[str, str]:
+    return {"label": label, "value": value, "note": note, "tone": tone}
+
+
+def _score(value: float, *, share: bool) -> str:
+    return percent(value, 2) if share else significant(abs(value))
+
+
+def _point_cells(row: Row, chosen: Row | None, *, share: bool) -> list[str]:
+    mine = chosen is not None and (row["trial"], row["point"]) == (chosen["trial"], chosen["point"])
+    return [
+        f"{row['trial']}.{row['point']}{' (chosen)' if mine else ''}",
+        _score(row["score"], share=share),
+        *(count(row[key]) for key in ("lut", "ff", "dsp", "latency_cycles", "ebops")),
+    ]
+
+
+def _trial_cells(row: Row, *, share: bool) -> list[str]:
+    values = ", ".join(f"{key} {_value(item)}" for key, item in row["values"].items())
+    if not row["points"]:
+        return [str(row["trial"]), row["state"], DASH, DASH, DASH, fixed(row["seconds"]), f"{row['reason']}; {values}"]
+    best = min(row["points"], key=lambda p: (not p["feasible"], -p["score"]))
+    return [
+        str(row["trial"]),
+        row["state"] if best["feasible"] else "beyond the budget",
+        _score(best["score"], share=share),
+        count(best["lut"]),
+        count(best["latency_cycles"]),
+        fixed(row["seconds"]),
+        values,
+    ]
+
+
+def _value(item: Any) -> str:
+    return f"{item:.4g}" if isinstance(item, float) else json.dumps(item).strip('"')
+
+
+def _front_picture(result: Result, *, share: bool) -> list[Picture]:
+    """Return the score of every student against its LUTs: those beyond the budget hollow, the front joined."""
+    points: list[Row] = [point for row in result["trials"] for point in row["points"]]
+    if not points:
+        return []
+    figure, axes = axes_of(4.6, 2.9)
+    for fits, label in ((False, "beyond the budget"), (True, "within the budget")):
+        some = [p for p in points if p["feasible"] == fits]
+        if some:
+            axes.scatter(
+                [p["lut"] for p in some],
+                [abs(p["score"]) for p in some],
+                s=14,
+                facecolors=MUTED if fits else "none",
+                edgecolors=MUTED,
+                linewidths=0.7,
+                label=label,
+            )
+    front: Sequence[Row] = result["front"]
+    if front:
+        axes.plot(
+            [p["lut"] for p in front],
+            [abs(p["score"]) for p in front],
+            color=STUDENT,
+            linewidth=1.2,
+            marker="o",
+            markersize=4,
+            label="front",
+        )
+    chosen: Row | None = result["chosen"]
+    if chosen:
+        axes.plot(
+            chosen["lut"],
+            abs(chosen["score"]),
+            color=ACCENT,
+            marker="o",
+            markersize=9,
+            linestyle="none",
+            label="chosen",
+        )
+    low, high = min(p["lut"] for p in points), max(p["lut"] for p in points)
+    if result["max_lut"] <= 3 * high:
+        axes.axvline(result["max_lut"], color=GRID, linewidth=1.4)
+    if high > 4 * max(low, 1.0):
+        axes.set_xscale("log")
+        for kind in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            kind(lambda value, _: f"{value:g}" if f"{value:g}"[0] in "125" else "")
+    if share:
+        best = max(abs(p["score"]) for p in points)
+        if front:
+            axes.set_ylim(max(0.0, 2.2 * min(abs(p["score"]) for p in front) - 1.2 * best - 0.01), best + 0.01)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}\u202f%")
+    axes.set_xlabel("estimated LUTs of the core; the line is the budget")
+    axes.legend(frameon=False, labelcolor=INK, fontsize=8)
+    name = "Validation accuracy" if share else "Validation RMSE"
+    alt = f"{name} of {len(points)} students from {low:,.0f} to {high:,.0f} LUTs, {len(front)} of them on the front."
+    title = f"{name} against LUTs"
+    return [Picture(title=title, alt=alt, html=svg_of(figure, title, alt))]
+
+
+def _importance_pictures(result: Result) -> list[Picture]:
+    pictures: list[Picture] = []
+    for objective, shares in result["importances"].items():
+        ranked = sorted(shares.items(), key=lambda item: item[1])
+        figure, axes = axes_of(4.6, 0.6 + 0.22 * len(ranked))
+        axes.barh([name for name, _ in ranked], [share for _, share in ranked], color=STUDENT, height=0.6)
+        axes.grid(axis="y", visible=False)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}\u202f%")
+        title = f"What {NAMES[objective]} depends on"
+        alt = f"{title}: {', '.join(f'{name} {100 * share:.0f} %' for name, share in reversed(ranked))}."
+        pictures.append(Picture(title=title, alt=alt, html=svg_of(figure, title, alt)))
+    return pictures
