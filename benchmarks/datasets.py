@@ -37,6 +37,13 @@ def mnist() -> dict[str, Any]:
     return {"x": x, "y": y, "split": split}
 
 
+def mnist14() -> dict[str, Any]:
+    """Return `mnist` with every 2 x 2 pixels averaged, rounded down: (n, 14, 14)."""
+    whole = mnist()
+    pixels = whole["x"].reshape(-1, 14, 2, 14, 2).sum(axis=(2, 4), dtype=np.int64) // 4
+    return {**whole, "x": pixels.astype(np.uint8)}
+
+
 def _digits(prefix: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     images = gzip.decompress(path(f"mnist/{prefix}-images-idx3-ubyte.gz").read_bytes())
     labels = gzip.decompress(path(f"mnist/{prefix}-labels-idx1-ubyte.gz").read_bytes())

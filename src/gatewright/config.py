@@ -183,7 +183,9 @@ class Pruning(Section):
 class Student(Optimizer):
     """Quantized network. Bit widths: one number for all layers or one per layer (hidden layers and the output).
 
-    weight_bits, bias_bits, activation_bits count all bits; a bias width of 0 follows the accumulator.
+    weight_bits, bias_bits, activation_bits count all bits; a bias width of 0 follows the accumulator. Weights of 1 bit
+    are binary (-1, +1), of 2 bits ternary (-1, 0, +1), times one power of two per layer; a pruned weight is 0.
+    activation: of hidden layers. "relu" has activation_bits; "sign" is -1 or +1, one bit; "ternary" -1, 0 or +1.
     weight_digits: most signed digits of a weight, 0 for any; 1 makes every weight a power of two, so that its product
     costs no adder of its own.
     sparsity: share of weights that end at exactly zero, chosen by magnitude over all layers between the epochs at
@@ -199,6 +201,7 @@ class Student(Optimizer):
     bias_bits: Annotated[int, Field(ge=0, le=32)] = 0
     weight_digits: int = Field(default=0, ge=0, le=16)
     activation_bits: Bits | tuple[Bits, ...] = 6
+    activation: Literal["relu", "sign", "ternary"] = "relu"
     sparsity: Fraction = 0.5
     prune_start: float = Field(default=0.1, ge=0, le=1)
     prune_end: float = Field(default=0.6, ge=0, le=1)
@@ -213,6 +216,12 @@ class Student(Optimizer):
                 raise ValueError(f"{key} must be one number or {count} numbers (one per layer), not {len(value)}")
         if self.prune_start > self.prune_end:
             raise ValueError(f"prune_start must not exceed prune_end, not {self.prune_start} > {self.prune_end}")
+        if self.bias_bits == 1:
+            raise ValueError("bias_bits must be 0 (as the accumulator) or at least 2, not 1")
+        if self.activation != "relu" and self.precision == "learned":
+            raise ValueError(f'activation "{self.activation}" has fixed widths; set precision = "fixed"')
+        if self.activation != "relu" and not self.hidden:
+            raise ValueError(f'activation "{self.activation}" needs hidden layers; set hidden')
         if self.pruning.kind == "neurons" and not self.hidden:
             raise ValueError('pruning.kind "neurons" needs hidden layers; set hidden or another kind')
         if self.precision == "learned" and self.pruning != Pruning():

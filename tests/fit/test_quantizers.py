@@ -24,6 +24,8 @@ def grid(width: int, frac: int, signed: bool) -> Grid:
 
 def exact(value: float, g: Grid) -> Fraction:
     step = Fraction(2) ** -int(g.frac_bits)
+    if g.binary:
+        return step if value >= 0 else -step
     q = floor(Fraction(value) / step + Fraction(1, 2))
     return min(max(q, int(g.lo)), int(g.hi)) * step
 

@@ -43,8 +43,8 @@ FLOAT_EXACT_BITS = 53
 def export_program(network: Network, *, name: str, data: Dataset, output: OutputStage | OutputKind) -> Program:
     """Return the verified integer program of a quantized network.
 
-    Ops: x, `x.read` where the network cuts its inputs, then per layer `fc1`, `fc1.relu`, `fc1.act`, ..., `out`, and
-    what `output` adds.
+    Ops: x, `x.read` where the network cuts its inputs, then per layer `fc1`, `fc1.relu` (not with steps), `fc1.act`,
+    ..., `out`, and what `output` adds.
     Raises ExportError for a float network, for data of another input format, and where a sum could pass 53 bits,
     up to which float64 evaluation is exact.
     """
@@ -71,6 +71,10 @@ def export_program(network: Network, *, name: str, data: Dataset, output: Output
         )
         constants[dense.weight], constants[dense.bias] = _constants(layer)
         ops.append(dense)
+        if layer.thresholds:
+            step = _steps(layer)
+            constants[step.thresholds] = _thresholds(layer)
+            ops.append(step)
         if not layer.relu:
             continue
         ops.append(Relu(name=f"{layer.name}.relu", layer=layer.name, source=layer.name))
@@ -174,6 +178,26 @@ def _requant(layer: Layer) -> Requant:
         rounding=Rounding.HALF_UP,
         overflow=Overflow.WRAP if grid.wrap else Overflow.SATURATE,
     )
+
+
+def _steps(layer: Layer) -> Thresholds:
+    """Return the op that counts the thresholds which a sum reaches."""
+    return Thresholds(
+        name=f"{layer.name}.act",
+        layer=layer.name,
+        source=layer.name,
+        thresholds=f"{layer.name}.thresholds",
+        start=0,
+        step=1,
+        frac_bits=0,
+    )
+
+
+def _thresholds(layer: Layer) -> Constant:
+    """Return a layer's thresholds, the same for every neuron. (1, count)."""
+    values = np.array([layer.thresholds])
+    frac = frac_bits(values)
+    return Constant(np.ldexp(values, frac).astype(np.int64), frac)
 
 
 def _cut(network: Network) -> Requant:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from gatewright.fit.network import Layer, Network
 from gatewright.fit.prune import Masks, remove_dead
 from gatewright.fit.quantizers import Grid, covering_grid, fake_quantize, fit_grid
+from gatewright.fit.steps import Steps, step_activation
 from gatewright.ir import Fixed
 
 Constants = tuple[Tensor, Tensor, Tensor, Tensor | None]
+FEW_BITS = 2  # binary and ternary
 _UNBOUNDED = torch.tensor(2.0**60)
 
 
@@ -51,10 +53,20 @@ class TrainDense(nn.Module):
     weight_frac: Tensor
     activation_frac: Tensor
 
-    def __init__(self, n_in: int, n_out: int, *, widths: Widths | None, relu: bool, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        widths: Widths | None,
+        relu: bool,
+        generator: torch.Generator,
+        steps: Steps | None = None,
+    ) -> None:
         super().__init__()
         self.widths = widths
         self.relu = relu
+        self.steps = steps
         std = (2.0 / n_in) ** 0.5 if relu else (1.0 / n_in) ** 0.5  # He et al. 2015; 1/n_in where no ReLU follows
         self.weight = nn.Parameter(torch.randn(n_in, n_out, generator=generator) * std)
         self.bias = nn.Parameter(torch.zeros(n_out))
@@ -89,9 +101,15 @@ class TrainDense(nn.Module):
         if self.relu:
             self._tensors["activation"] = self.activation_grid().tensors(torch.float32)
 
-    def fit_weight_grid(self) -> None:
-        """Choose the weights' LSB by the least squared error over the weights that are not pruned."""
+    def fit_weight_grid(self, *, first: bool) -> None:
+        """Choose the weights' LSB by the least squared error over the weights that are not pruned.
+
+        Binary and ternary weights keep the first one: clipped to it, they would ask for a smaller one each time.
+        """
         assert self.widths is not None
+        if self.widths.weight <= FEW_BITS and not first:
+            self.refresh()
+            return
         w = self.folded_weight().detach().numpy()
         kept = self.mask.numpy() > 0
         if self.weight_frac.ndim == 0:
@@ -145,14 +163,16 @@ class TrainDense(nn.Module):
         return torch.exp2((self.weight_frac + source_frac).float()), -_UNBOUNDED, _UNBOUNDED, None
 
     def activate(self, z: Tensor, *, quantized: bool) -> Tensor:
-        """Return ReLU(z), on the activations' grid where quantized."""
+        """Return ReLU(z), on the activations' grid where quantized; or the steps."""
+        if self.steps is not None:
+            return step_activation(z, self.steps, quantized=quantized)
         if quantized:
             return fake_quantize(z, *self._tensors["activation"])
         return torch.relu(z)
 
 
 class Stack(nn.Module):
-    """Dense layers with ReLU between. quantizing: whether formats are applied (a float warm-up comes first).
+    """Dense layers with ReLU, or steps, between. quantizing: whether formats are applied (a float warm-up comes first).
 
     shrinkage: weight of the penalty that comes before pruning; goal: sparsity that a budget asks for. They are the
     recipe's, and kept here so that a checkpoint holds them.
@@ -171,6 +191,7 @@ class Stack(nn.Module):
         widths: Sequence[Widths] | None,
         dropout: float,
         generator: torch.Generator,
+        steps: Steps | None = None,
     ) -> None:
         super().__init__()
         last = len(sizes) - 2
@@ -183,8 +204,14 @@ class Stack(nn.Module):
         self.register_buffer("goal", torch.zeros((), dtype=torch.float64))
         self.layers: list[TrainDense] = []
         for index, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+            hidden = index < last
             layer = TrainDense(
-                n_in, n_out, widths=widths[index] if widths else None, relu=index < last, generator=generator
+                n_in,
+                n_out,
+                widths=widths[index] if widths else None,
+                relu=hidden and steps is None,
+                generator=generator,
+                steps=steps if hidden else None,
             )
             self.add_module(layer_name(index, last), layer)
             self.layers.append(layer)
@@ -242,15 +269,16 @@ class Stack(nn.Module):
             layer.refresh()
 
     @torch.no_grad()
-    def calibrate(self, x: Tensor) -> None:
-        """Choose every format anew, layer by layer, on training inputs x: (n, features)."""
+    def calibrate(self, x: Tensor, *, first: bool) -> None:
+        """Choose every format anew, layer by layer, on training inputs x: (n, features); first: for the first time."""
         frac = self.source.frac_bits
-        for layer in self.layers:
-            layer.fit_weight_grid()
+        for layer in self.layers[:-1]:
+            layer.fit_weight_grid(first=first)
+            z = layer.sums(x, frac)
             if layer.relu:
-                z = layer.sums(x, frac)
                 layer.fit_activation_grid(z)
-                x, frac = layer.activate(z, quantized=True), int(layer.activation_frac)
+            x, frac = layer.activate(z, quantized=True), int(layer.activation_frac)
+        self.layers[-1].fit_weight_grid(first=first)
 
     def magnitudes(self) -> list[NDArray[np.float32]]:
         """Return the weights by which pruning chooses, pruned ones too; units (gain) play no part."""
@@ -292,19 +320,35 @@ class Stack(nn.Module):
             assert layer.widths is not None
             weight_t, bias_t = layer.values(frac)
             fixed_bias = layer.widths.bias > 0
-            layers.append(
-                Layer(
-                    name=name,
-                    weight=_float64(weight_t),
-                    bias=_float64(bias_t),
-                    relu=layer.relu,
-                    weight_grid=layer.weight_grid(),
-                    bias_grid=layer.bias_grid(bias_t, frac) if fixed_bias else None,
-                    activation_grid=layer.activation_grid() if layer.relu else None,
-                )
+            frozen = Layer(
+                name=name,
+                weight=_float64(weight_t),
+                bias=_float64(bias_t),
+                relu=layer.relu,
+                weight_grid=layer.weight_grid(),
+                bias_grid=layer.bias_grid(bias_t, frac) if fixed_bias else None,
+                activation_grid=layer.activation_grid() if layer.relu else None,
             )
+            if layer.steps is not None:
+                counts = Grid.uniform(layer.steps.width_bits, 0, signed=False)
+                frozen = replace(frozen, thresholds=layer.steps.thresholds, activation_grid=counts)
+            before = self.layers[index - 1].steps if index else None
+            layers.append(frozen if before is None else _reading_counts(frozen, before))
             frac = int(layer.activation_frac)
         return layers
+
+
+def _reading_counts(layer: Layer, steps: Steps) -> Layer:
+    """Return a layer that gives for counts what the given one gives for lo + step * counts, its bias off its grid."""
+    grid = layer.weight_grid
+    assert grid is not None
+    return replace(
+        layer,
+        weight=layer.weight * steps.step,
+        bias=layer.bias + steps.lo * layer.weight.sum(axis=0),
+        weight_grid=replace(grid, frac_bits=grid.frac_bits - (steps.step.bit_length() - 1)),
+        bias_grid=None,
+    )
 
 
 def layer_name(index: int, last: int) -> str:

@@ -25,8 +25,9 @@ CHUNK = 8192  # samples evaluated at once
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
-    """y = x @ weight + bias, then ReLU and rounding to `activation_grid` where `relu`.
+    """y = x @ weight + bias, then ReLU and rounding to `activation_grid` where `relu`, or steps, or nothing (the last).
 
+    thresholds: of a step activation, ascending: its value is the number of them that y reaches, 0, 1, ...
     weight: (n_in, n_out), bias: (n_out,), float64; in a quantized layer every entry is a point of its grid.
     Grids are None in a float network; bias_grid None in a quantized layer means: on the accumulator's own grid.
     """
@@ -38,6 +39,7 @@ class Layer:
     weight_grid: Grid | None = None
     bias_grid: Grid | None = None
     activation_grid: Grid | None = None
+    thresholds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         for key in ("weight", "bias"):
@@ -48,11 +50,18 @@ class Layer:
             object.__setattr__(self, key, value)
 
     def activate(self, z: Floats) -> Floats:
-        """Return ReLU and rounding of sums z: (..., n_out), same shape out."""
+        """Return ReLU and rounding, or the steps, of sums z: (..., n_out), same shape out."""
+        if self.thresholds:
+            return np.sum([z >= t for t in self.thresholds], axis=0).astype(np.float64)
         if not self.relu:
             return z
         z = np.maximum(z, 0.0)
         return z if self.activation_grid is None else self.activation_grid.quantize(z)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether an activation follows."""
+        return self.relu or bool(self.thresholds)
 
     @property
     def parameters(self) -> int:
@@ -154,7 +163,7 @@ class Network:
             for layer in self.layers:
                 h = h @ torch.tensor(layer.weight) + torch.tensor(layer.bias)
                 values[layer.name] = h.numpy()
-                if not layer.relu:
+                if not layer.hidden:
                     continue
                 h = torch.tensor(layer.activate(values[layer.name]))
                 values[f"{layer.name}.act"] = h.numpy()
@@ -283,6 +292,7 @@ class Network:
                 {
                     "name": layer.name,
                     "relu": layer.relu,
+                    **({"thresholds": list(layer.thresholds)} if layer.thresholds else {}),
                     **{
                         key: None if grid is None else grid.to_json()
                         for key, grid in (
@@ -333,6 +343,8 @@ def _bias_text(layer: Layer) -> str:
 
 
 def _activation_text(layer: Layer) -> str:
+    if layer.thresholds:
+        return {1: "sign, 1 bit", 2: "ternary, 2 bits"}.get(len(layer.thresholds), f"{len(layer.thresholds)} steps")
     if layer.activation_grid is not None:
         return str(layer.activation_grid)
     if layer.relu:
@@ -352,4 +364,11 @@ def _network(header: dict[str, Any], arrays: Any) -> Network:
 def _layer(row: dict[str, Any], arrays: Any) -> Layer:
     grids = {key: row[key] and Grid.from_json(row[key]) for key in ("weight_grid", "bias_grid", "activation_grid")}
     name = row["name"]
-    return Layer(name=name, weight=arrays[f"{name}.weight"], bias=arrays[f"{name}.bias"], relu=row["relu"], **grids)
+    return Layer(
+        name=name,
+        weight=arrays[f"{name}.weight"],
+        bias=arrays[f"{name}.bias"],
+        relu=row["relu"],
+        thresholds=tuple(row.get("thresholds", ())),
+        **grids,
+    )

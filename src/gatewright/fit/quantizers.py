@@ -21,7 +21,8 @@ class Grid:
 
     width_bits, frac_bits: int64 arrays that broadcast over the tensor they describe: () for one format per tensor,
     (n_out,) per channel, (n_in, n_out) per weight. Signed grids are symmetric, lo = -hi: a negated weight costs
-    what the weight costs, and 2 bits are ternary. Width 0 holds only 0.
+    what the weight costs, and 2 bits are ternary. Width 0 holds only 0. Signed width 1 is binary: -1 and +1, without
+    0, and for a whole tensor only.
     wrap: values above hi return modulo 2**width_bits (unsigned grids only), which costs no hardware, instead of hi.
     digits: 0 allows every integer; d > 0 only those with at most d non-zero digits in canonical signed digit form,
     i.e. products that d shifted copies make: with 1, weights are powers of two and cost one adder input each.
@@ -43,13 +44,20 @@ class Grid:
             object.__setattr__(self, key, np.array(getattr(self, key), dtype=np.int64))
         if self.width_bits.min(initial=0) < 0 or self.width_bits.max(initial=0) > 32:
             raise FitError(f"widths of a grid must be 0..32 bits, not {self.width_bits.tolist()!r}; change the config")
+        if self.signed and (self.width_bits == 1).any() and not (self.width_bits == 1).all():
+            raise FitError("1 bit (binary) must hold for a whole tensor, not for some of its numbers; use 0 or 2 bits")
         if self.wrap and (self.signed or self.digits):
             raise FitError("a grid that wraps must be unsigned and hold every integer; use saturation")
 
     @property
+    def binary(self) -> bool:
+        """Whether it holds -1 and +1 only."""
+        return self.signed and bool((self.width_bits == 1).any())
+
+    @property
     def hi(self) -> Ints:
         """Highest integer."""
-        top = (np.int64(1) << np.maximum(self.width_bits - self.signed, 0)) - 1
+        top = (np.int64(1) << np.maximum(self.width_bits - self.signed, 0)) - 1 + self.binary
         return top if not self.digits else _sparse_integers(top.max(initial=0), self.digits, below=top)
 
     @property
@@ -65,6 +73,8 @@ class Grid:
         few = f" of {self.digits} digit{'s' if self.digits > 1 else ''}" if self.digits else ""
         if len(formats) == 1:
             width, frac = formats[0]
+            if self.signed and width in (1, 2):
+                return f"{'binary ' if width == 1 else 'ternary 0, '}±{2.0**-frac:g}"
             return f"{sign}fixed<{width},{width - frac}>{few}"
         widths = [w for w, _ in formats]
         return f"{len(formats)} {sign}fixed formats, {min(widths)}..{max(widths)} bits{few}"
@@ -76,6 +86,8 @@ class Grid:
         return scale_t, lo, hi, self._levels(dtype)
 
     def _levels(self, dtype: torch.dtype) -> Tensor | None:
+        if self.binary:
+            return torch.tensor([-1.0, 1.0], dtype=dtype)
         if not self.digits:
             return None
         positive = _sparse_integers(int(self.hi.max(initial=0)), self.digits)

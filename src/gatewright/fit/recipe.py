@@ -39,6 +39,8 @@ class Recipe:
         self.frozen = min(math.ceil(settings.prune_end * settings.epochs), last)
         self.budget = float(self.pruning.budget_ebops or self.pruning.budget_lut)
         self.unit = "EBOPs" if self.pruning.budget_ebops else "LUT"
+        if settings.activation != "relu" and not quantize:
+            raise FitError(f'student.activation "{settings.activation}" needs formats; train with quantize=True')
         if self.budget and not quantize:
             raise FitError("student.pruning has a budget, which needs formats; train with quantize=True")
         if self.pruning.budget_lut and estimate is None:
@@ -94,8 +96,8 @@ class Recipe:
     def _compress(self, share: float, sparsity: float) -> None:
         self.module.set_masks(due_masks(self.module.magnitudes(), share, sparsity, self.pruning))
         if self.quantize:
-            self.module.quantizing = True
-            self.module.calibrate(self.sample)
+            first, self.module.quantizing = not self.module.quantizing, True
+            self.module.calibrate(self.sample, first=first)
 
     def _sparsity_for(self, budget: float) -> float:
         """Return about the least sparsity that costs at most so much, by bisection. Masks and formats change."""

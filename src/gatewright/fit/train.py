@@ -22,6 +22,7 @@ from gatewright.fit.layers import Stack, Widths
 from gatewright.fit.loop import Job, Row, Watch, one_thread, train
 from gatewright.fit.network import Network
 from gatewright.fit.recipe import Estimate, Recipe
+from gatewright.fit.steps import STEPS
 from gatewright.fit.teach import Teacher, lesson, load_teacher
 from gatewright.ir import Fixed
 from gatewright.tools import digest
@@ -245,6 +246,7 @@ def _stack(
         widths=widths,
         dropout=settings.dropout,
         generator=generator,
+        steps=STEPS.get(config.student.activation) if widths else None,
     )
 
 
@@ -280,8 +282,6 @@ def _widths(student: Student) -> list[Widths]:
     weight = (student.weight_bits,) * count if isinstance(student.weight_bits, int) else student.weight_bits
     bits = student.activation_bits
     activation = (bits,) * (count - 1) if isinstance(bits, int) else bits
-    if min(weight) < 2:
-        raise FitError(f"student.weight_bits must be at least 2 (2 bits: -1, 0, +1), not {min(weight)}; set 2 or more")
     return [
         Widths(weight=w, bias=student.bias_bits, activation=a, digits=student.weight_digits)
         for w, a in zip(weight, (*activation, 0), strict=True)

@@ -56,6 +56,8 @@ def with_ingredients(config: Config, chosen: Combination) -> Config:
     student, distill = config.student, config.distill
     if "pruning" not in chosen:
         student = student.model_copy(update={"sparsity": 0.0, "pruning": Pruning()})
+    if "quantization" not in chosen:
+        student = student.model_copy(update={"activation": "relu"})
     if "distillation" not in chosen:
         distill = distill.model_copy(update={"weight": 0.0, "hint_weight": 0.0})
     return config.model_copy(update={"student": student, "distill": distill})
