@@ -113,3 +113,10 @@ def test_part_too_small(tmp_path: Path):
     assert result.exit_code == 2, result.output
     assert re.search(r"needs [\d,]+ LUT, LFE5U-12F has 12,000: [\d,]+ too many \(\d+ %\)", result.output)
     assert sorted(p.name for p in out.iterdir()) == ["data", "program", "student", "teacher"]
+
+
+def test_a_pretrained_teacher_that_is_not_there(tmp_path: Path):
+    (tmp_path / "d.csv").write_text(CSV)
+    more = 'label_column = "kind"\n[teacher]\npretrained = "runs/none"'
+    said = fails(config("d.csv", more), tmp_path)
+    assert re.search(r"teacher.pretrained must be a run directory or a folder with network.json.*runs/none", said)

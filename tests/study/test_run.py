@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -75,10 +79,26 @@ def test_a_stopped_study_goes_on_and_gives_the_same_numbers(toml: Path, tmp_path
 
 
 @pytest.mark.slow
-def test_the_command_with_two_jobs(toml: Path, tmp_path: Path) -> None:
+def test_the_command_with_two_jobs_killed_and_resumed(toml: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = CliRunner().invoke(main, ["study", str(toml), "--out", str(out), "--seeds", "1", "--jobs", "2"])
+    words = ["study", str(toml), "--out", str(out), "--seeds", "1", "--jobs", "2"]
+    run = subprocess.Popen([sys.executable, "-m", "gatewright", *words], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while run.poll() is None and len(list(out.glob("seed1/*/results.json"))) < 4:
+        assert time.monotonic() < deadline, "no cell was finished within 120 s"
+        time.sleep(0.01)
+    children = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(run.pid)], stdout=subprocess.PIPE, text=True, check=False
+    ).stdout.split()
+    run.kill()
+    assert run.wait() == -signal.SIGKILL
+    assert not (out / "study.json").exists()
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline, "a process outlived the study that started it"
+        time.sleep(0.01)
+    result = CliRunner().invoke(main, words)
     assert result.exit_code == 0, result.output
+    assert "[seed1/teacher] cached" in result.output
     assert "[seed1/pruning-quantization-distillation] done" in result.output
     assert "one seed gives no interval; nothing is claimed" in result.output
     assert (out / "study.md").read_text() in result.output
