@@ -14,6 +14,7 @@ from benchmarks import (
     delays,
     emulator,
     estimate,
+    imports,
     imports_keras,
     imports_onnx,
     imports_recurrent,
@@ -51,6 +52,7 @@ ALL: dict[str, Benchmark] = {
         for name in compression.NAMES
     },
     "study": Benchmark(study.run, False, "pruning, quantization, distillation alone and together, 5 seeds"),
+    "imports": Benchmark(imports.run, False, "every model file of any format: exact, float or refused, in one table"),
     "imports_keras": Benchmark(imports_keras.run, False, "Keras, QKeras, HGQ files beside their frameworks"),
     "imports_onnx": Benchmark(imports_onnx.run, False, "ONNX, QONNX, torch files beside their frameworks"),
     "imports_recurrent": Benchmark(

@@ -98,7 +98,7 @@ def run() -> None:
 def _row(answer: dict[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {key: answer.get(key) for key in ("load_s", "import_s", "compile_s")}
     row["samples/s"] = round(answer["samples_per_s"]) if "samples_per_s" in answer else None
-    for key in ("equal", "same_class", "note"):
+    for key in ("equal", "same_class", "max_error", "note"):
         row[key] = answer.get(key)
     return row
 
@@ -131,7 +131,9 @@ def _hls4ml(python: str, case: Case, work: Path) -> dict[str, Any]:
 
 def _compared(scores: np.ndarray, keras: np.ndarray) -> dict[str, Any]:
     same = (scores.argmax(axis=1) == keras.argmax(axis=1)).mean()
-    return {"equal": f"{(scores == keras).all(axis=1).mean():.1%}", "same_class": f"{same:.1%}"}
+    error = np.abs(scores - keras).max() / np.abs(keras).max()
+    equal = (scores == keras).all(axis=1).mean()
+    return {"equal": f"{equal:.1%}", "same_class": f"{same:.1%}", "max_error": f"{error:.2g}"}
 
 
 def _child(name: str, work: Path) -> None:

@@ -38,7 +38,7 @@ def emit_scan(
     source = inside[node.body.nodes[0].name]
     if source is None:
         return next((name for name in node.states if inside[name] is None), node.states[0])
-    body, results = _body(node.body, inside, source, legal(node.name), emit, single=single)
+    body, results = _body(node.body, inside, source, builder.fresh(), emit, single=single)
     parts = [results[name] for name in node.states]
     if node.body.output not in node.states:
         parts.append(results[node.body.output])

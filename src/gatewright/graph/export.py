@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from gatewright.graph.shapes import shapes
 from gatewright.graph.simplify import drop_dead
 from gatewright.ir import ArgMax, Fixed, Input, Interpreter, Ints, Program, Softmax, ranges, verify
 from gatewright.ir.output import OutputStage, add_output_stage, softmax_error
+from gatewright.ir.ranges import Range
 
 Output = Literal["scores", "argmax", "softmax"]
 PROBABILITIES = Fixed(width_bits=8, frac_bits=8, signed=False)
@@ -36,7 +37,7 @@ class Exported:
 
     graph: the graph that the program equals, with precision `precision`; boundary: the node whose integers the program
     reads; output_scale: a score q means q * 2**-frac_bits * output_scale; where: the op that computes each node;
-    probability_error: the proven bound of a last softmax's error.
+    known: the ranges of the program's results; probability_error: the proven bound of a last softmax's error.
     """
 
     program: Program
@@ -45,13 +46,14 @@ class Exported:
     output_scale: Floats
     precision: Precision
     where: dict[str, str]
+    known: dict[str, Range] = field(repr=False)
     notes: tuple[str, ...] = ()
     probability_error: float | None = None
 
     @property
     def frac_bits(self) -> int:
         """The frac_bits of the program's result."""
-        return ranges(self.program)[self.program.output].frac_bits
+        return self.known[self.program.output].frac_bits
 
     def encode(self, x: NDArray[Any]) -> Ints:
         """Return the program's input integers for samples x: (n, *input shape)."""
@@ -65,7 +67,7 @@ class Exported:
 
     def run(self, x: NDArray[Any]) -> Ints:
         """Return the program's result for samples x: (n, *input shape)."""
-        return Interpreter(self.program).run(self.encode(x))
+        return Interpreter(self.program, self.known).run(self.encode(x))
 
 
 def export_graph(
@@ -122,11 +124,11 @@ def export_graph(
         builder.layer = "argmax"
         result = _argmax(builder, graph, result)
     program = builder.program(result.op, classes)
-    verify(program)
+    known_ranges = verify(program)
     bound: float | None = None
     if output == "softmax":
         program = _with_softmax(program, graph, result, output_format or PROBABILITIES)
-        bound = softmax_error(program)
+        known_ranges, bound = ranges(program), softmax_error(program)
         notes = (f"The softmax at the end is computed by tables: each probability is within {bound:.3g} of the exact.",)
     return Exported(
         program=program,
@@ -136,6 +138,7 @@ def export_graph(
         precision=precision,
         where={key: r.op for key, r in results.items() if isinstance(r, Code)},
         notes=(*graph.notes, *notes),
+        known=known_ranges,
         probability_error=bound,
     )
 
@@ -145,8 +148,8 @@ def check_graph_export(exported: Exported, x: NDArray[Any]) -> int:
 
     Raises ExportError naming the node, sample, element and the difference in LSBs.
     """
-    interpreter = Interpreter(exported.program)
-    fracs = {key: value.frac_bits for key, value in ranges(exported.program).items()}
+    interpreter = Interpreter(exported.program, exported.known)
+    fracs = {key: value.frac_bits for key, value in exported.known.items()}
     for at in range(0, len(x), CHUNK):
         part = x[at : at + CHUNK]
         wanted = tuple(exported.where)

@@ -6,7 +6,7 @@ overflows while overflow is being ruled out. Intervals of one op are attained: i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 import numpy as np
@@ -62,17 +62,28 @@ class Range:
     lo: Bounds
     hi: Bounds
     frac_bits: int
+    _ends: list[int] = field(
+        default_factory=list[int], init=False, repr=False, compare=False
+    )  # once they are asked for
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The least and greatest of all elements."""
+        if not self._ends:
+            self._ends.extend((int(self.lo.min()), int(self.hi.max())))
+        return self._ends[0], self._ends[1]
 
     @property
     def width_bits(self) -> int:
         """Bits (two's complement where negative values occur) that hold every element."""
-        lo, hi = int(self.lo.min()), int(self.hi.max())
+        lo, hi = self.ends
         return max(max(hi, 0).bit_length(), (-lo - 1).bit_length() if lo < 0 else 0) + (lo < 0)
 
     @property
     def peak(self) -> int:
         """The greatest magnitude of any element."""
-        return max(abs(int(self.lo.min())), abs(int(self.hi.max())))
+        lo, hi = self.ends
+        return max(abs(lo), abs(hi))
 
     @property
     def magnitude(self) -> Bounds:
@@ -312,6 +323,6 @@ def _wide(x: Range) -> Range:
 
 def _settled(x: Range) -> Range:
     """Return the range as int64 where it fits."""
-    if x.peak < _SAFE:
+    if x.peak < _SAFE and (x.lo.dtype != np.int64 or x.hi.dtype != np.int64):
         x = Range(x.lo.astype(np.int64, copy=False), x.hi.astype(np.int64, copy=False), x.frac_bits)
     return x
