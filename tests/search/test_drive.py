@@ -201,6 +201,23 @@ def test_the_sampler_turns_to_the_budget_and_importances_name_what_matters(drive
     assert json.dumps(shares)
 
 
+@pytest.mark.parametrize("sampler", ["nsga2", "random"])
+def test_other_samplers_and_objectives_draw_and_resume(config, limits, tmp_path, sampler):
+    asked = with_search(config, sampler=sampler, objectives=("metric",), trials=3)
+
+    def run(name, workers):
+        ledger = Ledger.open(asked, read_space(asked), tmp_path / name, "data")
+        driver = _Driver(asked, tmp_path / name, part("XC7A35T"), limits, "data", ledger, workers, lambda _text: None)
+        driver.run()
+        return told(driver)
+
+    whole = run("whole", FakeWorkers(limits))
+    assert [len(values) for _, _, values in whole] == [1, 1, 1]
+    with pytest.raises(Killed):
+        run("cut", FakeWorkers(limits, kill_at=3))
+    assert run("cut", FakeWorkers(limits)) == whole
+
+
 def test_later_trials_must_keep_up_with_the_finished(drive):
     _, workers = drive(trials=COMPARED + 2)
     assert workers.floors[:COMPARED] == [()] * COMPARED

@@ -168,6 +168,7 @@ def result(chosen):
                 "reason": r.reason,
                 "values": {"student.hidden": [4, 5], "distill.weight": 0.123456},
                 "seconds": 1.0,
+                "best": r.best.point if r.best else None,
                 "points": [row for row in rows if row["trial"] == r.trial],
             }
             for r in RECORDS

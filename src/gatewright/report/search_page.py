@@ -119,7 +119,7 @@ def _trial_cells(row: Row, *, share: bool) -> list[str]:
     values = ", ".join(f"{key} {_value(item)}" for key, item in row["values"].items())
     if not row["points"]:
         return [str(row["trial"]), row["state"], DASH, DASH, DASH, fixed(row["seconds"]), f"{row['reason']}; {values}"]
-    best = min(row["points"], key=lambda p: (not p["feasible"], -p["score"]))
+    best = row["points"][row["best"]]
     return [
         str(row["trial"]),
         row["state"] if best["feasible"] else "beyond the budget",

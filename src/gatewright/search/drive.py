@@ -304,9 +304,9 @@ class _Driver:
 
 def _line(record: Record) -> str:
     head = f"trial {record.trial}"
-    if not record.points:
+    best = record.best
+    if best is None:
         return f"{head}: {record.state}, {record.reason}"
-    best = min(record.points, key=lambda p: (not p.feasible, -p.figures["score"]))
     f = best.figures
     return (
         f"{head}: validation score {f['score']:.4f}, {f['lut']:,.0f} LUT, {f['latency_cycles']:.0f} cycles"

@@ -18,7 +18,6 @@ from gatewright.config import Config
 from gatewright.errors import ConfigError, GatewrightError
 from gatewright.search.records import Record
 from gatewright.search.space import Dimension, Values, draw
-from gatewright.search.trial import best_of
 from gatewright.stages.networks import pretrained_digest
 from gatewright.tools import write_atomic
 
@@ -103,11 +102,10 @@ class Ledger:
 
         trial = self._trial(record.trial)
         excess, values = record.excess, None
-        if record.points:
-            best = best_of([(point.figures, point.excess) for point in record.points])
-            excess = record.points[best].excess
-            values = [record.points[best].figures[FIGURES[name]] for name in self.config.search.objectives]
-            trial.set_user_attr("point", best)
+        if best := record.best:
+            excess = best.excess
+            values = [best.figures[FIGURES[name]] for name in self.config.search.objectives]
+            trial.set_user_attr("point", best.point)
             trial.set_user_attr("points", [point.figures for point in record.points])
         if record.reason:
             trial.set_user_attr("reason", record.reason)

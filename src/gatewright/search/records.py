@@ -10,7 +10,7 @@ from typing import Any
 from gatewright.errors import GatewrightError
 from gatewright.search.limits import feasible
 from gatewright.search.space import Values
-from gatewright.search.trial import Outcome
+from gatewright.search.trial import Outcome, best_of
 from gatewright.tools import new_directory, write_json
 
 
@@ -53,6 +53,11 @@ class Record:
     excess: dict[str, float] | None = None
     curve: tuple[float, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def best(self) -> Point | None:
+        """The point that speaks for the trial: see best_of."""
+        return self.points[best_of([(p.figures, p.excess) for p in self.points])] if self.points else None
 
     @staticmethod
     def of(trial: int, values: Values, precision: str, teacher: str, score: float | None, outcome: Outcome) -> Record:

@@ -77,10 +77,10 @@ def parse_name(text: str, records: Sequence[Record]) -> Point:
     found = {record.trial: record for record in records}.get(int(trial))
     if found is None:
         raise ConfigError(f"--pick {text}: no finished trial {trial}; there are {len(records)}, counted from 0")
-    if not found.points:
+    if found.best is None:
         raise ConfigError(f"--pick {text}: trial {trial} has no student: {found.reason}")
     if not point:
-        return min(found.points, key=lambda p: (not p.feasible, -p.figures["score"], p.figures["lut"]))
+        return found.best
     if int(point) >= len(found.points):
         raise ConfigError(f"--pick {text}: trial {trial} has the points 0 to {len(found.points) - 1}")
     return found.points[int(point)]
@@ -171,6 +171,7 @@ def _trial_row(record: Record) -> dict[str, Any]:
         "teacher": record.teacher,
         "teacher_score": record.teacher_score,
         "seconds": record.seconds,
+        "best": record.best.point if record.best else None,
         "points": [_point_row(point) for point in record.points],
     }
 
