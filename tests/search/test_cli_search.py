@@ -54,6 +54,12 @@ def test_an_output_that_does_not_suit_the_classes(refused):
     assert "hardware.top_k" in text
 
 
+@pytest.mark.ray
+def test_a_cluster_that_is_not_there(refused):
+    text = refused("--ray", "127.0.0.1:1")
+    assert "no Ray cluster at '127.0.0.1:1' ([Errno 111] Connection refused); start one with `ray start --head`" in text
+
+
 @pytest.mark.parametrize("package", ["optuna", "ray"])
 def test_a_package_that_is_not_installed(refused, package, monkeypatch):
     import sys

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import socket
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -95,6 +96,7 @@ class RayWorkers:
         self._ray: Any = ray
         self._jobs = jobs
         try:
+            _knock(address)
             self._ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise ConfigError(
@@ -124,6 +126,13 @@ class RayWorkers:
     def close(self) -> None:
         """Leave the cluster; its tasks of this search end."""
         self._ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nothing listens at HOST:PORT, which Ray itself would find out in minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 _data: Dataset | None = None  # of a worker process
