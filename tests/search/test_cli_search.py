@@ -33,6 +33,12 @@ def test_a_search_without_a_clock(refused, tmp_path):
     assert not (tmp_path / "s").exists()
 
 
+def test_an_imported_model_is_not_searched(refused, tmp_path):
+    text = refused("--set", "model.file=net.onnx")
+    assert "cannot start from [model]; take the table out" in text
+    assert not (tmp_path / "s").exists()
+
+
 def test_an_unknown_objective(refused):
     text = refused("--set", 'search.objectives=["speed"]')
     assert "search.objectives.0: input should be 'metric', 'lut', 'ff', 'dsp' or 'latency', not 'speed'" in text

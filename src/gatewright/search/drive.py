@@ -23,6 +23,7 @@ from gatewright.search.space import Values, configure, describe, read_space
 from gatewright.search.teachers import Teacher, Teachers, teacher_key
 from gatewright.search.trial import GRID, Outcome, StudentTask, Task, Taught, TeacherTask
 from gatewright.search.workers import LocalWorkers, RayWorkers, Result, Workers
+from gatewright.stages.networks import TrainedNetworks
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
@@ -51,6 +52,11 @@ def run_search(
     Raises BudgetError where nothing keeps the budget (search.json and search.html are written all the same),
     ConfigError for a space, storage or cluster that cannot be, or a directory with another search.
     """
+    if config.model is not None:
+        raise ConfigError(
+            "a search trains its own teachers and cannot start from [model]; take the table out, or begin the teacher "
+            "with a network that gatewright trained (teacher.pretrained)"
+        )
     space = read_space(config)
     flow = Flow.prepare(config, out, progress=False, notify=unheard)
     part = flow.hardware.part
@@ -111,6 +117,7 @@ def pick_point(config: Config, out: Path, name: str) -> SearchResult:
 
 def _data(flow: Flow) -> Dataset:
     flow.directory.execute(next(stage for stage in flow.stages() if stage.name == "data"))
+    assert isinstance(flow.networks, TrainedNetworks)
     return flow.networks.training_data()
 
 
