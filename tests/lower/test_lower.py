@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.errors import LowerError
-from gatewright.ir import Program, Requant, Rounding, run
+from gatewright.ir import Constant, Dense, Fixed, Input, Program, Requant, Rounding, run
+from gatewright.lower import build as build_module
+from gatewright.lower.adders import adder_graph
 from gatewright.lower.build import build, check_circuit
 from gatewright.lower.circuit import Add, Circuit, Const, Floor, operands, simulate, width
 from gatewright.lower.compile import lower
@@ -138,3 +140,25 @@ def test_simulate_reports_a_broken_range():
     nodes = tuple(dataclasses.replace(n, lo=0, hi=0) if isinstance(n, Add) else n for n in circuit.nodes)
     with pytest.raises(LowerError, match="leaves its range"):
         simulate(dataclasses.replace(circuit, nodes=nodes), np.full((1, 3), 100))
+
+
+def test_ranges_beyond_int64_are_exact():
+    """Bounds of 2**62 and more: the sums of a column cancel, those of their magnitudes leave int64 behind."""
+    weight = (1 << 31) - sum(1 << bit for bit in range(1, 30, 2))
+    matrix = np.array([[weight, 3], [-weight, weight]], dtype=np.int64)
+    constants = {"w": Constant(matrix, 0), "b": Constant(np.array([1, -1]), 0)}
+    ops = (
+        Input(name="x", layer="input", shape=(2,), format=Fixed(width_bits=30, frac_bits=0, signed=False)),
+        Dense(name="fc", layer="fc", source="x", weight="w", bias="b"),
+    )
+    program = Program(name="p", ops=ops, output="fc", constants=constants)
+    top = (1 << 30) - 1
+    assert build_module._largest(adder_graph(matrix), [(0, top)] * 2) >= 1 << 62
+    circuit = build(program)
+    nodes = [(circuit.nodes[ref.node], ref.shift) for ref in circuit.outputs]
+    ends = [(node.lo << shift, node.hi << shift) for node, shift in nodes]
+    assert ends == [(-weight * top + 1, weight * top + 1), (-1, (3 + weight) * top - 1)]
+    corners = np.array([[0, 0], [0, top], [top, 0], [top, top], [top // 3, top - 5]])
+    assert check_circuit(program, circuit, corners) == 4 * len(corners)
+    exact = np.array([[weight * a - weight * b + 1, 3 * a + weight * b - 1] for a, b in corners.tolist()])
+    assert (simulate(circuit, corners)["output"] == exact).all()

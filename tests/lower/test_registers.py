@@ -10,8 +10,8 @@ from gatewright.ir import Program
 from gatewright.lower import chains
 from gatewright.lower.circuit import Circuit, Const, GreaterEqual, Source, evaluate, operands
 from gatewright.lower.compile import lower
-from gatewright.lower.schedule import in_register, register_bits, schedule
-from gatewright.lower.timing import FAMILIES, delay_ns, delays
+from gatewright.lower.schedule import register_bits, schedule
+from gatewright.lower.timing import FAMILIES, delay_ns, delays, in_register
 from gatewright.lower.values import OUTPUT, values
 from tests.programs import codes, mlp, programs
 
@@ -43,9 +43,9 @@ def test_reads_name_the_bits_that_are_read(program: Program):
 def fewest_bits(circuit: Circuit, family: str, clock_mhz: float, latency: int, *, hard: bool) -> int:
     """Solve the same question with a general solver and a constraint for every pair of nodes, not only needed ones."""
     known, model = values(circuit), delays(family)
-    budget = 1000 / clock_mhz - model.register_ns
+    budget = max(1000 / clock_mhz - model.register_ns, 1e-9)
     size = len(circuit.nodes)
-    cost = [min(delay_ns(circuit, node, model), max(budget, 0.0)) for node in circuit.nodes]
+    cost = [min(delay_ns(circuit, node, model), budget) for node in circuit.nodes]
     chain = np.full((size, size), -np.inf)
     behind: list[tuple[int, int, int]] = []  # later, earlier, least distance
     for b, before in enumerate(known.before):
