@@ -177,3 +177,52 @@ def mlp(
     program = Program(name="net", ops=tuple(ops), output=previous, constants=constants)
     verify(program)
     return program
+
+
+def sparse_mlp(
+    sizes: tuple[int, ...],
+    *,
+    seed: int,
+    fan_in: int,
+    activation_bits: int = 2,
+    input_bits: int = 2,
+    weight_bits: int = 5,
+) -> Program:
+    """Return a random network as LogicNets has them: each neuron reads few inputs of few bits; scores as output."""
+    rng = np.random.default_rng(seed)
+    ops: list[Op] = [
+        Input(name="x", layer="input", shape=(sizes[0],), format=Fixed(width_bits=input_bits, frac_bits=0))
+    ]
+    constants: dict[str, Constant] = {}
+    previous, most = "x", (1 << input_bits - 1)
+    for index, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+        layer = "out" if index == len(sizes) - 2 else f"fc{index + 1}"
+        weight = np.zeros((n_in, n_out), dtype=np.int64)
+        for column in range(n_out):
+            read = rng.choice(n_in, fan_in, replace=False)
+            weight[read, column] = rng.integers(1, 1 << (weight_bits - 1), fan_in) * rng.choice((-1, 1), fan_in)
+        reach = int(np.abs(weight).sum(axis=0).mean()) * most // 2
+        constants[f"{layer}.weight"] = Constant(weight, 0)
+        constants[f"{layer}.bias"] = Constant(rng.integers(-reach // 3, reach // 3 + 1, n_out), 0)
+        ops.append(Dense(name=layer, layer=layer, source=previous, weight=f"{layer}.weight", bias=f"{layer}.bias"))
+        previous = layer
+        if layer != "out":
+            drop = max(reach.bit_length() - activation_bits, 0)
+            ops.append(Relu(name=f"{layer}.relu", layer=layer, source=layer))
+            ops.append(
+                Requant(
+                    name=f"{layer}.act",
+                    layer=layer,
+                    source=f"{layer}.relu",
+                    frac_bits=-drop,
+                    width_bits=(activation_bits,),
+                    keep_frac_bits=(-drop,),
+                    signed=(False,),
+                    rounding=Rounding.HALF_UP,
+                    overflow=Overflow.SATURATE,
+                )
+            )
+            previous, most = f"{layer}.act", (1 << activation_bits) - 1
+    program = Program(name="net", ops=tuple(ops), output=previous, constants=constants)
+    verify(program)
+    return program

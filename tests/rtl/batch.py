@@ -57,7 +57,7 @@ def simulate_batch(
         core_interval=interval,
     )
     (out / "batch.v").write_text(shell)
-    cells = leaf_sources("gw_add3", "gw_choose", "gw_clip", "gw_start_delay", "gw_pace")
+    cells = leaf_sources("gw_add3", "gw_choose", "gw_clip", "gw_lut", "gw_lut2", "gw_start_delay", "gw_pace")
     for name, text in cells.items():
         (out / name).write_text(text)
     cores = [
@@ -146,6 +146,7 @@ def mutated(design: Design, rng: np.random.Generator) -> tuple[Design, str]:
 def _flipped(item: Item) -> tuple[Item, str]:
     if isinstance(item, Instance):
         (size, minus_b, (name, minus_c), *rest) = item.parameters
+        assert isinstance(minus_c, int)
         return dataclasses.replace(item, parameters=(size, minus_b, (name, 1 - minus_c), *rest)), f"{item.name}.{name}"
     assert isinstance(item, Assign)
     assert isinstance(item.value, Binary)

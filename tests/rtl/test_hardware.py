@@ -6,11 +6,12 @@ from hypothesis import Phase, given, settings
 
 from gatewright.errors import MismatchError
 from gatewright.ir import Interpreter, OutputStage, Program, add_output_stage, parse_program, print_program
+from gatewright.lower.circuit import Table
 from gatewright.lower.compile import lower
 from gatewright.rtl.manifest import write_design
 from gatewright.rtl.parallel import compile_parallel
 from gatewright.sim import lint, require_match, simulate, watch_probes, watched_values
-from tests.programs import codes, mlp, programs
+from tests.programs import codes, mlp, programs, sparse_mlp
 from tests.rtl.batch import mutated, simulate_batch
 
 pytestmark = pytest.mark.sim
@@ -45,6 +46,18 @@ def test_random_programs_equal_the_interpreter(tmp_path, cache, family: str, clo
     require_match(report)
     assert len(batch) >= 60
     assert report.probes_compared > 60 * 300
+
+
+@pytest.mark.parametrize(("family", "clock_mhz"), [("xc7", 400.0), ("ecp5", 60.0)])
+def test_truth_tables_equal_the_interpreter(tmp_path, cache, family: str, clock_mhz: float):
+    """Sparse networks of few bits: nearly every neuron is a table, of one LUT or several, in one stage or several."""
+    drawn = [
+        sparse_mlp((9, 7, 5), seed=seed, fan_in=fan_in, activation_bits=bits, input_bits=bits)
+        for seed, (fan_in, bits) in enumerate([(2, 1), (5, 1), (3, 2), (4, 2), (6, 2), (3, 3), (4, 3), (2, 5)])
+    ]
+    tables = [lower(p, codes(p, 16), family=family, clock_mhz=clock_mhz).circuit.nodes for p in drawn]
+    assert all(any(isinstance(node, Table) for node in nodes) for nodes in tables[:6])
+    require_match(simulate_batch(drawn, out=tmp_path, family=family, clock_mhz=clock_mhz, vectors=500, cache=cache))
 
 
 def test_wrap_into_more_bits_than_the_value_has(tmp_path, cache):

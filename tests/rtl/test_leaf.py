@@ -2,9 +2,10 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gatewright.errors import ToolError
@@ -16,7 +17,7 @@ YOSYS = [sys.executable, "-c", "import sys; from pyosys import libyosys as y; y.
 SPANS = ((1, 0, 1), (2, 0, 2), (4, 0, 4), (5, 1, 4), (9, 0, 3), (12, 3, 12), (12, 0, 12), (6, 6, 6))
 # (W, LO, HI): ReLU, signed ends, ends that are no powers of two, odd and even widths
 CLIPS = ((2, 0, 3), (5, 0, 31), (4, 8, 7), (6, 0, 37), (7, 85, 42), (8, 128, 127))
-PROVEN = {"gw_add3.v", "gw_clip.v", "gw_choose.v"}
+PROVEN = {"gw_add3.v", "gw_clip.v", "gw_choose.v", "gw_lut.v", "gw_lut2.v"}
 
 
 def test_every_leaf_with_two_forms_is_proven_here():
@@ -24,7 +25,7 @@ def test_every_leaf_with_two_forms_is_proven_here():
     assert two_forms == PROVEN
 
 
-def prove(folder: Path, cell: str, settings: Sequence[tuple[dict[str, int], int]], *, mapped: str) -> str:
+def prove(folder: Path, cell: str, settings: Sequence[tuple[Mapping[str, int | str], int]], *, mapped: str) -> str:
     """Run the proof of `mapped`, the text of the cell, for each (parameters, LUT6_2 cells); return yosys' log."""
     script = ["read_verilog +/xilinx/cells_sim.v", "design -save cells"]
     for name, text in (("plain", (LEAF / f"{cell}.v").read_text()), ("mapped", mapped)):
@@ -50,7 +51,7 @@ def prove(folder: Path, cell: str, settings: Sequence[tuple[dict[str, int], int]
     return run_tool(YOSYS, cwd=folder, log=folder / "prove.log").stdout
 
 
-def sums(minus_b: int, minus_c: int) -> list[tuple[dict[str, int], int]]:
+def sums(minus_b: int, minus_c: int) -> list[tuple[Mapping[str, int | str], int]]:
     return [
         ({"W": w, "MINUS_B": minus_b, "MINUS_C": minus_c, "FIRST": first, "LAST": last}, last - first)
         for w, first, last in SPANS
@@ -79,16 +80,31 @@ def test_multiplexer_cells_equal_the_choice(tmp_path: Path):
 
 
 @pytest.mark.synth
+@pytest.mark.parametrize("inputs", [1, 5, 6, 7, 8])
+def test_lut_cells_equal_the_table(tmp_path: Path, inputs: int):
+    """Ten random tables of up to eight inputs, and pairs of tables of at most five."""
+    rng = np.random.default_rng(inputs)
+    lower, upper = ([f"256'h{rng.bytes((1 << inputs) // 8 or 1).hex()}" for _ in range(10)] for _ in range(2))
+    one = [({"N": inputs, "TABLE": table}, 0) for table in lower]
+    assert prove(tmp_path, "gw_lut", one, mapped=(LEAF / "gw_lut.v").read_text()).count("SUCCESS!") == 10
+    if inputs < 6:
+        two = [({"N": inputs, "LOWER": a, "UPPER": b}, 1) for a, b in zip(lower, upper, strict=True)]
+        assert prove(tmp_path, "gw_lut2", two, mapped=(LEAF / "gw_lut2.v").read_text()).count("SUCCESS!") == 10
+
+
+@pytest.mark.synth
 @pytest.mark.parametrize(
     ("cell", "right", "wrong", "settings"),
     [
         ("gw_add3", "E8E8E8E8", "E8E8E8E0", sums(0, 0)),
         ("gw_clip", "4'b1010", "4'b1110", [({"W": 4, "LO": 0, "HI": 15}, 2)]),
         ("gw_choose", "CCCCAAAA", "CCCCAAA8", [({"W": 4}, 2)]),
+        ("gw_lut", ".I1(index[1]), .I2(index[2])", ".I1(index[2]), .I2(index[1])", [({"N": 3, "TABLE": "64'd37"}, 0)]),
+        ("gw_lut2", "{UPPER, LOWER}", "{LOWER, UPPER}", [({"N": 3, "LOWER": "32'd37", "UPPER": "32'd91"}, 1)]),
     ],
 )
 def test_the_proof_sees_a_wrong_table(
-    tmp_path: Path, cell: str, right: str, wrong: str, settings: list[tuple[dict[str, int], int]]
+    tmp_path: Path, cell: str, right: str, wrong: str, settings: list[tuple[Mapping[str, int | str], int]]
 ):
     text = (LEAF / f"{cell}.v").read_text()
     assert right in text

@@ -21,6 +21,7 @@ from gatewright.lower.circuit import (
     Wrap,
     width,
 )
+from gatewright.lower.tables import raw_values
 
 Interval = tuple[int, int]
 
@@ -139,15 +140,16 @@ class Builder:
                 f"layer {self.layer!r}: a table of {hi - lo + 1} entries is too large for LUTs, at most "
                 f"{1 << MAX_TABLE_BITS} are built; requantise its input to fewer bits"
             )
-        bits, node, first = (hi - lo).bit_length(), ref.node, lo
-        numbers = list(range(lo, hi + 1))
-        if bits < width(self.nodes[node]):  # the low bits tell the numbers lo..hi apart
-            node, first = self.wrap(Ref(node), bits, False).node, 0
-            numbers = [min(lo + ((low - lo) & ((1 << bits) - 1)), hi) for low in range(1 << bits)]
+        bits = (hi - lo).bit_length()  # the low bits tell the numbers lo..hi apart
+        source = self.nodes[ref.node]
+        numbers = [min(lo + ((low - lo) & ((1 << bits) - 1)), hi) for low in range(1 << bits)]
+        numbers = raw_values(source) if bits == width(source) else numbers
         values = tuple(function(number << ref.shift) for number in numbers)
-        if len(set(values)) == 1:
-            return Ref(self.const(values[0]))
-        table = Table(layer=self.layer, lo=min(values), hi=max(values), a=node, first=first, values=values)
+        ends = min(values), max(values)
+        if ends[0] == ends[1]:
+            return Ref(self.const(ends[0]))
+        node = self.wrap(Ref(ref.node), bits, False).node if bits < width(source) else ref.node
+        table = Table(layer=self.layer, lo=ends[0], hi=ends[1], reads=(node,), widths=(bits,), values=values)
         return Ref(self.put(table))
 
     def at_least(self, a: int, b: int) -> Ref:

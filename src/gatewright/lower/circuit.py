@@ -6,7 +6,7 @@ gone: shifts are explicit. `simulate` is the meaning, sample-parallel in NumPy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -135,17 +135,28 @@ class Select:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """values[a - first]: any function of one number, in LUTs."""
+    """values[index]: any function of some bits, in LUTs. index: the low widths[i] bits of reads[i], i = 0 lowest."""
 
     layer: str
     lo: int
     hi: int
-    a: int
-    first: int
+    reads: tuple[int, ...]
+    widths: tuple[int, ...]
     values: tuple[int, ...]
 
 
-Node = Source | Const | Add | Add3 | Floor | Shift | Clamp | Wrap | GreaterEqual | Select | Table
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """The low widths[i] bits of reads[i] side by side, i = 0 lowest, as a number of range lo..hi: wires only."""
+
+    layer: str
+    lo: int
+    hi: int
+    reads: tuple[int, ...]
+    widths: tuple[int, ...]
+
+
+Node = Source | Const | Add | Add3 | Floor | Shift | Clamp | Wrap | GreaterEqual | Select | Table | Join
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +198,10 @@ def operands(node: Node) -> tuple[int, ...]:
             return (node.a, node.b)
         case Add3():
             return (node.a, node.b, node.c)
-        case Floor() | Shift() | Clamp() | Wrap() | Table():
+        case Floor() | Shift() | Clamp() | Wrap():
             return (node.a,)
+        case Table() | Join():
+            return node.reads
         case Select():
             return (node.condition, node.a, node.b)
         case _:
@@ -204,8 +217,10 @@ def reread(node: Node, renumber: Callable[[int], int]) -> Node:
             return replace(node, a=renumber(node.a), b=renumber(node.b))
         case Add3():
             return replace(node, a=renumber(node.a), b=renumber(node.b), c=renumber(node.c))
-        case Floor() | Shift() | Clamp() | Wrap() | Table():
+        case Floor() | Shift() | Clamp() | Wrap():
             return replace(node, a=renumber(node.a))
+        case Table() | Join():
+            return replace(node, reads=tuple(map(renumber, node.reads)))
         case Select():
             return replace(node, condition=renumber(node.condition), a=renumber(node.a), b=renumber(node.b))
         case _:
@@ -218,8 +233,8 @@ def width(node: Node) -> int:
     return size if size <= MAX_BITS else Fixed.holding(node.lo, node.hi, 0).width_bits  # which says what is wrong
 
 
-def evaluate(node: Node, values: list[Ints], x: Ints) -> Ints:
-    """Return one node's values for input codes x: (n, elements); `values` holds the earlier nodes'. Shape (n,)."""
+def evaluate(node: Node, values: Sequence[Ints] | Mapping[int, Ints], x: Ints) -> Ints:
+    """Return one node's values for input codes x: (n, elements); `values` holds its operands'. Shape (n,)."""
     match node:
         case Source():
             return x[:, node.element]
@@ -242,8 +257,14 @@ def evaluate(node: Node, values: list[Ints], x: Ints) -> Ints:
             return low - ((low >> (node.width_bits - 1)) << node.width_bits) if node.signed else low
         case GreaterEqual():
             return (values[node.a] >= values[node.b]).astype(np.int64)
-        case Table():
-            return np.array(node.values, dtype=np.int64)[values[node.a] - node.first]
+        case Table() | Join():
+            index, place = np.zeros(len(x), dtype=np.int64), 0
+            for read, bits in zip(node.reads, node.widths, strict=True):
+                index |= (values[read] & ((1 << bits) - 1)) << place
+                place += bits
+            if isinstance(node, Table):
+                return np.array(node.values, dtype=np.int64)[index]
+            return index - ((index >> (place - 1)) << place) if node.lo < 0 else index
         case Select():
             return np.where(values[node.condition] == 1, values[node.a], values[node.b])
         case _:

@@ -17,6 +17,7 @@ from gatewright.lower.build import build, check_circuit
 from gatewright.lower.circuit import Circuit
 from gatewright.lower.fold import PASSES
 from gatewright.lower.narrow import drop_dead, early_floor
+from gatewright.lower.neurons import tabulate
 from gatewright.lower.schedule import Schedule, schedule
 from gatewright.lower.support import check_supported
 from gatewright.lower.ternary import fuse_ternary
@@ -42,8 +43,11 @@ def lower(
     max_latency_cycles: int = 0,
     max_latency_ns: float = 0.0,
     extra_depth: int = 0,
+    truth_tables: bool = True,
 ) -> Lowered:
     """Compile to a scheduled circuit, replaying x: (n, elements) after every pass. Clock and limits: see schedule.
+
+    truth_tables: whether what has few input bits may become tables, where those are fewer LUTs.
 
     Raises LowerError when a pass changes any layer's result, or a latency limit cannot be met.
     """
@@ -52,7 +56,12 @@ def lower(
     folded, checked = run_passes(program, x)
     model = delays(family)
     circuit = drop_dead(build(folded, extra_depth=extra_depth, ternary=model.ternary, luts=model.luts))
-    circuit, compared = optimise(circuit, family=family, check=lambda changed: check_circuit(program, changed, x))
+    circuit, compared = optimise(
+        circuit,
+        family=family,
+        check=lambda changed: check_circuit(program, changed, x),
+        truth_tables=truth_tables,
+    )
     pipeline = schedule(
         circuit,
         family=family,
@@ -74,13 +83,18 @@ def run_passes(program: Program, x: Ints) -> tuple[Program, int]:
     return folded, checked
 
 
-def optimise(circuit: Circuit, *, family: str, check: Callable[[Circuit], int]) -> tuple[Circuit, int]:
+def optimise(
+    circuit: Circuit, *, family: str, check: Callable[[Circuit], int], truth_tables: bool
+) -> tuple[Circuit, int]:
     """Run the circuit passes, with `check` before the first and after each; return the circuit and check's total."""
     checked = check(circuit)
     circuit = early_floor(circuit)
     checked += check(circuit)
     if delays(family).ternary:
         circuit = fuse_ternary(circuit)
+        checked += check(circuit)
+    if truth_tables:
+        circuit = tabulate(circuit, family=family)
         checked += check(circuit)
     return circuit, checked
 

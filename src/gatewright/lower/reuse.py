@@ -138,11 +138,12 @@ def lower_reuse(
     dsp_blocks: int = 0,
     max_latency_cycles: int = 0,
     max_latency_ns: float = 0.0,
+    truth_tables: bool = True,
 ) -> Lowered | LoweredFolded:
     """Compile with a reuse factor for all dense layers, or one each, replaying x: (n, elements).
 
     A factor may be 1 (unrolled) to the layer's number of weights. Without any above 1 this is `lower`.
-    multiplier: DSP blocks, logic, or blocks where dsp_blocks are enough for all multipliers.
+    truth_tables: see lower. multiplier: DSP blocks, logic, or blocks where dsp_blocks are enough for all multipliers.
     Raises LowerError for factors out of range, naming the nearest legal one, and where max_latency_cycles is missed.
     """
     if multiplier == "auto":
@@ -155,6 +156,7 @@ def lower_reuse(
             reuse=reuse,
             max_latency_cycles=max_latency_cycles,
             max_latency_ns=max_latency_ns,
+            truth_tables=truth_tables,
         )
         found = compile_with(multiplier="dsp")
         if isinstance(found, Lowered) or found.multipliers <= dsp_blocks:
@@ -171,6 +173,7 @@ def lower_reuse(
         clock_mhz=clock_mhz,
         max_latency_cycles=max_latency_cycles,
         max_latency_ns=max_latency_ns,
+        truth_tables=truth_tables,
     )
     if all(factor == 1 for factor in factors.values()):
         return unrolled()
@@ -180,7 +183,7 @@ def lower_reuse(
     live = live_elements(golden)
     cuts = [op for op in golden.ops if isinstance(op, Dense) and factors[op.layer] > 1]
     _require_chain(golden, cuts)
-    chain = _Chain(golden, Interpreter(golden).trace(x), live, family, clock_mhz)
+    chain = _Chain(golden, Interpreter(golden).trace(x), live, family, clock_mhz, truth_tables)
     for dense in cuts:
         chain.segment(dense.source)
         chain.fold(dense, factors[dense.layer], dsp=multiplier == "dsp")
@@ -259,6 +262,7 @@ class _Chain:
     live: dict[str, list[bool]]
     family: str
     clock_mhz: float
+    truth_tables: bool
     pieces: list[Piece] = field(default_factory=list[Piece])
     checked: int = 0
     at: str = field(init=False)
@@ -290,7 +294,9 @@ class _Chain:
             dataclasses.replace(built, nodes=(*built.nodes, zero), outputs=outputs, layer_values=values)
         )
         given = self._codes()
-        circuit, checked = optimise(circuit, family=self.family, check=partial(self._check, goal, given))
+        circuit, checked = optimise(
+            circuit, family=self.family, check=partial(self._check, goal, given), truth_tables=self.truth_tables
+        )
         after = tuple(Wire(circuit.nodes[r.node].lo, circuit.nodes[r.node].hi, r.shift) for r in circuit.outputs)
         circuit = dataclasses.replace(
             circuit,
@@ -331,7 +337,8 @@ class _Chain:
             raise LowerError(f"the plan of layer {dense.layer!r} differs from the program; this is a bug, report it")
         tree = product_sums(folded, f"{self.program.name}_{dense.layer}_tree")
         if tree is not None:
-            tree, _ = optimise(tree, family=self.family, check=partial(_check_tree, folded, given[:_REPLAYED]))
+            check = partial(_check_tree, folded, given[:_REPLAYED])
+            tree, _ = optimise(tree, family=self.family, check=check, truth_tables=False)
         piece = Folded(
             plan=folded,
             reads=tuple(int(i) for i in reads),

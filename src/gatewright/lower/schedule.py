@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.lower.chains import apart, earliest
-from gatewright.lower.circuit import Circuit, Clamp, Const, Select, operands
+from gatewright.lower.circuit import Circuit, Const, operands
 from gatewright.lower.clock import Goal, Timing
 from gatewright.lower.registers import fewest_registers
-from gatewright.lower.timing import Delays, delay_ns, delays
+from gatewright.lower.timing import Delays, delay_ns, delays, in_register
 from gatewright.lower.values import OUTPUT, Values, values
 
 
@@ -95,23 +95,6 @@ def period_ns(circuit: Circuit, stages: list[int], family: str) -> float:
     model = delays(family)
     cost = [delay_ns(circuit, node, model) for node in circuit.nodes]
     return round(max(_arrivals(circuit, cost, stages), default=0.0) + model.register_ns, 4)
-
-
-def in_register(circuit: Circuit, index: int) -> bool:
-    """Whether a flip-flop can do a node by its synchronous set or reset: a ReLU, a saturation of one reachable end.
-
-    Both ends cannot: every bit would need a set and a reset, and a flip-flop has one of them.
-    """
-    node = circuit.nodes[index]
-    match node:
-        case Clamp():
-            source = circuit.nodes[node.a]
-            return (source.lo < node.lo) != (source.hi > node.hi)
-        case Select():
-            other = circuit.nodes[node.b]
-            return isinstance(other, Const) and other.lo == 0
-        case _:
-            return False
 
 
 def _arrivals(circuit: Circuit, cost: list[float], stages: list[int]) -> list[float]:

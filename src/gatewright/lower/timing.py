@@ -21,6 +21,7 @@ from gatewright.lower.circuit import (
     Const,
     Floor,
     GreaterEqual,
+    Join,
     Node,
     Select,
     Shift,
@@ -119,6 +120,23 @@ def is_sign_test(circuit: Circuit, node: GreaterEqual) -> bool:
     return isinstance(circuit.nodes[node.b], Const) and circuit.nodes[node.b].lo == 0
 
 
+def in_register(circuit: Circuit, index: int) -> bool:
+    """Whether a flip-flop can do a node by its synchronous set or reset: a ReLU, a saturation of one reachable end.
+
+    Both ends cannot: every bit would need a set and a reset, and a flip-flop has one of them.
+    """
+    node = circuit.nodes[index]
+    match node:
+        case Clamp():
+            source = circuit.nodes[node.a]
+            return (source.lo < node.lo) != (source.hi > node.hi)
+        case Select():
+            other = circuit.nodes[node.b]
+            return isinstance(other, Const) and other.lo == 0
+        case _:
+            return False
+
+
 def ternary_bits(node: Add3) -> int:
     """Return the length of a ternary adder's chain: bits of the lowest operand alone pass through if it is added."""
     return max(width(node) - passing_bits(node), 1)
@@ -134,7 +152,7 @@ def passing_bits(node: Add3) -> int:
 def delay_ns(circuit: Circuit, node: Node, model: Delays) -> float:
     """Return the combinational delay of one node in ns."""
     match node:
-        case Source() | Const() | Floor() | Shift() | Wrap():
+        case Source() | Const() | Floor() | Shift() | Wrap() | Join():
             return 0.0
         case Add():
             return model.carry_base_ns + model.carry_per_bit_ns * carry_bits(circuit, node)
@@ -147,6 +165,6 @@ def delay_ns(circuit: Circuit, node: Node, model: Delays) -> float:
         case Clamp() | Select():
             return model.logic_ns
         case Table():
-            return model.logic_ns * table_levels(width(circuit.nodes[node.a]), model.luts)
+            return model.logic_ns * table_levels(sum(node.widths), model.luts)
         case _:
             assert_never(node)

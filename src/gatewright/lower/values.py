@@ -59,7 +59,7 @@ def values(circuit: Circuit) -> Values:
         match node:
             case Floor() | Shift() | Wrap():
                 root[index] = root[node.a]
-                span.append(_kept(node, *span[node.a]))
+                span.append(passed_on(node, *span[node.a]))
             case _:
                 span.append((0, width(node), 0))
                 for operand in dict.fromkeys(operands(node)):
@@ -77,7 +77,7 @@ def values(circuit: Circuit) -> Values:
     return Values(tuple(root), unique, tuple(map(tuple, reads)))
 
 
-def _kept(node: Floor | Shift | Wrap, low: int, high: int, zeros: int) -> tuple[int, int, int]:
+def passed_on(node: Floor | Shift | Wrap, low: int, high: int, zeros: int) -> tuple[int, int, int]:
     """Return what a wire passes on of the bits low .. high-1 that its operand has above `zeros` zeros; a sign stays."""
     match node:
         case Floor():

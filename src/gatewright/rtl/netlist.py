@@ -127,12 +127,15 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A module instance; connections in the order of the module's ports. leaf: a hand-written cell, on one line."""
+    """A module instance; connections in the order of the module's ports. leaf: a hand-written cell, on one line.
+
+    A parameter wider than 31 bits is a Literal.
+    """
 
     module: str
     name: str
     connections: tuple[tuple[str, Expr], ...]
-    parameters: tuple[tuple[str, int], ...] = ()
+    parameters: tuple[tuple[str, int | Literal], ...] = ()
     leaf: bool = False
     comment: str = ""
 

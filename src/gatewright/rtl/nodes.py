@@ -14,6 +14,7 @@ from gatewright.lower.circuit import (
     Const,
     Floor,
     GreaterEqual,
+    Join,
     Node,
     Select,
     Shift,
@@ -23,7 +24,7 @@ from gatewright.lower.circuit import (
     width,
 )
 from gatewright.lower.live import chain_bits, pair_span
-from gatewright.lower.tables import raw_entries
+from gatewright.lower.tables import LUT6, packed
 from gatewright.lower.timing import is_sign_test
 from gatewright.rtl.netlist import (
     AnyBit,
@@ -88,10 +89,14 @@ def node_items(circuit: Circuit, node: Node, target: Name, read: Read, *, cells:
             sign = Slice(difference, size - 1, size - 1)
             return [Assign(difference, Binary("-", a, b)), Assign(target, Not(sign))]
         case Table():
-            a = _named(read(node.a))
-            index = Name(f"{target.name}_i", a.width, False)
-            entries = raw_entries(node, circuit.nodes[node.a])
-            return [Assign(index, bits(a, a.width - 1, 0, False)), TruthTable(target, index, entries, span)]
+            index = Name(f"{target.name}_i", sum(node.widths), False)
+            joined = Assign(index, _side_by_side(node, read))
+            if cells and index.width <= LUT6.inputs + LUT6.free_levels:
+                return [joined, *_luts(node, index, target, span)]
+            return [joined, TruthTable(target, index, node.values, span)]
+        case Join():
+            joined = _side_by_side(node, read)
+            return [Assign(target, Signed(joined) if target.signed else joined, span)]
         case Select():
             condition, left, right = read(node.condition), read(node.a), read(node.b)
             if cells and target.width > 1 and isinstance(left, Name) and isinstance(right, Name):
@@ -99,6 +104,38 @@ def node_items(circuit: Circuit, node: Node, target: Name, read: Read, *, cells:
             return [Assign(target, Choose(condition, *_same_sign(left, right)), span)]
         case _:
             assert_never(node)
+
+
+def _side_by_side(node: Table | Join, read: Read) -> Expr:
+    """Return the operands' low bits joined, the first lowest; a constant operand is its bits."""
+    parts: list[Expr] = []
+    for operand, size in zip(node.reads, node.widths, strict=True):
+        value = read(operand)
+        if isinstance(value, Literal):
+            parts.append(Literal(value.value & ((1 << size) - 1), size, False))
+        else:
+            parts.append(bits(value, size - 1, 0, False))
+    return parts[0] if len(parts) == 1 else Concat(tuple(reversed(parts)))
+
+
+def _luts(node: Table, index: Name, target: Name, span: str) -> list[Item]:
+    """Return the LUTs of a table with at most eight inputs, each an instance."""
+    copies, luts = packed(node.values, LUT6, target.width)
+    drivers: dict[int, Expr] = {bit: Slice(index, i, i) for bit, i in copies.items()}
+    items: list[Item] = []
+    for number, lut in enumerate(luts):
+        made = Name(f"{target.name}_lut{number}", len(lut.tables), False)
+        inputs = Concat(tuple(Slice(index, i, i) for i in reversed(lut.inputs)))
+        tables = [Literal(table, max(1 << len(lut.inputs), 32), False) for table in lut.tables]
+        names = ("TABLE",) if len(tables) == 1 else ("LOWER", "UPPER")
+        settings = (("N", len(lut.inputs)), *zip(names, tables, strict=True))
+        cell = "gw_lut" if len(tables) == 1 else "gw_lut2"
+        items += [Wire(made), Instance(cell, f"u_{made.name}", (("i", inputs), ("y", made)), settings, leaf=True)]
+        drivers |= {bit: Slice(made, k, k) for k, bits in enumerate(lut.bits) for bit in bits}
+    constant = node.values[0]
+    parts = [drivers.get(bit, Literal(constant >> bit & 1, 1, False)) for bit in reversed(range(target.width))]
+    joined = Concat(tuple(parts))
+    return [*items, Assign(target, Signed(joined) if target.signed else joined, span)]
 
 
 def _named(value: Name | Literal) -> Name:

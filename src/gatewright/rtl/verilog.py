@@ -220,9 +220,16 @@ def _truth_table(item: TruthTable) -> list[str]:
     return [*lines, f"    {_declare('wire', item.target)} = {{{reads}}};{note}"]
 
 
+def _setting(value: int | Literal) -> str:
+    """Return a parameter's value; wide ones are tables, so in hexadecimal."""
+    if isinstance(value, int):
+        return str(value)
+    return f"{value.width}'h{value.value:0{-(-value.width // 4)}x}"
+
+
 def _instance(item: Instance) -> list[str]:
     note = f"  // {item.comment}" if item.comment else ""
-    settings = ", ".join(f".{key}({value})" for key, value in item.parameters)
+    settings = ", ".join(f".{key}({_setting(value)})" for key, value in item.parameters)
     head = f"    {item.module} {f'#({settings}) ' if settings else ''}{item.name} ("
     if item.leaf:
         ports = ", ".join(f".{port}({expression(value)})" for port, value in item.connections)

@@ -127,6 +127,7 @@ class Hardware:
             dsp_blocks=self.part.dsp,
             max_latency_cycles=hardware.max_latency_cycles,
             max_latency_ns=hardware.max_latency_ns,
+            truth_tables=hardware.truth_tables == "auto",
         )
         figures = estimate_lowered(lowered)
         try:
