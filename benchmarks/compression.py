@@ -132,11 +132,11 @@ def cases() -> dict[str, Case]:
         "mnist": Case(
             data={"source": "python:benchmarks.datasets:mnist", "input_format": "ufixed<8,8>"},
             hidden=(64, 32),
-            epochs=400,
-            batch_size=512,
+            epochs=190,
+            batch_size=256,
             teacher={"hidden": [512, 256], "epochs": 30, "batch_size": 256, "learning_rate": 0.001, "dropout": 0.1},
-            learned={"lut_start": 12_000, "lut_end": 1_000},
-            epochs8=30,
+            learned={"points": 10, "lut_start": 9_000, "lut_end": 1_500},
+            epochs8=20,
             augment={"shift": 1},
         ),
     }
