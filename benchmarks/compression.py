@@ -132,10 +132,10 @@ def cases() -> dict[str, Case]:
         "mnist": Case(
             data={"source": "python:benchmarks.datasets:mnist", "input_format": "ufixed<8,8>"},
             hidden=(64, 32),
-            epochs=190,
+            epochs=213,
             batch_size=256,
             teacher={"hidden": [512, 256], "epochs": 30, "batch_size": 256, "learning_rate": 0.001, "dropout": 0.1},
-            learned={"points": 10, "lut_start": 9_000, "lut_end": 1_500},
+            learned={"points": 20, "lut_start": 50_000, "lut_end": 2_000, "warm_up": 0.05},
             epochs8=20,
             augment={"shift": 1},
         ),

@@ -141,6 +141,19 @@ def choose(rows: Sequence[Mapping[str, Any]], config: Config) -> int:
     return min((i for i, row in enumerate(rows) if row["score"] >= floor), key=lambda i: (rows[i]["lut"], i))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    """A student that may be kept at the end of its cycle: its parameters, validation score and cost."""
+
+    numbers: Tensor
+    widths: Tensor
+    score: float
+    cost: float
+
+    def beaten_by(self, other: Point | _Candidate) -> bool:
+        return other.score >= self.score and other.cost <= self.cost
+
+
 class _Run:
     """A training run; `step` says what comes next."""
 
@@ -169,6 +182,7 @@ class _Run:
         self.pressure = math.log(0.01)  # logarithm of the loss that a natural-logarithmic step in cost is worth
         self.first = self.largest = self.smallest = self.cost = 0.0
         self.points: list[Point] = []
+        self.candidates: list[_Candidate] = []  # of this cycle; none is beaten by another or by a point
         self.history: list[dict[str, float]] = []
         self.loss_sum = 0.0
         self.order = torch.zeros(0, dtype=torch.int64)
@@ -262,20 +276,38 @@ class _Run:
         return batch
 
     def _try_point(self) -> None:
-        """Keep the student as it stands if none that is kept beats it."""
+        """Remember the student as it stands if none that is known beats it."""
         self.module.eval()
         with torch.no_grad():
             outputs, cost = self.module.outputs_and_cost(self.tensors.x_val)
-        score = score_of(outputs.double().numpy(), self.data)
-        if all(point.score < score or point.cost > float(cost) for point in self.points):
+        self.module.train()
+        found = _Candidate(
+            numbers=self.module.numbers.detach().clone(),
+            widths=self.module.widths.detach().clone(),
+            score=self._score(outputs.double().numpy()),
+            cost=float(cost),
+        )
+        if not any(found.beaten_by(other) for other in (*self.points, *self.candidates)):
+            self.candidates = [c for c in self.candidates if not c.beaten_by(found)] + [found]
+
+    @torch.no_grad()
+    def _keep_candidates(self) -> None:
+        """Freeze what the cycle's candidates have learnt: points from now on."""
+        here = self.module.numbers.clone(), self.module.widths.clone()
+        for found in self.candidates:
+            self.module.numbers.copy_(found.numbers)
+            self.module.widths.copy_(found.widths)
             wrap = self.settings.overflow == "wrap"
             network = self.module.freeze(self.tensors.x, classes=self.data.classes, wrap=wrap)
-            score = validation_score(network, self.data)
-            self.points = list(non_dominated([*self.points, Point(network=network, score=score, cost=float(cost))]))
-        self.module.train()
+            score = self._score(network.evaluate(self.data.part("validation")[0]))
+            self.points = list(non_dominated([*self.points, Point(network=network, score=score, cost=found.cost)]))
+        self.module.numbers.copy_(here[0])
+        self.module.widths.copy_(here[1])
+        self.candidates = []
 
     def _end_cycle(self, cycle: int) -> None:
         """Write the cycle's row; make it the last one where too little is left of what the best student knows."""
+        self._keep_candidates()
         row = self.tensors.validate(self.module.eval())
         self.module.train()
         named = "validation_accuracy" if self.config.task == "classification" else "validation_rmse"
@@ -313,6 +345,9 @@ class _Run:
             "reals": [self.pressure, self.first, self.largest, self.smallest, self.cost, self.loss_sum],
             "order": self.order,
             "history": self.history,
+            "candidates": [
+                {"numbers": c.numbers, "widths": c.widths, "score": c.score, "cost": c.cost} for c in self.candidates
+            ],
             "points": [{"network": p.network.to_state(), "score": p.score, "cost": p.cost} for p in self.points],
         }
 
@@ -324,6 +359,7 @@ class _Run:
         self.step, self.total, self.at = state["numbers"]
         self.pressure, self.first, self.largest, self.smallest, self.cost, self.loss_sum = state["reals"]
         self.order, self.history = state["order"], state["history"]
+        self.candidates = [_Candidate(**fields) for fields in state["candidates"]]
         self.points = [
             Point(network=Network.from_state(p["network"]), score=p["score"], cost=p["cost"]) for p in state["points"]
         ]
