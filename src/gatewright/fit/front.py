@@ -284,7 +284,7 @@ class _Run:
         found = _Candidate(
             numbers=self.module.numbers.detach().clone(),
             widths=self.module.widths.detach().clone(),
-            score=self._score(outputs.double().numpy()),
+            score=score_of(outputs.double().numpy(), self.data),
             cost=float(cost),
         )
         if not any(found.beaten_by(other) for other in (*self.points, *self.candidates)):
@@ -299,7 +299,7 @@ class _Run:
             self.module.widths.copy_(found.widths)
             wrap = self.settings.overflow == "wrap"
             network = self.module.freeze(self.tensors.x, classes=self.data.classes, wrap=wrap)
-            score = self._score(network.evaluate(self.data.part("validation")[0]))
+            score = validation_score(network, self.data)
             self.points = list(non_dominated([*self.points, Point(network=network, score=score, cost=found.cost)]))
         self.module.numbers.copy_(here[0])
         self.module.widths.copy_(here[1])
