@@ -38,7 +38,7 @@ TRIALS, SETTLED = 8, 0.6  # moments at which a cycle's student may be kept, from
 SHRINK = 100.0  # lut_start / lut_end where not configured
 PRESSURE = (1e-4, 3.0)  # bounds of the loss that a natural-logarithmic step in cost is worth
 INTEGRAL, PROPORTIONAL = 5.0, 1.0  # the pressure's logarithm per cycle, and at once, per natural-logarithmic excess
-LOSS_OF_INTEREST = 0.2  # the run ends where this share of the score above the best constant answer is lost
+LOSS_OF_INTEREST = 0.2  # no student is kept, and the run ends, below this loss of the score above a constant answer's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +211,8 @@ class _Run:
                     self.checkpoint.save(self._state())
                     due = time.monotonic() + self.config.student.checkpoint_seconds
         self.checkpoint.save(self._state())
-        return tuple(self.points)
+        floor = self._least_score()
+        return tuple(point for point in self.points if point.score >= floor)
 
     def _train_step(self) -> None:
         if self.step == self.warm:
@@ -324,9 +325,13 @@ class _Run:
         )
         self.loss_sum = 0.0
         score = row[named] if self.config.task == "classification" else -row[named]
-        best, constant = self.points[-1].score, self._constant_score()
-        if score < constant + (1.0 - LOSS_OF_INTEREST) * (best - constant):
+        if score < self._least_score():
             self.total = self.step
+
+    def _least_score(self) -> float:
+        """Return the validation score below which a student is of no interest."""
+        best, constant = self.points[-1].score, self._constant_score()
+        return constant + (1.0 - LOSS_OF_INTEREST) * max(best - constant, 0.0)
 
     def _constant_score(self) -> float:
         """Return the validation score of the best constant answer."""
