@@ -223,9 +223,7 @@ def test_wrong_soft_targets_are_refused(data, soft, tmp_path):
         train_student(make_config(), data, soft * np.nan, work=tmp_path)
 
 
-def test_one_bit_weights_and_too_wide_inputs_are_refused(data, soft, tmp_path):
-    with pytest.raises(FitError, match=r"weight_bits must be at least 2 .* not 1"):
-        train_student(make_config(student={"weight_bits": 1}), data, soft, work=tmp_path)
+def test_too_wide_inputs_are_refused(data, tmp_path):
     wide = replace(data, format=replace(data.format, width_bits=25))
     with pytest.raises(FitError, match="at most 24 bits to be exact in training, not 25"):
         train_teacher(make_config(), wide, work=tmp_path)
