@@ -83,8 +83,34 @@ def test_precisions_of_a_file_are_applied(folder):
         next(n.weight for n in load_graph(folder / name).nodes if isinstance(n, Dense)) for name in ("m.npz", "p.npz")
     )
     assert (after == ((np.floor(before * 4) + 8) % 16 - 8) / 4).all()  # AP_TRN, AP_WRAP
-    for text, message in [("[1]", "LayerName"), ("{", "expected a JSON file"), ('{"LayerNam": {}}', "Did you mean")]:
+    for text, message in [
+        ("[1]", "LayerName"),
+        ("{", "expected a JSON or TOML file"),
+        ('{"LayerNam": {}}', "Did you mean"),
+    ]:
         given.write_text(text)
         result = call("import", folder / "m.npz", "--precision", given)
         assert result.exit_code == 2
         assert message in result.output
+
+
+def test_ranges_are_drawn(folder):
+    result = call("profile", folder / "m.npz", "--data", folder / "x.npy", "--plot", folder / "ranges.svg")
+    assert f"wrote {folder / 'ranges.svg'}" in result.output
+    assert (folder / "ranges.svg").read_text().startswith("<?xml")
+    result = call("profile", folder / "m.npz", "--data", folder / "x.npy", "--plot", folder / "ranges.gif")
+    assert result.exit_code == 2
+    assert "a plot is written as .svg or .png" in result.output
+
+
+def test_quantize_keeps_given_precisions(folder):
+    (folder / "p.toml").write_text('[LayerName.fc1.Precision]\nweight = "ap_fixed<4,2>"\n')
+    words = ("--data", folder / "x.npy", "--precision", folder / "p.toml", "--weight-bits", 6)
+    done = call("quantize", folder / "m.npz", *words, "--out", folder / "q.npz")
+    assert done.exit_code == 0, done.output
+    before, after = (
+        {n.name: n.weight for n in load_graph(folder / name).nodes if isinstance(n, Dense)}
+        for name in ("m.npz", "q.npz")
+    )
+    assert (after["fc1"] == ((np.floor(before["fc1"] * 4) + 8) % 16 - 8) / 4).all()
+    assert np.abs(after["fc2"] - before["fc2"]).max() < 0.1

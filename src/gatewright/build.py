@@ -16,6 +16,7 @@ from gatewright.errors import DataError
 from gatewright.flow import execute
 from gatewright.ir import Ints, Program
 from gatewright.ir.text import print_program
+from gatewright.lower.constants import constants_to_dense
 from gatewright.lower.fold import join_layers
 from gatewright.lower.support import check_supported
 from gatewright.rundir import RunDirectory, Stage, unheard
@@ -41,7 +42,7 @@ def build_program(
     Stages are cached as in `run`. Raises ProgramError, DataError for codes that do not fit, ConfigError, and from the
     stage that failed.
     """
-    loaded = join_layers(Program.load(program))
+    loaded = constants_to_dense(join_layers(Program.load(program)))
     config = parse_config(
         {
             "name": _identifier(loaded.name),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from gatewright.config import Config
     from gatewright.lower.reuse import Multiplier
     from gatewright.rundir import Stage
 
@@ -53,35 +54,59 @@ def main() -> None:
     """
 
 
+SET = click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. student.sparsity=0.8"
+)
+OUT = click.option("--out", type=click.Path(path_type=Path), help="Run directory [default: runs/NAME]")
+
+
 def _options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.option(
-            "--set",
-            "settings",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="Override a setting, e.g. student.sparsity=0.8",
-        ),
-        click.option("--out", type=click.Path(path_type=Path), help="Run directory [default: runs/NAME]"),
-        click.argument("config", type=click.Path(path_type=Path)),
-    ):
+    for option in (SET, OUT, click.argument("config", type=click.Path(path_type=Path))):
         command = option(command)
     return command
 
 
 @main.command("run")
-@_options
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@SET
+@OUT
 @click.option("--until", default="report", metavar="STAGE", help="Stop after this stage.")
-def run_command(config: Path, out: Path | None, settings: tuple[str, ...], until: str) -> None:
-    """Carry CONFIG from data to the report, skipping what is already done."""
-    _run(config, out, settings, until)
+@click.option("--model", type=click.Path(path_type=Path), help="A trained model in the teacher's place; model.file.")
+@click.option("--weights", type=click.Path(path_type=Path), help="The .h5 beside a Keras .json; model.weights.")
+@click.option("--precision", type=click.Path(path_type=Path), help="Its hls4ml-style precisions; model.precision.")
+@click.option("--data", help="Samples with labels; data.source.")
+def run_command(
+    config: Path | None,
+    out: Path | None,
+    settings: tuple[str, ...],
+    until: str,
+    model: Path | None,
+    weights: Path | None,
+    precision: Path | None,
+    data: str | None,
+) -> None:
+    """Carry CONFIG from data to the report, skipping what is already done.
+
+    With --model and --data no CONFIG is needed: the run has the model file's name, and defaults.
+    """
+    from gatewright.config import load_config, model_config, shortcut
+
+    given = shortcut(model=model, weights=weights, precision=precision, data=data)
+    if config is not None:
+        _run(load_config(config, settings, given), out, until)
+    elif model is not None and data is not None:
+        _run(model_config(model, settings, given), out, until)
+    else:
+        raise ConfigError("run needs a configuration, CONFIG.toml, or --model FILE with --data SAMPLES")
 
 
 def _stage_command(name: str, stage: str, text: str) -> None:
     @main.command(name, help=f"{text} Runs what it needs before, skips what is done.")
     @_options
     def command(config: Path, out: Path | None, settings: tuple[str, ...]) -> None:
-        _run(config, out, settings, stage)
+        from gatewright.config import load_config
+
+        _run(load_config(config, settings), out, stage)
 
     del command
 
@@ -240,15 +265,12 @@ def _warn(text: str) -> None:
     click.echo(f"gatewright: warning: {text}", err=True)
 
 
-def _run(config: Path, out: Path | None, settings: tuple[str, ...], until: str) -> None:
-    from gatewright.config import load_config
+def _run(config: Config, out: Path | None, until: str) -> None:
     from gatewright.flow import run
 
-    loaded = load_config(config, settings)
-
     done = run(
-        loaded,
-        out or Path("runs") / loaded.name,
+        config,
+        out or Path("runs") / config.name,
         until=until,
         progress=sys.stderr.isatty(),
         notify=_notify,

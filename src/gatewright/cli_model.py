@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.errors import ConfigError, DataError
+from gatewright.errors import DataError
 from gatewright.tools import write_json
 
 if TYPE_CHECKING:
@@ -39,6 +38,9 @@ OUTPUT_FORMAT = click.option(
     default="",
     help="Of a result that is a real number (a last sigmoid), or of probabilities [default: ufixed<8,0>].",
 )
+PRECISION = click.option(
+    "--precision", type=click.Path(path_type=Path), help="hls4ml-style precisions to apply, .json or .toml."
+)
 PROGRAM = click.option("--program", type=click.Path(path_type=Path), help="Also write the exact integer program here.")
 
 
@@ -50,7 +52,7 @@ PROGRAM = click.option("--program", type=click.Path(path_type=Path), help="Also 
 @INPUT_FORMAT
 @OUTPUT
 @OUTPUT_FORMAT
-@click.option("--precision", type=click.Path(path_type=Path), help="hls4ml-style precisions (.json) to apply.")
+@PRECISION
 def import_command(
     model: Path,
     weights: Path | None,
@@ -94,7 +96,8 @@ def inspect_command(model: Path, weights: Path | None, json_path: Path | None) -
 @WEIGHTS
 @DATA
 @click.option("--snr-db", default=30.0, show_default=True, help="Signal to noise that the suggested widths keep.")
-def profile_command(model: Path, weights: Path | None, data: Path, snr_db: float) -> None:
+@click.option("--plot", type=click.Path(path_type=Path), help="Also draw the ranges, .svg or .png.")
+def profile_command(model: Path, weights: Path | None, data: Path, snr_db: float, plot: Path | None) -> None:
     """Show the range of each layer's weights and results on samples, beside its format, and suggest widths."""
     from gatewright.graph import profile
 
@@ -102,10 +105,16 @@ def profile_command(model: Path, weights: Path | None, data: Path, snr_db: float
     click.echo(
         f"{'layer':<28}{'role':<9}{'least':>11}{'greatest':>11}{'1 %':>11}{'99 %':>11}{'format range':>24}{'bits':>6}"
     )
-    for row in profile(graph, _samples(data, graph), snr_db=snr_db):
+    rows = profile(graph, _samples(data, graph), snr_db=snr_db)
+    for row in rows:
         fixed = "" if row.fixed_least is None else f"{row.fixed_least:.4g} .. {row.fixed_greatest:.4g}"
         numbers = "".join(f"{v:>11.4g}" for v in (row.least, row.greatest, row.percentile_1, row.percentile_99))
         click.echo(f"{row.layer:<28}{row.role:<9}{numbers}{fixed:>24}{row.suggested_bits or '> 24':>6}")
+    if plot is not None:
+        from gatewright.report.ranges import save_ranges
+
+        save_ranges([asdict(row) for row in rows], plot)
+        click.echo(f"wrote {plot}")
 
 
 @click.command("trace")
@@ -131,6 +140,7 @@ def trace_command(model: Path, other: Path, data: Path) -> None:
 @click.option("--state-bits", default=12, show_default=True, help="What recurrent cells carry from step to step.")
 @click.option("--per-tensor", is_flag=True, help="One weight format per layer instead of one per channel.")
 @click.option("--bias-correction", is_flag=True, help="Take the mean error off each layer's bias.")
+@PRECISION
 @PROGRAM
 @INPUT_FORMAT
 @OUTPUT
@@ -146,16 +156,22 @@ def quantize_command(
     state_bits: int,
     per_tensor: bool,
     bias_correction: bool,
+    precision: Path | None,
     program: Path | None,
     input_format: str,
     output: str,
     output_format: str,
 ) -> None:
-    """Quantize a float MODEL after training: formats are calibrated on samples, nothing is trained."""
+    """Quantize a float MODEL after training: formats are calibrated on samples, nothing is trained.
+
+    Layers that --precision names keep its formats; the rest is calibrated.
+    """
     from gatewright.graph import Calibration, calibrate, differences, save_graph
     from gatewright.ir import Fixed
 
     graph = _load(model, weights)
+    if precision is not None:
+        graph = _with_precision(graph, precision)
     x = _samples(data, graph)
     settings = Calibration(
         weight_bits=weight_bits,
@@ -235,15 +251,9 @@ def _load(path: Path, weights: Path | None) -> Graph:
 
 
 def _with_precision(graph: Graph, path: Path) -> Graph:
-    from gatewright.importers.precision import apply_precision
+    from gatewright.importers.precision import apply_precision, read_precision
 
-    try:
-        given: Any = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: expected a JSON file of precisions: {error}") from None
-    if not isinstance(given, dict):
-        raise ConfigError(f'{path}: expected {{"Model": ..., "LayerType": ..., "LayerName": ...}}, not {given!r:.80}')
-    return apply_precision(graph, cast("dict[str, Any]", given))
+    return apply_precision(graph, read_precision(path))
 
 
 def _samples(path: Path, graph: Graph) -> Floats:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -54,7 +55,8 @@ class Data(Section):
     `sklearn:NAME`, `generator:NAME` (cosmic, clyc) or `python:MODULE:FUNCTION`.
     input_format: `ufixed<W,I>` / `fixed<W,I>`, W bits with I integer bits; scaling: "none" takes numbers as
     they are (an ADC's codes), "range" maps each feature's training minimum..maximum to the format, "standard"
-    subtracts the training mean and divides by the training deviation per feature.
+    subtracts the training mean and divides by the training deviation per feature. With a [model], input_format "auto"
+    is the format of the model's own input quantizer, or fixed<16,6>.
     """
 
     source: str
@@ -77,6 +79,36 @@ class Data(Section):
     window: Window = Window()
     subsample: Subsample = Subsample()
     generator: Generator = Generator()
+
+
+class Model(Section):
+    """A trained model that takes the place of the teacher that gatewright would train; see docs/models.
+
+    file: Keras, ONNX, torch or a saved graph; weights: the .h5 beside a Keras .json. Relative paths start at this file.
+    quantize: "exact" takes the model's own quantizers to hardware; "post-training" calibrates formats of weight_bits,
+    activation_bits and table_bits on the training split; "qat" lets the model teach a student, as [student] and
+    [distill] say; "auto" is "exact" for a model with quantizers or precisions, else "qat".
+    start: what the student's training starts from with "qat": "model" takes the model's layers and weights,
+    "random" the layers of student.hidden; "auto" is "model" where the model is dense layers with ReLU between.
+    precision: formats as hls4ml's users write them, a table or a .json or .toml file of one.
+    inputs: "conditioned" if the model reads what [data] makes of a sample, as real numbers; "raw" if it was trained on
+    samples before [data] scaled them. It is given that number * input_scale + input_offset (one, or one per feature).
+    output_format: of a regression that ends in a real number, e.g. a sigmoid.
+    """
+
+    file: str
+    weights: str = ""
+    quantize: Literal["auto", "exact", "post-training", "qat"] = "auto"
+    start: Literal["auto", "model", "random"] = "auto"
+    precision: str | dict[str, Any] = ""
+    inputs: Literal["conditioned", "raw"] = "conditioned"
+    input_scale: Number | tuple[Number, ...] = 1.0
+    input_offset: Number | tuple[Number, ...] = 0.0
+    output_format: str = ""
+    weight_bits: Annotated[int, Field(ge=2, le=24)] = 8
+    activation_bits: Annotated[int, Field(ge=1, le=24)] = 8
+    table_bits: Annotated[int, Field(ge=1, le=24)] = 10
+    bias_correction: bool = True
 
 
 class Optimizer(Section):
@@ -371,6 +403,7 @@ class Config(Section):
     task: Literal["classification", "regression"] = "classification"
     seed: int = 1
     data: Data
+    model: Model | None = None
     teacher: Teacher = Teacher()
     student: Student = Student()
     distill: Distill = Distill()
@@ -389,7 +422,7 @@ class Config(Section):
         if self.distill.hint_weight:
             self._check_hints()
         factors, layers = self.hardware.reuse_factor, len(self.student.hidden) + 1
-        if isinstance(factors, tuple) and len(factors) != layers:
+        if isinstance(factors, tuple) and len(factors) != layers and self.model is None:
             raise ValueError(
                 f"hardware.reuse_factor must be one number or {layers} numbers (one per dense layer), "
                 f"not {len(factors)}"
@@ -411,10 +444,13 @@ class Config(Section):
                 )
 
 
-def load_config(path: Path, settings: Sequence[str] = ()) -> Config:
+def load_config(
+    path: Path, settings: Sequence[str] = (), given: Mapping[str, Mapping[str, str]] | None = None
+) -> Config:
     """Read and validate a TOML file (or a run's config.json). Relative data paths are taken from the file's own folder.
 
     settings: "section.key=value" overrides, the value in TOML's spelling (a bare word is taken as a string).
+    given: tables whose values come before the file's.
     Raises ConfigError naming the file, the key, what was expected and what was got.
     """
     try:
@@ -426,9 +462,32 @@ def load_config(path: Path, settings: Sequence[str] = ()) -> Config:
         raise ConfigError(f"{path} must be a readable TOML text file: {error}") from None
     except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
         raise ConfigError(f"{path} is not valid {path.suffix[1:].upper() or 'TOML'}: {error}") from None
+    for table, values in (given or {}).items():
+        raw[table] = {**(raw.get(table) or {}), **values}
     for setting in settings:
         override(raw, setting)
     return parse_config(raw, where=str(path), base=path.parent)
+
+
+def shortcut(
+    *, model: Path | None, weights: Path | None, precision: Path | None, data: str | None
+) -> dict[str, dict[str, str]]:
+    """Return the tables that the command line's --model, --weights, --precision and --data stand for."""
+    files = {"file": model, "weights": weights, "precision": precision}
+    tables = {"model": {key: str(path.resolve()) for key, path in files.items() if path is not None}}
+    here = Path.cwd()
+    return {**(tables if tables["model"] else {}), **({"data": {"source": _anchor(data, here)}} if data else {})}
+
+
+def model_config(model: Path, settings: Sequence[str], given: Mapping[str, Mapping[str, str]]) -> Config:
+    """Return the configuration of a run without a file: the model's name, its own input format, and defaults."""
+    name = re.sub(r"\W+", "_", model.stem).strip("_")[:40]
+    raw: dict[str, Any] = {"name": name if name[:1].isalpha() else f"net_{name}"[:40]}
+    raw |= {table: dict(values) for table, values in given.items()}
+    raw["data"]["input_format"] = "auto"
+    for setting in settings:
+        override(raw, setting)
+    return parse_config(raw, where="the command line")
 
 
 def parse_config(raw: dict[str, Any], *, where: str = "config", base: Path | None = None) -> Config:
@@ -439,14 +498,18 @@ def parse_config(raw: dict[str, Any], *, where: str = "config", base: Path | Non
         raise ConfigError("\n".join(f"{where}: {explain(item)}" for item in error.errors())) from None
     if base is None:
         return config
-    return config.model_copy(
-        update={
-            "data": config.data.model_copy(
-                update={"source": _anchor(config.data.source, base), "labels": _anchor(config.data.labels, base)}
-            ),
-            "teacher": config.teacher.model_copy(update={"pretrained": _anchor(config.teacher.pretrained, base)}),
-        }
-    )
+    data = {key: _anchor(getattr(config.data, key), base) for key in ("source", "labels")}
+    pretrained = _anchor(config.teacher.pretrained, base)
+    update: dict[str, Section] = {
+        "data": config.data.model_copy(update=data),
+        "teacher": config.teacher.model_copy(update={"pretrained": pretrained}),
+    }
+    if (model := config.model) is not None:
+        paths = {key: _anchor(getattr(model, key), base) for key in ("file", "weights")}
+        if isinstance(model.precision, str):
+            paths["precision"] = _anchor(model.precision, base)
+        update["model"] = model.model_copy(update=paths)
+    return config.model_copy(update=update)
 
 
 def override(raw: dict[str, Any], setting: str) -> None:
@@ -493,7 +556,8 @@ def _known_keys(path: list[str]) -> list[str]:
     section: type[BaseModel] = Config
     for part in path:
         kind = section.model_fields[part].annotation if part in section.model_fields else None
-        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        found = [k for k in (kind, *get_args(kind)) if isinstance(k, type) and issubclass(k, BaseModel)]
+        if not found:
             break
-        section = kind
+        section = found[0]
     return list(section.model_fields)

@@ -19,13 +19,15 @@ from gatewright.config import Config
 from gatewright.errors import ConfigError, nearest
 from gatewright.rundir import RunDirectory, Stage, unheard
 from gatewright.stages.hardware import Hardware, target
+from gatewright.stages.imported import read_model
+from gatewright.stages.model import ModelNetworks
 from gatewright.stages.networks import TrainedNetworks
 from gatewright.tools import digest, write_json
 
 if TYPE_CHECKING:
     from gatewright.ir import Ints
 
-STAGES = ("data", "teacher", "front", "student", "program", "rtl", "sim", "synth", "bitstream", "report")
+STAGES = ("data", "model", "teacher", "front", "student", "program", "rtl", "sim", "synth", "bitstream", "report")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,21 +85,27 @@ class Flow:
 
     config: Config
     directory: RunDirectory
-    networks: TrainedNetworks
+    networks: TrainedNetworks | ModelNetworks
     hardware: Hardware
 
     @staticmethod
     def prepare(config: Config, out: Path, *, progress: bool, notify: Callable[[Stage, str], None]) -> Flow:
-        """Check what can be checked before any work: input format, part, board, families."""
+        """Check what can be checked before any work: input format, part, board, families, a model and its layers."""
         from gatewright.ir import Fixed
 
-        Fixed.parse(config.data.input_format)
         part, board = target(config)
+        imported = None
+        if config.model is not None:
+            imported, config = read_model(config)
+        Fixed.parse(config.data.input_format)
         directory = RunDirectory(out, notify)
+        trained = TrainedNetworks(config=config, directory=directory, part=part, progress=progress)
         return Flow(
             config=config,
             directory=directory,
-            networks=TrainedNetworks(config=config, directory=directory, part=part, progress=progress),
+            networks=trained
+            if imported is None
+            else ModelNetworks(config=config, directory=directory, imported=imported, trained=trained),
             hardware=Hardware(
                 config=config,
                 directory=directory,
@@ -110,7 +118,7 @@ class Flow:
 
     def stages(self) -> list[Stage]:
         """Return every step in order."""
-        c, hardware = self.config, self.hardware.stages()
+        c, networks, hardware = self.config, self.networks.stages(), self.hardware.stages()
         return [
             Stage(
                 name="data",
@@ -120,13 +128,13 @@ class Flow:
                 code=("data",),
                 packages=("numpy", "scikit-learn", "pandas", "pillow"),
             ),
-            *self.networks.stages(),
+            *networks,
             *hardware,
             Stage(
                 name="report",
                 title="write results.json and report.html",
                 run=self._report,
-                needs=("data", "teacher", "student", "program", *(stage.name for stage in hardware)),
+                needs=("data", *(stage.name for stage in (*networks, *hardware) if stage.name != "front")),
                 settings=c.model_dump(),
                 code=("report",),
                 root_files=("results.json", "history.json", "config.json", "report.html"),
@@ -155,6 +163,7 @@ class Flow:
             history=collected.history,
             examples=collected.examples,
             stages=collected.stages,
+            ranges=collected.ranges,
             command="gatewright run config.json",
         )
 

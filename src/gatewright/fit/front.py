@@ -21,6 +21,7 @@ from torch import Tensor
 
 from gatewright.config import Config, Learned
 from gatewright.errors import FitError
+from gatewright.fit.bridge import start_from
 from gatewright.fit.checkpoint import Checkpoint
 from gatewright.fit.learned import LearnedStack
 from gatewright.fit.loop import Watch, one_thread
@@ -78,16 +79,17 @@ def train_front(
     work: Path,
     progress: bool = False,
     watch: Watch | None = None,
+    start: Network | None = None,
 ) -> Front:
     """Train config.student.hidden with learnt widths; keep the points that none beats in score and cost at once.
 
-    teacher: a Network, a function or an array, as in train_student. At most student.learned.points points, smallest
-    first. Resumes from `work`; equal settings give equal bits.
+    teacher, start: as in train_student. At most student.learned.points points, smallest first. Resumes from `work`;
+    equal settings give equal bits.
     Raises FitError for a loss that is not finite, or where not even the best point tells two classes apart.
     """
     soft = checked_targets(teacher, data)
     with one_thread():
-        run = _Run(config, data, Tensors(config, data, soft), _checkpoint(config, data, soft, work))
+        run = _Run(config, data, Tensors(config, data, soft), _checkpoint(config, data, soft, work, start), start)
         points = run.finish(progress, watch)
     kept = thinned(points, config.student.learned.points)
     check_alive("student", kept[-1].network, data, config)
@@ -119,9 +121,12 @@ def thinned(points: Sequence[Point], count: int) -> tuple[Point, ...]:
     return tuple(kept[-count:])
 
 
-def _checkpoint(config: Config, data: Dataset, soft: NDArray[np.float64], work: Path) -> Checkpoint:
+def _checkpoint(
+    config: Config, data: Dataset, soft: NDArray[np.float64], work: Path, start: Network | None
+) -> Checkpoint:
     settings = [config.student.model_dump(exclude={"checkpoint_seconds": True, "learned": {"point", "drop"}})]
-    key = stage_key("front", config, data, settings, config.distill.model_dump(), np.ascontiguousarray(soft).tobytes())
+    section = [settings, config.distill.model_dump(), "" if start is None else start.checksum]
+    key = stage_key("front", config, data, section, np.ascontiguousarray(soft).tobytes())
     return Checkpoint(path=work / "front.checkpoint", key=key)
 
 
@@ -157,7 +162,9 @@ class _Candidate:
 class _Run:
     """A training run; `step` says what comes next."""
 
-    def __init__(self, config: Config, data: Dataset, tensors: Tensors, checkpoint: Checkpoint) -> None:
+    def __init__(
+        self, config: Config, data: Dataset, tensors: Tensors, checkpoint: Checkpoint, start: Network | None
+    ) -> None:
         self.config, self.data, self.tensors, self.checkpoint = config, data, tensors, checkpoint
         self.settings: Learned = config.student.learned
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + 3)
@@ -168,6 +175,8 @@ class _Run:
             generator=generator,
         )
         fold_units(self.module, tensors, per_feature=True)
+        if start is not None:
+            start_from(self.module, start)
         rate = config.student.learning_rate
         self.optimizer = torch.optim.Adam(
             [{"params": [self.module.numbers], "lr": rate}, {"params": [self.module.widths], "lr": rate}], fused=True

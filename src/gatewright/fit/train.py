@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from gatewright.config import Config, Student
 from gatewright.errors import FitError
 from gatewright.fit.augment import Inputs
+from gatewright.fit.bridge import start_from
 from gatewright.fit.checkpoint import Checkpoint
 from gatewright.fit.distill import classification_loss, regression_loss, soft_labels
 from gatewright.fit.hint import Hint
@@ -103,12 +104,14 @@ def train_student(
     estimate: Estimate | None = None,
     quantize: bool = True,
     watch: Watch | None = None,
+    start: Network | None = None,
 ) -> Trained:
     """Distil, prune and quantize config.student in one loop; the result's weights are points of their formats.
 
     teacher: a Network, any function of input values (n, features), or an array (n, outputs) with a row per sample of
     `data`: scores before softmax, or values. features: (n, k), what config.distill.hint_weight lets a hidden layer
-    imitate; a Network gives its own.
+    imitate; a Network gives its own. start: a float network of the student's layers whose weights training begins with,
+    else random ones.
     Float arithmetic until prune_start, then formats are fitted and weights pruned anew each epoch until prune_end; from
     there on masks and formats stand, and the epoch best on the validation split is kept.
     estimate: a network's cost in LUTs, for student.pruning.budget_lut. quantize False leaves the formats away: a float
@@ -121,6 +124,8 @@ def train_student(
         tensors = Tensors(config, data, taught.outputs)
         module = _stack(config, tensors, hidden=settings.hidden, widths=_widths(settings), stage=2)
         fold_units(module, tensors, per_feature=False)
+        if start is not None:
+            start_from(module, start)
         sample = tensors.x[:: max(1, len(tensors.x) // CALIBRATION_SAMPLES)]
         recipe = Recipe(settings, module, sample, estimate, quantize=quantize)
         hint = None if taught.features is None else Hint(module, config.distill, taught.features[data.split == 0])
@@ -147,7 +152,8 @@ def train_student(
         )
         section = [settings.model_dump(exclude={"checkpoint_seconds"}), config.distill.model_dump(), quantize]
         known = [v.tobytes() for v in (taught.outputs, taught.features) if v is not None]
-        key = stage_key("student", config, data, section, *known)
+        origin = "" if start is None else start.checksum
+        key = stage_key("student", config, data, section, origin, *known)
         history = train(job, module, Checkpoint(path=work / "student.checkpoint", key=key), progress=progress)
         network = recipe.freeze(data.classes)
     check_alive("student", network, data, config)

@@ -31,13 +31,17 @@ class Code:
 
 @dataclass(slots=True)
 class Builder:
-    """Ops, tables and ranges so far. layer: the graph node whose ops are being added."""
+    """Ops, tables and ranges so far. layer: the graph node whose ops are being added.
+
+    waiting: affine nodes that a quantizer behind them takes in, as part of its table, rather than ops of their own.
+    """
 
     name: str
     ops: list[Op] = field(default_factory=list[Op])
     constants: dict[str, Constant] = field(default_factory=dict[str, Constant])
     known: dict[str, Range] = field(default_factory=dict[str, Range])
     layer: str = ""
+    waiting: frozenset[str] = frozenset()
 
     def add(self, op: Op) -> str:
         """Append an op whose name comes from `fresh` and return its name."""

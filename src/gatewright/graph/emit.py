@@ -119,7 +119,8 @@ def _code(node: AnyNode, source: Result) -> Code:
 
 
 def _elementwise(builder: Builder, node: Affine | Activation, source: Result, lattice: Lattice | None) -> Result:
-    if isinstance(source, Code) and lattice is not None:
+    waits = isinstance(node, Affine) and node.name in builder.waiting
+    if isinstance(source, Code) and lattice is not None and not (waits and lattice.plain and source.plain):
         done = _affine(builder, node, source, lattice) if isinstance(node, Affine) else _exact(builder, node, source)
         if done is not None:
             return done

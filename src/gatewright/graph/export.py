@@ -17,7 +17,7 @@ from gatewright.graph.emit import Result, emit, refusal
 from gatewright.graph.evaluate import Precision, exact_trace
 from gatewright.graph.exact import ONE, lattices
 from gatewright.graph.functions import softmax
-from gatewright.graph.nodes import Floats, Graph, Quantize, Reshape, Slice, Thresholds, TopK, Transpose
+from gatewright.graph.nodes import Affine, AnyNode, Floats, Graph, Quantize, Reshape, Slice, Thresholds, TopK, Transpose
 from gatewright.graph.nodes import Softmax as SoftmaxNode
 from gatewright.graph.prepare import boundary, prepare, quantize_input, strip_output
 from gatewright.graph.shapes import shapes
@@ -100,7 +100,7 @@ def export_graph(
     known, sizes = lattices(graph), shapes(graph)
     first = boundary(graph, known)
     assert isinstance(first, Quantize | Thresholds)
-    builder = Builder(name=name)
+    builder = Builder(name=name, waiting=_units(graph, first.name))
     results: dict[str, Result] = {}
     lattice = known[first.name]
     assert lattice is not None, "a boundary is on a lattice"
@@ -211,6 +211,28 @@ def _after(graph: Graph, first: str) -> set[str]:
         needed.add(name)
         pending += by_name[name].sources
     return needed
+
+
+def _units(graph: Graph, first: str) -> frozenset[str]:
+    """Return the affine nodes between the input and quantizers: changes of unit, which belong into a table."""
+    readers: dict[str, list[AnyNode]] = {node.name: [] for node in graph.nodes}
+    for node in graph.nodes:
+        for source in node.sources:
+            readers[source].append(node)
+    found: set[str] = set()
+    for node in reversed(graph.nodes):
+        ends = readers[node.name] and node.name != graph.output
+        if (
+            isinstance(node, Affine)
+            and ends
+            and all(isinstance(r, Quantize | Thresholds) or r.name in found for r in readers[node.name])
+        ):
+            found.add(node.name)
+    reached = {first}
+    for node in graph.nodes:
+        if node.name in found and node.sources[0] in reached:
+            reached.add(node.name)
+    return frozenset(reached & found)
 
 
 def _quantized_output(graph: Graph, fixed: Fixed) -> Graph:

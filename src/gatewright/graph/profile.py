@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gatewright.graph.calibrate import MAX_BITS, fitted
 from gatewright.graph.evaluate import body_inputs, evaluate, trace
+from gatewright.graph.exact import fixed_point, integer_weights
 from gatewright.graph.functions import quantize
 from gatewright.graph.nodes import (
     Constant,
@@ -23,15 +24,22 @@ from gatewright.graph.nodes import (
 )
 from gatewright.graph.recurrent import expand_cells
 from gatewright.graph.structure import is_structure
+from gatewright.ir import Fixed
 
 Role = Literal["weights", "bias", "values"]
+Format = tuple[float, float, float]
+FLOAT32_BITS = 24  # weights that need more bits were never quantized
 SAMPLED = 1 << 18  # numbers of a result that its statistics are taken of
 STEPS = 1 << 13  # steps of a recurrent cell that the statistics of its inner results are taken of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """Statistics of one layer's numbers in one role. suggested_bits: the fewest that reach the wanted SNR, or None."""
+    """Statistics of one layer's numbers in one role. suggested_bits: the fewest that reach the wanted SNR, or None.
+
+    magnitudes: least, quartiles and greatest of the magnitudes that are not zero; empty where all are zero.
+    fixed_least, fixed_greatest, fixed_step: ends and finest step of the format that holds the numbers, if there is one.
+    """
 
     layer: str
     op: str
@@ -43,8 +51,10 @@ class Spread:
     percentile_99: float
     mean_magnitude: float
     nonzero: int
+    magnitudes: tuple[float, ...]
     fixed_least: float | None
     fixed_greatest: float | None
+    fixed_step: float | None
     suggested_bits: int | None
 
 
@@ -63,7 +73,7 @@ class Difference:
 def profile(graph: Graph, x: NDArray[Any], *, snr_db: float = 30.0) -> list[Spread]:
     """Return the spread of every layer's weights, biases and results on samples x: (n, *input shape).
 
-    fixed_least, fixed_greatest: the range of the quantizer that takes the result in, where there is one.
+    The format beside a result is that of the quantizer that takes it in; beside weights, what these need on one grid.
     """
     graph = expand_cells(graph)
     values = trace(graph, x)
@@ -75,28 +85,43 @@ def _profile(graph: Graph, values: dict[str, Floats], snr_db: float) -> list[Spr
     rows: list[Spread] = []
     for node in graph.nodes:
         if isinstance(node, Dense | Conv | ConvTranspose):
-            rows.append(_spread(node.name, node, "weights", node.weight, None, snr_db))
+            rows.append(_spread(node.name, node, "weights", node.weight, _own_format(integer_weights(node)), snr_db))
             if node.bias.any():
-                rows.append(_spread(node.name, node, "bias", node.bias, None, snr_db))
+                rows.append(_spread(node.name, node, "bias", node.bias, _own_format(node.bias), snr_db))
         if isinstance(node, Scan):
             seen = body_inputs(node, values[node.sources[0]])
             rows += _profile(node.body, trace(node.body, seen[:: max(1, len(seen) // STEPS)]), snr_db)
         if not isinstance(node, Constant) and not is_structure(node):
-            rows.append(_spread(node.name, node, "values", values[node.name], behind.get(node.name), snr_db))
+            held = _format_of(node if isinstance(node, Quantize) else behind.get(node.name))
+            rows.append(_spread(node.name, node, "values", values[node.name], held, snr_db))
     return rows
 
 
-def _spread(layer: str, node: object, role: Role, values: Floats, behind: Quantize | None, snr_db: float) -> Spread:
+def _format_of(quantizer: Quantize | None) -> Format | None:
+    """Return (least, greatest, finest step) of what a quantizer can give."""
+    if quantizer is None:
+        return None
+    low, high = ((end - quantizer.zero_point) * quantizer.scale for end in (quantizer.lo, quantizer.hi))
+    return float(low.min()), float(high.max()), float(quantizer.scale.min())
+
+
+def _own_format(weights: Floats) -> Format | None:
+    """Return (least, greatest, finest step) of the fixed-point format that given numbers need; None for floats."""
+    found = fixed_point(weights, FLOAT32_BITS)
+    if found is None or not weights.any():
+        return None
+    integers = np.ldexp(weights, found.frac_bits)
+    fixed = Fixed.holding(int(integers.min()), int(integers.max()), found.frac_bits)
+    step = 2.0**-found.frac_bits
+    return fixed.lo * step, fixed.hi * step, step
+
+
+def _spread(layer: str, node: object, role: Role, values: Floats, held: Format | None, snr_db: float) -> Spread:
     flat = values.ravel()
     flat = flat[:: max(1, flat.size // SAMPLED)]
     low, high = np.percentile(flat, [1, 99])
-    ends = (None, None)
-    if behind is not None:
-        zero = behind.zero_point
-        ends = (
-            float(((behind.lo - zero) * behind.scale).min()),
-            float(((behind.hi - zero) * behind.scale).max()),
-        )
+    sizes = np.abs(flat[flat != 0])
+    least, greatest, step = held or (None, None, None)
     return Spread(
         layer=layer,
         op=type(node).__name__,
@@ -108,8 +133,10 @@ def _spread(layer: str, node: object, role: Role, values: Floats, behind: Quanti
         percentile_99=float(high),
         mean_magnitude=float(np.abs(flat).mean()),
         nonzero=int(np.count_nonzero(values)),
-        fixed_least=ends[0],
-        fixed_greatest=ends[1],
+        magnitudes=tuple(map(float, np.percentile(sizes, [0, 25, 50, 75, 100]))) if sizes.size else (),
+        fixed_least=least,
+        fixed_greatest=greatest,
+        fixed_step=step,
         suggested_bits=suggested_bits(flat, snr_db),
     )
 

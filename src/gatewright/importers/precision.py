@@ -7,13 +7,16 @@ has fixed is not touched by the model's default. Sums are exact here, so `accum`
 
 from __future__ import annotations
 
+import json
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gatewright.errors import ModelError, nearest
+from gatewright.errors import ConfigError, ModelError, nearest
 from gatewright.graph import Graph, check
 from gatewright.graph.nodes import (
     Activation,
@@ -97,6 +100,18 @@ def apply_precision(graph: Graph, hls_config: Config) -> Graph:
         for node in part.nodes:
             made[node.name] = _cast(node, found, part, explicit=own is not None or kind is not None)
     return _rebuilt(graph, made, notes, traced)
+
+
+def read_precision(path: Path) -> dict[str, Any]:
+    """Return the dictionary of precisions that a .json or .toml file holds; ConfigError for any other content."""
+    try:
+        text = path.read_text()
+        given: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: expected a JSON or TOML file of precisions: {error}") from None
+    if not isinstance(given, dict):
+        raise ConfigError(f'{path}: expected {{"Model": ..., "LayerType": ..., "LayerName": ...}}, not {given!r:.80}')
+    return given
 
 
 def _parts(graph: Graph) -> list[_Part]:

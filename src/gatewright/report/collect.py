@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 
 from gatewright import __version__
 from gatewright.config import Config
+from gatewright.report.model import GraphNetwork, model_part, ranges_of
 from gatewright.report.stage import StageRow
 from gatewright.tools import digest, package_version
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
+    from gatewright.fit import Network
     from gatewright.ir import Program
     from gatewright.synth import Part
     from gatewright.target import Board
@@ -34,28 +37,35 @@ class Collected:
     history: dict[str, list[dict[str, Any]]]
     examples: dict[str, NDArray[Any]]
     stages: list[StageRow]
+    ranges: list[dict[str, Any]]
 
 
 def collect(config: Config, run: Path, part: Part, board: Board | None, families: Sequence[str]) -> Collected:
     """Read every stage's files under `run`. Deterministic: no times, no absolute paths."""
     from gatewright.data import Dataset
-    from gatewright.fit import Network, compression_table
-    from gatewright.ir import Program
+    from gatewright.fit import Network
+    from gatewright.ir import Fixed, Program
     from gatewright.rtl.manifest import RtlManifest
     from gatewright.sim import SimReport
 
     data = Dataset.load(run / "data")
-    teacher, student = Network.load(run / "teacher"), Network.load(run / "student")
+    source = Fixed(width_bits=data.format.width_bits, frac_bits=data.format.frac_bits, signed=data.format.signed)
+    imported, trained = config.model is not None, (run / "student" / "network.json").is_file()
+    teacher = GraphNetwork.load(run / "model", source) if imported else Network.load(run / "teacher")
+    student = Network.load(run / "student") if trained else GraphNetwork.load(run / "student", source)
     program, manifest = Program.load(run / "program" / "program.txt"), RtlManifest.load(run / "rtl")
     simulated = SimReport.load(run / "sim" / "report.json")
     estimated = _json(run / "rtl" / "estimate.json")
-    history = {name: _json(run / name / "history.json") for name in ("teacher", "student")}
+    known = [name for name in ("teacher", "student") if (run / name / "history.json").is_file()]
+    history = {name: _json(run / name / "history.json") for name in known}
     x, y = data.part("test")
 
     # the simulator compared every one of these outputs with the hardware's (mismatches is 0, or the run stopped)
-    on_chip = _on_chip(config, program, x, y, data.classes)
+    on_chip = _on_chip(config, program, x, y, data.classes, _output_scale(run))
 
-    table = compression_table(teacher, student)
+    parts = {name: _network(network) for name, network in (("teacher", teacher), ("student", student))}
+    compression = _compression(parts["teacher"], parts["student"])
+    epochs = {name: {"epochs": len(rows)} for name, rows in history.items()}
     results: dict[str, Any] = {
         "name": config.name,
         "task": config.task,
@@ -63,26 +73,18 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
         "seed": config.seed,
         "tool_versions": {"gatewright": __version__, **{tool: package_version(tool) for tool in TOOLS}},
         "data": _data(data),
+        **model_part(run),
         "teacher": {
             **_outputs(config.task, y, teacher.evaluate(x), data.classes),
-            **_network(teacher),
-            "epochs": len(history["teacher"]),
+            **{key: parts["teacher"][key] for key in ("parameters", "bits", "shape")},
+            **epochs.get("teacher", {}),
         },
         "student": {
             **_outputs(config.task, y, student.evaluate(x), data.classes),
-            **_network(student),
-            "nonzero": student.nonzero,
-            "sparsity": student.sparsity,
-            "epochs": len(history["student"]),
-            "layers": [
-                {"name": row["layer"], **{k: v for k, v in row.items() if k != "layer"}} for row in student.describe()
-            ],
+            **parts["student"],
+            **epochs.get("student", {}),
         },
-        "compression": {
-            "parameter_ratio": table["parameters"]["ratio"],
-            "bit_ratio": table["bits"]["ratio"],
-            "nonzero_ratio": table["nonzero_parameters"]["ratio"],
-        },
+        "compression": compression,
         **_front(run, config),
         "export": _json(run / "program" / "check.json"),
         "hardware": {
@@ -110,13 +112,20 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
         "bitstream": f"bitstream/{manifest.top}.bit" if board else None,
         "board": _board(run, board) if board else None,
     }
-    return Collected(results=results, history=history, examples=_examples(data), stages=_stages(run))
+    return Collected(
+        results=results, history=history, examples=_examples(data), stages=_stages(run), ranges=ranges_of(run)
+    )
 
 
 def _on_chip(
-    config: Config, program: Program, x: NDArray[Any], y: NDArray[Any], classes: tuple[str, ...]
+    config: Config,
+    program: Program,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    classes: tuple[str, ...],
+    scale: NDArray[np.float64],
 ) -> dict[str, Any]:
-    """Return the results' keys for what leaves the chip on the test samples.
+    """Return the results' keys for what leaves the chip on the test samples; scale: of scores, as in the export.
 
     Of the top k, the first is the prediction; decisions by threshold carry no order, so that their samples are judged
     by the scores that are compared, and each decision by whether it is 1 for the sample's own class alone.
@@ -134,7 +143,7 @@ def _on_chip(
         case "argmax":
             return _scores(config.task, y, result, None, classes)
         case "scores":
-            return _outputs(config.task, y, real(program.output), classes)
+            return _outputs(config.task, y, real(program.output) * scale, classes)
         case "topk":
             hits = float((result == y[:, None]).any(axis=1).mean())
             found = _scores(config.task, y, result[:, 0], None, classes)
@@ -155,9 +164,11 @@ def _on_chip(
 def portable(config: Config) -> dict[str, Any]:
     """Return the configuration without the folders of its paths, so that its hash is the same everywhere."""
     raw = config.model_dump(mode="json")
-    for key in ("source", "labels"):
-        value = raw["data"][key]
-        raw["data"][key] = Path(value).name if Path(value).is_absolute() else value
+    places = [("data", "source"), ("data", "labels")]
+    places += [("model", key) for key in ("file", "weights", "precision")] if raw["model"] else []
+    for table, key in places:
+        value = raw[table][key]
+        raw[table][key] = Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
     return raw
 
 
@@ -224,12 +235,41 @@ def _data(data: Dataset) -> dict[str, Any]:
     }
 
 
-def _network(network: Any) -> dict[str, Any]:
+def _network(network: Network | GraphNetwork) -> dict[str, Any]:
+    """Return a network's keys of results.json besides its scores."""
+    if isinstance(network, GraphNetwork):
+        return network.part()
     return {
         "parameters": network.parameters,
         "bits": network.bits,
         "shape": [network.layers[0].weight.shape[0], *(layer.weight.shape[1] for layer in network.layers)],
+        "nonzero": network.nonzero,
+        "sparsity": network.sparsity,
+        "layers": [
+            {"name": row["layer"], **{k: v for k, v in row.items() if k != "layer"}} for row in network.describe()
+        ],
     }
+
+
+def _compression(teacher: Mapping[str, Any], student: Mapping[str, Any]) -> dict[str, float]:
+    """Return how much smaller the student is; of its parameters that are not zero, biases count whatever they are."""
+
+    def nonzero(part: Mapping[str, Any]) -> int:
+        biases = sum(row["parameters"] - prod(row["shape"]) for row in part["layers"])
+        return max(part["nonzero"] + biases, 1)
+
+    return {
+        "parameter_ratio": teacher["parameters"] / max(student["parameters"], 1),
+        "bit_ratio": teacher["bits"] / max(student["bits"], 1),
+        "nonzero_ratio": nonzero(teacher) / nonzero(student),
+    }
+
+
+def _output_scale(run: Path) -> NDArray[np.float64]:
+    """Return what a score of the hardware times 2**-frac_bits is multiplied by to be the model's: () or (scores,)."""
+    path = run / "program" / "export.json"
+    scale = np.array(_json(path)["output_scale"]) if path.is_file() else np.ones(1)
+    return scale.reshape(()) if scale.size == 1 else scale
 
 
 def _synthesis(run: Path, family: str, part: Part, board: Board | None, estimated: Mapping[str, Any]) -> dict[str, Any]:
@@ -289,7 +329,7 @@ def _examples(data: Dataset) -> dict[str, NDArray[Any]]:
 
 def _stages(run: Path) -> list[StageRow]:
     rows: list[StageRow] = []
-    order = ("data", "teacher", "student", "program", "rtl", "sim", "synth/*", "bitstream")
+    order = ("data", "model", "teacher", "student", "program", "rtl", "sim", "synth/*", "bitstream")
     for pattern in order:
         for path in sorted(run.glob(f"{pattern}/stage.json")):
             record = _json(path)

@@ -165,19 +165,31 @@ def _images(name: str, x: NDArray[Any], low: float, high: float) -> Picture:
 
 def axes_of(width: float, height: float) -> tuple[Figure, Axes]:
     """Return an empty chart of this size in inches, in the page's style."""
+    figure, (axes,) = panels_of(width, height, 1)
+    return figure, axes
+
+
+def panels_of(
+    width: float, height: float, count: int, colours: Mapping[str, str] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure, in inches, with so many axes side by side; colours: in place of the page's own."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
+    grid, muted = ((colours or {}).get(name, name) for name in (GRID, MUTED))
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GRID)
-    axes.tick_params(which="both", color=GRID, labelcolor=MUTED, labelsize=8, length=3)
-    axes.grid(axis="y", color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.xaxis.label.set(color=MUTED, fontsize=8)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-    return figure, axes
+    found: list[Axes] = []
+    for index in range(count):
+        axes = figure.add_subplot(1, count, index + 1)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(grid)
+        axes.tick_params(which="both", color=grid, labelcolor=muted, labelsize=8, length=3)
+        axes.grid(axis="y", color=grid, linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.xaxis.label.set(color=muted, fontsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        found.append(axes)
+    return figure, found
 
 
 def svg_of(figure: Figure, name: str, alt: str) -> str:

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from gatewright.report import hardware, view
 from gatewright.report.figures import front_picture, learning_curves, sample_pictures
+from gatewright.report.model import chain_table, facts, layer_table, names
 from gatewright.report.numbers import THIN, count, percent, significant, size
+from gatewright.report.ranges import range_pictures
 from gatewright.report.schema import validate_results
 from gatewright.report.stage import FileRow, StageRow, run_files
 from gatewright.tools import write_atomic
@@ -29,6 +31,7 @@ def write_report(
     history: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     examples: Mapping[str, NDArray[Any]] | None = None,
     stages: Sequence[StageRow] = (),
+    ranges: Sequence[Mapping[str, Any]] = (),
     files: Sequence[FileRow] | None = None,
     command: str = "gatewright run CONFIG.toml",
 ) -> Path:
@@ -36,13 +39,17 @@ def write_report(
 
     results: as in results.json (docs/results.md). history: {"teacher": rows, "student": rows}, as in history.json.
     examples: class -> input codes of a few samples, (n, features) for traces or (n, height, width[, 3]) for images.
-    files: what to list; None lists the run directory. command: what repeats the run.
+    ranges: rows of gatewright.graph.profile, as dicts. files: what to list; None lists the run directory.
+    command: what repeats the run.
     The same arguments give the same bytes. Raises GatewrightError where results break their schema.
     """
     validate_results(results)
     path = run / "report.html"
     rows = run_files(run) if files is None else files
-    write_atomic(path, render(results, history=history, examples=examples, stages=stages, files=rows, command=command))
+    page = render(
+        results, history=history, examples=examples, stages=stages, ranges=ranges, files=rows, command=command
+    )
+    write_atomic(path, page)
     return path
 
 
@@ -52,6 +59,7 @@ def render(
     history: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     examples: Mapping[str, NDArray[Any]] | None = None,
     stages: Sequence[StageRow] = (),
+    ranges: Sequence[Mapping[str, Any]] = (),
     files: Sequence[FileRow] = (),
     command: str = "gatewright run CONFIG.toml",
 ) -> str:
@@ -80,6 +88,8 @@ def render(
         recall_header=recall_header,
         recall_rows=recall_rows,
         front=_front(results),
+        model=_model(results, ranges),
+        called=names(results),
         compression=view.compression_rows(results),
         layer_header=layer_header,
         layer_rows=layer_rows,
@@ -121,12 +131,33 @@ def summary(results: Results) -> str:
     task = f"{len(data['classes'])} classes" if data["classes"] else "a regression"
     latency = significant(h["latency_cycles"] / h["clock_mhz"] * 1e3)
     interval = h["initiation_interval"]
+    what = "a student network of"
+    if "model" in results:
+        what = f"the {names(results)['student']} of {results['model']['file']},"
     return (
-        f"{count(data['features'])} inputs, {task}: a student network of {count(student['parameters'])} parameters, "
+        f"{count(data['features'])} inputs, {task}: {what} {count(student['parameters'])} parameters, "
         f"{percent(student['sparsity'], 0)} of the weights zero, compiled for {h['part']}. It answers "
         f"{latency}{THIN}ns after its inputs are complete and accepts a new sample every "
         f"{'cycle' if interval == 1 else f'{count(interval)} cycles'}."
     )
+
+
+def _model(results: Results, ranges: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return what the page says of an imported model, None where the run has none."""
+    if "model" not in results:
+        return None
+    scores = {who: view.score(results, who)[0] for who in ("teacher", "student", "hardware")}
+    chain_header, chain_rows = chain_table(results, scores)
+    layer_header, layer_rows = layer_table(results)
+    return {
+        "facts": facts(results),
+        "chain_header": chain_header,
+        "chain_rows": chain_rows,
+        "layer_header": layer_header,
+        "layer_rows": layer_rows,
+        "pictures": range_pictures(ranges),
+        "trained": results["model"]["quantize"] == "qat",
+    }
 
 
 def _front(results: Results) -> dict[str, Any] | None:

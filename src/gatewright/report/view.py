@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatewright.report import hardware
+from gatewright.report.model import names
 from gatewright.report.numbers import (
     DASH,
     THIN,
@@ -76,17 +77,20 @@ def headline_cards(results: Results) -> list[Card]:
     """Return the figures at the top of the page."""
     h = results["hardware"]
     measure = "RMSE" if is_regression(results) else "Test accuracy"
+    called = names(results)
     teacher, student = score(results, "teacher"), score(results, "student")
     on_chip = score(results, "hardware")
     target = hardware.target(results)
     latency_ns = h["latency_cycles"] / h["clock_mhz"] * 1e3
     return [
-        Card(label=f"{measure}, teacher", value=teacher[0], note=teacher[1]),
-        Card(label=f"{measure}, student", value=student[0], note=student[1]),
+        Card(label=f"{measure}, {called['teacher']}", value=teacher[0], note=teacher[1]),
+        Card(label=f"{measure}, {called['student']}", value=student[0], note=student[1]),
         Card(
             label=f"{measure}, hardware",
             value=on_chip[0] if on_chip[0] != DASH else student[0],
-            note="same as the student, bit for bit" if h["mismatches"] == 0 else "differs from the student",
+            note=f"same as the {called['student']}, bit for bit"
+            if h["mismatches"] == 0
+            else f"differs from the {called['student']}",
         ),
         Card(
             label="Mismatches in simulation",
@@ -97,7 +101,8 @@ def headline_cards(results: Results) -> list[Card]:
         Card(
             label="Parameters",
             value=count(results["student"]["parameters"]),
-            note=f"{percent(results['student']['sparsity'])} zero; teacher {count(results['teacher']['parameters'])}",
+            note=f"{percent(results['student']['sparsity'])} zero; "
+            f"{called['teacher']} {count(results['teacher']['parameters'])}",
         ),
         Card(label=f"{target.lut_name}, {target.part}", value=count(target.lut), note=target.lut_note),
         Card(
@@ -127,7 +132,8 @@ def confusions(results: Results) -> list[Confusion]:
     """Return the confusion matrices of teacher, student and hardware, where they are known."""
     found = ((who, results[who].get("confusion")) for who in ("teacher", "student", "hardware"))
     classes: list[str] = list(results["data"]["classes"])
-    return [_confusion(who, matrix, classes, score(results, who)[0]) for who, matrix in found if matrix]
+    called = {**names(results), "hardware": "hardware"}
+    return [_confusion(called[who], matrix, classes, score(results, who)[0]) for who, matrix in found if matrix]
 
 
 def _confusion(who: str, matrix: list[list[int]], classes: list[str], accuracy: str) -> Confusion:
@@ -149,12 +155,13 @@ def _confusion(who: str, matrix: list[list[int]], classes: list[str], accuracy: 
 def recall_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     """Return (header, rows): test samples and recall with its 95 % interval, per class and network."""
     known = [who for who in ("teacher", "student", "hardware") if results[who].get("confusion")]
+    called = {**names(results), "hardware": "hardware"}
     rows: list[list[str]] = []
     for index, name in enumerate(results["data"]["classes"]):
         matrices = [results[who]["confusion"][index] for who in known]
         if matrices:
             rows.append([name, count(sum(matrices[0])), *(_recall(counts, index) for counts in matrices)])
-    return ["class", "test samples", *(f"recall, {who}" for who in known)], rows
+    return ["class", "test samples", *(f"recall, {called[who]}" for who in known)], rows
 
 
 def _recall(counts: list[int], index: int) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gatewright.config import Config
 from gatewright.errors import ConfigError
@@ -26,12 +28,16 @@ ESTIMATE_SAMPLES = 256  # replayed while a point of the front is lowered for its
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedNetworks:
-    """Train a teacher, distil a student, export it. The stages teacher, (front,) student and program."""
+    """Train a teacher, distil a student, export it. The stages teacher, (front,) student and program.
+
+    start: makes the float network whose weights the student's training begins with, of what the stage model holds.
+    """
 
     config: Config
     directory: RunDirectory
     part: Part
     progress: bool
+    start: Callable[[Dataset], Network] | None = None
 
     def stages(self) -> list[Stage]:
         """Return the stages in order; they read the stage data."""
@@ -62,13 +68,14 @@ class TrainedNetworks:
         c = self.config
         loss = [c.distill.model_dump(), c.augment.model_dump(), c.task, c.seed]
         budget = [c.hardware.clock_mhz, self.part.family] if c.student.pruning.budget_lut else []
+        before = ("data", *(("model",) if self.start else ()), "teacher")
         if c.student.precision == "fixed":
             return [
                 Stage(
                     name="student",
                     title="distil, prune and quantize the student",
                     run=self._student,
-                    needs=("data", "teacher"),
+                    needs=before,
                     settings=[c.student.model_dump(exclude={"precision", "learned"}), *loss, *budget],
                     code=("fit", "data", "lower") if budget else ("fit", "data"),
                     packages=("torch", "numpy"),
@@ -79,7 +86,7 @@ class TrainedNetworks:
                 name="front",
                 title="distil a front of students with learnt widths",
                 run=self._front,
-                needs=("data", "teacher"),
+                needs=before,
                 settings=[
                     c.student.model_dump(exclude={"learned": {"point", "drop"}}),
                     *loss,
@@ -111,16 +118,17 @@ class TrainedNetworks:
         np.save(out / "soft_targets.npy", teacher_outputs(trained.network, data))
 
     def _student(self, out: Path) -> None:
-        from gatewright.fit import Network, train_student
+        from gatewright.fit import train_student
 
         data = self.training_data()
         trained = train_student(
             self.config,
             data,
-            Network.load(self.directory.folder("teacher")),
+            self._taught(),
             work=self.directory.work("student"),
             progress=self.progress,
             estimate=lambda network: self._cost(network, data)["lut"],
+            start=self.start and self.start(data),
         )
         trained.network.save(out)
         write_json(out / "history.json", trained.history)
@@ -130,13 +138,27 @@ class TrainedNetworks:
 
         data = self.training_data()
         soft = np.load(self.directory.folder("teacher") / "soft_targets.npy")
-        front = train_front(self.config, data, soft, work=self.directory.work("front"), progress=self.progress)
+        front = train_front(
+            self.config,
+            data,
+            soft,
+            work=self.directory.work("front"),
+            progress=self.progress,
+            start=self.start and self.start(data),
+        )
         rows: list[dict[str, float]] = []
         for index, point in enumerate(front.points):
             point.network.save(out / f"{index:03d}")
             rows.append({"point": index, **point.row, **self._cost(point.network, data)})
         write_json(out / "front.json", rows)
         write_json(out / "history.json", front.history)
+
+    def _taught(self) -> Network | NDArray[np.float64]:
+        """Return the teacher that was trained, or the scores of one that is no network of ours."""
+        from gatewright.fit import Network
+
+        folder = self.directory.folder("teacher")
+        return Network.load(folder) if (folder / "network.json").is_file() else np.load(folder / "soft_targets.npy")
 
     def _cost(self, network: Network, data: Dataset) -> dict[str, float]:
         return estimated_cost(network, data, family=self.part.family, clock_mhz=self.config.hardware.clock_mhz)

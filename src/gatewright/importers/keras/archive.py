@@ -26,13 +26,21 @@ ZIP_RATIO = 200  # a member may not grow more than this
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """architecture: {"class_name", "config", ...}; major: Keras 2 or 3; weights: by layer, see `layer_weights`."""
+    """architecture: {"class_name", "config", ...}; weights: by layer, see `layer_weights`.
+
+    version: of Keras, as the file says, or ""; major: 2 or 3.
+    """
 
     label: str
     format: str
     architecture: dict[str, Any]
-    major: int
+    version: str
     reader: Reader
+
+    @property
+    def major(self) -> int:
+        """Keras 2, which files without a version are of, or 3."""
+        return 3 if self.version.startswith("3") else 2
 
     def numbered(self) -> NumberedWeights:
         """Return the root of weights by position (`.keras`, `.weights.h5`)."""
@@ -167,9 +175,7 @@ def _archive(label: str, kind: str, text: bytes | str, reader: Reader, version: 
         raise ModelError(
             f"{label}: expected an architecture with 'class_name' and 'config', got keys {sorted(architecture)}"
         )
-    version = architecture.get("keras_version", version) or "2"
-    major = 3 if str(version).startswith("3") else 2
-    return Archive(label, kind, architecture, major, reader)
+    return Archive(label, kind, architecture, str(architecture.get("keras_version", version) or ""), reader)
 
 
 def _json(text: bytes | str, label: str) -> dict[str, Any]:

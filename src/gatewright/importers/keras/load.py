@@ -57,7 +57,7 @@ def load_keras(path: str | Path, weights: str | Path | None = None) -> Graph:
         output=y.name,
         format=archive.format,
         notes=tuple(builder.notes),
-        metadata={"layers": builder.layers, "kinds": builder.kinds},
+        metadata={"layers": builder.layers, "kinds": builder.kinds, "producer": f"Keras {archive.version}".strip()},
     )
     shapes = check(graph)
     assert shapes[y.name] == y.shape, f"shape {y.shape} tracked while building, {shapes[y.name]} found"

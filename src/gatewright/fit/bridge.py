@@ -1,0 +1,86 @@
+"""An imported float Graph in, a float Network out, and a stack of layers that starts from its weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from gatewright.errors import FitError
+from gatewright.fit.layers import Stack, layer_name
+from gatewright.fit.network import Layer, Network
+from gatewright.graph import Graph, simplify
+from gatewright.graph.nodes import Activation, Dense, Input
+from gatewright.ir import Fixed
+
+if TYPE_CHECKING:
+    from gatewright.fit.learned import LearnedStack
+
+
+def hidden_layers(graph: Graph) -> tuple[int, ...] | None:
+    """Return the hidden layers' sizes where the graph is dense layers with ReLU between, else None."""
+    found = _layers(graph)
+    return None if found is None else tuple(dense.bias.size for dense, _ in found[:-1])
+
+
+def float_network(graph: Graph, source: Fixed, classes: tuple[str, ...]) -> Network:
+    """Return a graph of dense layers with ReLU between as a float Network of input codes in `source`.
+
+    Batch normalisations are folded; layers are named fc1, fc2, ..., out. Raises FitError for any other graph.
+    """
+    found = _layers(graph)
+    if found is None:
+        raise FitError(
+            f"model {graph.name!r} is not made of dense layers with ReLU between, so no student can start from its "
+            'weights; set model.start = "random" and the student\'s layers in student.hidden'
+        )
+    last = len(found) - 1
+    layers = tuple(
+        Layer(name=layer_name(index, last), weight=dense.weight, bias=dense.bias, relu=relu)
+        for index, (dense, relu) in enumerate(found)
+    )
+    return Network(input=source, layers=layers, classes=classes)
+
+
+@torch.no_grad()
+def start_from(module: Stack | LearnedStack, network: Network) -> None:
+    """Give a stack of the same layers, whose units are folded already, the network's weights and biases."""
+    if isinstance(module, Stack):
+        numbers = [(layer.weight.data, layer.bias.data) for layer in module.layers]
+    else:
+        flat = module.numbers.data
+        numbers = list(zip(module.shape.matrices(flat), module.shape.biases(flat), strict=True))
+    for layer, (weights, biases), given in zip(module.layers, numbers, network.layers, strict=True):
+        weight, bias = (torch.tensor(v) for v in (given.weight, given.bias))
+        weights.copy_(weight / layer.gain.double())
+        centred = bias + layer.centre.double() @ weight
+        biases.copy_((centred - layer.bias_shift.double()) / layer.bias_gain.double())
+
+
+def _layers(graph: Graph) -> list[tuple[Dense, bool]] | None:
+    """Return (dense layer, whether a ReLU follows) from input to output; None where the graph is anything else."""
+    first, *nodes = simplify(graph, float_weights=True).nodes
+    if not isinstance(first, Input) or len(first.shape) != 1:
+        return None
+    found: list[tuple[Dense, bool]] = []
+    before = first.name
+    for node in nodes:
+        if node.sources != (before,):
+            return None
+        if isinstance(node, Dense) and (node.weight_scale == 1).all():
+            joins = bool(found) and not found[-1][1]  # two maps without a ReLU between are one
+            found.append((_joined(found.pop()[0], node) if joins else node, False))
+        elif isinstance(node, Activation) and node.kind == "relu" and not node.parameters and found:
+            if found[-1][1]:
+                return None
+            found[-1] = (found[-1][0], True)
+        else:
+            return None
+        before = node.name
+    return found if found and not found[-1][1] else None
+
+
+def _joined(first: Dense, second: Dense) -> Dense:
+    """Return two dense layers in a row as one."""
+    return replace(second, weight=first.weight @ second.weight, bias=first.bias @ second.weight + second.bias)

@@ -1,0 +1,71 @@
+"""An imported float graph as a Network, and as the start of a student's training."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from gatewright.errors import FitError  # noqa: E402
+from gatewright.fit.bridge import float_network, hidden_layers, start_from  # noqa: E402
+from gatewright.fit.layers import Stack, Widths  # noqa: E402
+from gatewright.fit.learned import LearnedStack  # noqa: E402
+from gatewright.graph.nodes import Activation, Affine  # noqa: E402
+from gatewright.graph.vectors import graph_outputs  # noqa: E402
+from gatewright.ir import Fixed  # noqa: E402
+from tests.graphs import chain, dense  # noqa: E402
+
+pytestmark = pytest.mark.torch
+RNG = np.random.default_rng(11)
+SOURCE = Fixed.parse("fixed<8,3>")
+CODES = RNG.integers(-128, 128, (60, 4))
+
+
+def mlp(*between):
+    layers = (
+        dense("a", RNG.normal(size=(4, 6)), RNG.normal(size=6)),
+        *between,
+        Activation(name="relu", kind="relu"),
+        dense("b", RNG.normal(size=(6, 3)), RNG.normal(size=3)),
+    )
+    return chain((4,), *layers)
+
+
+@pytest.mark.parametrize("last", [(), (dense("c", RNG.normal(size=(3, 2)), RNG.normal(size=2)),)])
+def test_a_float_mlp_is_the_same_network(last):
+    """Batch normalisations and maps without a ReLU between them are folded."""
+    batch = Affine(name="bn", scale=RNG.normal(size=6), offset=RNG.normal(size=6))
+    graph = mlp(batch)
+    graph = chain((4,), *graph.nodes[1:], *last)
+    network = float_network(graph, SOURCE, ("u", "v", "w")[: 3 - len(last)])
+    assert hidden_layers(graph) == (6,)
+    assert [layer.name for layer in network.layers] == ["fc1", "out"]
+    np.testing.assert_allclose(network.evaluate(CODES), graph_outputs(graph, CODES, SOURCE), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["tanh", "relu"])
+def test_other_graphs_are_none(kind):
+    parameters = (6.0,) if kind == "relu" else ()
+    layers = (dense("a", np.eye(4)), Activation(name="act", kind=kind, parameters=parameters), dense("b", np.eye(4)))
+    graph = chain((4,), *layers)
+    assert hidden_layers(graph) is None
+    with pytest.raises(FitError, match=r"not made of dense layers with ReLU between.*model.start = \"random\""):
+        float_network(graph, SOURCE, ())
+
+
+@pytest.mark.parametrize("kind", ["float", "quantized", "learned"])
+def test_training_starts_from_the_network_whatever_the_units(kind):
+    network = float_network(mlp(), SOURCE, ("u", "v", "w"))
+    widths = [Widths(weight=8, bias=0, activation=8), Widths(weight=8, bias=0, activation=0)]
+    given = {"source": SOURCE, "dropout": 0.0, "generator": torch.Generator()}
+    if kind == "learned":
+        stack = LearnedStack([4, 6, 3], **given)
+    else:
+        stack = Stack([4, 6, 3], widths=widths if kind == "quantized" else None, **given)
+    stack.layers[0].centre.copy_(torch.tensor(RNG.normal(size=4)))
+    each = torch.tensor(RNG.uniform(0.5, 2, (4, 1))).float()
+    stack.layers[0].gain = torch.tensor(0.37) if kind == "quantized" else each
+    stack.layers[-1].bias_gain, stack.layers[-1].gain = torch.tensor(3.0), torch.tensor(3.0)
+    stack.layers[-1].bias_shift.copy_(torch.tensor(RNG.normal(size=3)))
+    start_from(stack, network)
+    got = stack(torch.tensor(np.ldexp(CODES, -SOURCE.frac_bits), dtype=torch.float32)).detach().numpy()
+    np.testing.assert_allclose(got, network.evaluate(CODES), rtol=1e-4, atol=1e-4)

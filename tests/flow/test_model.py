@@ -1,0 +1,218 @@
+"""Models of three front ends through `run --model` to simulated hardware; their files are written here."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
+from sklearn.datasets import load_iris
+
+from gatewright.cli import main
+from gatewright.data import Dataset
+from gatewright.ir import Interpreter, Program, ranges
+from gatewright.report import validate_results
+from tests.importers.keras_files import layer, sequential, write_h5
+from tests.importers.onnx_models import save
+
+FORMAT = "fixed<9,4>"  # iris: 0.1 .. 7.9, on a grid of 1/32
+NO_SYNTHESIS = ("--set", "synthesis.families=[]", "--set", "synthesis.place=false")
+
+
+def run(*words: object) -> str:
+    done = CliRunner().invoke(main, ["run", *map(str, words)])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def iris(folder: Path) -> Path:
+    x, y = load_iris(return_X_y=True)
+    np.savez(folder / "iris.npz", x=x, y=y)
+    return folder / "iris.npz"
+
+
+def scores(out: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return (samples as the hardware reads them, the simulated program's scores) of the test split."""
+    data, program = Dataset.load(out / "data"), Program.load(out / "program" / "program.txt")
+    x = data.part("test")[0]
+    q = Interpreter(program).run(x)
+    return np.ldexp(x.astype(float), -data.format.frac_bits), np.ldexp(q, -ranges(program)[program.output].frac_bits)
+
+
+def checked(out: Path, road: str) -> dict:
+    """Return results.json of a finished run in which every link of the chain held."""
+    results = json.loads((out / "results.json").read_text())
+    validate_results(results)
+    assert results["model"]["quantize"] == road
+    assert results["hardware"]["mismatches"] == results["export"]["mismatches"] == 0
+    assert results["hardware"]["vectors"] == results["export"]["samples_compared"] == 150
+    assert results["hardware"]["confusion"] == results["student"]["confusion"]
+    return results
+
+
+def numbers(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-7, 8, shape) / 8
+
+
+def half_even(x: np.ndarray, step: float, lo: int, hi: int) -> np.ndarray:
+    return np.clip(np.rint(x / step), lo, hi) * step
+
+
+@pytest.mark.sim
+@pytest.mark.slow
+@pytest.mark.synth
+def test_qkeras_to_counted_hardware(tmp_path: Path):
+    """QKeras' own definition (bits, integer; halves to even), by hand, equals the simulated scores."""
+    bits = {"class_name": "quantized_bits", "config": {"bits": 4, "integer": 0, "alpha": 1.0, "symmetric": True}}
+    relu = {"class_name": "quantized_relu", "config": {"bits": 5, "integer": 3}}
+    given = {"kernel_quantizer": bits, "bias_quantizer": bits, "activation": "linear", "use_bias": True}
+    model = sequential(
+        layer("QDense", "fc1", units=6, **given),
+        layer("QActivation", "act", activation=relu),
+        layer("QDense", "fc2", units=3, **given),
+        layer("Activation", "softmax", activation="softmax"),
+        shape=(4,),
+    )
+    w = {"fc1": (numbers(1, 4, 6), numbers(2, 6)), "fc2": (numbers(3, 6, 3), numbers(4, 3))}
+    arrays = {name: {"kernel": k.astype("f4"), "bias": b.astype("f4")} for name, (k, b) in w.items()}
+    write_h5(tmp_path / "net.h5", model, arrays)
+    out = tmp_path / "run"
+    words = (
+        "--model",
+        tmp_path / "net.h5",
+        "--data",
+        iris(tmp_path),
+        "--out",
+        out,
+        "--set",
+        f"data.input_format={FORMAT}",
+    )
+    run(*words, "--set", "hardware.output=scores", "--set", 'synthesis.families=["xc7"]')
+    results = checked(out, "exact")
+    x, got = scores(out)
+    hidden = half_even(np.maximum(x @ w["fc1"][0] + w["fc1"][1], 0), 2.0**-2, 0, 31)
+    assert (got == hidden @ w["fc2"][0] + w["fc2"][1]).all()
+    assert results["synthesis"]["xc7"]["lut"] > 0
+    assert results["model"]["framework"] == "Keras 2.13.1"
+    assert "softmax" in results["model"]["notes"][-1]
+    page = (out / "report.html").read_text()
+    assert results["model"]["sha256"] in page
+    assert page.count("ranges-") > 0
+    again = run(*words, "--set", "hardware.output=scores", "--set", 'synthesis.families=["xc7"]')
+    assert again.count("unchanged") == again.count("\n[") + 1
+
+
+@pytest.mark.sim
+@pytest.mark.slow
+def test_onnx_with_quantizers(tmp_path: Path):
+    """ONNX's own reference evaluator and the simulated hardware give the same scores."""
+    steps = {"s0": np.float32(2**-4), "s1": np.float32(2**-3), "z": np.int8(0), "u": np.uint8(0)}
+    tables = {
+        "w1": numbers(5, 4, 5).astype("f4"),
+        "b1": numbers(6, 5).astype("f4"),
+        "w2": numbers(7, 5, 3).astype("f4"),
+    }
+    names = ["x", "q0", "d0", "m1", "a1", "r1", "q1", "d1", "y"]
+    more = [["s0", "z"], ["s0", "z"], ["w1"], ["b1"], [], ["s1", "u"], ["s1", "u"], ["w2"]]
+    kinds = [
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "MatMul",
+        "Add",
+        "Relu",
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "MatMul",
+    ]
+    nodes = [helper.make_node(kind, [names[i], *more[i]], [names[i + 1]], name=f"n{i}") for i, kind in enumerate(kinds)]
+    path = save(tmp_path / "net.onnx", nodes, (4,), {**steps, **tables}, opset=21)
+    out = tmp_path / "run"
+    words = ("--model", path, "--data", iris(tmp_path), "--out", out, "--set", f"data.input_format={FORMAT}")
+    run(*words, "--set", "hardware.output=scores", *NO_SYNTHESIS)
+    checked(out, "exact")
+    x, got = scores(out)
+    (expected,) = ReferenceEvaluator(onnx.load(path)).run(None, {"x": x.astype(np.float32)})
+    assert (got == expected).all()
+
+
+@pytest.mark.torch
+@pytest.mark.sim
+@pytest.mark.slow
+def test_torch_on_all_three_roads(tmp_path: Path):
+    """A Sequential whose weights are dyadic: exact, after training, and as the start of a student's training."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(1)
+    module = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
+    with torch.no_grad():
+        for seed, parameter in enumerate(module.parameters()):
+            parameter.copy_(torch.tensor(numbers(seed, *parameter.shape)))
+    torch.save(module, tmp_path / "net.pt")
+    words = ("--model", tmp_path / "net.pt", "--data", iris(tmp_path), "--set", f"data.input_format={FORMAT}")
+    words = (*words, "--set", "hardware.output=scores", *NO_SYNTHESIS)
+    exact = tmp_path / "exact"
+    run(*words, "--out", exact)
+    checked(exact, "exact")
+    x, got = scores(exact)
+    with torch.no_grad():
+        expected = module(torch.tensor(x, dtype=torch.float32)).numpy()
+    assert (got == expected).all()
+
+    after = tmp_path / "after"
+    run(*words, "--out", after, "--set", "model.quantize=post-training", "--set", "model.activation_bits=10")
+    checked(after, "post-training")
+    assert np.abs(scores(after)[1] - expected).max() < 0.05 * np.abs(expected).max()
+
+    taught = tmp_path / "taught"
+    settings = ("student.epochs=40", "student.sparsity=0.2", "student.batch_size=16", "student.learning_rate=0.01")
+    more = [word for setting in (*settings, "distill.weight=0") for word in ("--set", setting)]
+    told = run(*words, "--out", taught, "--set", "model.quantize=qat", *more)
+    assert "[teacher] let the model teach" in told
+    results = checked(taught, "qat")
+    assert results["model"]["start"] == "model"
+    assert results["student"]["shape"] == [4, 6, 3]
+    assert results["student"]["test_accuracy"] > results["teacher"]["test_accuracy"]  # whose weights are random
+    assert np.load(taught / "teacher" / "soft_targets.npy").shape == (150, 3)
+
+
+@pytest.mark.torch
+@pytest.mark.sim
+@pytest.mark.slow
+def test_any_graph_teaches_a_dense_student(tmp_path: Path):
+    """A convolutional model has no hardware yet, but its scores teach; the start is random then."""
+    import torch
+    from torch import nn
+
+    from gatewright.graph import save_graph
+    from gatewright.importers.torch import load_torch
+
+    torch.manual_seed(2)
+    module = nn.Sequential(nn.Unflatten(1, (1, 4)), nn.Conv1d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(6, 3))
+    save_graph(load_torch(module, torch.zeros(2, 4)), tmp_path / "conv.npz")
+    words = ("--model", tmp_path / "conv.npz", "--data", iris(tmp_path), "--out", tmp_path / "run", *NO_SYNTHESIS)
+    run(*words, "--set", "student.hidden=[5]", "--set", "student.epochs=30", "--set", "student.batch_size=16")
+    results = checked(tmp_path / "run", "qat")
+    assert results["model"]["start"] == "random"
+    assert results["student"]["shape"] == [4, 5, 3]
+
+
+@pytest.mark.data
+@pytest.mark.sim
+@pytest.mark.slow
+def test_hgq_file_of_another_project(tmp_path: Path, shared_data: Path):
+    """A format per element, pruned to 182 weights: labels are the model's own answers, so that all are right."""
+    from gatewright.graph import evaluate
+    from gatewright.importers import load_model
+
+    file = shared_data / "models" / "example_models" / "keras" / "hgq_jet_classifier.h5"
+    x = np.random.default_rng(3).normal(0, 1, (400, 16)).round(2)
+    np.savez(tmp_path / "jets.npz", x=x, y=evaluate(load_model(file), np.floor(x * 64 + 0.5) / 64).argmax(axis=1))
+    words = ("--model", file, "--data", tmp_path / "jets.npz", "--out", tmp_path / "run", *NO_SYNTHESIS)
+    run(*words, "--set", "data.input_format=fixed<12,6>")
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["hardware"]["mismatches"] == 0
+    assert results["hardware"]["test_accuracy"] == results["teacher"]["test_accuracy"] == 1.0
