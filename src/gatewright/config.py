@@ -419,6 +419,12 @@ class Config(Section):
             raise ValueError(
                 f'hardware.output must be "scores" or "threshold" for a regression, not "{self.hardware.output}"'
             )
+        if self.model is not None and self.teacher.pretrained:
+            raise ValueError("model.file and teacher.pretrained both name the teacher; leave one out")
+        if self.model is not None and self.distill.hint_weight:
+            raise ValueError(
+                "distill.hint_weight needs hidden layers that an imported model does not show; set it to 0"
+            )
         if self.distill.hint_weight:
             self._check_hints()
         factors, layers = self.hardware.reuse_factor, len(self.student.hidden) + 1

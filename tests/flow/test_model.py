@@ -201,18 +201,30 @@ def test_any_graph_teaches_a_dense_student(tmp_path: Path):
 
 
 @pytest.mark.data
+@pytest.mark.torch
 @pytest.mark.sim
 @pytest.mark.slow
-def test_hgq_file_of_another_project(tmp_path: Path, shared_data: Path):
-    """A format per element, pruned to 182 weights: labels are the model's own answers, so that all are right."""
+@pytest.mark.parametrize(
+    ("name", "inputs", "road"),
+    [
+        ("keras/hgq_jet_classifier.h5", 16, "exact"),  # a format per element, pruned to 182 weights
+        ("onnx/two_layer_keras.onnx", 10, "post-training"),
+        ("pytorch/two_layer_model.pt", 10, "post-training"),  # floats; one sigmoid for two classes
+    ],
+)
+def test_files_of_another_project(tmp_path: Path, shared_data: Path, name: str, inputs: int, road: str):
+    """Labels are the model's own answers on the samples as the hardware reads them: an exact road makes no mistake."""
     from gatewright.graph import evaluate
     from gatewright.importers import load_model
 
-    file = shared_data / "models" / "example_models" / "keras" / "hgq_jet_classifier.h5"
-    x = np.random.default_rng(3).normal(0, 1, (400, 16)).round(2)
-    np.savez(tmp_path / "jets.npz", x=x, y=evaluate(load_model(file), np.floor(x * 64 + 0.5) / 64).argmax(axis=1))
-    words = ("--model", file, "--data", tmp_path / "jets.npz", "--out", tmp_path / "run", *NO_SYNTHESIS)
-    run(*words, "--set", "data.input_format=fixed<12,6>")
+    file = shared_data / "models" / "example_models" / name
+    x = np.floor(np.random.default_rng(3).normal(0, 1, (400, inputs)) * 64 + 0.5) / 64
+    answers = evaluate(load_model(file), x)
+    y = answers[:, 0] > 0.5 if answers.shape[1] == 1 else answers.argmax(axis=1)
+    np.savez(tmp_path / "own.npz", x=x, y=y)
+    words = ("--model", file, "--data", tmp_path / "own.npz", "--out", tmp_path / "run", *NO_SYNTHESIS)
+    run(*words, "--set", "data.input_format=fixed<12,6>", "--set", f"model.quantize={road}")
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["hardware"]["mismatches"] == 0
-    assert results["hardware"]["test_accuracy"] == results["teacher"]["test_accuracy"] == 1.0
+    assert results["teacher"]["test_accuracy"] == 1.0
+    assert results["hardware"]["test_accuracy"] >= (1.0 if road == "exact" else 0.9)

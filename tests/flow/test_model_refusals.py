@@ -161,6 +161,8 @@ def test_a_model_that_does_not_suit_the_data(
         (("model.quantise=qat",), "unknown key 'model.quantise'. Did you mean 'quantize'?"),
         (("model.quantize=ptq",), "model.quantize: input should be 'auto', 'exact', 'post-training' or 'qat'"),
         (("model.precision.LayerNam={}",), "unknown key 'LayerNam'. Did you mean 'LayerName'?"),
+        (("teacher.pretrained=x",), "model.file and teacher.pretrained both name the teacher; leave one out"),
+        (("distill.hint_weight=1.0",), "distill.hint_weight needs hidden layers that an imported model does not show"),
         (("model.precision=absent.json",), "absent.json: expected a JSON or TOML file of precisions"),
     ],
 )
@@ -169,6 +171,15 @@ def test_settings_that_do_not_suit(tmp_path: Path, data: Path, words: tuple[str,
     save_graph(chain((4,), *layers), tmp_path / "m.npz")
     settings = [word for setting in words for word in ("--set", setting)]
     assert message in fails(tmp_path / "m.npz", data, *settings)
+
+
+def test_a_study_refuses_a_model(tmp_path: Path, data: Path):
+    text = f'name = "c"\n[data]\nsource = "{data.name}"\n[model]\nfile = "{mlp(tmp_path / "m.npz").name}"\n'
+    (tmp_path / "c.toml").write_text(text)
+    done = CliRunner().invoke(main, ["study", str(tmp_path / "c.toml"), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 2, done.output
+    assert "remove the table [model], or use `gatewright run`" in done.output
+    assert not (tmp_path / "out").exists()
 
 
 def test_neither_configuration_nor_model():

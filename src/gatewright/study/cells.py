@@ -38,6 +38,8 @@ def check(config: Config) -> None:
         raise ConfigError("a study prunes networks without formats too, which have no budget; set student.sparsity")
     if student.sparsity == 0.0 and student.pruning.kind != "n_of_m":
         raise ConfigError("a study of pruning needs student.sparsity above 0, not 0")
+    if config.model is not None:
+        raise ConfigError("a study trains a teacher per seed; remove the table [model], or use `gatewright run`")
     if config.teacher.pretrained:
         raise ConfigError("a study trains a teacher per seed: a pretrained one has seen other splits' test samples")
     if config.distill.weight == 0.0 and config.distill.hint_weight == 0.0:

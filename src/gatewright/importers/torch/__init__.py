@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ def load_torch(path_or_module: Any, example_input: Any = None) -> Graph:
         from gatewright.importers.torch.pickles import read_sequential
 
         try:
-            return load_torch(read_sequential(path), example_input)
+            graph = load_torch(read_sequential(path), example_input)
+            return replace(graph, metadata={"producer": "torch"})  # of a version that the file does not tell
         except ModelError as error:
             raise ModelError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     if isinstance(path_or_module, torch.export.ExportedProgram):
