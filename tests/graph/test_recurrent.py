@@ -19,7 +19,7 @@ from gatewright.graph import (
     trace,
 )
 from gatewright.graph.functions import activate, quantize
-from gatewright.graph.nodes import Activation, Concat, Quantize, Recurrent, Scan, Slice
+from gatewright.graph.nodes import Activation, Concat, Dense, Quantize, Recurrent, Scan, Slice
 from gatewright.graph.recurrent import as_scan
 from gatewright.ir import Fixed, parse_program, print_program
 from gatewright.ir import Scan as ScanOp
@@ -162,7 +162,9 @@ def test_inner_results_have_widths_of_their_own():
     inner = {node.name: node for node in scan.body.nodes}
     spans = {name: int(q.hi - q.lo) + 1 for name, q in inner.items() if isinstance(q, Quantize)}
     assert (spans["r.c.q"], spans["r.h.q"], spans["r.gates.q"]) == (32, 512, 256)
-    assert len(np.unique(inner["r.sums"].weight[:, 0])) <= 7
+    sums = inner["r.sums"]
+    assert isinstance(sums, Dense)
+    assert len(np.unique(sums.weight[:, 0])) <= 7
 
 
 def test_profile_and_table_look_inside():
@@ -171,10 +173,9 @@ def test_profile_and_table_look_inside():
     assert rows["r.gates", "values"].least >= 0
     assert rows["r.gates", "values"].greatest <= 1
     assert rows["r.sums", "weights"].count == 4 * 4 + 3 * 4
-    compact, written = (
-        table(graph)[1],
-        table(dataclasses.replace(graph, nodes=(graph.nodes[0], as_scan(graph.nodes[1]))))[1],
-    )
+    source, recurrent = graph.nodes
+    assert isinstance(recurrent, Recurrent)
+    compact, written = table(graph)[1], table(dataclasses.replace(graph, nodes=(source, as_scan(recurrent))))[1]
     assert (compact.parameters, compact.operations) == (written.parameters, written.operations) == (96, 588)
 
 
