@@ -10,6 +10,7 @@ from gatewright.graph import (
     Calibration,
     calibrate,
     check_graph_export,
+    differences,
     evaluate,
     export_graph,
     load_graph,
@@ -177,6 +178,17 @@ def test_profile_and_table_look_inside():
     assert isinstance(recurrent, Recurrent)
     compact, written = table(graph)[1], table(dataclasses.replace(graph, nodes=(source, as_scan(recurrent))))[1]
     assert (compact.parameters, compact.operations) == (written.parameters, written.operations) == (96, 588)
+
+
+def test_the_trace_finds_what_is_worst_inside():
+    graph = chain((7, 3), cell("lstm", sequences=False), dense("fc", np.eye(4)))
+    x = RNG.normal(0, 1, (40, 7, 3))
+    coarse = calibrate(graph, x, Calibration(layer_activation_bits={"r.candidate": 1}))
+    rows = differences(graph, coarse, x)
+    by_name = {row.layer: row for row in rows}
+    assert {"r", "r.sums", "r.gates", "r.candidate", "r.c", "r.h", "fc"} <= set(by_name)
+    assert by_name["r.candidate"].snr_db + 6 < by_name["r.sums"].snr_db
+    assert all(0 <= row.worst_sample < 40 for row in rows)
 
 
 def test_a_scan_survives_a_file(tmp_path):

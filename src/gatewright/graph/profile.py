@@ -162,24 +162,38 @@ def signal_to_noise_db(wanted: Floats, got: Floats) -> float:
 def differences(graph: Graph, other: Graph, x: NDArray[Any]) -> list[Difference]:
     """Return how each result of `other` differs from the same result of `graph` on samples x, worst SNR first.
 
-    Results are matched by name; a result that a calibrated graph hands on through `NAME.q` is taken from there.
+    Results are matched by name; a result that a calibrated graph hands on through `NAME.q` is taken from there. What a
+    recurrent cell computes inside is compared over all steps, each model with its own states.
     """
-    left, right = trace(graph, x), trace(other, x)
+    graph, other = expand_cells(graph), expand_cells(other)
+    rows = _differences(graph, other, trace(graph, x), trace(other, x), len(x))
+    return sorted(rows, key=lambda row: row.snr_db)
+
+
+def _differences(
+    graph: Graph, other: Graph, left: dict[str, Floats], right: dict[str, Floats], samples: int
+) -> list[Difference]:
+    named = {node.name: node for node in other.nodes}
     rows: list[Difference] = []
     for node in graph.nodes:
         name = f"{node.name}.q" if f"{node.name}.q" in right else node.name
         if name not in right or left[node.name].shape != right[name].shape:
             continue
-        rows.append(_difference(node.name, type(node).__name__, left[node.name], right[name]))
-    return sorted(rows, key=lambda row: row.snr_db)
+        rows.append(_difference(node.name, type(node).__name__, left[node.name], right[name], samples))
+        twin = named[name]
+        if isinstance(node, Scan) and isinstance(twin, Scan):
+            seen = [body_inputs(scan, v[scan.sources[0]]) for scan, v in ((node, left), (twin, right))]
+            inner = trace(node.body, seen[0]), trace(twin.body, seen[1])
+            rows += _differences(node.body, twin.body, *inner, samples)
+    return rows
 
 
 def output_difference(graph: Graph, other: Graph, x: NDArray[Any]) -> Difference:
     """Return how the results of two graphs differ, whatever their nodes are called."""
-    return _difference(graph.output, "output", evaluate(graph, x), evaluate(other, x))
+    return _difference(graph.output, "output", evaluate(graph, x), evaluate(other, x), len(x))
 
 
-def _difference(layer: str, op: str, wanted: Floats, got: Floats) -> Difference:
+def _difference(layer: str, op: str, wanted: Floats, got: Floats, samples: int) -> Difference:
     gap = np.abs(wanted - got).reshape(len(wanted), -1)
     return Difference(
         layer=layer,
@@ -187,5 +201,5 @@ def _difference(layer: str, op: str, wanted: Floats, got: Floats) -> Difference:
         max_error=float(gap.max(initial=0.0)),
         mean_error=float(gap.mean()) if gap.size else 0.0,
         snr_db=signal_to_noise_db(wanted, got),
-        worst_sample=int(gap.max(axis=1).argmax()) if gap.size else 0,
+        worst_sample=int(gap.max(axis=1).argmax()) % samples if gap.size else 0,
     )
