@@ -184,7 +184,8 @@ def _differences(
         if isinstance(node, Scan) and isinstance(twin, Scan):
             seen = [body_inputs(scan, v[scan.sources[0]]) for scan, v in ((node, left), (twin, right))]
             inner = trace(node.body, seen[0]), trace(twin.body, seen[1])
-            rows += _differences(node.body, twin.body, *inner, samples)
+            moved = {inside.name for inside in node.body.nodes if is_structure(inside)}
+            rows += [row for row in _differences(node.body, twin.body, *inner, samples) if row.layer not in moved]
     return rows
 
 
