@@ -32,6 +32,10 @@ def run() -> None:
     write_atomic(BUILD / "imports.md", "\n".join([*lines, "", note, ""]))
 
 
+def _relative(error: float) -> str:
+    return f"{error:.1g} of the greatest" if error >= 1e-12 or error == 0 else "below 1e-12 of the greatest"
+
+
 def _common(row: dict[str, Any]) -> dict[str, Any]:
     shown = f"{row['import_s'] * 1000:.0f} ms" if "import_s" in row else "–"
     return {"file": row["file"].split("/")[-1], "import": shown}
@@ -48,7 +52,7 @@ def _keras(row: dict[str, Any]) -> dict[str, Any]:
     if "exact" not in row:
         return {**_common(row), "result": "not compared", "with": "–", "detail": row.get("note", "")}
     samples = imports_keras.SAMPLES
-    real = f"{row['max_error'] / max(row['largest'], 1e-9):.1g} of the greatest"
+    real = _relative(row["max_error"] / max(row["largest"], 1e-9))
     if row["kind"] == "quantized":
         if row["exact"] == samples:
             return {**_common(row), "result": "exact", "with": name, "detail": f"{samples:,} of {samples:,} samples"}
@@ -72,7 +76,7 @@ def _onnx(row: dict[str, Any]) -> dict[str, Any]:
     if "output" not in row:
         return {**_common(row), "result": "not compared", "with": "–", "detail": row.get("note", row["reference"])}
     common = {**_common(row), "with": row["reference"]}
-    real = f"{row['output']:.1g} of the greatest"
+    real = _relative(row["output"])
     if "differing" in row:
         detail = f"{row['differing']} of {row['values']:,} quantized values differ ({row['samples']:,} samples); {real}"
         return {**common, "result": "differs" if row["differing"] else "exact", "detail": detail}

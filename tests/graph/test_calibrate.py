@@ -9,12 +9,12 @@ from sklearn.neural_network import MLPClassifier
 
 from gatewright.errors import ConfigError, DataError
 from gatewright.graph.calibrate import Calibration, calibrate
-from gatewright.graph.evaluate import evaluate
+from gatewright.graph.evaluate import evaluate, trace
 from gatewright.graph.export import check_graph_export, export_graph
 from gatewright.graph.nodes import Activation, Affine, Pool, Reshape, Softmax
 from gatewright.graph.profile import differences, profile, signal_to_noise_db, suggested_bits
 from gatewright.ir import Fixed, Lookup
-from tests.graphs import chain, conv, dense
+from tests.graphs import chain, conv, dense, quantizer
 
 RNG = np.random.default_rng(5)
 
@@ -128,3 +128,20 @@ def test_samples_are_checked(digits):
         calibrate(digits[0], digits[1][:0])
     with pytest.raises(DataError, match="1 values are not"):
         calibrate(digits[0], np.array([[np.nan] + [1.0] * 63]))
+
+
+def test_what_the_model_quantizes_is_kept_to_the_bit():
+    batch_norm = Affine(name="bn", scale=RNG.uniform(0.3, 1.7, 6), offset=RNG.normal(0, 1, 6))
+    graph = chain(
+        (4,),
+        quantizer("in", 1 / 8, -64, 63),
+        dense("d", RNG.integers(-15, 16, (4, 6)) / 16, RNG.integers(-15, 16, 6) / 16),
+        batch_norm,
+        Activation(name="relu", kind="relu"),
+        quantizer("q", 1 / 16, 0, 63),
+        dense("real", RNG.normal(0, 1, (6, 3))),
+    )
+    x = RNG.normal(0, 3, (400, 4))
+    quantized = calibrate(graph, x, Calibration(weight_bits=4))
+    assert np.array_equal(trace(quantized, x)["q"], trace(graph, x)["q"])
+    assert not np.array_equal(evaluate(quantized, x), evaluate(graph, x))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.graph.check import check
+from gatewright.graph.exact import WEIGHT_BITS, fixed_point, integer_weights
 from gatewright.graph.nodes import (
     Activation,
     Affine,
@@ -221,10 +222,10 @@ def merge_affines(node: AnyNode, view: View) -> list[AnyNode] | None:
 
 
 def fold_affine(node: AnyNode, view: View) -> list[AnyNode] | None:
-    """Fold an Affine into the float Dense or Conv before it: W * scale, b * scale + offset."""
+    """Fold an Affine into the float Dense or Conv before it: W * scale, b * scale + offset; quantized weights stay."""
     if not isinstance(node, Affine) or not isinstance(before := view.source(node), Dense | Conv):
         return None
-    if view.readers[before.name] != 1 or not (before.weight_scale == 1).all():
+    if view.readers[before.name] != 1 or fixed_point(integer_weights(before), WEIGHT_BITS) is not None:
         return None
     return [
         replace(
