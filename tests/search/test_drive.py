@@ -281,6 +281,30 @@ def test_a_storage_that_cannot_be_reached_is_named_without_its_password(config, 
     assert "me:hunter2" not in str(error.value)
 
 
+def test_a_storage_that_fails_in_the_middle_loses_no_trial(drive, limits, monkeypatch, tmp_path):
+    import sqlite3
+
+    from gatewright.search.storage import storage_url, using
+
+    def locks(ledger, record):
+        if record.trial == 2:
+            with sqlite3.connect(tmp_path / "s" / "study.sqlite3") as storage:
+                storage.execute("alter table trials rename to away")
+        tell(ledger, record)
+
+    tell = Ledger.tell
+    monkeypatch.setattr(Ledger, "tell", locks)
+    url = f"sqlite:///{tmp_path / 's' / 'study.sqlite3'}"
+    with pytest.raises(GatewrightError, match=r"sqlite3' failed: no such table: trials; no trial is lost"), using(url):
+        drive()
+    monkeypatch.setattr(Ledger, "tell", tell)
+    with sqlite3.connect(tmp_path / "s" / "study.sqlite3") as storage:
+        storage.execute("alter table away rename to trials")
+    driver, _ = drive()
+    assert url == storage_url(driver.config, tmp_path / "s")
+    assert [t[:2] for t in told(driver)] == [(n, "COMPLETE") for n in range(6)]
+
+
 def test_a_damaged_storage_is_a_clear_error(config, tmp_path):
     (tmp_path / "study.sqlite3").write_text("not a database " * 100)
     with pytest.raises(ConfigError, match="file is not a database"):

@@ -70,7 +70,10 @@ _COSTS = ("LUT", "FF", "DSP", "cycles", "EBOPs")
 def _summary(result: Result) -> str:
     finished = result["finished"]
     total = sum(finished.values())
-    ended = f"{finished['stopped']} were stopped as hopeless" if finished["stopped"] else "none was stopped early"
+    stopped = finished["stopped"]
+    ended = (
+        f"{stopped} {'was' if stopped == 1 else 'were'} stopped as hopeless" if stopped else "none was stopped early"
+    )
     failed = f", {finished['failed']} gave no student" if finished["failed"] else ""
     points = sum(len(row["points"]) for row in result["trials"])
     return (

@@ -20,6 +20,7 @@ from gatewright.search.limits import Limits
 from gatewright.search.records import Record, Records
 from gatewright.search.result import choose_point, nothing_fits, parse_name, read_result, write_result
 from gatewright.search.space import Values, configure, describe, read_space
+from gatewright.search.storage import storage_url, using
 from gatewright.search.teachers import Teacher, Teachers, teacher_key
 from gatewright.search.trial import GRID, Outcome, StudentTask, Task, Taught, TeacherTask
 from gatewright.search.workers import LocalWorkers, RayWorkers, Result, Workers
@@ -67,7 +68,8 @@ def run_search(
         workers = _workers(config, ray, flow.directory.folder("data"), data)
         try:
             driver = _Driver(config, out, part, limits, data.checksum, ledger, workers, notify)
-            driver.run()
+            with using(storage_url(config, out)):
+                driver.run()
         finally:
             workers.close()
         records = driver.records()

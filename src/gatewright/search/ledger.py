@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from gatewright.config import Config
-from gatewright.errors import ConfigError, GatewrightError
+from gatewright.errors import ConfigError
 from gatewright.search.records import Record
 from gatewright.search.space import Dimension, Values, draw
+from gatewright.search.storage import engine_options, opening, storage_url
 from gatewright.stages.networks import pretrained_digest
 from gatewright.tools import write_atomic
 
@@ -53,9 +54,9 @@ class Ledger:
         """
         optuna = _optuna()
         mine = _identity(folder)
-        url = config.search.storage or f"sqlite:///{folder.resolve() / 'study.sqlite3'}"
-        with _reachable(url):
-            storage = optuna.storages.RDBStorage(url, engine_kwargs=_engine(url))
+        url = storage_url(config, folder)
+        with opening(url):
+            storage = optuna.storages.RDBStorage(url, engine_kwargs=engine_options(url))
             study = optuna.create_study(
                 storage=storage,
                 study_name=f"gatewright-{config.name}",
@@ -157,56 +158,6 @@ class Ledger:
                 return RandomSampler(seed=seed)
 
 
-def public_url(url: str) -> str:
-    """Return a storage URL without its password."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except (ArgumentError, ValueError):
-        return f"{url.split(':', maxsplit=1)[0]}:..."
-
-
-class _reachable:  # noqa: N801 -- reads as the statement it is
-    """Turn what a storage raises while it is opened into a ConfigError that names it without its password."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        from optuna.exceptions import OptunaError
-        from sqlalchemy.exc import SQLAlchemyError
-
-        if error is None or isinstance(error, GatewrightError):
-            return
-        if not isinstance(error, (SQLAlchemyError, OptunaError, ImportError, RuntimeError, ValueError, OSError)):
-            return
-        if isinstance(error, ImportError):
-            module = getattr(error.__cause__, "name", None) or error.name or "of this database"
-            why = f"the Python driver {module} is not installed; pip install it"
-        else:
-            cause = getattr(error, "orig", None) or error.__cause__ or error
-            why = str(cause).strip().splitlines()[0][:200] if str(cause).strip() else type(cause).__name__
-            why = f"{why}; check the URL (dialect://user:password@host/database) and that the server runs"
-        secret = _password(self.url)
-        why = why.replace(secret, "***") if secret else why
-        raise ConfigError(f"cannot open search.storage {public_url(self.url)!r}: {why}") from None
-
-
-def _password(url: str) -> str:
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return make_url(url).password or ""
-    except (ArgumentError, ValueError):
-        return url.split(":", maxsplit=1)[-1]
-
-
 def _optuna() -> Any:
     try:
         import optuna
@@ -214,10 +165,6 @@ def _optuna() -> Any:
         raise ConfigError("a search needs the package optuna; pip install 'gatewright[search]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
-
-
-def _engine(url: str) -> dict[str, Any]:
-    return {"connect_args": {"connect_timeout": 10}} if url.startswith(("postgresql", "mysql")) else {}
 
 
 def _identity(folder: Path) -> str:
