@@ -7,11 +7,13 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +84,19 @@ def python_module(module: str, *args: str) -> list[str]:
             f"Python package {module!r} is not installed; run `gatewright doctor` for what it enables"
         )
     return [sys.executable, "-m", module, *args]
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it by multiprocessing does, killed too: nothing works on unseen."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def package_version(package: str) -> str | None:

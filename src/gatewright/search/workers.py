@@ -5,15 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import socket
-import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gatewright.errors import ConfigError
 from gatewright.search.trial import Outcome, Task, Taught, run_task
+from gatewright.tools import end_with_parent
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
@@ -143,15 +142,8 @@ def _begin(folder: Path) -> None:
     from gatewright.data import Dataset
 
     global _data  # noqa: PLW0603 -- a pool's processes have no other memory
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    end_with_parent()
     _data = Dataset.load(folder)
-
-
-def _end_with(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)
 
 
 def _local_task(task: Task) -> Result:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -18,7 +16,7 @@ from gatewright.study.cells import COMBINATIONS, Combination, Seed, check, name_
 from gatewright.study.gains import Summary, summarise
 from gatewright.study.plot import svg
 from gatewright.study.text import markdown
-from gatewright.tools import write_atomic, write_json
+from gatewright.tools import end_with_parent, write_atomic, write_json
 
 Task = tuple[dict[str, Any], Path, int, str, Combination | None]  # None: the seed's data and teacher
 
@@ -73,26 +71,13 @@ def _all(tasks: list[Task], jobs: int) -> Iterator[tuple[str, str]]:
         return
     spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     workers = min(jobs, len(tasks))
-    with ProcessPoolExecutor(max_workers=workers, mp_context=spawn, initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(max_workers=workers, mp_context=spawn, initializer=end_with_parent) as pool:
         futures: list[Future[list[tuple[str, str]]]] = [pool.submit(_carry_out, task) for task in tasks]
         try:
             for future in as_completed(futures):
                 yield from future.result()
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is killed, so that none goes on beside a study that resumes."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _carry_out(task: Task) -> list[tuple[str, str]]:
