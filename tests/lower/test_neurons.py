@@ -1,6 +1,8 @@
 """Truth tables in place of adders: the same integers for every pattern, and the cheapest choice of nodes."""
 
+import functools
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -124,7 +126,7 @@ def test_wide_neurons_stay_adders():
     assert tabulate(circuit, family="ecp5") is circuit
 
 
-def cost_of(circuit: Circuit, cost: list[int], found: dict[int, neurons.Candidate], chosen: set[int]) -> int:
+def cost_of(circuit: Circuit, cost: Callable[[int], int], found: dict[int, neurons.Candidate], chosen: set[int]) -> int:
     """Return the sites of what the outputs need where the chosen nodes are tables."""
     needed, stack, total = set[int](), [ref.node for ref in circuit.outputs], 0
     while stack:
@@ -136,7 +138,7 @@ def cost_of(circuit: Circuit, cost: list[int], found: dict[int, neurons.Candidat
             total += found[index].network.sites
             stack += [value for value, _ in found[index].bits]
         else:
-            total += cost[index]
+            total += cost(index)
             stack += operands(circuit.nodes[index])
     return total
 
@@ -146,7 +148,7 @@ def test_the_choice_is_the_cheapest(seed: int):
     """Against every choice there is, where neurons share adders."""
     program = sparse_mlp((4, 5, 2), seed=seed, fan_in=3, activation_bits=2, input_bits=3)
     circuit = early_floor(drop_dead(build(program)))
-    cost = [node_sites(circuit, i, "ecp5", registered=True) for i in range(len(circuit.nodes))]
+    cost = functools.partial(node_sites, circuit, family="ecp5", registered=True)
     found = neurons._candidates(circuit, cost, delays("ecp5").luts)
     found = dict(sorted(found.items(), key=lambda item: -item[1].network.sites)[:9])
     chosen = neurons._choose(circuit, cost, found, 8)

@@ -93,8 +93,8 @@ def optimise(
     if delays(family).ternary:
         circuit = fuse_ternary(circuit)
         checked += check(circuit)
-    if truth_tables:
-        circuit = tabulate(circuit, family=family)
+    if truth_tables and (tables := tabulate(circuit, family=family)) is not circuit:
+        circuit = tables
         checked += check(circuit)
     return circuit, checked
 

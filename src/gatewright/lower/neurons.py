@@ -11,8 +11,9 @@ problem, hence a minimum cut.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -64,8 +65,12 @@ class Candidate:
 
 def tabulate(circuit: Circuit, *, family: str) -> Circuit:
     """Replace what the family builds of fewer LUTs as tables."""
-    cost = [node_sites(circuit, index, family, registered=True) for index in range(len(circuit.nodes))]
     luts = delays(family).luts
+
+    @cache
+    def cost(index: int) -> int:
+        return node_sites(circuit, index, family, registered=True)
+
     found = _candidates(circuit, cost, luts)
     chosen = _choose(circuit, cost, found, PRICE[luts.pairs]) if found else set[int]()
     if not chosen:
@@ -92,7 +97,7 @@ def tabulate(circuit: Circuit, *, family: str) -> Circuit:
     )
 
 
-def _candidates(circuit: Circuit, cost: Sequence[int], luts: Luts) -> dict[int, Candidate]:
+def _candidates(circuit: Circuit, cost: Callable[[int], int], luts: Luts) -> dict[int, Candidate]:
     nodes = circuit.nodes
     neurons = {ref.node for ref in circuit.outputs}
     for node in nodes:
@@ -107,7 +112,7 @@ def _candidates(circuit: Circuit, cost: Sequence[int], luts: Luts) -> dict[int, 
         if isinstance(nodes[index], Floor | Shift | Wrap) and index not in neurons:
             continue
         cone = _cone(nodes, index, support)
-        most = sum(cost[i] for i in cone)
+        most = sum(map(cost, cone))
         below = 8 * most // PRICE[luts.pairs] + 1
         if most < 2 or (size > luts.inputs and SELDOM * most < size * width(nodes[index])):
             continue
@@ -201,20 +206,20 @@ def _patterns(nodes: Sequence[Node], bits: Sequence[tuple[int, int]]) -> dict[in
     return found
 
 
-def _choose(circuit: Circuit, cost: Sequence[int], found: dict[int, Candidate], price: int) -> set[int]:
+def _choose(circuit: Circuit, cost: Callable[[int], int], found: dict[int, Candidate], price: int) -> set[int]:
     """Return the nodes to be made tables: those of the cheapest circuit, by node_sites and the networks' sites.
 
     price: of a table's site, in eighths. Items: node i is needed; for a candidate also: it stays as it is.
     """
     count = len(circuit.nodes)
     stays = {index: count + k for k, index in enumerate(found)}
-    gain = [-8 * c for c in cost] + [0] * len(found)
+    gain = [-8 * cost(index) for index in range(count)] + [0] * len(found)
     pairs: list[tuple[int, int]] = []
     for index, node in enumerate(circuit.nodes):
         pairs += [(stays.get(index, index), operand) for operand in operands(node)]
         if index in found:
             table = price * found[index].network.sites
-            gain[index], gain[stays[index]] = -table, table - 8 * cost[index]
+            gain[index], gain[stays[index]] = -table, table - 8 * cost(index)
             pairs += [(stays[index], index), *((index, value) for value, _ in found[index].bits)]
     all_of_it = 1 - sum(min(g, 0) for g in gain)
     for ref in circuit.outputs:
