@@ -129,15 +129,25 @@ def test_a_student_without_formats_is_pruned_in_float(data: Dataset, soft: Any, 
     assert correct(network, data) > 0.9
 
 
-def test_an_interrupted_run_with_budget_and_penalty_gives_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "student",
+    [
+        {"pruning": {"budget_ebops": 1000, "regularise": 1e-3}},
+        {"weight_bits": 1, "activation": "sign", "dropout": 0.1},
+    ],
+)
+def test_an_interrupted_run_gives_the_same_bits(
+    student: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """With what the recipe keeps in the module: the budget's sparsity, the penalty, binary scales, a hint's map."""
     data = make_data(n=120)
     soft = np.eye(3)[data.y] * 4.0
-    config = config_for(
-        epochs=10, batch_size=16, checkpoint_seconds=0.0, pruning={"budget_ebops": 1000, "regularise": 1e-3}
+    config = make_config(
+        student={"hidden": (12,), "epochs": 10, "batch_size": 16, "checkpoint_seconds": 0.0, **student},
+        distill={"hint_weight": 0.5},
     )
-    whole = train_student(config, data, soft, work=tmp_path / "whole")
+    features = data.x[:, :2] * 0.1
+    whole = train_student(config, data, soft, features=features, work=tmp_path / "whole")
     save, left = Checkpoint.save, [0]
 
     def stopping_save(self: Checkpoint, state: dict[str, Any]) -> None:
@@ -150,9 +160,9 @@ def test_an_interrupted_run_with_budget_and_penalty_gives_the_same_bits(
     for count in (3, 17, 26, 40):
         left[0] = count
         with pytest.raises(KeyboardInterrupt):
-            train_student(config, data, soft, work=tmp_path / str(count))
+            train_student(config, data, soft, features=features, work=tmp_path / str(count))
         left[0] = -1
-        again = train_student(config, data, soft, work=tmp_path / str(count))
+        again = train_student(config, data, soft, features=features, work=tmp_path / str(count))
         assert again.network.checksum == whole.network.checksum
         assert again.history == whole.history
 
