@@ -66,12 +66,13 @@ class RunDirectory:
         except OSError as error:
             raise unwritable(self.path, error) from error
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise GatewrightError(
-                    f"{self.path} is in use by another gatewright run; wait for it or choose another --out"
-                ) from None
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.close()  # and leave the file, which is the other's
+            raise GatewrightError(
+                f"{self.path} is in use by another gatewright run; wait for it or choose another --out"
+            ) from None
+        try:
             yield
         finally:
             handle.close()

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from gatewright.errors import ConfigError, GatewrightError
-from gatewright.search.drive import COMPARED, LIVES, _Driver
+from gatewright.errors import BudgetError, ConfigError, GatewrightError
+from gatewright.search.drive import COMPARED, LIVES, _Driver, run_search
 from gatewright.search.ledger import Ledger
 from gatewright.search.space import read_space
 from gatewright.search.teachers import Teacher, Teachers
@@ -332,3 +332,39 @@ def test_a_trial_stopped_before_training_tells_its_constraints(drive, config, li
     assert stopped
     assert all(trial.constraints["lut"] > 0.5 for trial in stopped)
     assert all(trial.user_attrs["reason"] == "too large" for trial in stopped)
+
+
+def test_a_budget_that_nothing_meets_ends_in_an_error_beside_the_written_results(config, limits, tmp_path, monkeypatch):
+    import gatewright.search.drive as module
+
+    tight = with_search(config, budget=config.search.budget.model_copy(update={"max_lut": 100}))
+    workers = FakeWorkers(replace(limits, lut=100))
+    monkeypatch.setattr(module, "_workers", lambda *_: workers)
+    with pytest.raises(BudgetError) as error:
+        run_search(tight, tmp_path / "s")
+    smallest = 100 * min(workers.trained)
+    assert (
+        f"no student of 6 trials keeps the budget. Nearest: trial {workers.trained.index(min(workers.trained))}.0"
+        in (str(error.value))
+    )
+    assert f"beyond 100 LUT (search.budget.max_lut): it has {smallest:,}." in str(error.value)
+    written = json.loads((tmp_path / "s" / "search.json").read_text())
+    assert written["chosen"] is None
+    assert len(written["trials"]) == 6
+    assert "no student keeps the budget" in (tmp_path / "s" / "search.html").read_text()
+    assert not (tmp_path / "s" / "chosen.toml").exists()
+    assert not (tmp_path / "s" / ".lock").exists()
+
+
+def test_two_searches_do_not_share_a_directory(config, limits, tmp_path, monkeypatch):
+    import gatewright.search.drive as module
+
+    class Second(FakeWorkers):
+        def submit(self, task):
+            with pytest.raises(GatewrightError, match="is in use by another gatewright run"):
+                run_search(config, tmp_path / "s")
+            return super().submit(task)
+
+    monkeypatch.setattr(module, "_workers", lambda *_: Second(limits))
+    monkeypatch.setattr(module, "write_result", lambda *_, **__: {})
+    assert run_search(config, tmp_path / "s").ran == 6

@@ -29,6 +29,7 @@ ONLY = {
     "student.weight_bits": "fixed",
     "student.bias_bits": "fixed",
     "student.activation_bits": "fixed",
+    "student.activation": "fixed",
     "student.weight_digits": "fixed",
     "student.sparsity": "fixed",
     "student.pruning.": "fixed",
