@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from gatewright.cli import main
 from gatewright.data import Dataset
 from gatewright.graph import evaluate, load_graph, save_graph
-from gatewright.graph.nodes import Activation
+from gatewright.graph.nodes import Activation, Affine
 from gatewright.graph.vectors import graph_outputs
 from gatewright.ir import Fixed, Interpreter, Program
 from tests.graphs import chain, dense
@@ -68,6 +68,24 @@ def fails_late(tmp_path: Path, *settings: str) -> str:
     done = CliRunner().invoke(main, list(map(str, given)))
     assert done.exit_code == 2, done.output
     return done.output
+
+
+def test_real_numbers_at_the_output_need_a_format(tmp_path: Path):
+    """A batch normalisation after the last quantized layer: refused with the remedy, exact with it."""
+    bn = Affine(name="bn", scale=np.array([0.3, 0.7, 1.1]), offset=np.array([0.1, 0.0, -0.2]))
+    weight = RNG.integers(-7, 8, (4, 3)) / 8
+    save_graph(chain((4,), dense("fc", weight), bn), tmp_path / "m.npz")
+    np.savez(tmp_path / "d.npz", x=RNG.normal(size=(60, 4)), y=np.arange(60) % 3)
+    common = ("data.input_format=fixed<9,4>",)
+    message = fails_late(tmp_path, *common)
+    assert "m.npz: node 'bn'" in message
+    assert 'in a run: model.output_format = "fixed<12,4>" for real numbers at the output' in message
+    assert not (tmp_path / "late").exists()
+    out = ran(tmp_path, "program", *common, "model.output_format=fixed<12,4>")
+    x = np.ldexp(Dataset.load(out / "data").x, -5)
+    got = Interpreter(Program.load(out / "program" / "program.txt")).run(Dataset.load(out / "data").x)[:, 0]
+    scores = (x @ weight) * bn.scale + bn.offset
+    assert (got == np.floor(scores.astype(np.float32) * 256 + 0.5).argmax(axis=1)).mean() > 0.95
 
 
 def test_two_classes_of_one_output(tmp_path: Path):

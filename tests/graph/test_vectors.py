@@ -48,6 +48,17 @@ def test_a_network_that_flattens_becomes_one_of_vectors(before):
     assert not any(isinstance(node, Reshape) for node in flat.nodes)
 
 
+def test_a_detour_over_more_axes_goes():
+    """What torch's BatchNorm1d over (n, 1, channels) looks like."""
+    bn = Affine(name="bn", scale=RNG.normal(size=4), offset=RNG.normal(size=4))
+    there, back = Reshape(name="a", shape=(1, 4)), Reshape(name="b", shape=(4,))
+    graph = chain((6,), dense("fc", RNG.normal(size=(6, 4))), there, bn, back)
+    flat = flat_input(graph)
+    x = RNG.normal(size=(20, 6))
+    assert (evaluate(flat, x) == evaluate(graph, x)).all()
+    assert not any(isinstance(node, Reshape) for node in flat.nodes)
+
+
 def test_a_network_that_needs_its_axes_keeps_them():
     graph = chain((4, 1), conv("conv", RNG.normal(size=(2, 1, 3))))
     assert flat_input(graph) is graph

@@ -31,7 +31,7 @@ from gatewright.graph.nodes import (
 )
 from gatewright.graph.prepare import strip_output
 from gatewright.graph.shapes import shapes
-from gatewright.graph.simplify import View, drop_identity, rewrite
+from gatewright.graph.simplify import View, drop_dead, drop_identity, rewrite
 from gatewright.ir import Fixed, Ints
 
 MOST_BITS = 16  # weights that need more bits are taken for floats
@@ -51,19 +51,18 @@ def graph_outputs(graph: Graph, codes: Ints, source: Fixed) -> Floats:
 def flat_input(graph: Graph) -> Graph:
     """Return the graph with an input of one axis, (elements,), where nothing in it needs the axes.
 
-    A network that flattens its image first becomes one of vectors; one with convolutions is returned as it is.
+    A network that flattens its image first becomes one of vectors; one with convolutions is returned as it is. Detours
+    over more axes, as batch normalisations take in torch, go too.
     """
     source = graph.nodes[0]
     assert isinstance(source, Input), "check() wants an Input first"
     if len(source.shape) == 1:
-        return graph
+        return _rewritten(graph)
     axes = Reshape(name=f"{source.name}.axes", sources=(source.name,), shape=source.shape)
     nodes = [_reading(node, source.name, axes.name) for node in graph.nodes[1:]]
     vector = replace(source, shape=(prod(source.shape),))
     output = axes.name if graph.output == source.name else graph.output
-    flat = rewrite(
-        replace(graph, nodes=(vector, axes, *nodes), output=output), [drop_identity, merge_reshapes, sink_reshape]
-    )
+    flat = _rewritten(replace(graph, nodes=(vector, axes, *nodes), output=output))
     return flat if all(len(shape) == 1 for shape in shapes(flat).values()) else graph
 
 
@@ -150,6 +149,16 @@ def is_quantized(graph: Graph) -> bool:
     return any(isinstance(node, Quantize | Thresholds) for node in graph.nodes) or (
         bool(layers) and all(fixed_point(integer_weights(node), MOST_BITS) is not None for node in layers)
     )
+
+
+def _rewritten(graph: Graph) -> Graph:
+    """Move reshapes towards the end until they meet or vanish, the output's own too."""
+    graph = rewrite(graph, [drop_identity, merge_reshapes, sink_reshape])
+    last = next(node for node in graph.nodes if node.name == graph.output)
+    sizes = shapes(graph)
+    if isinstance(last, Reshape) and sizes[last.name] == sizes[last.sources[0]]:
+        graph = drop_dead(replace(graph, output=last.sources[0]))
+    return graph
 
 
 def merge_reshapes(node: AnyNode, view: View) -> list[AnyNode] | None:

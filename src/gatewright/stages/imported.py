@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.config import Config, Model, Student
-from gatewright.errors import ConfigError, DataError, LowerError
+from gatewright.errors import ConfigError, DataError, ExportError, LowerError
 from gatewright.tools import digest
 
 if TYPE_CHECKING:
@@ -139,14 +139,20 @@ def exported(graph: Graph, config: Config, source: Fixed, classes: tuple[str, ..
 
     assert config.model is not None, "asked of a configuration with a model only"
     wanted = config.model.output_format
-    return export_graph(
-        graph,
-        name=config.name,
-        input_format=source if road == "exact" else None,
-        output="argmax" if config.hardware.output == "argmax" else "scores",
-        output_format=Fixed.parse(wanted) if wanted else None,
-        classes=classes,
-    )
+    try:
+        return export_graph(
+            graph,
+            name=config.name,
+            input_format=source if road == "exact" else None,
+            output="argmax" if config.hardware.output == "argmax" else "scores",
+            output_format=Fixed.parse(wanted) if wanted else None,
+            classes=classes,
+        )
+    except ExportError as error:
+        raise ExportError(
+            f'{Path(config.model.file).name}: {error}; in a run: model.output_format = "fixed<12,4>" for real numbers '
+            'at the output, else model.quantize = "post-training", or "qat" for a student'
+        ) from None
 
 
 def _precision(settings: Model) -> dict[str, Any]:
