@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gatewright.errors import BudgetError, ConfigError, GatewrightError
-from gatewright.search.drive import COMPARED, LIVES, _Driver, run_search
+from gatewright.search.drive import COMPARED, LIVES, _Driver, pick_point, run_search
 from gatewright.search.ledger import Ledger
 from gatewright.search.space import read_space
 from gatewright.search.teachers import Teacher, Teachers
@@ -353,6 +353,8 @@ def test_a_budget_that_nothing_meets_ends_in_an_error_beside_the_written_results
     assert len(written["trials"]) == 6
     assert "no student keeps the budget" in (tmp_path / "s" / "search.html").read_text()
     assert not (tmp_path / "s" / "chosen.toml").exists()
+    with pytest.raises(ConfigError, match=r"another configuration: search\.budget\.max_lut is 1000, was 100"):
+        pick_point(config, tmp_path / "s", "0")
     assert not (tmp_path / "s" / ".lock").exists()
 
 

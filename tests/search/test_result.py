@@ -158,7 +158,7 @@ def result(chosen):
         "limits": [LIMITS.words("lut")],
         "max_lut": 1000,
         "space": {"student.hidden": "1 .. 2 layers of 4 .. 8"},
-        "data_checksum": "abc",
+        "settings": {"contents": {"data": "abc"}},
         "versions": {"gatewright": "0", "optuna": None},
         "finished": {"complete": 3, "stopped": 0, "failed": 1},
         "trials": [

@@ -56,7 +56,7 @@ def render_search(result: Result) -> str:
             ],
             trial_rows=[_trial_cells(row, share=share) for row in result["trials"]],
             provenance=[
-                ("Data", result["data_checksum"]),
+                ("Data", result["settings"]["contents"]["data"]),
                 ("Seed", str(result["seed"])),
                 ("Tools", ", ".join(f"{name} {version}" for name, version in result["versions"].items() if version)),
             ],

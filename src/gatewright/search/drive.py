@@ -15,7 +15,7 @@ from gatewright.config import Config
 from gatewright.errors import ConfigError, GatewrightError
 from gatewright.flow import Flow
 from gatewright.rundir import unheard
-from gatewright.search.ledger import Ledger
+from gatewright.search.ledger import Ledger, require_same, settings_of
 from gatewright.search.limits import Limits
 from gatewright.search.records import Record, Records
 from gatewright.search.result import choose_point, nothing_fits, parse_name, read_result, write_result
@@ -100,8 +100,7 @@ def pick_point(config: Config, out: Path, name: str) -> SearchResult:
     flow = Flow.prepare(config, out, progress=False, notify=unheard)
     with flow.directory.locked():
         data = _data(flow)
-        if data.checksum != old["data_checksum"]:
-            raise ConfigError(f"{out} holds a search on other data; restore them, or search anew with another --out")
+        require_same(out, old["settings"], settings_of(config, data.checksum))
         records = [Records(out / "trials").read(row["trial"]) for row in old["trials"]]
         result = write_result(
             config,

@@ -64,8 +64,7 @@ class Ledger:
                 load_if_exists=True,
             )
             told = study.user_attrs
-            contents = {"data": data_checksum, "teacher.pretrained": pretrained_digest(config)}
-            settings = json.loads(json.dumps({**config.model_dump(mode="json", exclude=FREE), "contents": contents}))
+            settings = settings_of(config, data_checksum)
             if "settings" not in told:
                 study.set_user_attr("directory", [mine, str(folder.resolve())])
                 study.set_user_attr("settings", settings)
@@ -75,11 +74,7 @@ class Ledger:
                 f"the study {study.study_name!r} in this storage belongs to the search in {told['directory'][1]}; "
                 "continue it there (--out), or give this one another name in the configuration"
             )
-        if changed := _changes(told["settings"], settings):
-            raise ConfigError(
-                f"{folder} holds a search with another configuration: {'; '.join(changed)}. Restore it to continue "
-                "that search, or choose another directory with --out"
-            )
+        require_same(folder, told["settings"], settings)
         return Ledger(study, config, space)
 
     def trials(self) -> list[FrozenTrial]:
@@ -156,6 +151,21 @@ class Ledger:
                 return NSGAIISampler(seed=seed, population_size=2 * STARTUP)
             case "random":
                 return RandomSampler(seed=seed)
+
+
+def settings_of(config: Config, data_checksum: str) -> dict[str, Any]:
+    """Return all that decides what trials give, JSON-like."""
+    contents = {"data": data_checksum, "teacher.pretrained": pretrained_digest(config)}
+    return json.loads(json.dumps({**config.model_dump(mode="json", exclude=FREE), "contents": contents}))
+
+
+def require_same(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Raise ConfigError, naming the keys, where a directory's search had other settings."""
+    if changed := _changes(old, new):
+        raise ConfigError(
+            f"{folder} holds a search with another configuration: {'; '.join(changed)}. Restore it to continue "
+            "that search, or choose another directory with --out"
+        )
 
 
 def _optuna() -> Any:

@@ -11,7 +11,7 @@ from gatewright import __version__
 from gatewright.config import Config
 from gatewright.errors import BudgetError, ConfigError
 from gatewright.report.search_page import write_search_page
-from gatewright.search.ledger import DIRECTIONS, FIGURES
+from gatewright.search.ledger import DIRECTIONS, FIGURES, settings_of
 from gatewright.search.limits import Limits
 from gatewright.search.records import Point, Record, Records
 from gatewright.search.space import configure
@@ -121,7 +121,7 @@ def write_result(
         "limits": [limits.words(name) for name in limits.excess(dict.fromkeys((*_COST, "score"), 0.0))],
         "max_lut": limits.lut,
         "space": space,
-        "data_checksum": data.checksum,
+        "settings": settings_of(config, data.checksum),
         "versions": {"gatewright": __version__, **{name: package_version(name) for name in ("optuna", "torch")}},
         "finished": {state: states.count(state) for state in ("complete", "stopped", "failed")},
         "seconds": round(sum(record.seconds for record in records), 1),
