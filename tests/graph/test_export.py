@@ -10,6 +10,7 @@ from gatewright.errors import ExportError
 from gatewright.graph.evaluate import evaluate
 from gatewright.graph.export import check_graph_export, export_graph
 from gatewright.graph.nodes import Activation, Affine, Combine, Softmax
+from gatewright.graph.prepare import quantize_input
 from gatewright.ir import Constant, Fixed, Lookup, Overflow, Requant, run
 from gatewright.ir import Softmax as SoftmaxOp
 from gatewright.ir.ops import Thresholds as ThresholdsOp
@@ -210,6 +211,14 @@ def test_a_real_output_is_quantized_on_request():
     x = samples(graph)
     expected = np.clip(np.floor(evaluate(graph, x, precision="single") * 256 + 0.5), 0, 255)
     assert np.array_equal(exported.run(x), expected)
+
+
+def test_an_input_format_may_be_given_again():
+    fixed = Fixed.parse("fixed<8,4>")
+    graph = quantize_input(chain((3,), dense("d", np.eye(3) / 4)), fixed)
+    exported = export_graph(graph, name="g", input_format=fixed)
+    x = samples(graph)
+    assert check_graph_export(exported, x) == len(x)
 
 
 def test_a_quantizer_that_wraps_is_never_bisected():

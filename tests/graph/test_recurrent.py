@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gatewright.errors import ConfigError, ExportError, LowerError, ModelError
 from gatewright.graph import (
@@ -22,7 +24,7 @@ from gatewright.graph import (
 from gatewright.graph.functions import activate, quantize
 from gatewright.graph.nodes import Activation, Concat, Dense, Quantize, Recurrent, Scan, Slice
 from gatewright.graph.recurrent import as_scan
-from gatewright.ir import Fixed, parse_program, print_program
+from gatewright.ir import Fixed, Overflow, Rounding, parse_program, print_program
 from gatewright.ir import Scan as ScanOp
 from gatewright.lower.compile import lower
 from tests.graphs import chain, dense, quantizer
@@ -115,6 +117,35 @@ def test_a_quantized_cell_is_exactly_a_scan(kind, reset_after, hard, sequences):
     codes = np.clip(np.floor(x.astype(np.float32) * 16 + 0.5), -128, 127) / 16
     if hard:  # exact in any precision: the equations are an oracle that shares nothing with the export
         assert (np.ldexp(exported.run(x).astype(float), -exported.frac_bits) == keras(node, codes)).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_any_quantizers_of_a_cell_are_kept(data):
+    def drawn(*, signed):
+        bits = data.draw(st.integers(1, 7))
+        lo, hi = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+        zero = data.draw(st.sampled_from((0, 0, 1)))
+        wraps = signed and zero == 0  # a gate of a wide sum that wraps has no table
+        overflow = data.draw(st.sampled_from(Overflow)) if wraps else Overflow.SATURATE
+        rounding = data.draw(st.sampled_from(Rounding))
+        scale = 2.0 ** -data.draw(st.integers(0, 6))
+        return quantizer("q", scale, lo, max(hi, lo + 1), zero=zero, rounding=rounding, overflow=overflow)
+
+    kind, reset_after = data.draw(st.sampled_from(KINDS))
+    fields = {
+        "state_quantizer": drawn(signed=True),
+        "gate_quantizer": drawn(signed=False),
+        "activation_quantizer": drawn(signed=True),
+        "sequences": data.draw(st.booleans()),
+        "backwards": data.draw(st.booleans()),
+    }
+    node = cell(kind, reset_after, exact=True, hard=True, units=2, **fields)
+    exported = export_graph(chain((4, 3), node), name="p", input_format=INPUT)
+    x = RNG.normal(0, 3, (8, 4, 3))
+    check_graph_export(exported, x)
+    codes = np.clip(np.floor(x.astype(np.float32) * 16 + 0.5), -128, 127) / 16
+    assert (np.ldexp(exported.run(x).astype(float), -exported.frac_bits) == keras(node, codes)).all()
 
 
 def test_both_directions_and_layers_behind():
