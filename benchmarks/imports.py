@@ -24,10 +24,11 @@ def run() -> None:
     exact = [row for row in rows if row["result"].startswith("exact")]
     note = f"{done} of {len(given)} files that are not TFLite import ({done / len(given):.0%}); {len(exact)} are exact"
     publish("imports", "Model files of other projects", rows, [note])
-    head = ("file", "import", "result", "compared with", "detail")
+    head = ("file", "import", "result", "compared with", "detail", "program")
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += [
-        f"| `{row['file']}` | {row['import']} | {row['result']} | {row['with']} | {row['detail']} |" for row in rows
+        f"| `{row['file']}` | {row['import']} | {row['result']} | {row['with']} | {row['detail']} | {row['program']} |"
+        for row in rows
     ]
     write_atomic(BUILD / "imports.md", "\n".join([*lines, "", note, ""]))
 
@@ -38,7 +39,7 @@ def _relative(error: float) -> str:
 
 def _common(row: dict[str, Any]) -> dict[str, Any]:
     shown = f"{row['import_s'] * 1000:.0f} ms" if "import_s" in row else "–"
-    return {"file": row["file"].split("/")[-1], "import": shown}
+    return {"file": row["file"].split("/")[-1], "import": shown, "program": row.get("program", "–")}
 
 
 def _refused(row: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.imports_program import program
 from benchmarks.tables import BUILD, ROOT, publish
 from gatewright.errors import GatewrightError
 from gatewright.graph import Graph, evaluate
@@ -81,6 +82,7 @@ def rows() -> list[dict[str, Any]]:
             row |= {"imported": "refused", "note": str(error)[:160]}
             continue
         row |= {"imported": "yes", "import_s": time.perf_counter() - began}
+        row["program"] = program(graph)
         loaded.append((case, graph, row))
     for framework, variable in PYTHONS.items():
         python = os.environ.get(variable)

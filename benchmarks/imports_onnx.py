@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.imports_program import program
 from benchmarks.tables import BUILD, ROOT, publish
 from gatewright.errors import GatewrightError
 from gatewright.graph.evaluate import evaluate, trace
@@ -48,6 +49,7 @@ def rows() -> list[dict[str, Any]]:
             }
             continue
         row |= {"imported": "yes", "import_s": time.perf_counter() - began}
+        row["program"] = program(graph)
         row |= _torch(path, graph) if path.suffix == ".pt" else _compared(path, graph, work)
     return table
 

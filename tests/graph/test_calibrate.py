@@ -145,3 +145,18 @@ def test_what_the_model_quantizes_is_kept_to_the_bit():
     quantized = calibrate(graph, x, Calibration(weight_bits=4))
     assert np.array_equal(trace(quantized, x)["q"], trace(graph, x)["q"])
     assert not np.array_equal(evaluate(quantized, x), evaluate(graph, x))
+
+
+@pytest.mark.parametrize("end", [[], [Softmax(name="s")]])
+def test_a_last_batch_norm_behind_a_quantized_layer_becomes_fixed_point(end):
+    batch_norm = Affine(name="bn", scale=RNG.uniform(0.01, 1.7, 6), offset=RNG.normal(0, 1, 6))
+    weights = RNG.integers(-1, 2, (4, 6))
+    graph = chain((4,), quantizer("in", 1 / 8, -64, 63), dense("d", weights), batch_norm, *end)
+    x = RNG.normal(0, 3, (200, 4))
+    quantized = calibrate(graph, x)
+    exported = export_graph(quantized, name="p")
+    assert check_graph_export(exported, x) == 200
+    scores = np.ldexp(exported.run(x).astype(float), -exported.frac_bits)
+    wanted = trace(graph, x)["bn"]
+    assert 0 < np.abs(scores - wanted).max() < 0.001 * np.abs(wanted).max()
+    assert np.array_equal(trace(quantized, x)["d"], trace(graph, x)["d"])

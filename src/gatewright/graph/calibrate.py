@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gatewright.errors import ConfigError, DataError
 from gatewright.graph.evaluate import body_inputs, evaluate, trace
-from gatewright.graph.exact import Lattice, fixed_point, frac_bits, lattices, scan_lattices
+from gatewright.graph.exact import PARAMETER_BITS, Lattice, fixed_point, frac_bits, lattices, scan_lattices
 from gatewright.graph.nodes import (
     Activation,
     Affine,
@@ -99,6 +99,7 @@ def calibrate(graph: Graph, x: NDArray[Any], settings: Calibration | None = None
     quantized = _with_quantizers(graph, floats, settings)
     quantized = _with_bodies(quantized, floats, settings)
     quantized = _with_weights(quantized, settings, {name for name, lattice in known.items() if lattice is not None})
+    quantized = _with_last_affine(quantized)
     return _corrected(quantized, floats, x) if settings.bias_correction else quantized
 
 
@@ -297,6 +298,20 @@ def _with_bias(graph: Graph, index: int, source: Lattice | None = None) -> Dense
         return node
     frac = before.frac_bits + frac_bits(node.weight)
     return replace(node, bias=np.ldexp(np.rint(np.ldexp(node.bias, frac)), -frac))
+
+
+def _with_last_affine(graph: Graph) -> Graph:
+    """Round the factors of an affine map at the end, behind a layer that the model quantizes, to fixed point."""
+    by_name = {node.name: node for node in graph.nodes}
+    node = by_name[graph.output]
+    while is_structure(node) or isinstance(node, Softmax) or (isinstance(node, Activation) and node.kind in SQUASHING):
+        node = by_name[node.sources[0]]
+    if not isinstance(node, Affine) or (before := lattices(graph)[node.sources[0]]) is None or not before.plain:
+        return graph
+    scale = quantized_weight(node.scale, PARAMETER_BITS + 1, per_channel=False)
+    frac = before.frac_bits + frac_bits(scale)
+    rounded = replace(node, scale=scale, offset=np.ldexp(np.rint(np.ldexp(node.offset, frac)), -frac))
+    return replace(graph, nodes=tuple(rounded if n.name == node.name else n for n in graph.nodes))
 
 
 # ---- bias correction
