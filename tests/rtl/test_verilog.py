@@ -9,7 +9,7 @@ from gatewright.lower.compile import lower
 from gatewright.rtl.manifest import RtlManifest, write_rtl
 from gatewright.rtl.parallel import compile_parallel
 from gatewright.rtl.verilog import identifier, literal, module_text
-from tests.programs import codes, mlp, programs
+from tests.programs import codes, mlp, programs, sparse_mlp
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -74,6 +74,22 @@ def test_text_is_well_formed(program: Program):
             name for name in used if name.startswith("u_")
         }
         assert used <= allowed | names | leaves | {"begin", "end"}, used
+
+
+def test_sums_of_few_bits_are_not_kept_apart():
+    """On ECP5 a kept sum stays a carry chain of its own; sums that depend on at most six bits may be merged."""
+    program = sparse_mlp((4, 3), seed=2, fan_in=2, input_bits=3)
+    lowered = lower(program, codes(program, 16), family="ecp5", clock_mhz=50, truth_tables=False)
+    text = "".join(
+        module_text(module)
+        for module in compile_parallel(lowered.circuit, lowered.schedule, program_hash="0" * 64).modules
+    )
+    assert " + " in text
+    assert "`GW_KEEP wire" not in text
+    program = mlp((4, 3, 2), seed=11)
+    lowered = lower(program, codes(program, 16), family="ecp5", clock_mhz=50)
+    design = compile_parallel(lowered.circuit, lowered.schedule, program_hash="0" * 64)
+    assert "`GW_KEEP wire" in "".join(module_text(module) for module in design.modules)
 
 
 def test_manifest_round_trip(tmp_path: Path):

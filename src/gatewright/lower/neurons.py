@@ -103,7 +103,7 @@ def _candidates(circuit: Circuit, cost: Callable[[int], int], luts: Luts) -> dic
     for node in nodes:
         neurons |= {operand for operand in operands(node) if nodes[operand].layer != node.layer}
     found: dict[int, Candidate] = {}
-    for index, support in enumerate(_supports(circuit)):
+    for index, support in enumerate(supports(circuit)):
         if support is None or isinstance(nodes[index], Table | Join):
             continue
         size = sum(mask.bit_count() for mask in support.values())
@@ -126,10 +126,10 @@ def _candidates(circuit: Circuit, cost: Callable[[int], int], luts: Luts) -> dic
     return found
 
 
-def _supports(circuit: Circuit) -> list[Support | None]:
-    """Return for every node the bits of earlier layers on which it depends; None for inputs and where they are many."""
+def supports(circuit: Circuit) -> list[Support | None]:
+    """Return for every node the bits of earlier layers on which it depends; None for inputs and past NEURON_BITS."""
     nodes = circuit.nodes
-    supports: list[Support | None] = []
+    found: list[Support | None] = []
     spans: list[
         tuple[int, int, int, int] | None
     ] = []  # of wires: value of an earlier layer, its bits, zeros below them
@@ -143,25 +143,25 @@ def _supports(circuit: Circuit) -> list[Support | None]:
         spans.append(None)
         match node:
             case Source() | Const():
-                supports.append(None)
+                found.append(None)
             case Floor() | Shift() | Wrap():
                 below = span(node.a, node.layer)
                 spans[index] = (below[0], *passed_on(node, *below[1:])) if below else None
-                supports.append(None if below else supports[node.a])
+                found.append(None if below else found[node.a])
             case _:
                 support: Support | None = {}
                 for operand in operands(node):
                     if isinstance(nodes[operand], Const):
                         continue
-                    inner, below = supports[operand], span(operand, node.layer)
+                    inner, below = found[operand], span(operand, node.layer)
                     if below:
                         low = (
                             below[2] - 1 if isinstance(node, GreaterEqual) and is_sign_test(circuit, node) else below[1]
                         )
                         inner = {below[0]: ((1 << below[2]) - 1) >> low << low}
                     support = None if support is None or inner is None else _joined(support, inner)
-                supports.append(support or None)
-    return supports
+                found.append(support or None)
+    return found
 
 
 def _joined(a: Support, b: Support) -> Support | None:

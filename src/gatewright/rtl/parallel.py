@@ -19,6 +19,7 @@ from gatewright.lower.circuit import (
     operands,
     width,
 )
+from gatewright.lower.neurons import supports
 from gatewright.lower.schedule import Schedule, last_use
 from gatewright.lower.timing import delays
 from gatewright.rtl.netlist import (
@@ -41,6 +42,10 @@ from gatewright.rtl.netlist import (
 from gatewright.rtl.nodes import bits, node_items, widened
 from gatewright.rtl.verilog import identifier
 
+# Input bits up to which a sum is not kept apart. Where yosys 0.70 proves bits of kept sums equal, it may leave the
+# output of an ECP5 carry cell on a constant x, which then is an error ("is connected to constants").
+NARROW = 6
+
 
 def compile_parallel(circuit: Circuit, schedule: Schedule, *, program_hash: str) -> Design:
     """Return the core `<name>_core`: ports clk, x (all input elements), y (all output elements)."""
@@ -57,11 +62,14 @@ class _Compiler:
     base: list[str] = field(init=False)
     kept: list[int] = field(init=False)
     exports: set[tuple[int, int]] = field(init=False)
+    narrow: set[int] = field(init=False)
 
     def __post_init__(self) -> None:
         circuit, stages = self.circuit, self.schedule.stages
         self.name = identifier(circuit.name)
         self.kept = last_use(circuit, list(stages), self.schedule.latency_cycles)
+        needed = enumerate(supports(circuit))
+        self.narrow = {i for i, bits in needed if bits and sum(map(int.bit_count, bits.values())) <= NARROW}
         self.owner = self._owners()
         self.base = self._names()
         self.exports = {
@@ -189,7 +197,7 @@ class _Compiler:
                 read = partial(self._read, stage=stage, layer=layer)
                 target, cells = self._signal(i, stage), delays(self.schedule.family).ternary
                 made = node_items(self.circuit, self.circuit.nodes[i], target, read, cells=cells)
-                items += [self._kept(item) for item in made]
+                items += [self._kept(item, i) for item in made]
         registers: list[Item] = [
             Register(self._signal(i, stage + 1), self._signal(i, stage))
             for i in mine
@@ -197,11 +205,11 @@ class _Compiler:
         ]
         return [Heading(f"stage {stage}"), *items, *registers] if items or registers else []
 
-    def _kept(self, item: Item) -> Item:
-        """Mark a sum where the family wants each adder to stay a carry chain of its own."""
-        if isinstance(item, Assign) and isinstance(item.value, Binary) and delays(self.schedule.family).keep_sums:
-            return replace(item, keep=True)
-        return item
+    def _kept(self, item: Item, index: int) -> Item:
+        """Mark a sum where the family wants each adder to stay a carry chain of its own; see NARROW."""
+        if not (isinstance(item, Assign) and isinstance(item.value, Binary)):
+            return item
+        return replace(item, keep=delays(self.schedule.family).keep_sums and index not in self.narrow)
 
     def _core(self, layers: dict[str, Module]) -> Module:
         circuit = self.circuit
