@@ -16,8 +16,9 @@ from gatewright.fit.prune import due_masks, due_share, shrink
 from gatewright.fit.regularise import penalty
 
 Estimate = Callable[[Network], float]  # a quantized network in, its cost in LUTs out
-AIM = 0.95  # share of the budget at which pruning aims: weights go on training afterwards
-LATE_LOOKS = 3  # how often after prune_end a budget that was left is returned to
+AIM = 0.98  # share of the budget at which pruning aims: weights go on training afterwards
+LEAST_USED = 0.95  # share of it below which weights return
+LATE_LOOKS = 3  # how often after prune_end the budget is looked at again
 MOST_SPARSE = 0.99
 BISECTIONS = 7  # to within 1/128 of the sparsity
 
@@ -60,7 +61,7 @@ class Recipe:
             if epoch == self.frozen or (epoch == self.start and self.pruning.schedule != "one_shot"):
                 self.module.goal.fill_(self._sparsity_for(self.budget * AIM))
             self._compress(share, float(self.module.goal))
-        elif self.budget and epoch in self.looks and self.cost() > self.budget:
+        elif self.budget and epoch in self.looks and not LEAST_USED * self.budget <= self.cost() <= self.budget:
             self._compress(1.0, self._sparsity_for(self.budget * AIM))
 
     def after_step(self) -> None:
