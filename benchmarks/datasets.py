@@ -44,6 +44,15 @@ def mnist14() -> dict[str, Any]:
     return {**whole, "x": pixels.astype(np.uint8)}
 
 
+def mnist14_small() -> dict[str, Any]:
+    """Return `mnist14` with 2,000 images to train with and 500 to validate with; all 10,000 test images."""
+    whole = mnist14()
+    split: NDArray[Any] = whole["split"]
+    parts = [np.flatnonzero(split == name)[:count] for name, count in (("train", 2000), ("validation", 500))]
+    kept = np.concatenate([*parts, np.flatnonzero(split == "test")])
+    return {key: values[kept] for key, values in whole.items()}
+
+
 def _digits(prefix: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     images = gzip.decompress(path(f"mnist/{prefix}-images-idx3-ubyte.gz").read_bytes())
     labels = gzip.decompress(path(f"mnist/{prefix}-labels-idx1-ubyte.gz").read_bytes())
