@@ -138,11 +138,9 @@ def test_onnx_with_quantizers(tmp_path: Path):
     assert (got == expected).all()
 
 
-@pytest.mark.torch
-@pytest.mark.sim
-@pytest.mark.slow
-def test_torch_on_all_three_roads(tmp_path: Path):
-    """A Sequential whose weights are dyadic: exact, after training, and as the start of a student's training."""
+@pytest.fixture
+def sequential_file(tmp_path: Path):
+    """Return a torch Sequential with dyadic weights, and the words of a run with its file."""
     import torch
     from torch import nn
 
@@ -152,31 +150,56 @@ def test_torch_on_all_three_roads(tmp_path: Path):
         for seed, parameter in enumerate(module.parameters()):
             parameter.copy_(torch.tensor(numbers(seed, *parameter.shape)))
     torch.save(module, tmp_path / "net.pt")
-    words = ("--model", tmp_path / "net.pt", "--data", iris(tmp_path), "--set", f"data.input_format={FORMAT}")
-    words = (*words, "--set", "hardware.output=scores", *NO_SYNTHESIS)
-    exact = tmp_path / "exact"
-    run(*words, "--out", exact)
-    checked(exact, "exact")
-    x, got = scores(exact)
+    words = ("--model", tmp_path / "net.pt", "--data", iris(tmp_path), "--out", tmp_path / "run", *NO_SYNTHESIS)
+    return module, (*words, "--set", f"data.input_format={FORMAT}", "--set", "hardware.output=scores")
+
+
+def forward(module, x: np.ndarray) -> np.ndarray:
+    import torch
+
     with torch.no_grad():
-        expected = module(torch.tensor(x, dtype=torch.float32)).numpy()
-    assert (got == expected).all()
+        return module(torch.tensor(x, dtype=torch.float32)).numpy()
 
-    after = tmp_path / "after"
-    run(*words, "--out", after, "--set", "model.quantize=post-training", "--set", "model.activation_bits=10")
-    checked(after, "post-training")
-    assert np.abs(scores(after)[1] - expected).max() < 0.05 * np.abs(expected).max()
 
-    taught = tmp_path / "taught"
+@pytest.mark.torch
+@pytest.mark.sim
+@pytest.mark.slow
+def test_torch_with_weights_of_few_bits(tmp_path: Path, sequential_file):
+    """torch's forward pass and the simulated hardware give the same scores."""
+    module, words = sequential_file
+    run(*words)
+    results = checked(tmp_path / "run", "exact")
+    assert results["model"]["framework"] == "torch"  # the file does not tell the version
+    x, got = scores(tmp_path / "run")
+    assert (got == forward(module, x)).all()
+
+
+@pytest.mark.torch
+@pytest.mark.sim
+@pytest.mark.slow
+def test_torch_quantized_after_training(tmp_path: Path, sequential_file):
+    module, words = sequential_file
+    run(*words, "--set", "model.quantize=post-training", "--set", "model.activation_bits=10")
+    checked(tmp_path / "run", "post-training")
+    x, got = scores(tmp_path / "run")
+    expected = forward(module, x)
+    assert np.abs(got - expected).max() < 0.05 * np.abs(expected).max()
+
+
+@pytest.mark.torch
+@pytest.mark.sim
+@pytest.mark.slow
+def test_torch_as_the_start_of_a_student(tmp_path: Path, sequential_file):
+    _, words = sequential_file
+    out = tmp_path / "run"
     settings = ("student.epochs=40", "student.sparsity=0.2", "student.batch_size=16", "student.learning_rate=0.01")
     more = [word for setting in (*settings, "distill.weight=0") for word in ("--set", setting)]
-    told = run(*words, "--out", taught, "--set", "model.quantize=qat", *more)
-    assert "[teacher] let the model teach" in told
-    results = checked(taught, "qat")
+    assert "[teacher] let the model teach" in run(*words, "--set", "model.quantize=qat", *more)
+    results = checked(out, "qat")
     assert results["model"]["start"] == "model"
     assert results["student"]["shape"] == [4, 6, 3]
     assert results["student"]["test_accuracy"] > results["teacher"]["test_accuracy"]  # whose weights are random
-    assert np.load(taught / "teacher" / "soft_targets.npy").shape == (150, 3)
+    assert np.load(out / "teacher" / "soft_targets.npy").shape == (150, 3)
 
 
 @pytest.mark.torch
