@@ -104,7 +104,7 @@ def _candidates(circuit: Circuit, cost: Callable[[int], int], luts: Luts) -> dic
         neurons |= {operand for operand in operands(node) if nodes[operand].layer != node.layer}
     found: dict[int, Candidate] = {}
     for index, support in enumerate(supports(circuit)):
-        if support is None or isinstance(nodes[index], Table | Join):
+        if support is None or isinstance(nodes[index], Join):
             continue
         size = sum(mask.bit_count() for mask in support.values())
         if size > (NEURON_BITS if index in neurons else luts.inputs):

@@ -51,8 +51,9 @@ def raw_values(source: Node) -> list[int]:
 def table_luts(entries: Sequence[int], luts: Luts) -> int:
     """Return the LUT sites of a table with 2**n entries."""
     size = len(entries)
-    if luts.pairs and size <= 1 << luts.inputs:
-        return len(_grouped(entries, luts)[1])
+    if luts.pairs and size <= 1 << luts.inputs + luts.free_levels:
+        # a multiplexer behind LUTs is wired to its own two: no sharing, and a constant half is a LUT too
+        return sum(1 << max(len(support) - luts.inputs, 0) for _, support in _grouped(entries, luts)[1])
     full = (1 << size) - 1
     leaves: set[tuple[int, int]] = set()
     multiplexers = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from gatewright.ir.formats import Fixed
@@ -125,7 +125,7 @@ def _luts(node: Table, index: Name, target: Name, span: str) -> list[Item]:
     items: list[Item] = []
     for number, lut in enumerate(luts):
         made = Name(f"{target.name}_lut{number}", len(lut.tables), False)
-        inputs = Concat(tuple(Slice(index, i, i) for i in reversed(lut.inputs)))
+        inputs = _joined([Slice(index, i, i) for i in reversed(lut.inputs)])
         tables = [Literal(table, max(1 << len(lut.inputs), 32), False) for table in lut.tables]
         names = ("TABLE",) if len(tables) == 1 else ("LOWER", "UPPER")
         settings = (("N", len(lut.inputs)), *zip(names, tables, strict=True))
@@ -134,8 +134,23 @@ def _luts(node: Table, index: Name, target: Name, span: str) -> list[Item]:
         drivers |= {bit: Slice(made, k, k) for k, bits in enumerate(lut.bits) for bit in bits}
     constant = node.values[0]
     parts = [drivers.get(bit, Literal(constant >> bit & 1, 1, False)) for bit in reversed(range(target.width))]
-    joined = Concat(tuple(parts))
+    joined = _joined(parts)
     return [*items, Assign(target, Signed(joined) if target.signed else joined, span)]
+
+
+def _joined(parts: Sequence[Expr]) -> Expr:
+    """Return bits side by side, the highest first; neighbouring slices of one signal are one slice."""
+    runs: list[Expr] = []
+    for part in parts:
+        last = runs[-1] if runs else None
+        if isinstance(part, Slice) and isinstance(last, Slice) and last.of == part.of and last.low == part.high + 1:
+            runs[-1] = Slice(part.of, last.high, part.low)
+        else:
+            runs.append(part)
+    whole = [
+        part.of if isinstance(part, Slice) and part.high - part.low + 1 == part.of.width else part for part in runs
+    ]
+    return whole[0] if len(whole) == 1 else Concat(tuple(whole))
 
 
 def _named(value: Name | Literal) -> Name:

@@ -16,6 +16,7 @@ from gatewright.lower.circuit import (
     Circuit,
     Const,
     Source,
+    Table,
     operands,
     width,
 )
@@ -160,12 +161,15 @@ class _Compiler:
         items: list[Item] = []
         for stage in range(first, last + 1):
             items += self._stage(layer, mine, stage)
-        adders = sum(isinstance(n, Add) + 2 * isinstance(n, Add3) for n in (self.circuit.nodes[i] for i in mine))
+        nodes = [self.circuit.nodes[i] for i in mine]
+        adders = sum(isinstance(n, Add) + 2 * isinstance(n, Add3) for n in nodes)
+        tables = sum(isinstance(n, Table) for n in nodes)
+        made = f"{adders} adders, {tables} tables" if tables else f"{adders} adders"
         return Module(
             name=f"{self.name}_{identifier(layer)}",
             header=(
                 *self._origin(),
-                f"Layer {layer}: {adders} adders, stages {first}..{last}. Suffix _sN: the value as of stage N.",
+                f"Layer {layer}: {made}, stages {first}..{last}. Suffix _sN: the value as of stage N.",
                 "Sums are exact: every wire has just the bits that its range (in the comment) needs, and narrower",
                 "operands extend by the context rule of IEEE 1364-2005 clause 5.4; hence the first two lint waivers.",
                 "The third: truncation reads only the high bits of a sum, whose low bits still make the carry.",
