@@ -154,7 +154,11 @@ def chain_table(results: Results, scores: Mapping[str, str]) -> tuple[list[str],
         "qat": "other numbers: compare the scores",
     }[results["model"]["quantize"]]
     rows = [
-        [f"{called['teacher']} (as imported)", f"gatewright verify {results['model']['file']}", scores["teacher"]],
+        [
+            f"{called['teacher']} (as imported)",
+            f"with its own framework on request: gatewright verify {results['model']['file']}",
+            scores["teacher"],
+        ],
         [called["student"], road, scores["student"]],
         ["integer program", f"== on {samples} samples, every layer: 0 differ", scores["hardware"]],
         [
