@@ -174,6 +174,7 @@ class _Driver:
                 self._begin(*self.ledger.ask())
                 asked += 1
             if not self._tasks and not self._open:
+                shutil.rmtree(self.out / "work", ignore_errors=True)  # of tasks whose last worker died
                 return
             done, _ = wait(self._tasks, timeout=5.0, return_when=FIRST_COMPLETED)
             for future in done:
