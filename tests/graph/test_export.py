@@ -175,6 +175,7 @@ def test_a_last_softmax_is_computed_by_tables_within_its_bound():
     assert check_graph_export(exported, x) == 500
     bound = exported.probability_error
     assert bound == softmax_error(exported.program)
+    assert bound is not None
     assert bound < 0.05
     assert exported.notes == (
         f"The softmax at the end is computed by tables: each probability is within {bound:.3g} of the exact.",
