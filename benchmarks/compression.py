@@ -137,9 +137,9 @@ def cases() -> dict[str, Case]:
             epochs=50,
             batch_size=256,
             teacher={"hidden": [512, 256], "epochs": 30, "batch_size": 256, "learning_rate": 0.001, "dropout": 0.1},
-            learned={"points": 12, "lut_start": 60_000, "lut_end": 3_000, "warm_up": 0.06, "width_rate": 2.0},
+            learned={"points": 12, "lut_start": 16_000, "lut_end": 5_000, "warm_up": 0.06, "width_rate": 2.0},
             epochs8=20,
-            augment={"shift": 1},
+            augment={"shift": 1, "student": False},
         ),
     }
 

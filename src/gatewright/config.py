@@ -262,14 +262,16 @@ class Student(Optimizer):
 
 
 class Augment(Section):
-    """Changes to training inputs, drawn anew for every batch, for teacher and student; targets stay.
+    """Changes to training inputs, drawn anew for every batch; targets stay.
 
     shift: images move by up to so many pixels along each axis, their edges repeated. noise: normal deviation added to
     every input, in units of that feature's deviation over the training split, and rounded to the input's format.
+    student: whether the student's training changes inputs too, or only the teacher's.
     """
 
     shift: int = Field(default=0, ge=0)
     noise: float = Field(default=0.0, ge=0)
+    student: bool = True
 
 
 class Distill(Section):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
-from gatewright.config import Config, Student
+from gatewright.config import Augment, Config, Student
 from gatewright.errors import FitError
 from gatewright.fit.augment import Inputs
 from gatewright.fit.bridge import start_from
@@ -196,7 +196,8 @@ class Tensors:
                 "change data.validation_fraction or the split column"
             )
         self.x, self.x_val = (torch.tensor(v, dtype=torch.float32) * unit for v in (x, x_val))
-        self.inputs = Inputs(self.x, data, config.augment)
+        augmented = soft is None or config.augment.student
+        self.inputs = Inputs(self.x, data, config.augment if augmented else Augment())
         self.temperature, self.weight = config.distill.temperature, config.distill.weight
         teacher = None if soft is None else torch.tensor(soft[data.split == 0])
         if self.task == "classification":
