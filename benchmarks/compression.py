@@ -109,7 +109,7 @@ def cases() -> dict[str, Case]:
             epochs=2000,
             batch_size=1024,
             teacher={"hidden": [72, 92, 50, 50], "epochs": 30, "weight_decay": 0.01},
-            learned={},
+            learned={"lut_end": 300},
         ),
         "clyc": Case(
             data={"source": "generator:clyc", "input_format": "ufixed<10,10>"},

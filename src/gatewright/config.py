@@ -150,7 +150,7 @@ class Learned(Section):
 
     points: cycles of the training, and the most students that are kept; from cycle to cycle the size falls
     geometrically, from lut_start to lut_end LUTs of adder trees by the training's cost model. lut_start 0: half of what
-    the float warm-up leads to; lut_end 0: a hundredth of lut_start. The run ends earlier where a fifth of the
+    the float warm-up leads to; lut_end 0: a hundredth of lut_start. The run ends earlier where half of the
     validation score above the best constant answer is lost.
     warm_up: share of the epochs in float arithmetic. width_rate: learning rate of widths in units of
     student.learning_rate.

@@ -39,7 +39,7 @@ TRIALS, SETTLED = 8, 0.6  # moments at which a cycle's student may be kept, from
 SHRINK = 100.0  # lut_start / lut_end where not configured
 PRESSURE = (1e-4, 3.0)  # bounds of the loss that a natural-logarithmic step in cost is worth
 INTEGRAL, PROPORTIONAL = 5.0, 1.0  # the pressure's logarithm per cycle, and at once, per natural-logarithmic excess
-LOSS_OF_INTEREST = 0.2  # no student is kept, and the run ends, below this loss of the score above a constant answer's
+LOSS_OF_INTEREST = 0.5  # no student is kept, and the run ends, below this loss of the score above a constant answer's
 
 
 @dataclass(frozen=True, kw_only=True)
