@@ -134,12 +134,12 @@ def cases() -> dict[str, Case]:
         "mnist": Case(
             data={"source": "python:benchmarks.datasets:mnist", "input_format": "ufixed<8,8>"},
             hidden=(64, 32),
-            epochs=50,
+            epochs=120,
             batch_size=256,
             teacher={"hidden": [512, 256], "epochs": 30, "batch_size": 256, "learning_rate": 0.001, "dropout": 0.1},
-            learned={"points": 12, "lut_start": 16_000, "lut_end": 5_000, "warm_up": 0.06, "width_rate": 2.0},
+            learned={"points": 20, "lut_start": 80_000, "lut_end": 3_000, "warm_up": 0.05, "width_rate": 2.0},
             epochs8=20,
-            augment={"shift": 1, "student": False},
+            augment={"shift": 1},
         ),
     }
 
