@@ -93,7 +93,7 @@ def cases() -> dict[str, Case]:
             epochs=2000,
             batch_size=2048,
             teacher={"hidden": [64, 64], "epochs": 40, "batch_size": 256},
-            learned={},
+            learned={"lut_end": 300},
         ),
         "htru2": Case(
             data={"source": str(datasets.path("htru2/HTRU_2.csv.xz")), "label_column": "y", **standard},
