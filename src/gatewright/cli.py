@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gatewright.config import Config
+    from gatewright.fit.anomaly import Weighting
     from gatewright.lower.reuse import Multiplier
     from gatewright.rundir import Stage
 
@@ -170,11 +171,15 @@ def build(program: Path, out: Path | None, codes: Path | None, settings: tuple[s
         override(tables, setting)
     folder = out or Path("builds") / program.stem
     results = build_program(program, folder, codes=_codes(codes), notify=_notify, warn=_warn, **tables)
+    _echo_build(results)
+    click.echo(f"{'build directory':<20} {folder}")
+
+
+def _echo_build(results: dict[str, Any]) -> None:
     for key in ("part", "vectors", "mismatches", "latency_cycles", "initiation_interval"):
         click.echo(f"{key:<20} {results[key]}")
     for family, counts in results["synthesis"].items():
         click.echo(f"{family:<20} {', '.join(f'{name} {number:,}' for name, number in counts.items())}")
-    click.echo(f"{'build directory':<20} {folder}")
 
 
 def _codes(path: Path | None) -> NDArray[np.int64] | None:
@@ -220,6 +225,52 @@ def study(config: Path, out: Path | None, seeds: int, jobs: int, settings: tuple
     run_study(loaded, folder, seeds=range(1, seeds + 1), jobs=jobs, notify=heard)
     click.echo((folder / "study.md").read_text())
     click.echo(f"study directory {folder}")
+
+
+@main.command("anomaly")
+@_options
+@click.option("--normal", multiple=True, required=True, metavar="LABEL", help="A class that is normal; repeatable.")
+@click.option("--false-alarms", type=float, metavar="SHARE", help="Output 1 or 0, by the threshold that gives them.")
+@click.option("--weighting", type=click.Choice(["laplace", "equal"]), default="laplace", show_default=True)
+def anomaly_command(
+    config: Path,
+    out: Path | None,
+    settings: tuple[str, ...],
+    normal: tuple[str, ...],
+    false_alarms: float | None,
+    weighting: Weighting,
+) -> None:
+    """An autoencoder of CONFIG's normal samples, and hardware whose output is its anomaly score.
+
+    Trains config.student to give back its inputs, compares every test sample through to the simulated Verilog, counts
+    LUTs, and states the AUC against the other classes in anomaly.json.
+    """
+    from gatewright.anomaly import run_anomaly
+    from gatewright.config import load_config
+
+    loaded = load_config(config, settings)
+    folder = out or Path("runs") / loaded.name
+    results = run_anomaly(
+        loaded,
+        normal,
+        folder,
+        false_alarms=false_alarms,
+        weighting=weighting,
+        notify=_notify,
+        warn=_warn,
+        progress=sys.stderr.isatty(),
+    )
+    low, high = results["interval"]
+    click.echo(
+        f"{'AUC':<20} {results['value']:.4f} (95 %: {low:.4f} to {high:.4f}), "
+        f"{results['anomalies']:,} anomalies among {results['samples']:,} test samples"
+    )
+    for key, text in (("found", "anomalies found"), ("false_alarms", "false alarms")):
+        if (decision := results["decision"]) is not None:
+            low, high = decision[key]["interval"]
+            click.echo(f"{text:<20} {decision[key]['value']:.2%} (95 %: {low:.2%} to {high:.2%})")
+    _echo_build(results["hardware"])
+    click.echo(f"{'directory':<20} {folder}")
 
 
 @main.command()

@@ -1,5 +1,15 @@
 """Training and compression: a Dataset in; a teacher, a compressed student and its integer Program out. Needs torch."""
 
+from gatewright.fit.anomaly import (
+    Autoencoder,
+    anomalous,
+    anomaly_metrics,
+    check_anomaly,
+    export_anomaly,
+    normal_samples,
+    threshold_at,
+    train_autoencoder,
+)
 from gatewright.fit.export import check_export, export_program
 from gatewright.fit.front import Front, Point, choose, train_front
 from gatewright.fit.metrics import compression_table, evaluate_predictions, metrics, validation_score
@@ -9,6 +19,7 @@ from gatewright.fit.teach import Teacher, hidden_features, with_targets
 from gatewright.fit.train import Trained, teacher_outputs, train_student, train_teacher, untrained_student
 
 __all__ = [
+    "Autoencoder",
     "Front",
     "Grid",
     "Layer",
@@ -16,14 +27,21 @@ __all__ = [
     "Point",
     "Teacher",
     "Trained",
+    "anomalous",
+    "anomaly_metrics",
+    "check_anomaly",
     "check_export",
     "choose",
     "compression_table",
     "evaluate_predictions",
+    "export_anomaly",
     "export_program",
     "hidden_features",
     "metrics",
+    "normal_samples",
     "teacher_outputs",
+    "threshold_at",
+    "train_autoencoder",
     "train_front",
     "train_student",
     "train_teacher",

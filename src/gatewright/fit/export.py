@@ -108,7 +108,7 @@ def check_export(network: Network, program: Program, x_codes: NDArray[np.integer
             if op.name not in floats:
                 _compare_stage(program, op, floats[network.layers[-1].name], integers[op.name], at)
                 continue
-            _compare(op.name, floats[op.name], integers[op.name], fracs[op.name], at)
+            compare(op.name, floats[op.name], integers[op.name], fracs[op.name], at)
     return len(x_codes)
 
 
@@ -117,10 +117,10 @@ def _compare_stage(program: Program, op: Op, scores: Floats, got: Ints, at: int)
     match op:
         case ArgMax() | TopK():
             best = np.argsort(-scores, axis=1, kind="stable")[:, : got.shape[1]]
-            _compare(op.name, best.astype(np.float64), got, 0, at)
+            compare(op.name, best.astype(np.float64), got, 0, at)
         case Thresholds():
             at_least = np.ldexp(program.constants[op.thresholds].q[:, 0], -program.constants[op.thresholds].frac_bits)
-            _compare(op.name, (scores >= at_least).astype(np.float64), got, 0, at)
+            compare(op.name, (scores >= at_least).astype(np.float64), got, 0, at)
         case Softmax():
             off = float(abs(np.ldexp(got.astype(np.float64), -op.frac_bits) - softmax(scores, axis=1)).max())
             if off > (bound := softmax_error(program) or 0.0):
@@ -131,7 +131,8 @@ def _compare_stage(program: Program, op: Op, scores: Floats, got: Ints, at: int)
             raise ExportError(f"export: op {op.name!r} is no layer of the network and no output stage")
 
 
-def _compare(name: str, expected: Floats, got: Ints, frac_bits: int, at: int) -> None:
+def compare(name: str, expected: Floats, got: Ints, frac_bits: int, at: int) -> None:
+    """Raise ExportError at the first integer that does not mean the expected value. Both (n, elements); at: row 0's."""
     values = np.ldexp(got.astype(np.float64), -frac_bits)
     wrong = np.argwhere(values != expected)
     if not len(wrong):
@@ -154,12 +155,15 @@ def _constants(layer: Layer) -> tuple[Constant, Constant]:
 
 
 def _constant(layer: Layer, role: Literal["weight", "bias"]) -> Constant:
+    return dyadic(layer.weight if role == "weight" else layer.bias, f"layer {layer.name!r}: {role}")
+
+
+def dyadic(values: Floats, what: str) -> Constant:
     """Return the integers of a tensor at the finest LSB that one of its non-zero elements uses."""
-    values: Floats = layer.weight if role == "weight" else layer.bias
     frac = frac_bits(values)
     integers = np.ldexp(values, frac)
     if np.abs(integers).max(initial=0.0) >= 2.0**FLOAT_EXACT_BITS:
-        raise ExportError(f"layer {layer.name!r}: {role} needs more than {FLOAT_EXACT_BITS} bits; use fewer bits")
+        raise ExportError(f"{what} needs more than {FLOAT_EXACT_BITS} bits; use fewer bits")
     return Constant(integers.astype(np.int64), frac)
 
 

@@ -1,0 +1,166 @@
+"""An autoencoder's anomaly score: exact from float64 to program, and an AUC that means what it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs torch: pip install gatewright[fit]")
+
+from gatewright.data import Dataset
+from gatewright.errors import ExportError, FitError
+from gatewright.fit import (
+    Autoencoder,
+    anomalous,
+    anomaly_metrics,
+    check_anomaly,
+    export_anomaly,
+    normal_samples,
+    threshold_at,
+    train_autoencoder,
+)
+from gatewright.fit.anomaly import MOST_SHIFT
+from gatewright.ir import Constant, OutputStage, run
+from gatewright.lower.support import check_supported
+from tests.fit.conftest import make_config, make_data
+from tests.fit.test_export import random_network
+
+pytestmark = pytest.mark.torch
+
+
+def random_autoencoder(seed: int = 0, **options) -> Autoencoder:
+    rng = np.random.default_rng(seed)
+    network = random_network(rng, (6, 5, 3, 6), classes=False, **options)
+    return Autoencoder(network=network, shifts=(0, *rng.integers(0, MOST_SHIFT + 1, 5).tolist()))
+
+
+def every_code(autoencoder: Autoencoder, n: int = 300) -> np.ndarray:
+    source = autoencoder.network.input
+    x = np.random.default_rng(1).integers(source.lo, source.hi + 1, (n, 6))
+    return np.vstack((x, np.full(6, source.lo), np.full(6, source.hi)))
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("per", ["tensor", "channel", "weight"])
+@pytest.mark.parametrize("seed", range(4))
+def test_program_is_the_sum_of_absolute_errors(seed: int, per: str, signed: bool):
+    """Against the definition, written here once more, on integers only."""
+    autoencoder = random_autoencoder(seed, per=per, signed=signed)
+    program = export_anomaly(autoencoder, name="a")
+    x = every_code(autoencoder)
+    assert check_anomaly(autoencoder, program, x) == len(x)
+    check_supported(program)
+    unit = 2.0**-autoencoder.network.input.frac_bits
+    rounded = np.floor(autoencoder.network.evaluate(x) / unit + 0.5).astype(np.int64)
+    expected = (np.abs(rounded - x) << np.array(autoencoder.shifts)).sum(axis=1)
+    np.testing.assert_array_equal(run(program, x)[:, 0], expected)
+    np.testing.assert_array_equal(autoencoder.scores(x), expected * unit)
+
+
+def test_threshold_is_reached_or_not():
+    autoencoder = random_autoencoder()
+    x = every_code(autoencoder)
+    scores = autoencoder.scores(x)
+    at_least = float(np.median(scores))
+    program = export_anomaly(autoencoder, name="a", output=OutputStage(kind="threshold", threshold=at_least))
+    assert check_anomaly(autoencoder, program, x) == len(x)
+    np.testing.assert_array_equal(run(program, x)[:, 0], scores >= at_least)
+
+
+def test_a_changed_program_is_found():
+    autoencoder = random_autoencoder()
+    program = export_anomaly(autoencoder, name="a")
+    weight = program.constants["score.weight"]
+    q = weight.q.copy()
+    q[0] += 1
+    wrong = replace(program, constants={**program.constants, "score.weight": Constant(q, weight.frac_bits)})
+    with pytest.raises(ExportError, match=r"op 'score', sample \d+, element 0"):
+        check_anomaly(autoencoder, wrong, every_code(autoencoder))
+
+
+def test_what_cannot_be_an_autoencoder():
+    network = random_network(np.random.default_rng(0), (6, 5, 3), classes=False)
+    with pytest.raises(FitError, match=r"as many outputs and shifts as features, 6, not 3 and 6"):
+        Autoencoder(network=network, shifts=(0,) * 6)
+    with pytest.raises(FitError, match="the least shift must be 0, not 1"):
+        replace(random_autoencoder(), shifts=(1,) * 6)
+    with pytest.raises(ExportError, match=r'leaves as "scores" or as "threshold", not \'argmax\''):
+        export_anomaly(random_autoencoder(), name="a", output=OutputStage())
+    cut = random_autoencoder()
+    cut = replace(cut, network=replace(cut.network, input_bits=(3,) * 6))
+    with pytest.raises(ExportError, match="whole inputs"):
+        export_anomaly(cut, name="a")
+
+
+def test_auc_and_its_interval():
+    """Counted by hand: of 6 pairs 4 are in order and 1 is a tie; the interval from the paper's formula."""
+    found = anomaly_metrics(np.array([3, 1, 2, 2, 0]), np.array([True, True, True, False, False]))
+    pairs = (1 + 0 + 0.5 + 1 + 1 + 1) / 6
+    assert found["value"] == pytest.approx(pairs)
+    assert (found["samples"], found["anomalies"]) == (5, 3)
+    variance = (
+        pairs * (1 - pairs) + 2 * (pairs / (2 - pairs) - pairs**2) + 1 * (2 * pairs**2 / (1 + pairs) - pairs**2)
+    ) / 6
+    assert found["interval"][0] == pytest.approx(pairs - 1.959964 * variance**0.5, abs=1e-6)
+    assert found["interval"][1] == 1.0
+    with pytest.raises(FitError, match="not 0 and 2"):
+        anomaly_metrics(np.zeros(2), np.zeros(2, dtype=bool))
+    with pytest.raises(FitError, match="not 3 and 2"):
+        anomaly_metrics(np.zeros(3), np.zeros(2, dtype=bool))
+
+
+def test_auc_interval_covers_the_truth():
+    """Of normal scores one deviation apart the AUC is Phi(1 / sqrt 2) = 0.7602."""
+    rng = np.random.default_rng(0)
+    strange = np.arange(200) < 80
+    inside = 0
+    for _ in range(300):
+        low, high = anomaly_metrics(rng.normal(size=200) + strange, strange)["interval"]
+        inside += low <= 0.760250 <= high
+    assert 0.91 < inside / 300 < 0.99
+
+
+def test_only_normal_training_samples_are_learnt_from(data: Dataset):
+    own = normal_samples(data, "c1")
+    kept = (data.y == 1) & (data.split < 2)
+    np.testing.assert_array_equal(own.x, data.x[kept])
+    np.testing.assert_array_equal(own.y, data.x[kept] / 4.0)
+    assert own.task == "regression"
+    np.testing.assert_array_equal(anomalous(data, ("c1", "c2")), data.part("test")[1] == 0)
+    with pytest.raises(FitError, match=r"among \['c0', 'c1', 'c2'\], not \['c7'\]"):
+        normal_samples(data, "c7")
+
+
+def test_training_finds_other_classes(tmp_path):
+    data = make_data(n=600, features=8, seed=3)
+    config = make_config(
+        teacher={"hidden": (16, 2, 16), "epochs": 20},
+        student={"hidden": (4,), "weight_bits": 6, "activation_bits": 6, "epochs": 30},
+    )
+    autoencoder = train_autoencoder(config, data, "c0", work=tmp_path / "a")
+    x, strange = data.part("test")[0], anomalous(data, "c0")
+    assert check_anomaly(autoencoder, export_anomaly(autoencoder, name="a"), x) == len(x)
+    assert anomaly_metrics(autoencoder.scores(x), strange)["value"] > 0.9
+    assert min(autoencoder.shifts) == 0
+    normal = autoencoder.scores(normal_samples(data, "c0").part("validation")[0])
+    for share in (0.0, 0.1, 0.5):
+        at_least = threshold_at(autoencoder, data, "c0", share)
+        assert (normal >= at_least).mean() <= share
+        assert (normal >= at_least - autoencoder.step).mean() > share
+    others = data.x.copy()
+    others[(data.y != 0) | (data.split == 2)] = 0
+    blind = train_autoencoder(config, replace(data, x=others), "c0", work=tmp_path / "b")
+    assert blind.network.checksum == autoencoder.network.checksum
+
+
+def test_settings_that_find_nothing(data: Dataset, tmp_path):
+    with pytest.raises(FitError, match=r"student.hidden must have a layer narrower than the 6 inputs, not \[8\]"):
+        train_autoencoder(make_config(), data, "c0", work=tmp_path)
+    with pytest.raises(FitError, match=r"teacher.hidden must have a layer narrower"):
+        train_autoencoder(make_config(student={"hidden": (3,)}), data, "c0", work=tmp_path)
+    signs = make_config(student={"hidden": (3,), "activation": "sign"})
+    with pytest.raises(FitError, match=r'student.activation = "relu"'):
+        train_autoencoder(signs, data, "c0", work=tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,65 @@
+"""`gatewright anomaly`: the shipped example, with little training, to a score that the simulated hardware gives."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from gatewright.cli import main
+from gatewright.ir import Program, run
+
+SMALL = {
+    "teacher.epochs": 30,
+    "student.epochs": 40,
+    "student.hidden": [6],
+    "data.subsample.factor": 2,
+    "synthesis.families": [],
+}
+
+
+def call(*words):
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+    return result
+
+
+@pytest.mark.torch
+@pytest.mark.sim
+@pytest.mark.slow
+def test_example(root: Path, tmp_path: Path):
+    settings = [word for key, value in SMALL.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    example = root / "examples" / "anomaly" / "anomaly.toml"
+    words = ("anomaly", example, "--normal", "0", "--normal", "1", "--out", tmp_path)
+    done = call(*words, "--false-alarms", "0.1", *settings)
+    assert done.exit_code == 0, done.output
+    results = json.loads((tmp_path / "anomaly.json").read_text())
+    assert (results["metric"], results["normal"], results["samples"]) == ("auc", ["0", "1"], 359)
+    assert 0.8 < results["interval"][0] < results["value"] < results["interval"][1]
+    assert (results["checked"], results["hardware"]["vectors"], results["hardware"]["mismatches"]) == (359, 359, 0)
+    assert f"AUC                  {results['value']:.4f}" in done.output
+    assert results["decision"]["found"]["value"] > results["decision"]["false_alarms"]["value"]
+    program, codes = Program.load(tmp_path / "program.txt"), np.load(tmp_path / "hardware" / "program" / "codes.npy")
+    assert set(np.unique(run(program, codes))) == {0, 1}
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--normal", "12"), "the normal classes must be among ['0', '1',"),
+        (("--normal", "0", "--set", "hardware.output=softmax"), 'hardware.output = "scores" or "threshold"'),
+        (
+            ("--normal", "0", "--set", "task=regression", "--set", "hardware.output=scores"),
+            'needs task = "classification"',
+        ),
+        (("--normal", "0", "--set", "student.hidden=[64]"), "student.hidden must have a layer narrower than the 64"),
+        (("--normal", "0", "--false-alarms", "1.5"), "the share of false alarms must be"),
+    ],
+)
+def test_what_gives_no_score(root: Path, tmp_path: Path, words, text: str):
+    done = call("anomaly", root / "examples" / "anomaly" / "anomaly.toml", "--out", tmp_path / "a", *words)
+    assert done.exit_code == 2
+    assert text in done.output, done.output
+    assert not (tmp_path / "a").exists()
