@@ -14,8 +14,8 @@ SMALL = {
     "teacher.epochs": 30,
     "student.epochs": 40,
     "student.hidden": [6],
-    "data.subsample.factor": 2,
-    "synthesis.families": [],
+    "data.subsample.factor": 4,
+    "synthesis.families": ["xc7"],
 }
 
 
@@ -27,6 +27,7 @@ def call(*words):
 
 @pytest.mark.torch
 @pytest.mark.sim
+@pytest.mark.synth
 @pytest.mark.slow
 def test_example(root: Path, tmp_path: Path):
     settings = [word for key, value in SMALL.items() for word in ("--set", f"{key}={json.dumps(value)}")]

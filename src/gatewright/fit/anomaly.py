@@ -94,6 +94,8 @@ def normal_samples(data: Dataset, normal: str | tuple[str, ...]) -> Dataset:
     data: labelled, of any number of classes. The test split is left out: nothing of it reaches training.
     """
     kept = _is_normal(data, normal) & (data.split < 2)
+    if not kept.any():
+        raise FitError(f"training needs samples of {normal!r} in the train and validation splits, got none")
     part = replace(data, x=data.x[kept], y=data.y[kept], split=data.split[kept])
     return with_targets(part, np.ldexp(part.x.astype(np.float64), -data.format.frac_bits))
 
@@ -156,8 +158,8 @@ def check_share(share: float) -> None:
 def export_anomaly(autoencoder: Autoencoder, *, name: str, output: OutputStage | None = None) -> Program:
     """Return the verified integer program that gives a sample's score, or what `output` makes of it.
 
-    Ops: x, per hidden layer `fc1`, `fc1.act`, then `residual`, `residual.act`, `score`. The second half of a layer's
-    elements is the input. output: None or "scores" for the score; "threshold" for 1 where it reaches one, else 0.
+    Ops: x, per hidden layer `fc1`, `fc1.act`, then `residual`, `residual.act`, `score`. The last
+    elements of a hidden layer are the inputs. output: None or "scores" for the score; "threshold" for 1 where it reaches one, else 0.
     Raises ExportError for formats per activation that wrap, for cut inputs, and past 53 bits.
     """
     if output is not None and output.kind not in ("scores", "threshold"):
