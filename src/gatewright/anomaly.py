@@ -38,8 +38,9 @@ def run_anomaly(
     """Train config.student on the normal classes, export its score, build it, and return what is in anomaly.json.
 
     normal: class names; the other classes of the test split are the anomalies, those of the other splits serve at most
-    the statistics of data.scaling. false_alarms: the output is 1 where the score reaches the threshold that this share of the normal validation samples reaches at
-    most; None: the score, or what config.hardware.output = "threshold" says. weighting: see `train_autoencoder`.
+    the statistics of data.scaling. weighting: see `train_autoencoder`.
+    false_alarms: the output is 1 where the score reaches the threshold that at most this share of the normal
+    validation samples reaches; None: the score, or what config.hardware.output = "threshold" says.
     `out` receives network/, program.txt, hardware/ (as `gatewright build` makes it) and anomaly.json; checkpoints of
     training lie in work/. Every test sample is compared: float64 with program, program with simulated Verilog.
     Raises what the data, the fit, and the build raise; ConfigError for a task or output that gives no score.

@@ -158,8 +158,8 @@ def check_share(share: float) -> None:
 def export_anomaly(autoencoder: Autoencoder, *, name: str, output: OutputStage | None = None) -> Program:
     """Return the verified integer program that gives a sample's score, or what `output` makes of it.
 
-    Ops: x, per hidden layer `fc1`, `fc1.act`, then `residual`, `residual.act`, `score`. The last
-    elements of a hidden layer are the inputs. output: None or "scores" for the score; "threshold" for 1 where it reaches one, else 0.
+    Ops: x, per hidden layer `fc1`, `fc1.act`, then `residual`, `residual.act`, `score`. The last elements of a
+    hidden layer are the inputs. output: None or "scores" for the score; "threshold" for 1 where it reaches one, else 0.
     Raises ExportError for formats per activation that wrap, for cut inputs, and past 53 bits.
     """
     if output is not None and output.kind not in ("scores", "threshold"):
