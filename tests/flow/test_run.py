@@ -66,7 +66,8 @@ def test_run_kill_resume_edit(small: Path, tmp_path: Path):
     stages = ["data", "teacher", "student", "program", "rtl", "sim", "synth/ecp5", "synth/xc7", "bitstream", "report"]
     killed = [stage for stage in stages if kill_in(stage, small, torn)]
     assert len(killed) >= 8, f"only {killed} were still running when killed"
-    assert not (torn / "results.json").exists() or "report" not in killed
+    if (torn / "results.json").exists():  # the last kill came after it was put in place: then it is whole
+        assert (torn / "results.json").read_bytes() == (whole / "results.json").read_bytes()
     resumed = gatewright("run", small, "--out", torn)
     assert resumed.returncode == 0, resumed.stderr
     assert (torn / "results.json").read_bytes() == (whole / "results.json").read_bytes()
