@@ -1,11 +1,11 @@
-"""A configuration and the normal classes in; an autoencoder's anomaly score as simulated, synthesized hardware out."""
+"""A configuration and the normal classes in; an anomaly score as simulated, synthesized hardware out."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from gatewright.build import build_program
 from gatewright.config import Config
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from gatewright.fit.anomaly import Weighting
 
+Kind = Literal["autoencoder", "vae"]
 RESULTS = "anomaly.json"
 
 
@@ -29,8 +30,10 @@ def run_anomaly(
     normal: tuple[str, ...],
     out: Path,
     *,
+    kind: Kind = "autoencoder",
     false_alarms: float | None = None,
-    weighting: Weighting = "laplace",
+    weighting: Weighting | None = None,
+    beta: float | None = None,
     notify: Callable[[Stage, str], None] = unheard,
     warn: Callable[[str], None] = warnings.warn,
     progress: bool = False,
@@ -38,7 +41,8 @@ def run_anomaly(
     """Train config.student on the normal classes, export its score, build it, and return what is in anomaly.json.
 
     normal: class names; the other classes of the test split are the anomalies, those of the other splits serve at most
-    the statistics of data.scaling. weighting: see `train_autoencoder`.
+    the statistics of data.scaling. kind: "autoencoder", whose `weighting` (None: "laplace") is of `train_autoencoder`,
+    or "vae", whose `beta` (None: 1) is of `train_variational`; one of these with the other kind is a ConfigError.
     false_alarms: the output is 1 where the score reaches the threshold that at most this share of the normal
     validation samples reaches; None: the score, or what config.hardware.output = "threshold" says.
     `out` receives network/, program.txt, hardware/ (as `gatewright build` makes it) and anomaly.json; checkpoints of
@@ -52,6 +56,7 @@ def run_anomaly(
         export_anomaly,
         threshold_at,
         train_autoencoder,
+        train_variational,
     )
     from gatewright.fit.anomaly import check_share
     from gatewright.ir import OutputStage
@@ -62,6 +67,11 @@ def run_anomaly(
             'an anomaly score needs task = "classification", whose labels tell normal from strange, and '
             f'hardware.output = "scores" or "threshold", not {config.task!r} and {stage.kind!r}'
         )
+    if (weighting if kind == "vae" else beta) is not None:
+        raise ConfigError(
+            'weighting is a choice of kind "autoencoder", beta one of kind "vae"; leave out the one that is not of '
+            f"kind {kind!r}"
+        )
     if false_alarms is not None:
         check_share(false_alarms)
     data = load_dataset(config)
@@ -69,15 +79,23 @@ def run_anomaly(
     if strange.all() or not strange.any():
         raise DataError(f"the test split must have normal samples ({', '.join(normal)}) and others; change the split")
     x = data.part("test")[0]
-    autoencoder = train_autoencoder(config, data, normal, work=out / "work", weighting=weighting, progress=progress)
+    scored = (
+        train_variational(
+            config, data, normal, work=out / "work", beta=1.0 if beta is None else beta, progress=progress
+        )
+        if kind == "vae"
+        else train_autoencoder(
+            config, data, normal, work=out / "work", weighting=weighting or "laplace", progress=progress
+        )
+    )
     if false_alarms is not None:
-        stage = OutputStage(kind="threshold", threshold=threshold_at(autoencoder, data, normal, false_alarms))
-    program = export_anomaly(autoencoder, name=config.name, output=stage)
-    checked = check_anomaly(autoencoder, program, x)
+        stage = OutputStage(kind="threshold", threshold=threshold_at(scored, data, normal, false_alarms))
+    program = export_anomaly(scored, name=config.name, output=stage)
+    checked = check_anomaly(scored, program, x)
     (out / RESULTS).unlink(missing_ok=True)
-    autoencoder.network.save(out / "network")
+    scored.network.save(out / "network")
     program.save(out / "program.txt")
-    scores = autoencoder.scores(x)
+    scores = scored.scores(x)
     tables = {
         name: getattr(config, name).model_dump(exclude_unset=True) for name in ("hardware", "synthesis", "simulation")
     }
@@ -85,8 +103,9 @@ def run_anomaly(
         "name": config.name,
         "normal": list(normal),
         **anomaly_metrics(scores, strange),
-        "shifts": list(autoencoder.shifts),
-        "network": autoencoder.network.describe(),
+        "kind": kind,
+        **scored.describe(),
+        "network": scored.network.describe(),
         "checked": checked,
         "decision": _decision(scores >= stage.threshold, strange, stage.threshold)
         if stage.kind == "threshold"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from gatewright.anomaly import Kind
     from gatewright.config import Config
     from gatewright.fit.anomaly import Weighting
     from gatewright.lower.reuse import Multiplier
@@ -231,19 +232,23 @@ def study(config: Path, out: Path | None, seeds: int, jobs: int, settings: tuple
 @_options
 @click.option("--normal", multiple=True, required=True, metavar="LABEL", help="A class that is normal; repeatable.")
 @click.option("--false-alarms", type=float, metavar="SHARE", help="Output 1 or 0, by the threshold that gives them.")
-@click.option("--weighting", type=click.Choice(["laplace", "equal"]), default="laplace", show_default=True)
+@click.option("--kind", type=click.Choice(["autoencoder", "vae"]), default="autoencoder", show_default=True)
+@click.option("--weighting", type=click.Choice(["laplace", "equal"]), help="Of an autoencoder [default: laplace]")
+@click.option("--beta", type=float, help="Of a vae: the weight of the divergence in its training [default: 1]")
 def anomaly_command(
     config: Path,
     out: Path | None,
     settings: tuple[str, ...],
     normal: tuple[str, ...],
     false_alarms: float | None,
-    weighting: Weighting,
+    kind: Kind,
+    weighting: Weighting | None,
+    beta: float | None,
 ) -> None:
     """An autoencoder of CONFIG's normal samples, and hardware whose output is its anomaly score.
 
-    Trains config.student to give back its inputs, compares every test sample through to the simulated Verilog, counts
-    LUTs, and states the AUC against the other classes in anomaly.json.
+    Trains config.student to give back its inputs, as a variational autoencoder with --kind vae, compares every test
+    sample through to the simulated Verilog, counts LUTs, and states the AUC against the other classes in anomaly.json.
     """
     from gatewright.anomaly import run_anomaly
     from gatewright.config import load_config
@@ -254,8 +259,10 @@ def anomaly_command(
         loaded,
         normal,
         folder,
+        kind=kind,
         false_alarms=false_alarms,
         weighting=weighting,
+        beta=beta,
         notify=_notify,
         warn=_warn,
         progress=sys.stderr.isatty(),

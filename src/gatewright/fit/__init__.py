@@ -17,6 +17,7 @@ from gatewright.fit.network import Layer, Network
 from gatewright.fit.quantizers import Grid
 from gatewright.fit.teach import Teacher, hidden_features, with_targets
 from gatewright.fit.train import Trained, teacher_outputs, train_student, train_teacher, untrained_student
+from gatewright.fit.variational import Variational, train_variational
 
 __all__ = [
     "Autoencoder",
@@ -27,6 +28,7 @@ __all__ = [
     "Point",
     "Teacher",
     "Trained",
+    "Variational",
     "anomalous",
     "anomaly_metrics",
     "check_anomaly",
@@ -45,6 +47,7 @@ __all__ = [
     "train_front",
     "train_student",
     "train_teacher",
+    "train_variational",
     "untrained_student",
     "validation_score",
     "with_targets",

@@ -1,15 +1,15 @@
 """Normal samples in; a quantized autoencoder, and the integer Program whose output is the anomaly score, out.
 
-The score is sum_i 2**shift_i |x_i - xhat_i|, with xhat the autoencoder's reconstruction of the sample x. It needs no
-op of its own: every layer carries the inputs along in lanes of weight 1 (wires in hardware), the last one subtracts,
-and |r| = 2 relu(r) - r.
+The autoencoder's score is sum_i 2**shift_i |x_i - xhat_i|, with xhat its reconstruction of the sample x. It needs no op
+of its own: every layer carries the inputs along in lanes of weight 1 (wires in hardware), the last one subtracts, and
+|r| = 2 relu(r) - r. What speaks of any network with a score (`Scored`) serves fit/variational.py too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 
 from gatewright.config import Config
 from gatewright.errors import ExportError, FitError
-from gatewright.fit.export import FLOAT_EXACT_BITS, compare, dyadic
+from gatewright.fit.export import check_exact, compare, dyadic
 from gatewright.fit.metrics import CONFIDENCE
 from gatewright.fit.network import CHUNK, Floats, Layer, Network
 from gatewright.fit.teach import Teacher, with_targets
@@ -39,7 +39,6 @@ from gatewright.ir import (
     Rounding,
     add_output_stage,
     ranges,
-    verify,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +46,41 @@ if TYPE_CHECKING:
 
 Weighting = Literal["equal", "laplace"]
 MOST_SHIFT = 3  # a feature counts at most 8 times as much as another: one that is always right must not decide alone
+
+
+class Scored(Protocol):
+    """A quantized network with an anomaly score, greater is stranger."""
+
+    @property
+    def network(self) -> Network:
+        """What becomes hardware, without what the score adds."""
+        ...
+
+    @property
+    def history(self) -> tuple[dict[str, float], ...]:
+        """One row per epoch of training."""
+        ...
+
+    @property
+    def step(self) -> float:
+        """The least difference of two scores."""
+        ...
+
+    def scores(self, x_codes: NDArray[np.integer[Any]]) -> Floats:
+        """Return the anomaly score of each sample. (n, features) -> (n,), float64 and exact."""
+        ...
+
+    def expected(self, x_codes: NDArray[np.integer[Any]]) -> dict[str, Floats]:
+        """Return what ops of `program` must give, by name, "score" among them. (n, features) -> (n, elements) each."""
+        ...
+
+    def program(self, name: str) -> Program:
+        """Return the integer program whose output is the score. Raises ExportError for what has none."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return JSON-able figures of the score."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +121,37 @@ class Autoencoder:
         """Return the anomaly score of each sample, greater is stranger. (n, features) -> (n,), float64 and exact."""
         return np.abs(self.residuals(x_codes)) @ np.exp2(np.array(self.shifts, dtype=np.float64))
 
+    def expected(self, x_codes: NDArray[np.integer[Any]]) -> dict[str, Floats]:
+        """Return activations beside the inputs, residuals and score by the names of their ops."""
+        floats, residuals = self.network.trace(x_codes), self.residuals(x_codes)
+        hidden = {f"{v.name}.act": np.hstack((floats[f"{v.name}.act"], floats["x"])) for v in self.network.layers[:-1]}
+        ends = np.hstack((np.maximum(residuals, 0.0), residuals))
+        return {**hidden, "residual.act": ends, "score": self.scores(x_codes)[:, None]}
+
+    def program(self, name: str) -> Program:
+        """Return the program of the score.
+
+        Ops: x, per hidden layer `fc1`, `fc1.act`, then `residual`, `residual.act`, `score`. The last elements of a
+        hidden layer are the inputs. Raises ExportError for formats per activation that wrap, and for cut inputs.
+        """
+        network = self.network
+        if network.input_bits or any(
+            v.thresholds or (v.activation_grid and v.activation_grid.wrap) for v in network.layers
+        ):
+            raise ExportError(
+                "an autoencoder needs ReLUs, formats that saturate and whole inputs; train it as a student"
+            )
+        built = _Builder(name, network.input, len(self.shifts))
+        for layer in network.layers[:-1]:
+            built.hidden(layer)
+        built.residual(network.layers[-1])
+        built.score(self.shifts)
+        return built.program()
+
+    def describe(self) -> dict[str, Any]:
+        """Return the shifts."""
+        return {"shifts": list(self.shifts)}
+
 
 def normal_samples(data: Dataset, normal: str | tuple[str, ...]) -> Dataset:
     """Return the training and validation samples of the normal classes, as a regression on their own values.
@@ -122,12 +187,7 @@ def train_autoencoder(
     which is the negative logarithm of a Laplace likelihood, rounded to a power of two and at most 2**MOST_SHIFT apart.
     Resumes from `work`. Raises FitError where no hidden layer is narrower than the inputs, and as train_student does.
     """
-    _check_narrow("student", config.student.hidden, data)
-    if (config.student.activation, config.student.precision) != ("relu", "fixed"):
-        raise FitError(
-            'an autoencoder needs student.activation = "relu" and student.precision = "fixed", not '
-            f"{config.student.activation!r} and {config.student.precision!r}"
-        )
+    check_student(config, data)
     own = normal_samples(data, normal)
     settings = config.model_copy(update={"task": "regression"})
     teacher: Teacher = own.y
@@ -139,14 +199,14 @@ def train_autoencoder(
     return plain if weighting == "equal" else replace(plain, shifts=_laplace(plain, own.part("train")[0]))
 
 
-def threshold_at(autoencoder: Autoencoder, data: Dataset, normal: str | tuple[str, ...], share: float) -> float:
+def threshold_at(scored: Scored, data: Dataset, normal: str | tuple[str, ...], share: float) -> float:
     """Return the least threshold at which at most `share` of the normal validation samples are called strange.
 
     A sample is strange where its score reaches the threshold: `OutputStage(kind="threshold", threshold=...)`.
     """
     check_share(share)
-    scores = np.sort(autoencoder.scores(normal_samples(data, normal).part("validation")[0]))
-    return float(scores[len(scores) - 1 - int(share * len(scores))]) + autoencoder.step
+    scores = np.sort(scored.scores(normal_samples(data, normal).part("validation")[0]))
+    return float(scores[len(scores) - 1 - int(share * len(scores))]) + scored.step
 
 
 def check_share(share: float) -> None:
@@ -155,37 +215,21 @@ def check_share(share: float) -> None:
         raise FitError(f"the share of false alarms must be at least 0 and less than 1, not {share}")
 
 
-def export_anomaly(autoencoder: Autoencoder, *, name: str, output: OutputStage | None = None) -> Program:
+def export_anomaly(scored: Scored, *, name: str, output: OutputStage | None = None) -> Program:
     """Return the verified integer program that gives a sample's score, or what `output` makes of it.
 
-    Ops: x, per hidden layer `fc1`, `fc1.act`, then `residual`, `residual.act`, `score`. The last elements of a
-    hidden layer are the inputs. output: None or "scores" for the score; "threshold" for 1 where it reaches one, else 0.
-    Raises ExportError for formats per activation that wrap, for cut inputs, and past 53 bits.
+    output: None or "scores" for the score; "threshold" for 1 where it reaches one, else 0.
+    Raises ExportError as scored.program does, and past 53 bits.
     """
     if output is not None and output.kind not in ("scores", "threshold"):
         raise ExportError(f'an anomaly score leaves as "scores" or as "threshold", not {output.kind!r}')
-    network = autoencoder.network
-    if network.input_bits or any(
-        v.thresholds or (v.activation_grid and v.activation_grid.wrap) for v in network.layers
-    ):
-        raise ExportError("an autoencoder needs ReLUs, formats that saturate and whole inputs; train it as a student")
-    built = _Builder(name, network.input, len(autoencoder.shifts))
-    for layer in network.layers[:-1]:
-        built.hidden(layer)
-    built.residual(network.layers[-1])
-    built.score(autoencoder.shifts)
-    scores = built.program()
-    for op_name, value in verify(scores).items():
-        if value.width_bits > FLOAT_EXACT_BITS:
-            raise ExportError(
-                f"op {op_name!r} needs {value.width_bits} bits, at most {FLOAT_EXACT_BITS} can be compared exactly; "
-                "lower weight_bits, activation_bits or the input's width"
-            )
+    scores = scored.program(name)
+    check_exact(scores)
     return scores if output is None else add_output_stage(scores, output)
 
 
-def check_anomaly(autoencoder: Autoencoder, program: Program, x_codes: NDArray[np.integer[Any]]) -> int:
-    """Compare the float64 autoencoder and the program with ==: activations, residuals, score and decision.
+def check_anomaly(scored: Scored, program: Program, x_codes: NDArray[np.integer[Any]]) -> int:
+    """Compare the float64 network and the program with ==: what `expected` gives, score and decision among it.
 
     x_codes: (n, features). Returns n. Raises ExportError naming op, sample, element and difference in LSBs.
     """
@@ -193,15 +237,11 @@ def check_anomaly(autoencoder: Autoencoder, program: Program, x_codes: NDArray[n
     fracs = {name: value.frac_bits for name, value in ranges(program).items()}
     for at in range(0, len(x_codes), CHUNK):
         codes = np.asarray(x_codes[at : at + CHUNK], dtype=np.int64)
-        floats, integers = autoencoder.network.trace(codes), interpreter.trace(codes)
-        residuals, scores = autoencoder.residuals(codes), autoencoder.scores(codes)[:, None]
-        expected = {f"{v.name}.act": floats[f"{v.name}.act"] for v in autoencoder.network.layers[:-1]}
-        expected = {name: np.hstack((values, floats["x"])) for name, values in expected.items()}
-        expected["residual.act"] = np.hstack((np.maximum(residuals, 0.0), residuals))
-        expected["score"] = scores
+        expected, integers = scored.expected(codes), interpreter.trace(codes)
         if "decision" in integers:
             at_least = program.constants["decision.threshold"]
-            expected["decision"] = (scores >= np.ldexp(at_least.q[:, 0], -at_least.frac_bits)).astype(np.float64)
+            reached = expected["score"] >= np.ldexp(at_least.q[:, 0], -at_least.frac_bits)
+            expected = {**expected, "decision": reached.astype(np.float64)}
         for op_name, values in expected.items():
             compare(op_name, values, integers[op_name], fracs[op_name], at)
     return len(x_codes)
@@ -314,6 +354,16 @@ class _Builder:
 
 def _shifted(value: int, drop: int) -> int:
     return int(value) >> drop if drop > 0 else int(value) << -drop
+
+
+def check_student(config: Config, data: Dataset) -> None:
+    """Raise FitError for a config.student that gives no anomaly score."""
+    _check_narrow("student", config.student.hidden, data)
+    if (config.student.activation, config.student.precision) != ("relu", "fixed"):
+        raise FitError(
+            'an autoencoder needs student.activation = "relu" and student.precision = "fixed", not '
+            f"{config.student.activation!r} and {config.student.precision!r}"
+        )
 
 
 def _check_narrow(who: str, hidden: tuple[int, ...], data: Dataset) -> None:

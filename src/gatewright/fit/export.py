@@ -57,7 +57,19 @@ def export_program(network: Network, *, name: str, data: Dataset, output: Output
             f"the network reads {network.layers[0].weight.shape[0]} features, not {data.x.shape[1]}; "
             "train it on this dataset"
         )
-    ops: list[Op] = [Input(name="x", layer="input", shape=(data.x.shape[1],), format=network.input)]
+    ops, constants = layer_ops(network)
+    scores = Program(
+        name=name, ops=tuple(ops), output=ops[-1].name, constants=constants, classes=tuple(network.classes)
+    )
+    program = add_output_stage(scores, OutputStage(kind=output) if isinstance(output, str) else output)
+    check_exact(scores)
+    return program
+
+
+def layer_ops(network: Network) -> tuple[list[Op], dict[str, Constant]]:
+    """Return the ops of a quantized network from input to sums, and their constants; see `export_program`."""
+    features = network.layers[0].weight.shape[0]
+    ops: list[Op] = [Input(name="x", layer="input", shape=(features,), format=network.input)]
     if network.input_bits:
         ops.append(_cut(network))
     constants: dict[str, Constant] = {}
@@ -79,17 +91,17 @@ def export_program(network: Network, *, name: str, data: Dataset, output: Output
             continue
         ops.append(Relu(name=f"{layer.name}.relu", layer=layer.name, source=layer.name))
         ops.append(_requant(layer))
-    scores = Program(
-        name=name, ops=tuple(ops), output=ops[-1].name, constants=constants, classes=tuple(network.classes)
-    )
-    program = add_output_stage(scores, OutputStage(kind=output) if isinstance(output, str) else output)
-    for op_name, value in verify(scores).items():
+    return ops, constants
+
+
+def check_exact(program: Program) -> None:
+    """Raise ExportError where a value of a program that holds no output stage could pass 53 bits."""
+    for op_name, value in verify(program).items():
         if value.width_bits > FLOAT_EXACT_BITS:
             raise ExportError(
                 f"op {op_name!r} needs {value.width_bits} bits, at most {FLOAT_EXACT_BITS} can be compared exactly "
                 "with the float64 network; lower weight_bits, activation_bits or the input's width"
             )
-    return program
 
 
 def check_export(network: Network, program: Program, x_codes: NDArray[np.integer[Any]]) -> int:

@@ -122,7 +122,7 @@ def train_student(
     with one_thread():
         taught = lesson(teacher, data, config, features)
         tensors = Tensors(config, data, taught.outputs)
-        module = _stack(config, tensors, hidden=settings.hidden, widths=_widths(settings), stage=2)
+        module = _stack(config, tensors, hidden=settings.hidden, widths=layer_widths(settings), stage=2)
         fold_units(module, tensors, per_feature=False)
         if start is not None:
             start_from(module, start)
@@ -167,7 +167,7 @@ def untrained_student(config: Config, data: Dataset) -> Network:
     """
     with one_thread():
         tensors = Tensors(config, data)
-        module = _stack(config, tensors, hidden=config.student.hidden, widths=_widths(config.student), stage=2)
+        module = _stack(config, tensors, hidden=config.student.hidden, widths=layer_widths(config.student), stage=2)
         fold_units(module, tensors, per_feature=False)
         sample = tensors.x[:: max(1, len(tensors.x) // CALIBRATION_SAMPLES)]
         recipe = Recipe(config.student, module, sample, None, quantize=True)
@@ -263,7 +263,18 @@ def fold_units(module: Stack | LearnedStack, tensors: Tensors, *, per_feature: b
     A quantized layer has one scale for all features (a common factor does not change which format fits best);
     a float layer has one per feature.
     """
-    first, last = module.layers[0], module.layers[-1]
+    fold_inputs(module, tensors, per_feature=per_feature)
+    if tensors.task == "regression":
+        last = module.layers[-1]
+        last.gain = last.gain * tensors.y_std.float()
+        last.bias_gain = tensors.y_std.float()
+        last.bias_shift.copy_(tensors.y_mean)
+        last.format_per_output()
+
+
+def fold_inputs(module: Stack | LearnedStack, tensors: Tensors, *, per_feature: bool) -> None:
+    """Give the first layer the inputs' centre and scale; see `fold_units`."""
+    first = module.layers[0]
     x = tensors.x.double()
     common = x.var(dim=0, correction=0).mean().sqrt().clamp(min=1e-12)
     deviation = x.std(dim=0, correction=0).clamp(min=FLOOR * common)
@@ -272,11 +283,6 @@ def fold_units(module: Stack | LearnedStack, tensors: Tensors, *, per_feature: b
         first.gain = (1.0 / deviation)[:, None].float()
     else:
         first.gain = (1.0 / common).float()
-    if tensors.task == "regression":
-        last.gain = last.gain * tensors.y_std.float()
-        last.bias_gain = tensors.y_std.float()
-        last.bias_shift.copy_(tensors.y_mean)
-        last.format_per_output()
 
 
 def _positive(deviation: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -284,7 +290,8 @@ def _positive(deviation: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(deviation > 0, deviation, 1.0)
 
 
-def _widths(student: Student) -> list[Widths]:
+def layer_widths(student: Student) -> list[Widths]:
+    """Return the bits of each layer of config.student, the output layer last."""
     count = len(student.hidden) + 1
     weight = (student.weight_bits,) * count if isinstance(student.weight_bits, int) else student.weight_bits
     bits = student.activation_bits
