@@ -46,6 +46,23 @@ def test_example(root: Path, tmp_path: Path):
 
 
 @pytest.mark.torch
+@pytest.mark.sim
+@pytest.mark.synth
+@pytest.mark.slow
+def test_variational_example(root: Path, tmp_path: Path):
+    few = {"student.epochs": 20, "student.hidden": [3], "data.subsample.factor": 4, "synthesis.families": ["xc7"]}
+    settings = [word for key, value in few.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    example = root / "examples" / "anomaly" / "anomaly.toml"
+    done = call("anomaly", example, "--normal", "6", "--kind", "vae", "--out", tmp_path, *settings)
+    assert done.exit_code == 0, done.output
+    results = json.loads((tmp_path / "anomaly.json").read_text())
+    assert (results["kind"], results["latents"], results["samples"]) == ("vae", 3, 359)
+    assert 0.8 < results["interval"][0] < results["value"] < results["interval"][1]
+    assert (results["checked"], results["hardware"]["vectors"], results["hardware"]["mismatches"]) == (359, 359, 0)
+    assert [row["shape"] for row in results["network"]] == [[16, 6]]  # the decoder stays behind
+
+
+@pytest.mark.torch
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -56,6 +73,9 @@ def test_example(root: Path, tmp_path: Path):
             'needs task = "classification"',
         ),
         (("--normal", "0", "--set", "student.hidden=[64]"), "student.hidden must have a layer narrower than the 64"),
+        (("--normal", "0", "--beta", "2"), 'beta one of kind "vae"'),
+        (("--normal", "0", "--kind", "vae", "--weighting", "equal"), "leave out the one that is not of kind 'vae'"),
+        (("--normal", "0", "--kind", "vae", "--beta", "0"), "must be positive and finite, not 0.0"),
         (("--normal", "0", "--false-alarms", "1.5"), "the share of false alarms must be"),
     ],
 )

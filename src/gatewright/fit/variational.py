@@ -180,12 +180,17 @@ def train_variational(
         network = recipe.freeze(())
     check_alive("student", network, own, settings)
     found = Variational(network=network, beta=beta, history=tuple(history))
+    check_differs(found, own)
+    return found
+
+
+def check_differs(found: Variational, own: Dataset) -> None:
+    """Raise FitError where every validation sample of `own` has the same score."""
     if np.ptp(found.scores(own.part("validation")[0])) == 0.0:
         raise FitError(
             "student: every normal validation sample has the same score: the latents say nothing; lower beta, or raise "
             "student.weight_bits, student.hidden or student.epochs"
         )
-    return found
 
 
 class _Coder(Stack):
