@@ -19,12 +19,12 @@ SEEDS = (1, 2, 3, 4, 5)
 def cases() -> dict[str, Config]:
     """Return the configurations."""
     student = {"hidden": [16], "learning_rate": 0.01, "weight_bits": 4, "activation_bits": 4, "sparsity": 0.6}
+    distill = {"temperature": 2.0, "weight": 0.8}
     raw: dict[str, dict[str, Any]] = {
         "digits": {
             "data": {"source": "sklearn:digits", "input_format": "ufixed<4,5>"},
             "teacher": {"hidden": [512], "dropout": 0.6, "epochs": 40, "batch_size": 32, "weight_decay": 0.01},
             "student": {**student, "epochs": 120, "batch_size": 32, "weight_decay": 0.02},
-            "distill": {"temperature": 2.0, "weight": 0.8},
         },
         "magic": {
             "data": {
@@ -35,31 +35,26 @@ def cases() -> dict[str, Config]:
             },
             "teacher": {"hidden": [64, 64], "epochs": 40, "batch_size": 256},
             "student": {**student, "epochs": 60, "batch_size": 256},
-            "distill": {"temperature": 2.0, "weight": 0.8},
         },
         "cosmic": {
             "data": {"source": "generator:cosmic", "input_format": "ufixed<8,8>", "generator": {"count": 20000}},
             "teacher": {"hidden": [72, 92, 50, 50], "epochs": 20, "batch_size": 64, "weight_decay": 0.01},
             "student": {**student, "hidden": [12], "epochs": 60, "batch_size": 256},
-            "distill": {"temperature": 2.0, "weight": 0.8},
         },
         "mnist14": {
             "data": {"source": "python:benchmarks.datasets:mnist14", "input_format": "ufixed<8,8>"},
             "teacher": {"hidden": [256, 128], "epochs": 12, "batch_size": 128, "dropout": 0.2},
             "student": {**student, "epochs": 24, "batch_size": 256},
-            "distill": {"temperature": 2.0, "weight": 0.8},
         },
         "mnist14_small": {
             "data": {"source": "python:benchmarks.datasets:mnist14_small", "input_format": "ufixed<8,8>"},
             "teacher": {"hidden": [512], "dropout": 0.6, "epochs": 40, "batch_size": 32, "weight_decay": 0.01},
             "student": {**student, "epochs": 60, "batch_size": 32, "weight_decay": 0.02},
-            "distill": {"temperature": 2.0, "weight": 0.8},
         },
         "clyc": {
             "data": {"source": "generator:clyc", "input_format": "ufixed<10,10>"},
             "teacher": {"hidden": [64, 32], "epochs": 40, "batch_size": 64, "weight_decay": 0.01},
             "student": {**student, "hidden": [12], "epochs": 60, "batch_size": 256},
-            "distill": {"temperature": 2.0, "weight": 0.8},
         },
         "htru2": {
             "data": {
@@ -70,10 +65,9 @@ def cases() -> dict[str, Config]:
             },
             "teacher": {"hidden": [32, 32], "epochs": 40, "batch_size": 256},
             "student": {**student, "epochs": 60, "batch_size": 256},
-            "distill": {"temperature": 2.0, "weight": 0.8},
         },
     }
-    return {name: parse_config({"name": name, **tables}) for name, tables in raw.items()}
+    return {name: parse_config({"name": name, "distill": distill, **tables}) for name, tables in raw.items()}
 
 
 def run() -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from gatewright.errors import MismatchError
-from gatewright.ir import Interpreter, Program, print_program
+from gatewright.ir import Program, print_program
 from gatewright.lower.reuse import LoweredFolded, lower_reuse
 from gatewright.rtl.chain import compile_chain
 from gatewright.rtl.manifest import write_core, write_lowered
 from gatewright.rtl.netlist import Design, Rom
-from gatewright.sim import lint, require_match, simulate, watch_probes, watched_values
+from gatewright.sim import lint, require_match, simulate_compiled
 from tests.programs import codes, mlp
 from tests.rtl.batch import simulate_batch
 from tests.rtl.test_hardware import drawn
@@ -65,22 +65,8 @@ def test_layers_of_both_kinds_in_one_design(tmp_path, cache):
     manifest = write_lowered(lowered, program_hash="0" * 64, stream_bits=32, folder=tmp_path)
     assert manifest.initiation_interval == manifest.stream_interval == lowered.initiation_interval > 50
     x = codes(program, 300)
-    trace = Interpreter(program).trace(x)
-    report = simulate(
-        sources=manifest.sources(tmp_path),
-        top=manifest.top,
-        source=manifest.source,
-        result=manifest.result,
-        x=x,
-        expected=trace[program.output],
-        probes=watch_probes(manifest.watch),
-        layer_values=watched_values(program, trace, manifest),
-        latency_cycles=manifest.latency_cycles,
-        initiation_interval=manifest.stream_interval,
-        stall_fraction=0.3,
-        seed=1,
-        out=tmp_path / "sim",
-        cache=cache,
+    report = simulate_compiled(
+        program, manifest, x, folder=tmp_path, stall_fraction=0.3, seed=1, out=tmp_path / "sim", cache=cache
     )
     require_match(report)
     assert {w.layer for w in manifest.watch} == {"fc1", "fc2", "out"}
@@ -112,7 +98,6 @@ def test_one_wrong_rom_bit_is_caught(tmp_path, cache):
     lowered = folded(program, 8)
     design = compile_chain(lowered, program_hash="0" * 64)
     x = codes(program, 400)
-    trace = Interpreter(program).trace(x)
     rng = np.random.default_rng(3)
     for number in range(3):
         broken, where = flipped(design, rng)
@@ -130,21 +115,8 @@ def test_one_wrong_rom_bit_is_caught(tmp_path, cache):
             stream_bits=0,
             folder=folder,
         )
-        report = simulate(
-            sources=manifest.sources(folder),
-            top=manifest.top,
-            source=manifest.source,
-            result=manifest.result,
-            x=x,
-            expected=trace[program.output],
-            probes=watch_probes(manifest.watch),
-            layer_values=watched_values(program, trace, manifest),
-            latency_cycles=manifest.latency_cycles,
-            initiation_interval=manifest.stream_interval,
-            stall_fraction=0.3,
-            seed=1,
-            out=folder / "sim",
-            cache=cache,
+        report = simulate_compiled(
+            program, manifest, x, folder=folder, stall_fraction=0.3, seed=1, out=folder / "sim", cache=cache
         )
         layer = where.split(",")[0].removeprefix("net_")
         with pytest.raises(MismatchError, match=rf"layer '{layer}', element \d+"):

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import Phase, given, settings
 
 from gatewright.errors import MismatchError
-from gatewright.ir import Interpreter, OutputStage, Program, add_output_stage, parse_program, print_program
+from gatewright.ir import OutputStage, Program, add_output_stage, parse_program, print_program
 from gatewright.lower.circuit import Table
 from gatewright.lower.compile import lower
 from gatewright.rtl.manifest import write_design
 from gatewright.rtl.parallel import compile_parallel
-from gatewright.sim import lint, require_match, simulate, watch_probes, watched_values
+from gatewright.sim import lint, require_match, simulate_compiled
 from tests.programs import codes, mlp, programs, sparse_mlp
 from tests.rtl.batch import mutated, simulate_batch
 
@@ -80,7 +80,6 @@ def test_one_broken_adder_is_caught_and_named(tmp_path, cache):
     x = codes(program, 400)
     lowered = lower(program, x, family="xc7", clock_mhz=200)
     design = compile_parallel(lowered.circuit, lowered.schedule, program_hash="0" * 64)
-    trace = Interpreter(program).trace(x)
     rng = np.random.default_rng(5)
     for number in range(20):
         broken, what = mutated(design, rng)
@@ -88,21 +87,8 @@ def test_one_broken_adder_is_caught_and_named(tmp_path, cache):
         manifest = write_design(
             broken, lowered.circuit, lowered.schedule, program_hash="0" * 64, stream_bits=0, folder=folder
         )
-        report = simulate(
-            sources=manifest.sources(folder),
-            top=manifest.top,
-            source=manifest.source,
-            result=manifest.result,
-            x=x,
-            expected=trace[program.output],
-            probes=watch_probes(manifest.watch),
-            layer_values=watched_values(program, trace, manifest),
-            latency_cycles=manifest.latency_cycles,
-            initiation_interval=manifest.stream_interval,
-            stall_fraction=0.3,
-            seed=1,
-            out=folder / "sim",
-            cache=cache,
+        report = simulate_compiled(
+            program, manifest, x, folder=folder, stall_fraction=0.3, seed=1, out=folder / "sim", cache=cache
         )
         layer = what.split(":")[0].removeprefix("net_")
         text = rf"layer '{layer}', element \d+, .*cycle \d+.*expected -?\d+, got -?\d+ \(difference [+-]\d+ LSB"

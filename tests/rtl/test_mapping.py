@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from gatewright.config import CellMapping
-from gatewright.ir import Interpreter, Program
+from gatewright.ir import Program
 from gatewright.lower.compile import lower
 from gatewright.lower.timing import FAMILIES
 from gatewright.rtl.manifest import RtlManifest, write_rtl
 from gatewright.rtl.shell import leaf_sources
-from gatewright.sim import simulate
+from gatewright.sim import simulate_compiled
 from gatewright.tools import run_tool
 from tests.programs import codes, mlp, sparse_mlp
 
@@ -54,19 +54,7 @@ def test_instantiated_cells_simulate_as_plain_sums(tmp_path: Path):
     x = codes(program, 200)
     manifest = written(program, "xc7", "cells", tmp_path)
     assert "gw_add3.v" in manifest.files
-    report = simulate(
-        sources=manifest.sources(tmp_path),
-        top=manifest.top,
-        source=manifest.source,
-        result=manifest.result,
-        x=x,
-        expected=Interpreter(program).run(x),
-        latency_cycles=manifest.latency_cycles,
-        initiation_interval=manifest.stream_interval,
-        stall_fraction=0.2,
-        seed=1,
-        out=tmp_path / "sim",
-    )
+    report = simulate_compiled(program, manifest, x, folder=tmp_path, stall_fraction=0.2, seed=1, out=tmp_path / "sim")
     assert report.mismatches == 0
 
 

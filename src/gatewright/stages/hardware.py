@@ -152,25 +152,15 @@ class Hardware:
         )
 
     def _sim(self, out: Path) -> None:
-        from gatewright.ir import Interpreter
         from gatewright.rtl.manifest import RtlManifest
-        from gatewright.sim import require_match, simulate, watch_probes, watched_values
+        from gatewright.sim import require_match, simulate_compiled
 
         folder = self.directory.folder("rtl")
-        manifest = RtlManifest.load(folder)
-        program, x = self._load_program(), self.vectors()
-        trace = Interpreter(program).trace(x)
-        report = simulate(
-            sources=manifest.sources(folder),
-            top=manifest.top,
-            source=manifest.source,
-            result=manifest.result,
-            x=x,
-            expected=trace[program.output],
-            probes=watch_probes(manifest.watch),
-            layer_values=watched_values(program, trace, manifest),
-            latency_cycles=manifest.latency_cycles,
-            initiation_interval=manifest.stream_interval,
+        report = simulate_compiled(
+            self._load_program(),
+            RtlManifest.load(folder),
+            self.vectors(),
+            folder=folder,
             stall_fraction=self.config.simulation.stall_fraction,
             seed=self.config.simulation.seed,
             out=out,

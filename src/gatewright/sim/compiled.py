@@ -1,0 +1,45 @@
+"""A program and the Verilog compiled from it in, every output and layer compared, a SimReport out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gatewright.ir import Interpreter, Ints, Program
+from gatewright.rtl.manifest import RtlManifest
+from gatewright.sim.report import SimReport
+from gatewright.sim.run import simulate
+from gatewright.sim.watch import watch_probes, watched_values
+
+
+def simulate_compiled(
+    program: Program,
+    manifest: RtlManifest,
+    x: Ints,
+    *,
+    folder: Path,
+    stall_fraction: float,
+    seed: int,
+    out: Path,
+    cache: Path | None = None,
+) -> SimReport:
+    """Simulate what `manifest` says of the files in `folder` on codes x, (n, inputs), against the interpreter.
+
+    Every output and every watched signal of every layer is compared. The rest, and what is raised: see `simulate`.
+    """
+    trace = Interpreter(program).trace(x)
+    return simulate(
+        sources=manifest.sources(folder),
+        top=manifest.top,
+        source=manifest.source,
+        result=manifest.result,
+        x=x,
+        expected=trace[program.output],
+        probes=watch_probes(manifest.watch),
+        layer_values=watched_values(program, trace, manifest),
+        latency_cycles=manifest.latency_cycles,
+        initiation_interval=manifest.stream_interval,
+        stall_fraction=stall_fraction,
+        seed=seed,
+        out=out,
+        cache=cache,
+    )
