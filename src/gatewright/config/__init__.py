@@ -1,0 +1,52 @@
+"""One TOML file in, one frozen and validated Config out.
+
+Each group of tables has its file; `read` reads, overrides and checks, and words what is wrong.
+"""
+
+from gatewright.config.data import Data, Generator, Model, Subsample, Window
+from gatewright.config.hardware import CellMapping, Family, Hardware, Simulation, Synthesis
+from gatewright.config.read import explain, load_config, model_config, override, parse_config, shortcut
+from gatewright.config.search import Budget, Search
+from gatewright.config.section import Section
+from gatewright.config.training import (
+    Augment,
+    Distill,
+    Learned,
+    Optimizer,
+    Pruning,
+    Schedule,
+    Student,
+    Teacher,
+)
+from gatewright.config.whole import Config
+
+__all__ = [
+    "Augment",
+    "Budget",
+    "CellMapping",
+    "Config",
+    "Data",
+    "Distill",
+    "Family",
+    "Generator",
+    "Hardware",
+    "Learned",
+    "Model",
+    "Optimizer",
+    "Pruning",
+    "Schedule",
+    "Search",
+    "Section",
+    "Simulation",
+    "Student",
+    "Subsample",
+    "Synthesis",
+    "Teacher",
+    "Window",
+    "explain",
+    "load_config",
+    "model_config",
+    "override",
+    "parse_config",
+    "shortcut",
+]

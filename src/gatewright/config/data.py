@@ -1,0 +1,93 @@
+"""Tables [data] and [model]: what comes in, samples and perhaps a trained model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from gatewright.config.section import Fraction, Number, Section
+
+
+class Window(Section):
+    """Keep samples start .. start+length-1 of the last axis. length 0 keeps everything after start."""
+
+    start: int = Field(default=0, ge=0)
+    length: int = Field(default=0, ge=0)
+
+
+class Subsample(Section):
+    """Reduce the last axis by `factor`: keep every factor-th sample, or average each group (floor of the mean)."""
+
+    factor: int = Field(default=1, ge=1)
+    mode: Literal["decimate", "average"] = "decimate"
+
+
+class Generator(Section):
+    """Settings of a physics generator: number of pulses and seed."""
+
+    count: int = Field(default=8000, ge=40)
+    seed: int = 2024
+
+
+class Data(Section):
+    """Where the data is, how it is split, and how samples become the hardware's input integers.
+
+    source: a path (.npz, .npy, .csv, IDX file, folder of images, folder of one CSV per class),
+    `sklearn:NAME`, `generator:NAME` (cosmic, clyc) or `python:MODULE:FUNCTION`.
+    input_format: `ufixed<W,I>` / `fixed<W,I>`, W bits with I integer bits; scaling: "none" takes numbers as
+    they are (an ADC's codes), "range" maps each feature's training minimum..maximum to the format, "standard"
+    subtracts the training mean and divides by the training deviation per feature. With a [model], input_format "auto"
+    is the format of the model's own input quantizer, or fixed<16,6>.
+    """
+
+    source: str
+    labels: str = ""
+    label_column: str = ""
+    feature_columns: tuple[str, ...] = ()
+    group_column: str = ""
+    split_column: str = ""
+    x_key: str = "x"
+    y_key: str = "y"
+    group_key: str = ""
+    split_key: str = ""
+    image_size: tuple[int, int] | None = None
+    image_mode: Literal["gray", "rgb"] = "gray"
+    validation_fraction: Fraction = 0.15
+    test_fraction: Fraction = 0.20
+    split_seed: int = 0
+    input_format: str = "ufixed<8,8>"
+    scaling: Literal["none", "range", "standard"] = "none"
+    window: Window = Window()
+    subsample: Subsample = Subsample()
+    generator: Generator = Generator()
+
+
+class Model(Section):
+    """A trained model that takes the place of the teacher that gatewright would train; see docs/models.
+
+    file: Keras, ONNX, torch or a saved graph; weights: the .h5 beside a Keras .json. Relative paths start at this file.
+    quantize: "exact" takes the model's own quantizers to hardware; "post-training" calibrates formats of weight_bits,
+    activation_bits and table_bits on the training split; "qat" lets the model teach a student, as [student] and
+    [distill] say; "auto" is "exact" for a model with quantizers or precisions, else "qat".
+    start: what the student's training starts from with "qat": "model" takes the model's layers and weights,
+    "random" the layers of student.hidden; "auto" is "model" where the model is dense layers with ReLU between.
+    precision: formats as hls4ml's users write them, a table or a .json or .toml file of one.
+    inputs: "conditioned" if the model reads what [data] makes of a sample, as real numbers; "raw" if it was trained on
+    samples before [data] scaled them. It is given that number * input_scale + input_offset (one, or one per feature).
+    output_format: of a regression that ends in a real number, e.g. a sigmoid.
+    """
+
+    file: str
+    weights: str = ""
+    quantize: Literal["auto", "exact", "post-training", "qat"] = "auto"
+    start: Literal["auto", "model", "random"] = "auto"
+    precision: str | dict[str, Any] = ""
+    inputs: Literal["conditioned", "raw"] = "conditioned"
+    input_scale: Number | tuple[Number, ...] = 1.0
+    input_offset: Number | tuple[Number, ...] = 0.0
+    output_format: str = ""
+    weight_bits: Annotated[int, Field(ge=2, le=24)] = 8
+    activation_bits: Annotated[int, Field(ge=1, le=24)] = 8
+    table_bits: Annotated[int, Field(ge=1, le=24)] = 10
+    bias_correction: bool = True

@@ -1,0 +1,83 @@
+"""Tables [hardware], [simulation] and [synthesis]: what is built, and how it is checked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from gatewright.config.section import Fraction, Number, Section
+
+CellMapping = Literal["auto", "cells", "behavioural"]
+Family = Literal["xc7", "xcup", "ecp5", "nexus", "ice40", "gowin", "gatemate", "intel", "generic"]
+Reuse = Annotated[int, Field(ge=1)]
+
+
+class Hardware(Section):
+    """What is built: part, clock target, output stage, architecture, bus.
+
+    part: the chip whose budget counts and whose delays set the pipeline; empty: the board's, else XC7A35T.
+    output: "argmax" gives the class number, "scores" the raw accumulators, "topk" the numbers of the top_k best
+    classes, "threshold" for each score 1 where it reaches `threshold` (in units of the scores; one number, or one per
+    score) else 0, "softmax" probabilities in softmax_format. softmax: "stable" subtracts the greatest score first,
+    "latency" does not, and clips; softmax_entries: the most entries of its tables.
+    architecture: "parallel" unrolls every layer, a new sample may enter every cycle; "folded" shares each multiplier
+    among reuse_factor weights (one number, or one per dense layer; 1 unrolls a layer), one sample every so many cycles.
+    multiplier: of folded layers: "dsp" blocks, "lut" logic, "auto" blocks where the part has enough of them.
+    stream_bits: width of TDATA; 0 = a whole vector in one beat (initiation interval 1).
+    clock_mhz: 0 chooses the fastest clock, by the family's delay model, that keeps max_latency_cycles and
+    max_latency_ns; 0 in these sets no limit. board: empty builds no bitstream; see `gatewright boards`.
+    mapping: what synthesis reads of the hand-mapped leaf cells; see docs/families. "auto": instantiated cells in our
+    own yosys runs, plain sums in tools that define nothing; "cells": instantiated by every synthesizer;
+    "behavioural": plain sums everywhere. truth_tables: "auto" builds what depends on few input bits, a neuron or a
+    sum, as a table where that is estimated to take fewer LUTs; "never" adds.
+    """
+
+    part: str = ""
+    clock_mhz: float = Field(default=200.0, ge=0, le=1000)
+    output: Literal["argmax", "scores", "topk", "threshold", "softmax"] = "argmax"
+    top_k: int = Field(default=2, ge=1)
+    threshold: Number | tuple[Number, ...] = 0.0
+    softmax: Literal["stable", "latency"] = "stable"
+    softmax_format: str = "ufixed<8,0>"
+    softmax_entries: int = Field(default=1024, ge=2, le=16384)
+    architecture: Literal["parallel", "folded"] = "parallel"
+    reuse_factor: Reuse | tuple[Reuse, ...] = 1
+    multiplier: Literal["auto", "dsp", "lut"] = "auto"
+    stream_bits: int = Field(default=0, ge=0, le=65536)
+    max_latency_cycles: int = Field(default=0, ge=0)
+    max_latency_ns: float = Field(default=0.0, ge=0)
+    board: str = ""
+    mapping: CellMapping = "auto"
+    truth_tables: Literal["auto", "never"] = "auto"
+
+    @model_validator(mode="after")
+    def _clock(self) -> Hardware:
+        if not (self.clock_mhz or self.max_latency_cycles or self.max_latency_ns):
+            raise ValueError("clock_mhz 0 needs max_latency_cycles or max_latency_ns, which then choose the clock")
+        return self
+
+    @model_validator(mode="after")
+    def _reused(self) -> Hardware:
+        if self.architecture == "parallel" and self.reuse_factor != 1:
+            raise ValueError(
+                f'reuse_factor must be 1 with architecture "parallel", not {self.reuse_factor}; '
+                'set architecture = "folded"'
+            )
+        return self
+
+
+class Simulation(Section):
+    """Cycle-accurate check: how many test vectors, and the share of cycles in which each stream stalls."""
+
+    vectors: int = Field(default=1000, ge=1)
+    stall_fraction: Fraction = 0.3
+    seed: int = 1
+
+
+class Synthesis(Section):
+    """Families to synthesize beside the board's own; see docs/families. place: place and route where open tools can."""
+
+    families: tuple[Family, ...] = ("xc7", "xcup", "ecp5")
+    place: bool = True
+    seed: int = 1

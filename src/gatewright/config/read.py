@@ -1,0 +1,135 @@
+"""One TOML file, with what the command line sets, in; one frozen and validated Config out."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from gatewright.config.section import Section
+from gatewright.config.whole import Config
+from gatewright.errors import ConfigError, nearest
+
+
+def load_config(
+    path: Path, settings: Sequence[str] = (), given: Mapping[str, Mapping[str, str]] | None = None
+) -> Config:
+    """Read and validate a TOML file (or a run's config.json). Relative data paths are taken from the file's own folder.
+
+    settings: "section.key=value" overrides, the value in TOML's spelling (a bare word is taken as a string).
+    given: tables whose values come before the file's.
+    Raises ConfigError naming the file, the key, what was expected and what was got.
+    """
+    try:
+        text = path.read_text()
+        raw = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except FileNotFoundError:
+        raise ConfigError(f"no configuration file {path}; give the path of a TOML file") from None
+    except (IsADirectoryError, UnicodeDecodeError, PermissionError) as error:
+        raise ConfigError(f"{path} must be a readable TOML text file: {error}") from None
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{path} is not valid {path.suffix[1:].upper() or 'TOML'}: {error}") from None
+    for table, values in (given or {}).items():
+        raw[table] = {**(raw.get(table) or {}), **values}
+    for setting in settings:
+        override(raw, setting)
+    return parse_config(raw, where=str(path), base=path.parent)
+
+
+def shortcut(
+    *, model: Path | None, weights: Path | None, precision: Path | None, data: str | None
+) -> dict[str, dict[str, str]]:
+    """Return the tables that the command line's --model, --weights, --precision and --data stand for."""
+    files = {"file": model, "weights": weights, "precision": precision}
+    tables = {"model": {key: str(path.resolve()) for key, path in files.items() if path is not None}}
+    here = Path.cwd()
+    return {**(tables if tables["model"] else {}), **({"data": {"source": _anchor(data, here)}} if data else {})}
+
+
+def model_config(model: Path, settings: Sequence[str], given: Mapping[str, Mapping[str, str]]) -> Config:
+    """Return the configuration of a run without a file: the model's name, its own input format, and defaults."""
+    name = re.sub(r"\W+", "_", model.stem).strip("_")[:40]
+    raw: dict[str, Any] = {"name": name if name[:1].isalpha() else f"net_{name}"[:40]}
+    raw |= {table: dict(values) for table, values in given.items()}
+    raw["data"]["input_format"] = "auto"
+    for setting in settings:
+        override(raw, setting)
+    return parse_config(raw, where="the command line")
+
+
+def parse_config(raw: dict[str, Any], *, where: str = "config", base: Path | None = None) -> Config:
+    """Validate a nested dict as load_config does; `where` names its origin in errors."""
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{where}: {explain(item)}" for item in error.errors())) from None
+    if base is None:
+        return config
+    data = {key: _anchor(getattr(config.data, key), base) for key in ("source", "labels")}
+    pretrained = _anchor(config.teacher.pretrained, base)
+    update: dict[str, Section] = {
+        "data": config.data.model_copy(update=data),
+        "teacher": config.teacher.model_copy(update={"pretrained": pretrained}),
+    }
+    if (model := config.model) is not None:
+        paths = {key: _anchor(getattr(model, key), base) for key in ("file", "weights")}
+        if isinstance(model.precision, str):
+            paths["precision"] = _anchor(model.precision, base)
+        update["model"] = model.model_copy(update=paths)
+    return config.model_copy(update=update)
+
+
+def override(raw: dict[str, Any], setting: str) -> None:
+    """Put one "section.key=value" into nested tables. Raises ConfigError for text that is not of this form."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set takes key=value, e.g. student.sparsity=0.8, not {setting!r}")
+    try:
+        value: Any = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *path, last = key.split(".")
+    table = raw
+    for part in path:
+        inner = table.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {setting!r}: {part!r} is a value, not a table")
+        table = cast("dict[str, Any]", inner)
+    table[last] = value
+
+
+def _anchor(source: str, base: Path) -> str:
+    is_path = source and source.split(":", maxsplit=1)[0] not in {"sklearn", "generator", "python"}
+    return str((base / source).resolve()) if is_path else source
+
+
+def explain(item: Any) -> str:
+    """Return one of pydantic's errors as a line: key, what was expected, what was got."""
+    path = [str(part) for part in item["loc"]]
+    key = ".".join(part for part in path if part not in {"int", "constrained-int", "tuple[constrained-int, ...]"})
+    if item["type"] == "extra_forbidden":
+        return f"unknown key {key!r}.{nearest(path[-1], _known_keys(path[:-1]))}"
+    if item["type"] == "missing":
+        return f"key {key!r} is required and absent"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "value_error" and not key:
+        return message
+    if item["type"] == "value_error":
+        return f"{key}: {message}"
+    return f"{key}: {message[:1].lower()}{message[1:]}, not {item['input']!r}"
+
+
+def _known_keys(path: list[str]) -> list[str]:
+    section: type[BaseModel] = Config
+    for part in path:
+        kind = section.model_fields[part].annotation if part in section.model_fields else None
+        found = [k for k in (kind, *get_args(kind)) if isinstance(k, type) and issubclass(k, BaseModel)]
+        if not found:
+            break
+        section = found[0]
+    return list(section.model_fields)

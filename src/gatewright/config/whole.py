@@ -1,0 +1,67 @@
+"""All tables together: one frozen Config, with the rules that hold between tables."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from gatewright.config.data import Data, Model
+from gatewright.config.hardware import Hardware, Simulation, Synthesis
+from gatewright.config.search import Search
+from gatewright.config.section import Section
+from gatewright.config.training import Augment, Distill, Student, Teacher
+
+
+class Config(Section):
+    """A whole run."""
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=40)
+    task: Literal["classification", "regression"] = "classification"
+    seed: int = 1
+    data: Data
+    model: Model | None = None
+    teacher: Teacher = Teacher()
+    student: Student = Student()
+    distill: Distill = Distill()
+    augment: Augment = Augment()
+    hardware: Hardware = Hardware()
+    simulation: Simulation = Simulation()
+    synthesis: Synthesis = Synthesis()
+    search: Search = Search()
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Config:
+        if self.task == "regression" and self.hardware.output not in ("scores", "threshold"):
+            raise ValueError(
+                f'hardware.output must be "scores" or "threshold" for a regression, not "{self.hardware.output}"'
+            )
+        if self.model is not None and self.teacher.pretrained:
+            raise ValueError("model.file and teacher.pretrained both name the teacher; leave one out")
+        if self.model is not None and self.distill.hint_weight:
+            raise ValueError(
+                "distill.hint_weight needs hidden layers that an imported model does not show; set it to 0"
+            )
+        if self.distill.hint_weight:
+            self._check_hints()
+        factors, layers = self.hardware.reuse_factor, len(self.student.hidden) + 1
+        if isinstance(factors, tuple) and len(factors) != layers and self.model is None:
+            raise ValueError(
+                f"hardware.reuse_factor must be one number or {layers} numbers (one per dense layer), "
+                f"not {len(factors)}"
+            )
+        if self.data.test_fraction + self.data.validation_fraction >= 0.9:
+            raise ValueError("data.test_fraction + data.validation_fraction must leave at least 10 % for training")
+        return self
+
+    def _check_hints(self) -> None:
+        if self.student.precision == "learned":
+            raise ValueError('distill.hint_weight has no effect with student.precision "learned"; set it to 0')
+        hidden = [("student", self.distill.hint_layers[1], len(self.student.hidden))]
+        if not self.teacher.pretrained:
+            hidden.append(("teacher", self.distill.hint_layers[0], len(self.teacher.hidden)))
+        for who, layer, count in hidden:
+            if not -count <= layer < count:
+                raise ValueError(
+                    f"distill.hint_layers must name hidden layers; the {who} has {count}, counted from 0, not {layer}"
+                )
