@@ -99,9 +99,9 @@ def test_bisection_finds_what_enumeration_finds(monkeypatch):
         quantizer("out", 1 / 8, -8, 7),
     )
     x = samples(graph, 300) * 8
-    monkeypatch.setattr("gatewright.graph.absorb.ENTRIES", 0)
+    monkeypatch.setattr("gatewright.graph.levels.ENTRIES", 0)
     listed = export_graph(graph, name="g")
-    monkeypatch.setattr("gatewright.graph.absorb.ENUMERATED", 0)
+    monkeypatch.setattr("gatewright.graph.levels.ENUMERATED", 0)
     sought = export_graph(graph, name="g")
     assert check_graph_export(listed, x) == check_graph_export(sought, x) == 600
     assert any(isinstance(op, ThresholdsOp) for op in sought.program.ops)

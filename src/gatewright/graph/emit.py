@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from gatewright import ir
 from gatewright.errors import ExportError
-from gatewright.graph.absorb import INCREASING, Chain, absorb
+from gatewright.graph.absorb import absorb
 from gatewright.graph.builder import Builder, Code, arrays_of
+from gatewright.graph.chain import Chain
 from gatewright.graph.emit_scan import Known, emit_scan
 from gatewright.graph.exact import Lattice, bias_steps, cells, frac_bits, integer_weights, is_power_of_two
+from gatewright.graph.functions import INCREASING
 from gatewright.graph.nodes import (
     Activation,
     Affine,

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 
 from gatewright import ir
-from gatewright.graph.absorb import Chain
 from gatewright.graph.builder import Builder, Code, legal
+from gatewright.graph.chain import Chain
 from gatewright.graph.exact import ONE, Lattice, frac_bits, scan_lattices
 from gatewright.graph.nodes import AnyNode, Graph, Scan, Slice
 from gatewright.graph.shapes import Shape, shapes

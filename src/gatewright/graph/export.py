@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from gatewright import ir
 from gatewright.errors import ExportError
-from gatewright.graph.absorb import Chain
 from gatewright.graph.builder import Builder, Code, legal
+from gatewright.graph.chain import Chain
 from gatewright.graph.emit import Result, emit, refusal
 from gatewright.graph.evaluate import Precision, exact_trace
 from gatewright.graph.exact import ONE, lattices

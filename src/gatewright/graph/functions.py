@@ -16,6 +16,9 @@ from gatewright.graph.nodes import Activation, Affine, Quantize, Thresholds
 from gatewright.ir.formats import Overflow, Rounding
 
 AnyFloats = NDArray[Any]  # float64, or float32 as the frameworks compute
+_RISING_UNITS = {"relu", "leaky_relu", "elu", "selu", "celu"}  # given slopes of 0 or more
+_RISING = {"sigmoid", "tanh", "hard_sigmoid", "hard_tanh", "softplus", "softsign", "exp", "sqrt", "sign"}
+INCREASING = _RISING_UNITS | _RISING  # wherever they are defined
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017, equation 2
 
 
