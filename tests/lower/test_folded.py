@@ -9,7 +9,8 @@ from gatewright.errors import LowerError
 from gatewright.lower.compile import Lowered
 from gatewright.lower.folded import plan, simulate
 from gatewright.lower.folded_estimate import estimate_lowered
-from gatewright.lower.reuse import Folded, LoweredFolded, lower_reuse
+from gatewright.lower.folded_pieces import Folded, LoweredFolded
+from gatewright.lower.reuse import lower_reuse
 from tests.programs import codes, mlp, programs
 
 

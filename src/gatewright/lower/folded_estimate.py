@@ -13,7 +13,7 @@ from gatewright.ir.formats import Fixed
 from gatewright.lower.compile import Lowered
 from gatewright.lower.estimate import Estimate, estimate
 from gatewright.lower.folded import BLOCK_DEPTH, FoldedLayer
-from gatewright.lower.reuse import Folded, LoweredFolded, Segment
+from gatewright.lower.folded_pieces import Folded, LoweredFolded, Segment
 from gatewright.lower.schedule import period_ns
 from gatewright.lower.timing import delays
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gatewright import __version__
 from gatewright.lower.circuit import Const, Source
-from gatewright.lower.reuse import Folded, LoweredFolded, Segment
+from gatewright.lower.folded_pieces import Folded, LoweredFolded, Segment
 from gatewright.rtl.folded import CLK, RST_N, START, compile_folded, module_name
 from gatewright.rtl.netlist import (
     Assign,

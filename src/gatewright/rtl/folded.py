@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from gatewright.ir.formats import Fixed
 from gatewright.lower.folded import BLOCK_DEPTH, Interval, Lane, Unit
-from gatewright.lower.reuse import Folded
+from gatewright.lower.folded_pieces import Folded
 from gatewright.rtl.netlist import (
     AnyBit,
     Assign,

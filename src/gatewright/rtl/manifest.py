@@ -12,7 +12,7 @@ from gatewright.errors import GatewrightError
 from gatewright.ir.formats import Fixed
 from gatewright.lower.circuit import Circuit
 from gatewright.lower.compile import Lowered
-from gatewright.lower.reuse import LoweredFolded
+from gatewright.lower.folded_pieces import LoweredFolded
 from gatewright.lower.schedule import Schedule
 from gatewright.rtl.chain import compile_chain
 from gatewright.rtl.netlist import Design, Instance, LayerSignal, Name
