@@ -18,13 +18,18 @@ from gatewright.fit import (
     check_anomaly,
     export_anomaly,
     normal_samples,
-    threshold_at,
     train_autoencoder,
 )
 from gatewright.fit.anomaly import MOST_SHIFT
-from gatewright.ir import Constant, OutputStage, run
+from gatewright.ir import OutputStage, run
 from gatewright.lower.support import check_supported
-from tests.fit.conftest import make_config, make_data
+from tests.fit.conftest import make_config
+from tests.fit.scores import (
+    assert_change_is_found,
+    assert_finds_classes_unseen,
+    assert_threshold_is_reached_or_not,
+    every_code,
+)
 from tests.fit.test_export import random_network
 
 pytestmark = pytest.mark.torch
@@ -34,12 +39,6 @@ def random_autoencoder(seed: int = 0, **options) -> Autoencoder:
     rng = np.random.default_rng(seed)
     network = random_network(rng, (6, 5, 3, 6), classes=False, **options)
     return Autoencoder(network=network, shifts=(0, *rng.integers(0, MOST_SHIFT + 1, 5).tolist()))
-
-
-def every_code(autoencoder: Autoencoder, n: int = 300) -> np.ndarray:
-    source = autoencoder.network.input
-    x = np.random.default_rng(1).integers(source.lo, source.hi + 1, (n, 6))
-    return np.vstack((x, np.full(6, source.lo), np.full(6, source.hi)))
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -60,24 +59,11 @@ def test_program_is_the_sum_of_absolute_errors(seed: int, per: str, signed: bool
 
 
 def test_threshold_is_reached_or_not():
-    autoencoder = random_autoencoder()
-    x = every_code(autoencoder)
-    scores = autoencoder.scores(x)
-    at_least = float(np.median(scores))
-    program = export_anomaly(autoencoder, name="a", output=OutputStage(kind="threshold", threshold=at_least))
-    assert check_anomaly(autoencoder, program, x) == len(x)
-    np.testing.assert_array_equal(run(program, x)[:, 0], scores >= at_least)
+    assert_threshold_is_reached_or_not(random_autoencoder())
 
 
 def test_a_changed_program_is_found():
-    autoencoder = random_autoencoder()
-    program = export_anomaly(autoencoder, name="a")
-    weight = program.constants["score.weight"]
-    q = weight.q.copy()
-    q[0] += 1
-    wrong = replace(program, constants={**program.constants, "score.weight": Constant(q, weight.frac_bits)})
-    with pytest.raises(ExportError, match=r"op 'score', sample \d+, element 0"):
-        check_anomaly(autoencoder, wrong, every_code(autoencoder))
+    assert_change_is_found(random_autoencoder(), "score.weight", r"op 'score', sample \d+, element 0")
 
 
 def test_what_cannot_be_an_autoencoder():
@@ -134,25 +120,13 @@ def test_only_normal_training_samples_are_learnt_from(data: Dataset):
 
 
 def test_training_finds_other_classes(tmp_path):
-    data = make_data(n=600, features=8, seed=3)
     config = make_config(
         teacher={"hidden": (16, 2, 16), "epochs": 20},
         student={"hidden": (4,), "weight_bits": 6, "activation_bits": 6, "epochs": 30},
     )
-    autoencoder = train_autoencoder(config, data, "c0", work=tmp_path / "a")
-    x, strange = data.part("test")[0], anomalous(data, "c0")
-    assert check_anomaly(autoencoder, export_anomaly(autoencoder, name="a"), x) == len(x)
-    assert anomaly_metrics(autoencoder.scores(x), strange)["value"] > 0.9
-    assert min(autoencoder.shifts) == 0
-    normal = autoencoder.scores(normal_samples(data, "c0").part("validation")[0])
-    for share in (0.0, 0.1, 0.5):
-        at_least = threshold_at(autoencoder, data, "c0", share)
-        assert (normal >= at_least).mean() <= share
-        assert (normal >= at_least - autoencoder.step).mean() > share
-    others = data.x.copy()
-    others[(data.y != 0) | (data.split == 2)] = 0
-    blind = train_autoencoder(config, replace(data, x=others), "c0", work=tmp_path / "b")
-    assert blind.network.checksum == autoencoder.network.checksum
+    found = assert_finds_classes_unseen(lambda data, work: train_autoencoder(config, data, "c0", work=work), tmp_path)
+    assert isinstance(found, Autoencoder)
+    assert min(found.shifts) == 0
 
 
 def test_settings_that_find_nothing(data: Dataset, tmp_path):
