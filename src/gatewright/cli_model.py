@@ -216,21 +216,26 @@ def verify_command(
     python: str | None,
 ) -> None:
     """Compare MODEL with its own framework: quantized values exactly, real numbers within a tolerance."""
+    from tqdm import tqdm
+
     from gatewright.importers.verify import verify_model
     from gatewright.ir import Fixed
 
     graph = _load(model, weights)
-    done = verify_model(
-        model,
-        None if data is None else _samples(data, graph),
-        against=against,
-        weights=weights,
-        input_format=Fixed.parse(input_format) if input_format else None,
-        tolerance=tolerance,
-        samples=samples,
-        python=python,
-        graph=graph,
-    )
+    x = None if data is None else _samples(data, graph)
+    with tqdm(total=samples if x is None else len(x), unit="sample", disable=None, leave=False) as bar:
+        done = verify_model(
+            model,
+            x,
+            against=against,
+            weights=weights,
+            input_format=Fixed.parse(input_format) if input_format else None,
+            tolerance=tolerance,
+            samples=samples,
+            python=python,
+            graph=graph,
+            progress=bar.update,
+        )
     click.echo(f"data: {done.data}")
     click.echo(f"{'node':<40}{'compared':<18}{'samples ==':>14}{'max difference':>16}{'greatest':>12}")
     for row in done.rows:

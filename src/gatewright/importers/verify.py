@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ConfigError, DataError, ExportError, MismatchError, ModelError, ToolError
-from gatewright.graph import check_graph_export, evaluate, export_graph, trace
+from gatewright.graph import Exported, check_graph_export, evaluate, export_graph, shapes, trace
 from gatewright.graph.builder import legal
 from gatewright.graph.exact import Lattice, bits_of, lattices
 from gatewright.graph.nodes import AnyNode, Floats, Graph, Input, Quantize, Thresholds
@@ -31,6 +32,7 @@ AGAINST = {"keras": ("keras",), "onnx": ("onnxruntime", "qonnx"), "torch": ("tor
 SAMPLES = 1000
 TOLERANCE = 1e-5
 FLOAT32_BITS = 24  # a float32 significand: the framework's sums of more bits are rounded
+BATCH_VALUES = 1 << 27  # values of all nodes that are compared at a time: 1 GiB as float64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +69,17 @@ def verify_model(
     samples: int = SAMPLES,
     python: str | None = None,
     graph: Graph | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Verification:
     """Compare a model file's graph, and its integer program, with the framework that the file comes from.
 
     x: (n, *input shape), else `samples` seeded random ones; input_format: x is rounded to it first, and the program
     reads it; against: "onnxruntime", "qonnx", "keras" or "torch", else what the file is; tolerance: of real numbers,
     relative to the greatest; python: the interpreter that has the framework (see reference.ask); graph: the file's,
-    where it is loaded already. Raises MismatchError naming node, sample, element and both values; MissingToolError
-    where the framework is not installed; ModelError, DataError, ConfigError, ToolError.
+    where it is loaded already; progress: called with the count of samples of each batch that agrees: a model with many
+    values is compared in batches of about BATCH_VALUES of them, real numbers relative to the batch's greatest. Raises
+    MismatchError naming node, sample, element and both values; MissingToolError where the framework is not installed;
+    ModelError, DataError, ConfigError, ToolError.
     """
     path, weights = Path(path), None if weights is None else Path(weights)
     if not 0 <= tolerance < 1:
@@ -93,8 +98,29 @@ def verify_model(
         codes = next(node.name for node in graph.nodes if source in node.sources)
         x, data = evaluate(replace(graph, output=codes), x), f"{data}, rounded to {input_format}"
     x = x.astype(np.float32)
-    rows = compare(graph, x, _reference(path, graph, weights, against, x, python), tolerance=tolerance)
-    return Verification(model=str(path), against=against, data=data, rows=rows, program=_program(graph, x))
+    exported = _exported(graph)
+    batches: list[tuple[Compared, ...]] = []
+    size = max(1, BATCH_VALUES // sum(prod(shape) for shape in shapes(graph).values()))
+    for first in range(0, len(x), size):
+        part = x[first : first + size]
+        try:
+            reference = _reference(path, graph, weights, against, part, python)
+            batches.append(compare(graph, part, reference, tolerance=tolerance))
+            if not isinstance(exported, str):
+                _compare_program(graph, *exported, part)
+        except (MismatchError, ExportError) as error:
+            if len(part) < len(x):
+                error.args = (f"in the batch from sample {first} on: {error}",)
+            raise
+        if progress is not None:
+            progress(len(part))
+    rows = tuple(_merged(rows) for rows in zip(*batches, strict=True))
+    if isinstance(exported, str):
+        program = exported
+    else:
+        ops, what = len(exported[0].program.ops), exported[1]
+        program = f"{ops} ops ({what}), equal to the model on {len(x)} samples"
+    return Verification(model=str(path), against=against, data=data, rows=rows, program=program)
 
 
 def compare(
@@ -202,27 +228,42 @@ def _reference(
     return found
 
 
-def _program(graph: Graph, x: NDArray[Any]) -> str:
-    """Compare the integer program with the graph, every node, and its scores with the graph as it was imported."""
+def _merged(rows: Sequence[Compared]) -> Compared:
+    """Return one node's comparison over several batches."""
+    return Compared(
+        node=rows[0].node,
+        exact=all(row.exact for row in rows),
+        samples=sum(row.samples for row in rows),
+        equal=sum(row.equal for row in rows),
+        max_difference=max(row.max_difference for row in rows),
+        largest=max(row.largest for row in rows),
+    )
+
+
+def _exported(graph: Graph) -> tuple[Exported, str] | str:
+    """Return the integer program and what it gives, "scores" or "class"; or why there is none."""
     if not any(isinstance(node, Quantize | Thresholds) for node in graph.nodes):
         return "none: the model is not quantized"
     name = legal(graph.name or "model")
     try:
-        exported, what = export_graph(graph, name=name), "scores"
+        return export_graph(graph, name=name), "scores"
     except ExportError as error:
         try:  # a positive factor and an offset at the end change no class
-            exported, what = export_graph(graph, name=name, output="argmax"), "class"
+            return export_graph(graph, name=name, output="argmax"), "class"
         except ExportError:
             return f"none: {error}"
-    count = check_graph_export(exported, x)
+
+
+def _compare_program(graph: Graph, exported: Exported, what: str, x: NDArray[Any]) -> None:
+    """Compare the integer program with the graph, every node, and its scores with the graph as it was imported."""
+    check_graph_export(exported, x)
     result = exported.graph.output
     if what == "scores" and exported.output_scale.size == 1 and float(exported.output_scale) == 1:
-        scores = np.ldexp(exported.run(x).astype(np.float64), -exported.frac_bits).reshape(count, -1)
-        wanted = evaluate(replace(graph, output=result), x, precision="single").reshape(count, -1)
+        scores = np.ldexp(exported.run(x).astype(np.float64), -exported.frac_bits).reshape(len(x), -1)
+        wanted = evaluate(replace(graph, output=result), x, precision="single").reshape(len(x), -1)
         if not (scores == wanted).all():
             at, element = (int(i) for i in np.argwhere(scores != wanted)[0])
             raise MismatchError(
                 f"program, result {result!r}, sample {at}, element {element}: expected {wanted[at, element]!s} of the "
                 f"graph exactly (==), got {scores[at, element]!s}; report the model"
             )
-    return f"{len(exported.program.ops)} ops ({what}), equal to the model on {count} samples"
