@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from importlib import import_module
 from math import prod
 from pathlib import Path
@@ -28,7 +29,7 @@ from gatewright.importers.reference import ask, torch_results
 
 MODELS = ROOT.parent / "shared" / "data" / "models"
 VARIABLE = "GATEWRIGHT_BENCH_ONNX"
-SAMPLES, IMAGE, BATCH = 1000, 1 << 16, 4  # BATCH: images at a time
+IMAGE = 1 << 16
 
 
 def rows() -> list[dict[str, Any]]:
@@ -55,16 +56,20 @@ def rows() -> list[dict[str, Any]]:
     return table
 
 
-def _inputs(graph: Graph) -> np.ndarray:
+def _inputs(graph: Graph) -> Iterator[np.ndarray]:
+    """Yield the samples in batches: images two by two."""
     source = graph.nodes[0]
     assert isinstance(source, Input)
-    samples = SAMPLES if prod(source.shape) < IMAGE else int(os.environ.get("GATEWRIGHT_BENCH_IMAGES", "2"))
-    return np.random.default_rng(1).normal(size=(samples, *source.shape)).astype(np.float32)
+    rng = np.random.default_rng(1)
+    small = prod(source.shape) < IMAGE
+    count, size = (1000, 1000) if small else (int(os.environ.get("GATEWRIGHT_BENCH_IMAGES", "2")), 2)
+    for _ in range(0, count, size):
+        yield rng.normal(size=(size, *source.shape)).astype(np.float32)
 
 
 def _torch(path: Path, graph: Graph) -> dict[str, Any]:
     """Compare with torch's forward pass of the module that was read."""
-    x = _inputs(graph)
+    (x,) = _inputs(graph)
     expected = torch_results(graph, path, x)[graph.output]
     return {"samples": len(x), "output": _relative(evaluate(graph, x), expected), "reference": "torch forward"}
 
@@ -73,25 +78,23 @@ def _compared(path: Path, graph: Graph, work: Path) -> dict[str, Any]:
     python = os.environ.get(VARIABLE)
     if python is None:
         return {"reference": f"none: {VARIABLE} is not set"}
-    x = _inputs(graph)
     framework = "qonnx" if graph.format == "qonnx" else "onnxruntime"
-    size = len(x) if prod(x.shape[1:]) < IMAGE else BATCH
-    worst = differing = values = quantizers = 0
-    for at in range(0, len(x), size):
-        part = x[at : at + size]
-        (answer,) = ask(framework, [{"model": str(path)}], [part], work=work, python=python)
+    row: dict[str, Any] = {"samples": 0, "reference": framework, "output": 0.0}
+    for x in _inputs(graph):
+        (answer,) = ask(framework, [{"model": str(path)}], [x], work=work, python=python)
         if "error" in answer:
             return {"reference": framework, "note": str(answer["error"])}
-        told = {name[2:]: value for name, value in answer.items() if name.startswith("q:")}
-        single = trace(graph, part, precision="single") if told else {graph.output: evaluate(graph, part)}
-        worst = max(worst, _relative(single[graph.output].reshape(len(part), -1), answer["output"]))
-        for name, expected in told.items():
-            ours = single[name].reshape(len(part), -1).astype(np.float32)
-            differing, values = differing + int((ours != expected).sum()), values + expected.size
-        quantizers = len(told)
-    row: dict[str, Any] = {"samples": len(x), "reference": framework, "output": worst}
-    if quantizers:
-        row |= {"quantizers": quantizers, "values": values, "differing": differing}
+        quantizers = {name[2:]: value for name, value in answer.items() if name.startswith("q:")}
+        precision = "single" if quantizers else "double"
+        ours = trace(graph, x, precision=precision, wanted=(*quantizers, graph.output))
+        row["samples"] += len(x)
+        row["output"] = max(row["output"], _relative(ours[graph.output].reshape(len(x), -1), answer["output"]))
+        for name, expected in quantizers.items():
+            differing = int((ours[name].reshape(len(x), -1).astype(np.float32) != expected).sum())
+            row["values"] = row.get("values", 0) + expected.size
+            row["differing"] = row.get("differing", 0) + differing
+        if quantizers:
+            row["quantizers"] = len(quantizers)
     return row
 
 

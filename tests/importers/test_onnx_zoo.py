@@ -16,6 +16,9 @@ from gatewright.importers import load_model
 
 pytestmark = pytest.mark.data
 
+# right answers among the first 1,000, 2,000, ... test images of TFC-W1A1 on an FPGA, as AMD's finn-examples publishes them
+# in finn_examples/notebooks/0_mnist_with_fc_networks.ipynb ("Final accuracy: 92.96%")
+ON_FPGA = [913, 1800, 2714, 3619, 4535, 5488, 6438, 7399, 8371, 9296]
 TFC = "models/qonnx_model_zoo/MNIST/Brevitas_FINN_TFC/TFC/TFC_{}.onnx"
 
 
@@ -38,6 +41,13 @@ def test_tfc_is_as_accurate_as_qonnx_runs_it_and_equals_its_program(shared_data,
     assert (classes == labels).sum() == correct  # QONNX 1.0 gives the same 10,000 classes
     program = export_graph(graph, name="tfc", output="argmax")
     assert (program.run(x[:300]).reshape(-1) == classes[:300]).all()
+
+
+def test_tfc_1w1a_counts_as_its_authors_fpga_does(shared_data, mnist):
+    x, labels = mnist
+    exported = export_graph(load_model(shared_data / TFC.format("1W1A")), name="tfc", output="argmax")
+    right = exported.run(x).reshape(-1) == labels
+    assert right.reshape(10, 1000).sum(axis=1).cumsum().tolist() == ON_FPGA
 
 
 def test_every_onnx_file_is_imported_but_one_that_breaks_the_standard(shared_data):

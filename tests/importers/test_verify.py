@@ -77,6 +77,19 @@ def test_a_quantized_model_agrees_exactly_or_not_at_all(model):
     assert f"of the reference exactly (==), got {y}; 1 of 40 samples differ" in result.output
 
 
+def test_many_values_are_compared_in_batches(model, monkeypatch):
+    monkeypatch.setattr("gatewright.importers.verify.BATCH_VALUES", 70)  # 3 inputs, their codes and 2 outputs: 8 a sample
+    seen = []
+    settings = {"input_format": Fixed.parse("fixed<8,4>"), "samples": 20}
+    done = verify_model(model, python=fake(model, "{'output': x @ w}"), progress=seen.append, **settings)
+    assert seen == [8, 8, 4]
+    assert [(row.exact, row.equal, row.samples) for row in done.rows] == [(True, 20, 20)]
+    assert done.program.endswith("equal to the model on 20 samples")
+    late = "{'output': x @ w + (len(x) == 4) * np.ones((1, 2))}"
+    with pytest.raises(MismatchError, match=r"in the batch from sample 16 on: .* sample 0, element 0: expected"):
+        verify_model(model, python=fake(model, late), **settings)
+
+
 def test_a_quantizer_with_a_real_step_is_exact_in_float32():
     graph = chain((2,), dense("fc", np.eye(2)), quantizer("q", 0.1, -8, 7), name="net")
     x, said = random_samples(graph, 50)

@@ -66,9 +66,11 @@ def evaluate(graph: Graph, x: NDArray[Any], *, precision: Precision = "double") 
     return _run(graph, x, precision, (graph.output,))[graph.output]
 
 
-def trace(graph: Graph, x: NDArray[Any], *, precision: Precision = "double") -> dict[str, Floats]:
-    """Return every node's result by name for samples x: (n, *input shape)."""
-    return _run(graph, x, precision, tuple(node.name for node in graph.nodes))
+def trace(
+    graph: Graph, x: NDArray[Any], *, precision: Precision = "double", wanted: Sequence[str] | None = None
+) -> dict[str, Floats]:
+    """Return the results of the nodes named by `wanted`, None: of every node, for samples x: (n, *input shape)."""
+    return _run(graph, x, precision, tuple(node.name for node in graph.nodes) if wanted is None else wanted)
 
 
 def body_inputs(node: Scan, x: NDArray[Any]) -> Floats:

@@ -132,11 +132,12 @@ def compare(
     relative to the reference's greatest magnitude. Raises MismatchError, and ToolError for another count of values.
     """
     known, nodes = lattices(graph), {node.name: node for node in graph.nodes}
-    results = trace(graph, x, precision="single")
-    rows: list[Compared] = []
-    for name, reference in expected.items():
+    for name in expected:
         if name not in nodes:
             raise ToolError(f"the reference gave a result {name!r}; the graph has no such node to compare it with")
+    results = trace(graph, x, precision="single", wanted=tuple(expected))
+    rows: list[Compared] = []
+    for name, reference in expected.items():
         ours = results[name].reshape(len(x), -1)
         if reference.size != ours.size or reference.shape[:1] != (len(x),):
             raise ToolError(f"node {name!r}: expected {ours.shape} values of the reference, got {reference.shape}")
