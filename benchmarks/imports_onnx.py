@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import islice
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from gatewright.errors import GatewrightError
 from gatewright.graph.evaluate import evaluate, trace
 from gatewright.graph.nodes import Graph, Input
 from gatewright.importers import load_model
-from gatewright.importers.reference import ask, torch_results
+from gatewright.importers.reference import Answer, ask, torch_results
 
 MODELS = ROOT.parent / "shared" / "data" / "models"
 VARIABLE = "GATEWRIGHT_BENCH_ONNX"
@@ -80,22 +81,28 @@ def _compared(path: Path, graph: Graph, work: Path) -> dict[str, Any]:
         return {"reference": f"none: {VARIABLE} is not set"}
     framework = "qonnx" if graph.format == "qonnx" else "onnxruntime"
     row: dict[str, Any] = {"samples": 0, "reference": framework, "output": 0.0}
-    for x in _inputs(graph):
-        (answer,) = ask(framework, [{"model": str(path)}], [x], work=work, python=python)
-        if "error" in answer:
-            return {"reference": framework, "note": str(answer["error"])}
-        quantizers = {name[2:]: value for name, value in answer.items() if name.startswith("q:")}
-        precision = "single" if quantizers else "double"
-        ours = trace(graph, x, precision=precision, wanted=(*quantizers, graph.output))
-        row["samples"] += len(x)
-        row["output"] = max(row["output"], _relative(ours[graph.output].reshape(len(x), -1), answer["output"]))
-        for name, expected in quantizers.items():
-            differing = int((ours[name].reshape(len(x), -1).astype(np.float32) != expected).sum())
-            row["values"] = row.get("values", 0) + expected.size
-            row["differing"] = row.get("differing", 0) + differing
-        if quantizers:
-            row["quantizers"] = len(quantizers)
+    batches = _inputs(graph)
+    while inputs := list(islice(batches, 5)):  # so that the worker starts once for five batches
+        answers = ask(framework, [{"model": str(path)}] * len(inputs), inputs, work=work, python=python)
+        for x, answer in zip(inputs, answers, strict=True):
+            if "error" in answer:
+                return {"reference": framework, "note": str(answer["error"])}
+            _add(row, graph, x, answer)
     return row
+
+
+def _add(row: dict[str, Any], graph: Graph, x: np.ndarray, answer: Answer) -> None:
+    """Add one batch's comparison to the row."""
+    quantizers = {name[2:]: value for name, value in answer.items() if name.startswith("q:")}
+    ours = trace(graph, x, precision="single" if quantizers else "double", wanted=(*quantizers, graph.output))
+    row["samples"] += len(x)
+    row["output"] = max(row["output"], _relative(ours[graph.output].reshape(len(x), -1), answer["output"]))
+    for name, expected in quantizers.items():
+        differing = int((ours[name].reshape(len(x), -1).astype(np.float32) != expected).sum())
+        row["values"] = row.get("values", 0) + expected.size
+        row["differing"] = row.get("differing", 0) + differing
+    if quantizers:
+        row["quantizers"] = len(quantizers)
 
 
 def _relative(ours: np.ndarray, expected: np.ndarray) -> float:
