@@ -16,8 +16,8 @@ from gatewright.importers import load_model
 
 pytestmark = pytest.mark.data
 
-# right answers among the first 1,000, 2,000, ... test images of TFC-W1A1 on an FPGA, as AMD's finn-examples publishes them
-# in finn_examples/notebooks/0_mnist_with_fc_networks.ipynb ("Final accuracy: 92.96%")
+# right answers among the first 1,000, 2,000, ... test images of TFC-W1A1 on an FPGA, as AMD's finn-examples publishes
+# them in finn_examples/notebooks/0_mnist_with_fc_networks.ipynb ("Final accuracy: 92.96%")
 ON_FPGA = [913, 1800, 2714, 3619, 4535, 5488, 6438, 7399, 8371, 9296]
 TFC = "models/qonnx_model_zoo/MNIST/Brevitas_FINN_TFC/TFC/TFC_{}.onnx"
 

@@ -78,7 +78,8 @@ def test_a_quantized_model_agrees_exactly_or_not_at_all(model):
 
 
 def test_many_values_are_compared_in_batches(model, monkeypatch):
-    monkeypatch.setattr("gatewright.importers.verify.BATCH_VALUES", 70)  # 3 inputs, their codes and 2 outputs: 8 a sample
+    # 3 inputs, their codes and 2 outputs are 8 values a sample
+    monkeypatch.setattr("gatewright.importers.verify.BATCH_VALUES", 70)
     seen = []
     settings = {"input_format": Fixed.parse("fixed<8,4>"), "samples": 20}
     done = verify_model(model, python=fake(model, "{'output': x @ w}"), progress=seen.append, **settings)
