@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks import datasets
 from benchmarks.cells import count
 from benchmarks.tables import BUILD, ROOT, machine, publish
@@ -34,6 +32,7 @@ from gatewright.fit import (
     train_teacher,
 )
 from gatewright.fit.front import Point, thinned
+from gatewright.fit.metrics import Merit, validation_merit
 from gatewright.lower.compile import Lowered, lower
 from gatewright.lower.estimate import estimate
 from gatewright.rtl.manifest import write_rtl
@@ -45,9 +44,10 @@ LARGEST_COUNTED = 6_000  # LUTs by our estimate, above which yosys takes too lon
 POINTS = 8
 NAMES = ("magic", "htru2", "cosmic", "clyc", "volcano", "mnist")
 
-HEADS = ("data", "model", "validation", "test %", "interval", "nonzero", "EBOPs", "LUT", "by", "FF")
+HEADS = ("data", "model", "validation", "loss", "test %", "interval", "nonzero", "EBOPs", "LUT", "by", "FF")
 HEADS += ("cycles", "MHz", "ns", "ratio", "beside")
 NOTES = (
+    "validation: accuracy; loss: cross-entropy there, nats; it decides between points of equal accuracy.",
     "test %: with its 95 % Wilson interval. EBOPs: effective bit operations. LUT: LUT1..LUT6 and LUT6_2 cells, core",
     "only; by ~: our estimate, where yosys would take too long. cycles: stages for 200 MHz; MHz: that",
     "pipeline's fastest clock by our delay model, nothing is placed; ns: cycles at that clock.",
@@ -173,11 +173,11 @@ def measure(name: str) -> None:
     points = train_front(config, data, soft, work=folder).points
     learnt = time.process_time()
     uniform = train_student(case.config(name, learned=False), data, soft, work=folder / "uniform").network
-    asked = _validation(uniform, data)
-    equal = next((point for point in points if point.score >= asked), None)  # the smallest: costs rise
+    asked = validation_merit(uniform, data)
+    equal = next((point for point in points if point.score >= asked.score), None)  # the smallest: costs rise
     rows = [_row(name, "teacher", teacher, data, None, folder)]
     for index, point in enumerate(_shown(points, equal)):
-        rows.append(_row(name, f"point {index}", point.network, data, point.score, folder))
+        rows.append(_row(name, f"point {index}", point.network, data, point.merit, folder))
         if point is equal:
             beside = rows[-1]
     rows.append(_row(name, "x8", uniform, data, asked, folder))
@@ -223,20 +223,16 @@ def _commit() -> str:
     return found.stdout.strip() or "unknown"
 
 
-def _validation(network: Network, data: Dataset) -> float:
-    x, y = data.part("validation")
-    return float(np.mean(network.evaluate(x).argmax(axis=1) == y))
-
-
 def _row(
-    name: str, model: str, network: Network, data: Dataset, validation: float | None, folder: Path
+    name: str, model: str, network: Network, data: Dataset, validation: Merit | None, folder: Path
 ) -> dict[str, Any]:
     tested = metrics(network, data)
     low, high = tested["interval"]
     row: dict[str, Any] = {
         "data": name,
         "model": model,
-        "validation": "" if validation is None else round(validation, 4),
+        "validation": "" if validation is None else round(validation.score, 4),
+        "loss": "" if validation is None else round(validation.loss, 3),
         "test %": round(100 * tested["value"], 2),
         "interval": f"{100 * low:.2f}..{100 * high:.2f}",
         "nonzero": network.nonzero,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from gatewright.config import Config, parse_config
 from gatewright.data import Dataset, load_dataset
 from gatewright.errors import ConfigError, FitError
 from gatewright.fit import Network, check_export, choose, export_program, train_front
-from gatewright.fit.front import Front, Point, non_dominated, thinned
+from gatewright.fit.front import Front, Point, _Candidate, non_dominated, thinned
 from gatewright.fit.learned import LearnedStack
+from gatewright.fit.metrics import Merit, merit_of, validation_merit
 from gatewright.fit.network import span_bits
 from gatewright.ir import Fixed
 
@@ -149,6 +152,8 @@ def test_every_point_is_exact_and_costs_fall(overflow: str, tmp_path: Path) -> N
     assert 2 <= len(costs) <= 4
     assert costs == sorted(costs)
     assert costs[0] < costs[-1] / 2
+    assert all(a.merit < b.merit for a, b in pairwise(front.points))
+    assert [p.merit for p in front.points] == [validation_merit(p.network, data) for p in front.points]
     assert front.points[-1].score > 0.8
     assert len(front.history) == 4
     for point in front.points:
@@ -214,13 +219,74 @@ def test_killed_and_resumed_run_gives_the_same_bits(tmp_path: Path, monkeypatch:
     assert resumed.history == whole.history
 
 
-def _points(*figures: tuple[float, float]) -> list[Point]:
-    return [Point(network=_wrapping()[0], score=score, cost=cost) for cost, score in figures]
+def _points(*figures: tuple[float, ...]) -> list[Point]:
+    """Return points of (cost, score) or (cost, score, loss)."""
+    network = _wrapping()[0]
+    return [Point(network=network, merit=Merit(score, -sum(loss)), cost=cost) for cost, score, *loss in figures]
 
 
 def test_non_dominated_keeps_the_smaller_of_equals() -> None:
     points = _points((9, 0.9), (5, 0.9), (4, 0.7), (6, 0.8))
     assert [(p.cost, p.score) for p in non_dominated(points)] == [(4, 0.7), (5, 0.9)]
+
+
+def test_non_dominated_keeps_a_dearer_point_of_equal_score_only_for_a_lower_loss() -> None:
+    points = _points((4, 0.7, 0.6), (5, 0.9, 0.5), (6, 0.9, 0.4), (7, 0.9, 0.45), (8, 0.8, 0.1), (9, 0.9, 0.3))
+    assert [p.cost for p in non_dominated(points)] == [4, 5, 6, 9]
+    assert [p.cost for p in non_dominated(_points((5, 0.9, 0.5), (5, 0.9, 0.4)))] == [5]
+    assert non_dominated(_points((5, 0.9, 0.5), (5, 0.9, 0.4)))[0].merit.loss == 0.4
+
+
+def test_a_candidate_is_beaten_by_equal_score_only_with_no_higher_loss() -> None:
+    none = torch.zeros(0)
+    found = _Candidate(numbers=none, widths=none, merit=Merit(0.9, -0.4), cost=10.0)
+    beats = [(10, 0.9, 0.4), (9, 0.91, 0.8), (9, 0.9, 0.3)]
+    leaves = [(9, 0.9, 0.5), (9, 0.89, 0.1), (11, 0.95, 0.1)]
+    assert all(found.beaten_by(point) for point in _points(*beats))
+    assert not any(found.beaten_by(point) for point in _points(*leaves))
+
+
+def test_thinning_drops_what_only_lowers_the_loss_first() -> None:
+    points = _points(
+        *[(10, 0.5, 0.9), (20, 0.8, 0.8), (30, 0.8, 0.75), (60, 0.8, 0.5), (90, 0.85, 0.6)],
+        *[(100, 0.9, 0.7), (200, 0.9, 0.69), (400, 0.9, 0.3), (900, 0.9, 0.29)],
+    )
+    real = [10, 20, 90, 100]
+    found = [[p.cost for p in thinned(points, count)] for count in range(1, 10)]
+    assert found[3] == real  # all that without the losses would be the front
+    assert found[4] == [*real, 900]
+    assert found[5] == [*real, 400, 900]
+    assert found[6] == [10, 20, 60, 90, 100, 400, 900]
+    assert found[7] == [10, 20, 30, 60, 90, 100, 400, 900]
+    assert found[:3] == [[100], [10, 100], [10, 20, 100]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_loss_only_adds_points(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    drawn = np.stack((rng.permutation(60) + 1.0, rng.integers(0, 12, 60) / 10, rng.random(60)), axis=1)
+    points = _points(*drawn.tolist())
+    front = non_dominated(points)
+    by_score = non_dominated([replace(p, merit=Merit(p.score, 0.0)) for p in points])
+    assert {p.cost for p in by_score} <= {p.cost for p in front}
+    assert len(front) > len(by_score)
+    assert all(a.merit < b.merit and a.cost < b.cost for a, b in pairwise(front))
+    for count in range(1, 20):
+        kept = {p.cost for p in thinned(front, count)}
+        assert len(kept) == min(count, len(front))
+        assert {p.cost for p in thinned(by_score, count)} <= kept
+
+
+def test_merit_is_the_accuracy_then_the_cross_entropy() -> None:
+    data = load_dataset(_config())
+    y = data.part("validation")[1]
+    sure, unsure = np.eye(10)[y] * 4.0, np.eye(10)[y]
+    a, b = merit_of(sure, data), merit_of(unsure, data)
+    assert a.score == b.score == 1.0
+    assert a > b
+    assert a.loss == pytest.approx(math.log(1 + 9 * math.exp(-4.0)), rel=1e-12)
+    assert merit_of(np.roll(sure, 1, axis=1), data) < b
+    assert merit_of(sure * 1e6, data).loss == 0.0  # no overflow
 
 
 def test_thinning_keeps_the_ends_and_what_spans_most() -> None:

@@ -2,7 +2,8 @@
 
 The run goes in cycles, each with a target for the students' cost, smaller by the same factor from one to the next; the
 weight of the cost in the loss follows the measured cost. Within a cycle the learning rate falls along a cosine
-(Loshchilov and Hutter 2017), and towards its end every student that none before beats is kept.
+(Loshchilov and Hutter 2017), and towards its end every student that none before beats is kept. Of students of equal
+score the one of lower validation loss is better: a few hundred validation samples tell few accuracies apart.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from gatewright.fit.bridge import start_from
 from gatewright.fit.checkpoint import Checkpoint
 from gatewright.fit.learned import LearnedStack
 from gatewright.fit.loop import Watch, one_thread
-from gatewright.fit.metrics import score_of, validation_score
+from gatewright.fit.metrics import Merit, merit_of, validation_merit
 from gatewright.fit.network import Network
 from gatewright.fit.teach import Teacher, checked_targets
 from gatewright.fit.train import CALIBRATION_SAMPLES, Tensors, check_alive, fold_units, stage_key
@@ -44,11 +45,16 @@ LOSS_OF_INTEREST = 0.5  # no student is kept, and the run ends, below this loss 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One student. score: validation accuracy, or minus the validation RMSE; cost: LUTs as the training counts them."""
+    """One student. merit: on the validation split; cost: LUTs as the training counts them."""
 
     network: Network
-    score: float
+    merit: Merit
     cost: float
+
+    @property
+    def score(self) -> float:
+        """Validation accuracy, or minus the validation RMSE."""
+        return self.merit.score
 
     @property
     def row(self) -> dict[str, float]:
@@ -56,6 +62,7 @@ class Point:
         n = self.network
         return {
             "score": self.score,
+            "loss": self.merit.loss,
             "ebops": n.ebops,
             "nonzero": n.nonzero,
             "bits": n.nonzero_bits,
@@ -65,7 +72,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Front:
-    """points: students by rising cost and score; history: one row per cycle of the training."""
+    """points: students by rising cost and merit; history: one row per cycle of the training."""
 
     points: tuple[Point, ...]
     history: tuple[dict[str, float], ...]
@@ -81,7 +88,7 @@ def train_front(
     watch: Watch | None = None,
     start: Network | None = None,
 ) -> Front:
-    """Train config.student.hidden with learnt widths; keep the points that none beats in score and cost at once.
+    """Train config.student.hidden with learnt widths; keep the points that none beats in merit and cost at once.
 
     teacher, start: as in train_student. At most student.learned.points points, smallest first. Resumes from `work`;
     equal settings give equal bits.
@@ -97,10 +104,13 @@ def train_front(
 
 
 def non_dominated(points: Sequence[Point]) -> tuple[Point, ...]:
-    """Return the points that no other equals or beats in both score and cost, cheapest first."""
+    """Return the points that no other equals or beats in both merit and cost, cheapest first.
+
+    Merit goes by score first: no score falls from one point to the next, and among points of equal score the loss does.
+    """
     kept: list[Point] = []
-    for point in sorted(points, key=lambda p: (p.cost, -p.score)):
-        if not kept or point.score > kept[-1].score:
+    for point in sorted(points, key=lambda p: (p.cost, -p.score, p.merit.loss)):
+        if not kept or point.merit > kept[-1].merit:
             kept.append(point)
     return tuple(kept)
 
@@ -109,16 +119,31 @@ def thinned(points: Sequence[Point], count: int) -> tuple[Point, ...]:
     """Return at most `count` of a front's points: again and again the one goes that spans the least.
 
     What a point spans is the area that only it covers, score times the logarithm of cost (the hypervolume
-    contribution); the cheapest and the best stay.
+    contribution). A point that does no better in score than a cheaper one spans nothing and goes before all others,
+    among its like by the same area of the loss. The cheapest with the best score stays to the end, the cheapest of all
+    to the last but one; of the points beyond the best score the dearest, which has the lowest loss, is their last.
     """
     kept = list(points)
-    while len(kept) > max(count, 2):
-        spans = [
-            (b.score - a.score) * math.log((c.cost + 1.0) / (b.cost + 1.0))
-            for a, b, c in zip(kept, kept[1:], kept[2:], strict=False)
-        ]
-        del kept[1 + int(np.argmin(spans))]
-    return tuple(kept[-count:])
+    while len(kept) > max(count, 1):
+        spans = _spans(kept)
+        del kept[spans.index(min(spans))]
+    return tuple(kept)
+
+
+def _spans(front: Sequence[Point]) -> list[tuple[float, float]]:
+    """Return what each point of a front spans in score, and among equal scores in loss; infinite for what stays."""
+    best = next(index for index, point in enumerate(front) if point.score == front[-1].score)
+    spans: list[tuple[float, float]] = []
+    for index, point in enumerate(front):
+        before, after = front[max(index - 1, 0)], front[min(index + 1, len(front) - 1)]
+        width = math.log((after.cost + 1.0) / (point.cost + 1.0)) if after is not point else math.inf
+        if index in (0, best):
+            spans.append((math.inf, float(index == best)))
+        elif point.score > before.score:
+            spans.append(((point.score - before.score) * width, 0.0))
+        else:
+            spans.append((0.0, (point.merit.gain - before.merit.gain) * width))
+    return spans
 
 
 def _checkpoint(
@@ -148,15 +173,15 @@ def choose(rows: Sequence[Mapping[str, Any]], config: Config) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class _Candidate:
-    """A student that may be kept at the end of its cycle: its parameters, validation score and cost."""
+    """A student that may be kept at the end of its cycle: its parameters, validation merit and cost."""
 
     numbers: Tensor
     widths: Tensor
-    score: float
+    merit: Merit
     cost: float
 
     def beaten_by(self, other: Point | _Candidate) -> bool:
-        return other.score >= self.score and other.cost <= self.cost
+        return other.merit >= self.merit and other.cost <= self.cost
 
 
 class _Run:
@@ -294,7 +319,7 @@ class _Run:
         found = _Candidate(
             numbers=self.module.numbers.detach().clone(),
             widths=self.module.widths.detach().clone(),
-            score=score_of(outputs.double().numpy(), self.data),
+            merit=merit_of(outputs.double().numpy(), self.data),
             cost=float(cost),
         )
         if not any(found.beaten_by(other) for other in (*self.points, *self.candidates)):
@@ -309,8 +334,8 @@ class _Run:
             self.module.widths.copy_(found.widths)
             wrap = self.settings.overflow == "wrap"
             network = self.module.freeze(self.tensors.x, classes=self.data.classes, wrap=wrap)
-            score = validation_score(network, self.data)
-            self.points = list(non_dominated([*self.points, Point(network=network, score=score, cost=found.cost)]))
+            merit = validation_merit(network, self.data)
+            self.points = list(non_dominated([*self.points, Point(network=network, merit=merit, cost=found.cost)]))
         self.module.numbers.copy_(here[0])
         self.module.widths.copy_(here[1])
         self.candidates = []
@@ -360,9 +385,12 @@ class _Run:
             "order": self.order,
             "history": self.history,
             "candidates": [
-                {"numbers": c.numbers, "widths": c.widths, "score": c.score, "cost": c.cost} for c in self.candidates
+                {"numbers": c.numbers, "widths": c.widths, "merit": astuple(c.merit), "cost": c.cost}
+                for c in self.candidates
             ],
-            "points": [{"network": p.network.to_state(), "score": p.score, "cost": p.cost} for p in self.points],
+            "points": [
+                {"network": p.network.to_state(), "merit": astuple(p.merit), "cost": p.cost} for p in self.points
+            ],
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -373,7 +401,8 @@ class _Run:
         self.step, self.total, self.at = state["numbers"]
         self.pressure, self.first, self.largest, self.smallest, self.cost, self.loss_sum = state["reals"]
         self.order, self.history = state["order"], state["history"]
-        self.candidates = [_Candidate(**fields) for fields in state["candidates"]]
+        self.candidates = [_Candidate(**{**c, "merit": Merit(*c["merit"])}) for c in state["candidates"]]
         self.points = [
-            Point(network=Network.from_state(p["network"]), score=p["score"], cost=p["cost"]) for p in state["points"]
+            Point(network=Network.from_state(p["network"]), merit=Merit(*p["merit"]), cost=p["cost"])
+            for p in state["points"]
         ]

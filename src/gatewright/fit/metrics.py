@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
@@ -68,17 +69,42 @@ def metrics(
     return evaluate_predictions(task, y, predictions, scores, classes=data.classes, seed=seed)
 
 
-def score_of(outputs: NDArray[Any], data: Dataset) -> float:
-    """Return the accuracy of validation outputs, (n, outputs), or minus the RMSE of a regression: greater is better."""
-    y = data.part("validation")[1]
+@dataclass(frozen=True, slots=True, order=True)
+class Merit:
+    """How good a model is on the validation split, for comparison with <: by score, of equal scores by the loss.
+
+    score: accuracy, or minus the RMSE of a regression. gain: minus the loss, which is the cross-entropy in nats of
+    softmax(outputs), or the RMSE. Few validation samples give few different accuracies, but never few losses.
+    """
+
+    score: float
+    gain: float
+
+    @property
+    def loss(self) -> float:
+        """Cross-entropy in nats per sample, or RMSE."""
+        return -self.gain
+
+
+def merit_of(outputs: NDArray[Any], data: Dataset) -> Merit:
+    """Return the merit of validation outputs, (n, outputs): scores before softmax, or values."""
+    y, outputs = data.part("validation")[1], np.asarray(outputs, dtype=np.float64)
     if data.task == "classification":
-        return float(np.mean(outputs.argmax(axis=1) == y))
-    return -float(np.sqrt(np.mean((outputs - np.asarray(y, dtype=np.float64).reshape(len(y), -1)) ** 2)))
+        own = np.take_along_axis(outputs, np.asarray(y, dtype=np.int64)[:, None], axis=1)[:, 0]
+        gain = float(np.mean(own - logsumexp(outputs, axis=1)))
+        return Merit(score=float(np.mean(outputs.argmax(axis=1) == y)), gain=gain)
+    score = -float(np.sqrt(np.mean((outputs - np.asarray(y, dtype=np.float64).reshape(len(y), -1)) ** 2)))
+    return Merit(score=score, gain=score)
+
+
+def validation_merit(network: Network, data: Dataset) -> Merit:
+    """Return a network's merit_of on the validation split."""
+    return merit_of(network.evaluate(data.part("validation")[0]), data)
 
 
 def validation_score(network: Network, data: Dataset) -> float:
-    """Return a network's score_of on the validation split."""
-    return score_of(network.evaluate(data.part("validation")[0]), data)
+    """Return a network's accuracy on the validation split, or minus its RMSE: greater is better."""
+    return validation_merit(network, data).score
 
 
 def compression_table(teacher: Network, student: Network) -> dict[str, dict[str, float]]:

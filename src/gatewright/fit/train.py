@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gatewright.fit.learned import LearnedStack
 
 FLOOR = 0.5  # a feature that varies less than this share of the mean deviation is not scaled up further: mostly noise
-RECIPE = 3  # raise when a change in fit/ changes results, so that checkpoints of the old recipe are not resumed
+RECIPE = 4  # raise when a change in fit/ changes results, so that checkpoints of the old recipe are not resumed
 CALIBRATION_SAMPLES = 2048
 FLOAT_CODE_BITS = 24  # codes wider than this are not exact in float32, in which training runs
 

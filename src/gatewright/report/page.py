@@ -169,21 +169,25 @@ def _front(results: Results) -> dict[str, Any] | None:
     rows = [
         [
             f"{p['point']}{' (chosen)' if p['point'] == front['chosen'] else ''}",
-            percent(p["score"]) if share else significant(-p["score"]),
+            *([percent(p["score"])] if share else []),
+            significant(p["loss"]),
             *(count(p[key]) for key in ("lut", "ff", "latency_cycles", "ebops", "nonzero")),
         ]
         for p in front["points"]
     ]
     header = [
         "point",
-        f"validation {'accuracy' if share else 'RMSE'}",
+        *(["validation accuracy", "validation loss"] if share else ["validation RMSE"]),
         "LUT",
         "FF",
         "cycles",
         "EBOPs",
         "non-zero weights",
     ]
-    return {"pictures": [front_picture(front, percent=share)], "header": header, "rows": rows}
+    caption = "The front: no other student of the run is both smaller and better."
+    if share:
+        caption += " Of equal accuracies, the one of lower loss is better: the cross-entropy, in nats per sample."
+    return {"pictures": [front_picture(front, percent=share)], "caption": caption, "header": header, "rows": rows}
 
 
 def _data_text(results: Results) -> str:

@@ -194,7 +194,8 @@ def _train(task: StudentTask, data: Dataset, work: Path, watcher: Watcher) -> tu
         )
         networks = [trained.network]
     else:
-        networks = [point.network for point in train_front(config, data, teacher, work=work, watch=watcher).points]
+        points = train_front(config, data, teacher, work=work, watch=watcher).points
+        networks = [p.network for k, p in enumerate(points) if not k or p.score > points[k - 1].score]  # no loss here
     return tuple(_candidate(network, task, data) for network in networks)
 
 
