@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from gatewright import __version__
 from gatewright.config import Config
+from gatewright.report.built import built
+from gatewright.report.figures import as_images
 from gatewright.report.model import GraphNetwork, model_part, ranges_of
 from gatewright.report.stage import StageRow
 from gatewright.tools import digest, package_version
@@ -45,17 +47,13 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
     from gatewright.data import Dataset
     from gatewright.fit import Network
     from gatewright.ir import Fixed, Program
-    from gatewright.rtl.manifest import RtlManifest
-    from gatewright.sim import SimReport
 
     data = Dataset.load(run / "data")
     source = Fixed(width_bits=data.format.width_bits, frac_bits=data.format.frac_bits, signed=data.format.signed)
     imported, trained = config.model is not None, (run / "student" / "network.json").is_file()
     teacher = GraphNetwork.load(run / "model", source) if imported else Network.load(run / "teacher")
     student = Network.load(run / "student") if trained else GraphNetwork.load(run / "student", source)
-    program, manifest = Program.load(run / "program" / "program.txt"), RtlManifest.load(run / "rtl")
-    simulated = SimReport.load(run / "sim" / "report.json")
-    estimated = _json(run / "rtl" / "estimate.json")
+    program = Program.load(run / "program" / "program.txt")
     known = [name for name in ("teacher", "student") if (run / name / "history.json").is_file()]
     history = {name: _json(run / name / "history.json") for name in known}
     x, y = data.part("test")
@@ -69,10 +67,8 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
     results: dict[str, Any] = {
         "name": config.name,
         "task": config.task,
-        "config_hash": digest(portable(config)),
-        "seed": config.seed,
-        "tool_versions": {"gatewright": __version__, **{tool: package_version(tool) for tool in TOOLS}},
-        "data": _data(data),
+        **origin(config),
+        "data": data_part(data),
         **model_part(run),
         "teacher": {
             **_outputs(config.task, y, teacher.evaluate(x), data.classes),
@@ -87,31 +83,9 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
         "compression": compression,
         **_front(run, config),
         "export": _json(run / "program" / "check.json"),
-        "hardware": {
-            "part": part.name,
-            "family": part.family,
-            "clock_mhz": manifest.clock_mhz,
-            "output": config.hardware.output,
-            "vectors": simulated.vectors,
-            "mismatches": simulated.mismatches,
-            "stall_fraction": simulated.stall_fraction,
-            "simulator": simulated.simulator,
-            "latency_cycles": simulated.latency_cycles,
-            "initiation_interval": simulated.initiation_interval,
-            "transfer_latency_cycles": simulated.transfer_latency_cycles,
-            "stages": manifest.latency_cycles,
-            "adders": manifest.adders,
-            "input_bits": manifest.source.beat_bits,
-            "output_bits": manifest.result.beat_bits,
-            **{key: value for key, value in on_chip.items() if key != "per_class"},
-        },
-        "estimate": {
-            key: estimated[key] for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "latency_cycles", "latency_ns")
-        },
-        "synthesis": {family: _synthesis(run, family, part, board, estimated) for family in families},
-        "bitstream": f"bitstream/{manifest.top}.bit" if board else None,
-        "board": _board(run, board) if board else None,
+        **built(run, part, board, families, output=config.hardware.output),
     }
+    results["hardware"] |= {key: value for key, value in on_chip.items() if key != "per_class"}
     return Collected(
         results=results, history=history, examples=_examples(data), stages=_stages(run), ranges=ranges_of(run)
     )
@@ -159,6 +133,15 @@ def _on_chip(
             # metrics rank log-probabilities: their softmax is the probabilities again
             share = np.log(np.maximum(real(program.output), 2.0 ** -(known[program.output].frac_bits + 1)))
             return {**_outputs(config.task, y, share, classes), "softmax_error_bound": softmax_error(program)}
+
+
+def origin(config: Config) -> dict[str, Any]:
+    """Return the results' keys for what a run was made with: its configuration's hash, its seed, its tools."""
+    return {
+        "config_hash": digest(portable(config)),
+        "seed": config.seed,
+        "tool_versions": {"gatewright": __version__, **{tool: package_version(tool) for tool in TOOLS}},
+    }
 
 
 def portable(config: Config) -> dict[str, Any]:
@@ -221,7 +204,8 @@ def _front(run: Path, config: Config) -> dict[str, Any]:
     return {"front": {"chosen": chosen, "points": _json(run / "front" / "front.json")}}
 
 
-def _data(data: Dataset) -> dict[str, Any]:
+def data_part(data: Dataset) -> dict[str, Any]:
+    """Return the results' key "data"."""
     names = ("train", "validation", "test")
     parts = {name: data.part(name)[1] for name in names}
     counts = {name: [int((y == i).sum()) for i in range(len(data.classes))] for name, y in parts.items()}
@@ -272,59 +256,10 @@ def _output_scale(run: Path) -> NDArray[np.float64]:
     return scale.reshape(()) if scale.size == 1 else scale
 
 
-def _synthesis(run: Path, family: str, part: Part, board: Board | None, estimated: Mapping[str, Any]) -> dict[str, Any]:
-    from gatewright.lower.timing import delays
-    from gatewright.synth import SynthReport
-
-    report = SynthReport.load(run / "synth" / family / "report.json")
-    if family == part.family and board is not None:
-        report = report.with_fmax(_json(run / "bitstream" / "board.json")["fmax_mhz"], "place and route")
-    if report.fmax_mhz is None:
-        report = report.with_fmax(estimated["fmax_by_family"][family], "estimate")
-    keys = ("lut", "ff", "dsp", "bram", "carry", "lutram", "srl", "inv", "mux", "sites")
-    core = next((dict(counts) for name, counts in report.modules.items() if name.endswith("_core")), None)
-    return {
-        "part": report.part,
-        "tool": report.tool,
-        **{key: getattr(report, key) for key in keys},
-        "fmax_mhz": report.fmax_mhz,
-        "fmax_source": report.fmax_source,
-        **({"fmax_basis": delays(family).basis} if report.fmax_source == "estimate" else {}),
-        **({"core": core} if core else {}),
-        **(
-            {"available": {"lut": part.lut, "ff": part.ff, "dsp": part.dsp, "bram": part.bram}}
-            if family == part.family
-            else {}
-        ),
-    }
-
-
-def _board(run: Path, board: Board) -> dict[str, Any]:
-    built = _json(run / "bitstream" / "board.json")
-    used = built["used"]
-    return {
-        "name": board.name,
-        "title": board.title,
-        "part": board.part,
-        "clock_mhz": built["clock_mhz"],
-        "oscillator_mhz": board.clock_mhz,
-        "fmax_mhz": built["fmax_mhz"],
-        "lut": used["TRELLIS_COMB"],
-        "ff": used["TRELLIS_FF"],
-        "dsp": used["MULT18X18D"],
-        "bram": used["DP16KD"],
-        "loader": board.loader,
-        "link": f"UART, {built['baud']:,} baud".replace(",", " "),
-    }
-
-
 def _examples(data: Dataset) -> dict[str, NDArray[Any]]:
-    """Return the first few training samples of each class; square inputs of 64 and more as images."""
+    """Return the first few training samples of each class."""
     x, y = data.part("train")
-    side = round(x.shape[1] ** 0.5)
-    image = side * side == x.shape[1] and side >= 8
-    shown = {name: x[y == i][:_PICTURES_PER_CLASS] for i, name in enumerate(data.classes)}
-    return {name: rows.reshape(-1, side, side) if image else rows for name, rows in shown.items()}
+    return {name: as_images(x[y == i][:_PICTURES_PER_CLASS]) for i, name in enumerate(data.classes)}
 
 
 def _stages(run: Path) -> list[StageRow]:

@@ -91,6 +91,12 @@ def front_picture(front: Mapping[str, Any], *, percent: bool) -> Picture:
     return Picture(title=title, alt=alt, html=svg_of(figure, title, alt))
 
 
+def as_images(x: NDArray[Any]) -> NDArray[Any]:
+    """Return square inputs of 64 and more as images: (n, side**2) -> (n, side, side); others as they are."""
+    side = round(x.shape[1] ** 0.5)
+    return x.reshape(-1, side, side) if side * side == x.shape[1] and side >= 8 else x
+
+
 def sample_pictures(examples: Mapping[str, NDArray[Any]]) -> list[Picture]:
     """Return one picture per class: (n, features) as overlaid traces, (n, height, width[, 3]) as small images."""
     ends = [(float(x.min()), float(x.max())) for x in examples.values() if x.size]

@@ -64,6 +64,24 @@ class FamilyTable:
     fmax_note: str
 
 
+def sections(results: Results) -> dict[str, Any]:
+    """Return what hardware.html reads: resources, latency, simulation, board."""
+    latency_header, latency_rows = latency_table(results)
+    board: dict[str, Any] = results["board"] or {}
+    return {
+        "families": family_tables(results),
+        "estimated_timing": any(part["fmax_source"] == "estimate" for part in results["synthesis"].values()),
+        "target_part": results["hardware"]["part"],
+        "estimates": estimate_rows(results),
+        "latency_header": latency_header,
+        "latency_rows": latency_rows,
+        "design": design_facts(results),
+        "bitstream": results["bitstream"],
+        "loader": board.get("loader", board.get("name", "")),
+        "board": board_facts(results),
+    }
+
+
 def family(results: Results) -> str:
     """Return the family of the chosen part: as recorded, or the one whose part it is."""
     h, synthesis = results["hardware"], results["synthesis"]

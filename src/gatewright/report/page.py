@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -17,9 +17,6 @@ from gatewright.report.ranges import range_pictures
 from gatewright.report.schema import validate_results
 from gatewright.report.stage import FileRow, StageRow, run_files
 from gatewright.tools import write_atomic
-
-if TYPE_CHECKING:
-    import jinja2
 
 Results = Mapping[str, Any]
 
@@ -64,21 +61,16 @@ def render(
     command: str = "gatewright run CONFIG.toml",
 ) -> str:
     """Return the page as text; the arguments are write_report's."""
-    folder = package_files("gatewright.report")
-    template = templates().get_template("template.html")
     data_header, data_rows = view.data_rows(results)
     layer_header, layer_rows = view.layer_rows(results)
     recall_header, recall_rows = view.recall_rows(results)
-    latency_header, latency_rows = hardware.latency_table(results)
-    board: dict[str, Any] = results["board"] or {}
-    families = hardware.family_tables(results)
-    return template.render(
-        style=folder.joinpath("style.css").read_text(encoding="utf-8"),
+    return render_template(
+        "template.html",
         name=results["name"],
         summary=summary(results),
         cards=view.headline_cards(results),
         stages=stages,
-        provenance=_provenance(results, stages),
+        provenance=provenance(results, stages),
         data_text=_data_text(results),
         data_header=data_header,
         data_rows=data_rows,
@@ -93,29 +85,27 @@ def render(
         compression=view.compression_rows(results),
         layer_header=layer_header,
         layer_rows=layer_rows,
-        families=families,
-        estimated_timing=any(part["fmax_source"] == "estimate" for part in results["synthesis"].values()),
-        target_part=results["hardware"]["part"],
-        estimates=hardware.estimate_rows(results),
-        latency_header=latency_header,
-        latency_rows=latency_rows,
-        design=hardware.design_facts(results),
-        bitstream=results["bitstream"],
-        loader=board.get("loader", board.get("name", "")),
-        board=hardware.board_facts(results),
-        files=[{"path": row.path, "size": size(row.bytes), "meaning": row.meaning} for row in files],
-        command=command,
-        version=results["tool_versions"].get("gatewright", ""),
-        config_hash=results["config_hash"][:12],
+        **hardware.sections(results),
+        **ending(results, files, command),
     )
 
 
-def templates() -> jinja2.Environment:
-    """Return the reader of this package's templates."""
+def ending(results: Results, files: Sequence[FileRow], command: str) -> dict[str, Any]:
+    """Return what files.html and the footer read."""
+    return {
+        "files": [{"path": row.path, "size": size(row.bytes), "meaning": row.meaning} for row in files],
+        "command": command,
+        "version": results["tool_versions"].get("gatewright", ""),
+        "config_hash": results["config_hash"][:12],
+    }
+
+
+def render_template(template: str, **values: Any) -> str:
+    """Return one of this package's templates with its values, and the style, filled in."""
     import jinja2
 
     folder = package_files("gatewright.report")
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -123,6 +113,8 @@ def templates() -> jinja2.Environment:
         keep_trailing_newline=True,
         loader=jinja2.FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
     )
+    style = folder.joinpath("style.css").read_text(encoding="utf-8")
+    return environment.get_template(template).render(style=style, **values)
 
 
 def summary(results: Results) -> str:
@@ -198,7 +190,8 @@ def _data_text(results: Results) -> str:
     )
 
 
-def _provenance(results: Results, stages: Sequence[StageRow]) -> list[tuple[str, str]]:
+def provenance(results: Results, stages: Sequence[StageRow] = ()) -> list[tuple[str, str]]:
+    """Return what a run was made of, as (term, value)."""
     versions: dict[str, str | None] = {**results["tool_versions"]}
     for stage in stages:
         versions.update(stage.tools)

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
 from gatewright.report.figures import ACCENT, GRID, INK, MUTED, STUDENT, Picture, axes_of, svg_of
 from gatewright.report.numbers import DASH, count, fixed, interval, percent, significant, unit
-from gatewright.report.page import templates
+from gatewright.report.page import render_template
+from gatewright.report.view import Card
 from gatewright.tools import write_atomic
 
 Result = Mapping[str, Any]
@@ -28,39 +28,34 @@ def write_search_page(path: Path, result: Result) -> None:
 
 def render_search(result: Result) -> str:
     """Return the page as text."""
-    folder = package_files("gatewright.report")
     share = result["task"] == "classification"
     chosen = result["chosen"]
-    return (
-        templates()
-        .get_template("search.html")
-        .render(
-            style=folder.joinpath("style.css").read_text(encoding="utf-8"),
-            name=result["name"],
-            summary=_summary(result),
-            cards=_cards(result, share=share),
-            limits=result["limits"],
-            pictures=[*_front_picture(result, share=share), *_importance_pictures(result)],
-            front_header=["trial.point", f"validation {'accuracy' if share else 'RMSE'}", *_COSTS],
-            front_rows=[_point_cells(row, chosen, share=share) for row in result["front"]],
-            chosen_values=[] if chosen is None else [(key, _value(item)) for key, item in chosen["values"].items()],
-            space=list(result["space"].items()),
-            trial_header=[
-                "trial",
-                "state",
-                f"best {'accuracy' if share else 'RMSE'}",
-                "LUT",
-                "cycles",
-                "seconds",
-                "values",
-            ],
-            trial_rows=[_trial_cells(row, share=share) for row in result["trials"]],
-            provenance=[
-                ("Data", result["settings"]["contents"]["data"]),
-                ("Seed", str(result["seed"])),
-                ("Tools", ", ".join(f"{name} {version}" for name, version in result["versions"].items() if version)),
-            ],
-        )
+    return render_template(
+        "search.html",
+        name=result["name"],
+        summary=_summary(result),
+        cards=_cards(result, share=share),
+        limits=result["limits"],
+        pictures=[*_front_picture(result, share=share), *_importance_pictures(result)],
+        front_header=["trial.point", f"validation {'accuracy' if share else 'RMSE'}", *_COSTS],
+        front_rows=[_point_cells(row, chosen, share=share) for row in result["front"]],
+        chosen_values=[] if chosen is None else [(key, _value(item)) for key, item in chosen["values"].items()],
+        space=list(result["space"].items()),
+        trial_header=[
+            "trial",
+            "state",
+            f"best {'accuracy' if share else 'RMSE'}",
+            "LUT",
+            "cycles",
+            "seconds",
+            "values",
+        ],
+        trial_rows=[_trial_cells(row, share=share) for row in result["trials"]],
+        provenance=[
+            ("Data", result["settings"]["contents"]["data"]),
+            ("Seed", str(result["seed"])),
+            ("Tools", ", ".join(f"{name} {version}" for name, version in result["versions"].items() if version)),
+        ],
     )
 
 
@@ -83,26 +78,30 @@ def _summary(result: Result) -> str:
     )
 
 
-def _cards(result: Result, *, share: bool) -> list[dict[str, str]]:
+def _cards(result: Result, *, share: bool) -> list[Card]:
     chosen = result["chosen"]
     if chosen is None:
-        return [_card("Chosen", "none", "no student keeps the budget", "bad")]
+        return [Card(label="Chosen", value="none", note="no student keeps the budget", tone="bad")]
     test, teacher = chosen["test"], chosen["teacher_test"]
     ends = interval(*test["interval"]) if share else ""
     return [
-        _card(
-            f"Test {test['metric']}",
-            _score(test["value"], share=share),
-            f"{f'95 % {ends}; ' if ends else ''}teacher {_score(teacher['value'], share=share)}",
+        Card(
+            label=f"Test {test['metric']}",
+            value=_score(test["value"], share=share),
+            note=f"{f'95 % {ends}; ' if ends else ''}teacher {_score(teacher['value'], share=share)}",
         ),
-        _card("LUT", count(chosen["lut"]), f"estimate; limit {count(result['max_lut'])}"),
-        _card("Latency", unit(count(chosen["latency_cycles"]), "cycles"), unit(fixed(chosen["latency_ns"]), "ns")),
-        _card("Chosen", f"{chosen['trial']}.{chosen['point']}", "trial.point; gatewright run chosen.toml"),
+        Card(label="LUT", value=count(chosen["lut"]), note=f"estimate; limit {count(result['max_lut'])}"),
+        Card(
+            label="Latency",
+            value=unit(count(chosen["latency_cycles"]), "cycles"),
+            note=unit(fixed(chosen["latency_ns"]), "ns"),
+        ),
+        Card(
+            label="Chosen",
+            value=f"{chosen['trial']}.{chosen['point']}",
+            note="trial.point; gatewright run chosen.toml",
+        ),
     ]
-
-
-def _card(label: str, value: str, note: str, tone: str = "") -> dict[str, str]:
-    return {"label": label, "value": value, "note": note, "tone": tone}
 
 
 def _score(value: float, *, share: bool) -> str:

@@ -1,0 +1,99 @@
+"""What the stages rtl, sim, synth and bitstream wrote in; the results' keys of the hardware out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gatewright.synth import Part
+    from gatewright.target import Board
+
+
+def built(run: Path, part: Part, board: Board | None, families: Sequence[str], *, output: str) -> dict[str, Any]:
+    """Return the keys hardware, estimate, synthesis, bitstream and board of results.json (docs/results.md).
+
+    run: the folder that holds the stages' folders. output: the configuration's hardware.output.
+    """
+    from gatewright.rtl.manifest import RtlManifest
+    from gatewright.sim import SimReport
+
+    manifest, simulated = RtlManifest.load(run / "rtl"), SimReport.load(run / "sim" / "report.json")
+    estimated = _json(run / "rtl" / "estimate.json")
+    return {
+        "hardware": {
+            "part": part.name,
+            "family": part.family,
+            "clock_mhz": manifest.clock_mhz,
+            "output": output,
+            "vectors": simulated.vectors,
+            "mismatches": simulated.mismatches,
+            "stall_fraction": simulated.stall_fraction,
+            "simulator": simulated.simulator,
+            "latency_cycles": simulated.latency_cycles,
+            "initiation_interval": simulated.initiation_interval,
+            "transfer_latency_cycles": simulated.transfer_latency_cycles,
+            "stages": manifest.latency_cycles,
+            "adders": manifest.adders,
+            "input_bits": manifest.source.beat_bits,
+            "output_bits": manifest.result.beat_bits,
+        },
+        "estimate": {
+            key: estimated[key] for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "latency_cycles", "latency_ns")
+        },
+        "synthesis": {family: _synthesis(run, family, part, board, estimated) for family in families},
+        "bitstream": f"bitstream/{manifest.top}.bit" if board else None,
+        "board": _board(run, board) if board else None,
+    }
+
+
+def _synthesis(run: Path, family: str, part: Part, board: Board | None, estimated: Mapping[str, Any]) -> dict[str, Any]:
+    from gatewright.lower.timing import delays
+    from gatewright.synth import SynthReport
+
+    report = SynthReport.load(run / "synth" / family / "report.json")
+    if family == part.family and board is not None:
+        report = report.with_fmax(_json(run / "bitstream" / "board.json")["fmax_mhz"], "place and route")
+    if report.fmax_mhz is None:
+        report = report.with_fmax(estimated["fmax_by_family"][family], "estimate")
+    keys = ("lut", "ff", "dsp", "bram", "carry", "lutram", "srl", "inv", "mux", "sites")
+    core = next((dict(counts) for name, counts in report.modules.items() if name.endswith("_core")), None)
+    return {
+        "part": report.part,
+        "tool": report.tool,
+        **{key: getattr(report, key) for key in keys},
+        "fmax_mhz": report.fmax_mhz,
+        "fmax_source": report.fmax_source,
+        **({"fmax_basis": delays(family).basis} if report.fmax_source == "estimate" else {}),
+        **({"core": core} if core else {}),
+        **(
+            {"available": {"lut": part.lut, "ff": part.ff, "dsp": part.dsp, "bram": part.bram}}
+            if family == part.family
+            else {}
+        ),
+    }
+
+
+def _board(run: Path, board: Board) -> dict[str, Any]:
+    built = _json(run / "bitstream" / "board.json")
+    used = built["used"]
+    return {
+        "name": board.name,
+        "title": board.title,
+        "part": board.part,
+        "clock_mhz": built["clock_mhz"],
+        "oscillator_mhz": board.clock_mhz,
+        "fmax_mhz": built["fmax_mhz"],
+        "lut": used["TRELLIS_COMB"],
+        "ff": used["TRELLIS_FF"],
+        "dsp": used["MULT18X18D"],
+        "bram": used["DP16KD"],
+        "loader": board.loader,
+        "link": f"UART, {built['baud']:,} baud".replace(",", " "),
+    }
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text())
