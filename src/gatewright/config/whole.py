@@ -14,11 +14,16 @@ from gatewright.config.training import Augment, Distill, Student, Teacher
 
 
 class Config(Section):
-    """A whole run."""
+    """A whole run.
+
+    device: where networks are trained: "cpu"; "cuda", a GPU; "auto", a GPU where torch finds one. Everything after
+    training is computed on the CPU.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=40)
     task: Literal["classification", "regression"] = "classification"
     seed: int = 1
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
     data: Data
     model: Model | None = None
     teacher: Teacher = Teacher()

@@ -43,14 +43,14 @@ class Inputs:
         else:
             x = self.x.index_select(0, index)  # several times faster than x[index]
         if self.noise:
-            x = x + torch.randn(x.shape, generator=generator) * self.deviation
+            x = x + torch.randn(x.shape, generator=generator).to(x.device) * self.deviation
             x = (x / self.unit).add_(0.5).floor_().mul_(self.unit).clamp_(self.low, self.high)
         return x
 
     def _shifted(self, padded: Tensor, generator: torch.Generator) -> Tensor:
         side = 2 * self.shift + 1
         height, width, channels = self.image
-        out = torch.empty(len(padded), height, width, channels)
+        out = padded.new_empty(len(padded), height, width, channels)
         offsets = torch.randperm(side * side, generator=generator).tolist()
         parts = zip(padded.tensor_split(side * side), out.tensor_split(side * side), strict=True)
         for offset, (source, target) in zip(offsets, parts, strict=True):

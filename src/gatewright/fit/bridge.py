@@ -52,7 +52,7 @@ def start_from(module: Stack | LearnedStack, network: Network) -> None:
         flat = module.numbers.data
         numbers = list(zip(module.shape.matrices(flat), module.shape.biases(flat), strict=True))
     for layer, (weights, biases), given in zip(module.layers, numbers, network.layers, strict=True):
-        weight, bias = (torch.tensor(v) for v in (given.weight, given.bias))
+        weight, bias = (torch.tensor(v, device=module.device) for v in (given.weight, given.bias))
         weights.copy_(weight / layer.gain.double())
         centred = bias + layer.centre.double() @ weight
         biases.copy_((centred - layer.bias_shift.double()) / layer.bias_gain.double())

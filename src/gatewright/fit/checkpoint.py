@@ -6,9 +6,10 @@ import io
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from gatewright.errors import FitError
 from gatewright.tools import write_atomic
@@ -24,7 +25,7 @@ class Checkpoint:
     def save(self, state: dict[str, Any]) -> None:
         """Replace the file atomically by this state (tensors, numbers, strings, lists and dicts of them)."""
         buffer = io.BytesIO()
-        torch.save({"key": self.key, "state": state}, buffer)
+        torch.save({"key": self.key, "state": _on_cpu(state)}, buffer)
         write_atomic(self.path, buffer.getvalue())
 
     def load(self) -> dict[str, Any] | None:
@@ -44,3 +45,12 @@ class Checkpoint:
                 "delete it and the stage starts anew"
             ) from None
         return state if key == self.key else None
+
+
+def _on_cpu(value: Any) -> Any:
+    """Return a state with its tensors on the CPU, so that any machine reads it."""
+    if isinstance(value, Tensor):
+        return value.cpu()
+    if isinstance(value, dict):
+        return {key: _on_cpu(item) for key, item in cast("dict[Any, Any]", value).items()}
+    return [_on_cpu(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value

@@ -24,6 +24,7 @@ from gatewright.config import Config, Learned
 from gatewright.errors import FitError
 from gatewright.fit.bridge import start_from
 from gatewright.fit.checkpoint import Checkpoint
+from gatewright.fit.device import array
 from gatewright.fit.learned import LearnedStack
 from gatewright.fit.loop import Watch, one_thread
 from gatewright.fit.metrics import Merit, merit_of, validation_merit
@@ -198,7 +199,7 @@ class _Run:
             source=tensors.source,
             dropout=config.student.dropout,
             generator=generator,
-        )
+        ).to(tensors.device)
         fold_units(self.module, tensors, per_feature=True)
         if start is not None:
             start_from(self.module, start)
@@ -308,7 +309,7 @@ class _Run:
             self.at = 0
         batch = self.order[self.at : self.at + size]
         self.at += size
-        return batch
+        return batch.to(self.module.device)
 
     def _try_point(self) -> None:
         """Remember the student as it stands if none that is known beats it."""
@@ -319,7 +320,7 @@ class _Run:
         found = _Candidate(
             numbers=self.module.numbers.detach().clone(),
             widths=self.module.widths.detach().clone(),
-            merit=merit_of(outputs.double().numpy(), self.data),
+            merit=merit_of(array(outputs.double()), self.data),
             cost=float(cost),
         )
         if not any(found.beaten_by(other) for other in (*self.points, *self.candidates)):
@@ -333,7 +334,7 @@ class _Run:
             self.module.numbers.copy_(found.numbers)
             self.module.widths.copy_(found.widths)
             wrap = self.settings.overflow == "wrap"
-            network = self.module.freeze(self.tensors.x, classes=self.data.classes, wrap=wrap)
+            network = self.module.freeze(self.tensors.x.cpu(), classes=self.data.classes, wrap=wrap)
             merit = validation_merit(network, self.data)
             self.points = list(non_dominated([*self.points, Point(network=network, merit=merit, cost=found.cost)]))
         self.module.numbers.copy_(here[0])

@@ -37,7 +37,7 @@ class Hint:
         if not varying.any():
             raise FitError("features must vary over the training samples; choose another hidden layer of the teacher")
         standard = (features[:, varying] - features[:, varying].mean(axis=0)) / deviation[varying]
-        self.features = torch.tensor(standard, dtype=torch.float32)
+        self.features = torch.tensor(standard, dtype=torch.float32, device=module.device)
         module.add_projection(hidden[self.layer].bias.numel(), self.features.shape[1])
         self.module = module
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gatewright.fit.device import array
 from gatewright.fit.network import Layer, Network
 from gatewright.fit.prune import Masks, remove_dead
 from gatewright.fit.quantizers import Grid, covering_grid, fake_quantize, fit_grid
@@ -91,15 +92,16 @@ class TrainDense(nn.Module):
 
     def format_per_output(self) -> None:
         """Give each output its own LSB, for outputs of different units."""
-        self.weight_frac = torch.zeros(self.bias.shape, dtype=torch.int64)
+        self.weight_frac = torch.zeros_like(self.bias, dtype=torch.int64)
 
     def refresh(self) -> None:
         """Rebuild the constants of forward() after a format has changed or a checkpoint was read."""
         if self.widths is None:
             return
-        self._tensors = {"weight": self.weight_grid().tensors(torch.float32)}
+        device = self.weight.device
+        self._tensors = {"weight": self.weight_grid().tensors(torch.float32, device)}
         if self.relu:
-            self._tensors["activation"] = self.activation_grid().tensors(torch.float32)
+            self._tensors["activation"] = self.activation_grid().tensors(torch.float32, device)
 
     def fit_weight_grid(self, *, first: bool) -> None:
         """Choose the weights' LSB by the least squared error over the weights that are not pruned.
@@ -110,8 +112,8 @@ class TrainDense(nn.Module):
         if self.widths.weight <= FEW_BITS and not first:
             self.refresh()
             return
-        w = self.folded_weight().detach().numpy()
-        kept = self.mask.numpy() > 0
+        w = array(self.folded_weight())
+        kept = array(self.mask) > 0
         if self.weight_frac.ndim == 0:
             self.weight_frac.fill_(self._best_frac(w[kept]))
         for channel in range(self.weight_frac.numel() if self.weight_frac.ndim else 0):
@@ -125,7 +127,7 @@ class TrainDense(nn.Module):
     def fit_activation_grid(self, z: Tensor) -> None:
         """Choose the activations' LSB by the least squared error over ReLU(z)."""
         assert self.widths is not None
-        grid = fit_grid(z.clamp(min=0.0).numpy(), self.widths.activation, signed=False)
+        grid = fit_grid(array(z.clamp(min=0.0)), self.widths.activation, signed=False)
         self.activation_frac.fill_(int(grid.frac_bits))
         self.refresh()
 
@@ -152,15 +154,16 @@ class TrainDense(nn.Module):
     def bias_grid(self, bias: Tensor, source_frac: int) -> Grid:
         """Return the bias's format: as many bits as configured, at the finest LSB that fits (at most the sum's)."""
         assert self.widths is not None
-        finest = source_frac + self.weight_frac.numpy()
-        return covering_grid(bias.detach().double().numpy(), self.widths.bias, finest=finest)
+        finest = source_frac + array(self.weight_frac)
+        return covering_grid(array(bias.double()), self.widths.bias, finest=finest)
 
     def bias_tensors(self, bias: Tensor, source_frac: int) -> Constants:
         """Return the (scale, lo, hi, levels) of the bias; a width of 0 follows the accumulator and never clips."""
         assert self.widths is not None
         if self.widths.bias:
-            return self.bias_grid(bias, source_frac).tensors(torch.float32)
-        return torch.exp2((self.weight_frac + source_frac).float()), -_UNBOUNDED, _UNBOUNDED, None
+            return self.bias_grid(bias, source_frac).tensors(torch.float32, bias.device)
+        unbounded = _UNBOUNDED.to(bias.device)
+        return torch.exp2((self.weight_frac + source_frac).float()), -unbounded, unbounded, None
 
     def activate(self, z: Tensor, *, quantized: bool) -> Tensor:
         """Return ReLU(z), on the activations' grid where quantized; or the steps."""
@@ -216,6 +219,11 @@ class Stack(nn.Module):
             self.add_module(layer_name(index, last), layer)
             self.layers.append(layer)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        return self.layers[0].weight.device
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs for input values x = codes * 2**-frac: (n, features) -> (n, outputs)."""
         return self.with_hidden(x)[0]
@@ -230,14 +238,14 @@ class Stack(nn.Module):
             if frac is not None:
                 frac = int(layer.activation_frac)
             if self.training and self.dropout:
-                kept = torch.empty_like(x).bernoulli_(1.0 - self.dropout, generator=self.generator)
-                x = x * kept / (1.0 - self.dropout)
+                kept = torch.empty(x.shape).bernoulli_(1.0 - self.dropout, generator=self.generator)
+                x = x * kept.to(x.device) / (1.0 - self.dropout)
         return self.layers[-1].sums(x, frac), hidden
 
     def add_projection(self, n_in: int, n_out: int) -> None:
         """Add the parameters that map one hidden layer to a teacher's features; they are dropped when it freezes."""
-        start = torch.randn(n_in, n_out, generator=self.generator) / n_in**0.5
-        self.projection, self.offset = nn.Parameter(start), nn.Parameter(torch.zeros(n_out))
+        start = torch.randn(n_in, n_out, generator=self.generator).to(self.device) / n_in**0.5
+        self.projection, self.offset = nn.Parameter(start), nn.Parameter(torch.zeros_like(start[0]))
 
     def project(self, hidden: Tensor) -> Tensor:
         """Return what the projection makes of hidden activations. (n, width) -> (n, features)."""
@@ -259,7 +267,7 @@ class Stack(nn.Module):
     def load_network(self, network: Network) -> None:
         """Take the numbers of a network of the same shape as float parameters, the layers' units taken out again."""
         for layer, known in zip(self.layers, network.layers, strict=True):
-            weight, bias = torch.tensor(known.weight), torch.tensor(known.bias)
+            weight, bias = (torch.tensor(v, device=self.device) for v in (known.weight, known.bias))
             layer.weight.copy_(weight / layer.gain)
             layer.bias.copy_((bias + layer.centre.double() @ weight - layer.bias_shift) / layer.bias_gain)
 
@@ -282,7 +290,7 @@ class Stack(nn.Module):
 
     def magnitudes(self) -> list[NDArray[np.float32]]:
         """Return the weights by which pruning chooses, pruned ones too; units (gain) play no part."""
-        return [layer.weight.detach().numpy() for layer in self.layers]
+        return [array(layer.weight) for layer in self.layers]
 
     @torch.no_grad()
     def set_masks(self, masks: Masks) -> None:
@@ -357,8 +365,8 @@ def layer_name(index: int, last: int) -> str:
 
 
 def _grid(width_bits: int, frac_bits: Tensor, *, signed: bool, digits: int = 0) -> Grid:
-    return Grid(width_bits=np.array(width_bits), frac_bits=frac_bits.numpy(), signed=signed, digits=digits)
+    return Grid(width_bits=np.array(width_bits), frac_bits=array(frac_bits), signed=signed, digits=digits)
 
 
 def _float64(value: Tensor) -> NDArray[np.float64]:
-    return value.detach().double().numpy()
+    return array(value.double())

@@ -76,6 +76,11 @@ class LearnedStack(nn.Module):
         self.register_buffer("top", torch.zeros(self.shape.hidden))
         self._units: Units | None = None
 
+    @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        return self.numbers.device
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs for input values x = codes * 2**-frac: (n, features) -> (n, outputs)."""
         return self.outputs_and_cost(x)[0]
@@ -84,7 +89,7 @@ class LearnedStack(nn.Module):
         """Return the outputs and the differentiable cost in LUTs; see QuantizedStep."""
         kept = self._kept(len(x)) if self.training and self.dropout else None
         if not self.quantizing:
-            return self._float(x, kept), torch.zeros(())
+            return self._float(x, kept), x.new_zeros(())
         outputs, cost = QuantizedStep.apply(
             self.numbers, self.widths, x, self.shape, self.units(), self.top, self.training, kept
         )
@@ -103,7 +108,7 @@ class LearnedStack(nn.Module):
     def _kept(self, count: int) -> list[Tensor]:
         share = 1.0 - self.dropout
         return [
-            torch.empty(count, width).bernoulli_(share, generator=self.generator).div_(share)
+            torch.empty(count, width).bernoulli_(share, generator=self.generator).div_(share).to(self.device)
             for width in self.shape.sizes[1:-1]
         ]
 
@@ -150,12 +155,12 @@ class LearnedStack(nn.Module):
     def freeze(self, x: Tensor, *, classes: tuple[str, ...], wrap: bool) -> Network:
         """Return what was learnt as a Network whose activations hold every value that training inputs x reach.
 
-        wrap: values beyond return modulo their range instead of stopping at its end.
+        wrap: values beyond return modulo their range instead of stopping at its end. All on the CPU, where x must lie.
         """
-        shape, units = self.shape, self.units()
-        now = rounded(shape, units, self.numbers, self.widths)
+        shape, units, numbers = self.shape, self.units().cpu(), self.numbers.cpu()
+        now = rounded(shape, units, numbers, self.widths.cpu())
         integers, weight_fracs = shape.matrices(now.integer), shape.matrices(now.weight_frac)
-        flat = torch.cat((now.weight, self.numbers[shape.weights :] * units.bias + units.shift))
+        flat = torch.cat((now.weight, numbers[shape.weights :] * units.bias + units.shift))
         biases = shape.biases(flat.double())
         fracs = [now.read_frac, *shape.per_layer(now.activation_frac)]
         parts: list[tuple[Tensor, Tensor]] = []

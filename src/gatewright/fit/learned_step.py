@@ -75,6 +75,10 @@ class Units:
     shift: Tensor
     centre: Tensor
 
+    def cpu(self) -> Units:
+        """Return them on the CPU."""
+        return Units(weight=self.weight.cpu(), bias=self.bias.cpu(), shift=self.shift.cpu(), centre=self.centre.cpu())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rounded:
@@ -200,7 +204,7 @@ class QuantizedStep(torch.autograd.Function):
         read = [now.read, *shape.per_layer(whole_bits((top * flat_scale).add_(0.5).floor_()))]
         adder_inputs = whole_bits(now.integer.abs()).add_(DIGIT_BITS - 1.0).div_(DIGIT_BITS).mul_(now.integer != 0)
         per_read = [m.sum(dim=1) for m in shape.matrices(adder_inputs)]
-        cost = sum(((r + GROWTH_BITS) @ p for r, p in zip(read, per_read, strict=True)), torch.zeros(()))
+        cost = sum(((r + GROWTH_BITS) @ p for r, p in zip(read, per_read, strict=True)), x.new_zeros(()))
         ctx.shape, ctx.units, ctx.now, ctx.kept = shape, units, now, kept
         ctx.hs, ctx.zs, ctx.x, ctx.read, ctx.per_read = hs, zs, x, read, per_read
         ctx.inside = shape.features(widths)
@@ -211,8 +215,8 @@ class QuantizedStep(torch.autograd.Function):
         """Return the gradients of numbers and widths."""
         shape, units, now, kept = ctx.shape, ctx.units, ctx.now, ctx.kept
         g_z, g_cost = grads[0], grads[1] * LUT_PER_BIT
-        g_numbers = torch.empty(shape.weights + sum(shape.sizes[1:]))
-        g_widths = torch.empty(shape.weights + shape.hidden + shape.sizes[0])
+        g_numbers = g_z.new_empty(shape.weights + sum(shape.sizes[1:]))
+        g_widths = g_z.new_empty(shape.weights + shape.hidden + shape.sizes[0])
         g_weight, g_bias = shape.matrices(g_numbers), shape.biases(g_numbers)
         g_activation = shape.per_layer(shape.activations(g_widths))
         for index in reversed(range(len(now.matrix))):

@@ -60,6 +60,7 @@ def train(job: Job, module: Stack, checkpoint: Checkpoint, *, progress: bool) ->
     if state is not None:
         run.restore(state)
     due = time.monotonic() + settings.checkpoint_seconds
+    device = module.device
     steps = math.ceil(job.samples / settings.batch_size)
     for epoch in _epochs(job, run, progress):
         rate = cosine_rate(epoch, settings)
@@ -68,9 +69,9 @@ def train(job: Job, module: Stack, checkpoint: Checkpoint, *, progress: bool) ->
         if run.step == 0:
             job.begin_epoch(epoch)
             run.order = torch.randperm(job.samples, generator=module.generator)
-            run.loss_sum = torch.zeros((), dtype=torch.float64)
+            run.loss_sum.zero_()
         while run.step < steps:
-            batch = run.order[run.step * settings.batch_size : (run.step + 1) * settings.batch_size]
+            batch = run.order[run.step * settings.batch_size : (run.step + 1) * settings.batch_size].to(device)
             loss = job.loss(batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -118,7 +119,7 @@ class _Run:
         self.epoch = 0
         self.step = 0
         self.order = torch.zeros(0, dtype=torch.int64)
-        self.loss_sum = torch.zeros((), dtype=torch.float64)
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=module.device)
         self.best: dict[str, Tensor] | None = None
         self.best_rank = (-math.inf, -math.inf)
         self.best_epoch = 0
@@ -147,7 +148,8 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.module.generator.set_state(state["generator"])
         self.epoch, self.step = state["epoch"], state["step"]
-        self.order, self.loss_sum = state["order"], state["loss_sum"]
+        self.order = state["order"]
+        self.loss_sum.copy_(state["loss_sum"])
         self.best, self.best_epoch = state["best"], state["best_epoch"]
         self.best_rank = (state["best_rank"][0], state["best_rank"][1])
         self.history = state["history"]

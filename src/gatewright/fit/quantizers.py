@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gatewright.errors import FitError
+from gatewright.fit.device import CPU
 from gatewright.ir import Ints
 from gatewright.ir.lsb import least_error_frac
 
@@ -79,20 +80,20 @@ class Grid:
         widths = [w for w, _ in formats]
         return f"{len(formats)} {sign}fixed formats, {min(widths)}..{max(widths)} bits{few}"
 
-    def tensors(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    def tensors(self, dtype: torch.dtype, device: torch.device = CPU) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Return (scale, lo, hi, levels) = (2**frac_bits, lo, hi, allowed integers or None for all) as tensors."""
         scale = np.exp2(self.frac_bits.astype(np.float64))
-        scale_t, lo, hi = (torch.tensor(v, dtype=torch.float64).to(dtype) for v in (scale, self.lo, self.hi))
-        return scale_t, lo, hi, self._levels(dtype)
+        scale_t, lo, hi = (torch.tensor(v, dtype=torch.float64).to(device, dtype) for v in (scale, self.lo, self.hi))
+        levels = self._levels()
+        return scale_t, lo, hi, None if levels is None else torch.tensor(levels, dtype=torch.float64).to(device, dtype)
 
-    def _levels(self, dtype: torch.dtype) -> Tensor | None:
+    def _levels(self) -> NDArray[Any] | None:
         if self.binary:
-            return torch.tensor([-1.0, 1.0], dtype=dtype)
+            return np.array([-1.0, 1.0])
         if not self.digits:
             return None
         positive = _sparse_integers(int(self.hi.max(initial=0)), self.digits)
-        levels = np.concatenate([-positive[:0:-1], positive]) if self.signed else positive
-        return torch.tensor(levels, dtype=torch.float64).to(dtype)
+        return np.concatenate([-positive[:0:-1], positive]) if self.signed else positive
 
     def quantize(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Return the grid's points nearest to float64 values: ties go up, then saturation or wrap. Same shape."""

@@ -17,6 +17,7 @@ from gatewright.errors import FitError
 from gatewright.fit.augment import Inputs
 from gatewright.fit.bridge import start_from
 from gatewright.fit.checkpoint import Checkpoint
+from gatewright.fit.device import device_of
 from gatewright.fit.distill import classification_loss, regression_loss, soft_labels
 from gatewright.fit.hint import Hint
 from gatewright.fit.layers import Stack, Widths
@@ -188,6 +189,7 @@ class Tensors:
         self.source = Fixed(
             width_bits=data.format.width_bits, frac_bits=data.format.frac_bits, signed=data.format.signed
         )
+        self.device = device_of(config.device)
         unit = 2.0**-self.source.frac_bits
         (x, y), (x_val, y_val) = data.part("train"), data.part("validation")
         if not len(x) or not len(x_val):
@@ -195,21 +197,24 @@ class Tensors:
                 f"training needs samples in the train and validation splits, got {len(x)} and {len(x_val)}; "
                 "change data.validation_fraction or the split column"
             )
-        self.x, self.x_val = (torch.tensor(v, dtype=torch.float32) * unit for v in (x, x_val))
+        self.x, self.x_val = (torch.tensor(v, dtype=torch.float32).to(self.device) * unit for v in (x, x_val))
         augmented = soft is None or config.augment.student
         self.inputs = Inputs(self.x, data, config.augment if augmented else Augment())
         self.temperature, self.weight = config.distill.temperature, config.distill.weight
-        teacher = None if soft is None else torch.tensor(soft[data.split == 0])
+        teacher = None if soft is None else self._at(soft[data.split == 0])
         if self.task == "classification":
-            self.y, self.y_val = torch.tensor(y), torch.tensor(y_val)
+            self.y, self.y_val = self._at(y), self._at(y_val)
             self.outputs = len(data.classes)
             self.soft = None if teacher is None else soft_labels(teacher, self.temperature)
             return
         y, y_val = (np.asarray(v, dtype=np.float64).reshape(len(v), -1) for v in (y, y_val))
         self.outputs = y.shape[1]
-        self.y_mean, self.y_std = torch.tensor(y.mean(axis=0)), torch.tensor(_positive(y.std(axis=0)))
-        self.y, self.y_val = self.standard(torch.tensor(y)), self.standard(torch.tensor(y_val))
+        self.y_mean, self.y_std = self._at(y.mean(axis=0)), self._at(_positive(y.std(axis=0)))
+        self.y, self.y_val = self.standard(self._at(y)), self.standard(self._at(y_val))
         self.soft = None if teacher is None else self.standard(teacher)
+
+    def _at(self, values: NDArray[Any]) -> Tensor:
+        return torch.tensor(values, device=self.device)
 
     def batch(self, index: Tensor, generator: torch.Generator) -> Tensor:
         """Return the inputs of a batch of training indices, augmented; generator: the training's own."""
@@ -254,7 +259,7 @@ def _stack(
         dropout=settings.dropout,
         generator=generator,
         steps=STEPS.get(config.student.activation) if widths else None,
-    )
+    ).to(tensors.device)
 
 
 def fold_units(module: Stack | LearnedStack, tensors: Tensors, *, per_feature: bool) -> None:
@@ -313,8 +318,8 @@ def _sparsity(module: Stack) -> float:
 
 def stage_key(stage: str, config: Config, data: Dataset, *parts: Any) -> str:
     """Return the hash of everything that decides a training stage's result."""
-    augment = config.augment.model_dump()
-    return digest(RECIPE, stage, config.task, config.seed, augment, data.checksum, torch.__version__, *parts)
+    augment, device = config.augment.model_dump(), device_of(config.device).type
+    return digest(RECIPE, stage, config.task, config.seed, device, augment, data.checksum, torch.__version__, *parts)
 
 
 def check_alive(stage: str, network: Network, data: Dataset, config: Config) -> None:

@@ -146,7 +146,7 @@ def train_variational(
             widths=layer_widths(student)[: at + 1],
             dropout=student.dropout,
             generator=torch.Generator().manual_seed(config.seed * 1_000_003 + 2),
-        )
+        ).to(tensors.device)
         fold_inputs(module, tensors, per_feature=False)
         recipe = Recipe(
             student, module, tensors.x[:: max(1, len(tensors.x) // CALIBRATION_SAMPLES)], None, quantize=True
@@ -216,9 +216,10 @@ class _Coder(Stack):
     def bound(self, x: Tensor, y: Tensor, beta: float, generator: torch.Generator) -> Tensor:
         """Return the mean loss of inputs x, whose standardised values are y: both (n, features)."""
         mean, log_variance = (
-            fake_quantize(part, *form) for part, form in zip(self(x).chunk(2, dim=1), self.formats, strict=True)
+            fake_quantize(part, *(limit.to(part.device) for limit in form))
+            for part, form in zip(self(x).chunk(2, dim=1), self.formats, strict=True)
         )
-        noise = torch.randn(mean.shape, generator=generator)
+        noise = torch.randn(mean.shape, generator=generator).to(mean.device)
         errors = self.decoder(mean + noise * torch.exp(0.5 * log_variance)) - y
         divergence = mean**2 + torch.exp(log_variance) - log_variance - 1.0
         return 0.5 * (errors.square().sum(dim=1) + beta * divergence.sum(dim=1)).mean()

@@ -51,13 +51,18 @@ def run_search(
     A search that was cut off goes on where it was: run it again. ray: address of a Ray cluster; empty: processes of
     this machine. notify(text) hears of each trial. The test split is read once, for the chosen point.
     Raises BudgetError where nothing keeps the budget (search.json and search.html are written all the same),
-    ConfigError for a space, storage or cluster that cannot be, or a directory with another search.
+    ConfigError for a space, storage or cluster that cannot be, or a directory with another search, FitError for a GPU
+    that this machine has not.
     """
     if config.model is not None:
         raise ConfigError(
             "a search trains its own teachers and cannot start from [model]; take the table out, or begin the teacher "
             "with a network that gatewright trained (teacher.pretrained)"
         )
+    if config.device == "cuda" and not ray:
+        from gatewright.fit.device import device_of
+
+        device_of(config.device)  # else each trial would be told as failed
     space = read_space(config)
     flow = Flow.prepare(config, out, progress=False, notify=unheard)
     part = flow.hardware.part

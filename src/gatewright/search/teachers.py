@@ -56,6 +56,5 @@ class Teachers:
 def teacher_key(config: Config, data_checksum: str) -> str:
     """Return the hash of all that decides a teacher."""
     settings = config.teacher.model_dump(mode="json", exclude={"checkpoint_seconds"})
-    return digest(
-        settings, pretrained_digest(config), config.augment.model_dump(), config.task, config.seed, data_checksum
-    )[:16]
+    rest = [config.augment.model_dump(), config.task, config.seed, config.device]
+    return digest(settings, pretrained_digest(config), *rest, data_checksum)[:16]

@@ -42,13 +42,14 @@ class TrainedNetworks:
     def stages(self) -> list[Stage]:
         """Return the stages in order; they read the stage data."""
         c = self.config
+        rest = [c.augment.model_dump(), c.task, c.seed, c.device]
         return [
             Stage(
                 name="teacher",
                 title="train the teacher",
                 run=self._teacher,
                 needs=("data",),
-                settings=[c.teacher.model_dump(), pretrained_digest(c), c.augment.model_dump(), c.task, c.seed],
+                settings=[c.teacher.model_dump(), pretrained_digest(c), *rest],
                 code=("fit", "data"),
                 packages=("torch", "numpy"),
             ),
@@ -66,7 +67,7 @@ class TrainedNetworks:
 
     def _student_stages(self) -> list[Stage]:
         c = self.config
-        loss = [c.distill.model_dump(), c.augment.model_dump(), c.task, c.seed]
+        loss = [c.distill.model_dump(), c.augment.model_dump(), c.task, c.seed, c.device]
         budget = [c.hardware.clock_mhz, self.part.family] if c.student.pruning.budget_lut else []
         before = ("data", *(("model",) if self.start else ()), "teacher")
         if c.student.precision == "fixed":
