@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from gatewright.build import build_program
 from gatewright.config import Config
 from gatewright.data import load_dataset
 from gatewright.errors import ConfigError, DataError
+from gatewright.report.anomaly_page import write_anomaly_page
+from gatewright.report.collect import data_part, origin
+from gatewright.report.figures import as_images
 from gatewright.rundir import Stage, unheard
 from gatewright.stages.networks import output_stage
 from gatewright.tools import write_json
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-    from gatewright.fit.anomaly import Weighting
+    from gatewright.data import Dataset
+    from gatewright.fit.anomaly import Scored, Weighting
+    from gatewright.ir import OutputStage
 
 Kind = Literal["autoencoder", "vae"]
 RESULTS = "anomaly.json"
+SHARES = (0.01, 0.05, 0.1)  # of false alarms, for which thresholds are stated
+_PICTURES = 6
 
 
 def run_anomaly(
@@ -45,13 +54,13 @@ def run_anomaly(
     or "vae", whose `beta` (None: 1) is of `train_variational`; one of these with the other kind is a ConfigError.
     false_alarms: the output is 1 where the score reaches the threshold that at most this share of the normal
     validation samples reaches; None: the score, or what config.hardware.output = "threshold" says.
-    `out` receives network/, program.txt, hardware/ (as `gatewright build` makes it) and anomaly.json; checkpoints of
-    training lie in work/. Every test sample is compared: float64 with program, program with simulated Verilog.
+    `out` receives network/, program.txt, hardware/ (as `gatewright build` makes it), anomaly.json, history.json,
+    config.json and report.html; checkpoints of training lie in work/. Every test sample is compared: float64 with
+    program, program with simulated Verilog.
     Raises what the data, the fit, and the build raise; ConfigError for a task or output that gives no score.
     """
     from gatewright.fit import (
         anomalous,
-        anomaly_metrics,
         check_anomaly,
         export_anomaly,
         threshold_at,
@@ -92,36 +101,85 @@ def run_anomaly(
         stage = OutputStage(kind="threshold", threshold=threshold_at(scored, data, normal, false_alarms))
     program = export_anomaly(scored, name=config.name, output=stage)
     checked = check_anomaly(scored, program, x)
-    (out / RESULTS).unlink(missing_ok=True)
+    for name in (RESULTS, "report.html"):
+        (out / name).unlink(missing_ok=True)
     scored.network.save(out / "network")
     program.save(out / "program.txt")
-    scores = scored.scores(x)
     tables = {
         name: getattr(config, name).model_dump(exclude_unset=True) for name in ("hardware", "synthesis", "simulation")
     }
+    hardware = build_program(out / "program.txt", out / "hardware", codes=x, notify=notify, warn=warn, **tables)
+    hardware["hardware"]["output"] = stage.kind
+    scores = scored.scores(x)
     results = {
-        "name": config.name,
+        **origin(config),
         "normal": list(normal),
-        **anomaly_metrics(scores, strange),
         "kind": kind,
+        "data": data_part(data),
         **scored.describe(),
         "network": scored.network.describe(),
-        "checked": checked,
-        "decision": _decision(scores >= stage.threshold, strange, stage.threshold)
-        if stage.kind == "threshold"
-        else None,
-        "hardware": build_program(out / "program.txt", out / "hardware", codes=x, notify=notify, warn=warn, **tables),
+        **_figures(scored, scores, data, normal, stage),
+        "export": {"samples_compared": checked, "mismatches": 0},  # a single one would have ended the run
+        **hardware,
     }
+    history = {kind: [dict(row) for row in scored.history]}
+    write_json(out / "history.json", history)
+    write_json(out / "config.json", config.model_dump(mode="json", exclude_unset=True))
     write_json(out / RESULTS, results)
+    words = ["gatewright", "anomaly", "config.json", *(word for name in normal for word in ("--normal", name))]
+    options = (("--kind", kind), ("--false-alarms", false_alarms), ("--weighting", weighting), ("--beta", beta))
+    words += [str(word) for option in options if option[1] is not None for word in option]
+    examples = _extremes(x, scores, strange)
+    write_anomaly_page(out, results, history=history, examples=examples, command=shlex.join(words))
     return results
 
 
-def _decision(called: NDArray[np.bool_], strange: NDArray[np.bool_], threshold: Any) -> dict[str, Any]:
-    """Return what a threshold does on the test split: shares with 95 % Wilson intervals."""
-    from gatewright.fit.metrics import wilson
+def _figures(
+    scored: Scored, scores: NDArray[np.float64], data: Dataset, normal: tuple[str, ...], stage: OutputStage
+) -> dict[str, Any]:
+    """Return how well scores of the test split tell anomalies, beside scores without a network and at thresholds."""
+    from gatewright.fit import (
+        anomalous,
+        anomaly_metrics,
+        auc_difference,
+        decision_shares,
+        roc_points,
+        score_histogram,
+        simple_scores,
+        threshold_at,
+    )
 
-    shares = {}
-    for key, rows in (("found", strange), ("false_alarms", ~strange)):
-        hits, count = int(called[rows].sum()), int(rows.sum())
-        shares[key] = {"value": hits / count, "interval": wilson(hits, count), "samples": count}
-    return {"threshold": threshold, **shares}
+    strange = anomalous(data, normal)
+
+    def at(threshold: float) -> dict[str, Any]:
+        return {"threshold": threshold, **decision_shares(scores >= threshold, strange)}
+
+    return {
+        **anomaly_metrics(scores, strange),
+        "roc": roc_points(scores, strange),
+        "scores": score_histogram(scores, strange),
+        "thresholds": [{"share": share, **at(threshold_at(scored, data, normal, share))} for share in SHARES],
+        "decision": at(np.atleast_1d(stage.threshold).item()) if stage.kind == "threshold" else None,
+        "baselines": {
+            name: {
+                **{
+                    key: value for key, value in anomaly_metrics(other, strange).items() if key in ("value", "interval")
+                },
+                "difference": auc_difference(scores, other, strange),
+                "roc": roc_points(other, strange),
+            }
+            for name, other in simple_scores(data, normal).items()
+        },
+    }
+
+
+def _extremes(
+    x: NDArray[np.integer[Any]], scores: NDArray[np.float64], strange: NDArray[np.bool_]
+) -> dict[str, NDArray[Any]]:
+    """Return a few samples from either end of the scores of normal samples and of anomalies."""
+    order = np.argsort(scores, kind="stable")
+    shown: dict[str, NDArray[Any]] = {}
+    for name, rows in (("normal", order[~strange[order]]), ("anomalies", order[strange[order]])):
+        shown[f"{name}, least strange"] = as_images(x[rows[:_PICTURES]])
+        shown[f"{name}, strangest"] = as_images(x[rows[::-1][:_PICTURES]])
+    return shown

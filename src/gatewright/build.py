@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from gatewright.ir.text import print_program
 from gatewright.lower.constants import constants_to_dense
 from gatewright.lower.fold import join_layers
 from gatewright.lower.support import check_supported
+from gatewright.report.built import built
 from gatewright.rundir import RunDirectory, Stage, unheard
 from gatewright.stages.hardware import Hardware, target
 from gatewright.tools import digest, write_json
@@ -37,6 +37,7 @@ def build_program(
 ) -> dict[str, Any]:
     """Compile, simulate and synthesize a saved program in the directory `out`; return what is in its build.json.
 
+    Keys: name, and as in results.json hardware, estimate, synthesis, bitstream, board.
     codes: (n, elements) input integers, every one of which is simulated and compared; None draws
     simulation.vectors random ones. hardware, synthesis, simulation: the configuration's tables of these names.
     Stages are cached as in `run`. Raises ProgramError, DataError for codes that do not fit, ConfigError, and from the
@@ -73,7 +74,7 @@ def build_program(
         code=("ir",),
     )
     execute(directory, [take, *stages.stages()], "bitstream", warn)
-    results = _results(stages, out)
+    results = {"name": config.name, **built(out, part, board, stages.families)}
     write_json(out / "build.json", results)
     return results
 
@@ -81,25 +82,6 @@ def build_program(
 def _take(program: Program, codes: Ints, out: Path) -> None:
     program.save(out / "program.txt")
     np.save(out / "codes.npy", codes)
-
-
-def _results(hardware: Hardware, out: Path) -> dict[str, Any]:
-    simulated, estimated = (json.loads((out / name).read_text()) for name in ("sim/report.json", "rtl/estimate.json"))
-    counts = {family: json.loads((out / "synth" / family / "report.json").read_text()) for family in hardware.families}
-    return {
-        "name": hardware.config.name,
-        "part": hardware.part.name,
-        "vectors": simulated["vectors"],
-        "mismatches": simulated["mismatches"],
-        "latency_cycles": simulated["latency_cycles"],
-        "initiation_interval": simulated["initiation_interval"],
-        "estimate": {key: estimated[key] for key in ("lut", "ff", "dsp", "bram", "fmax_mhz")},
-        "synthesis": {
-            family: {key: report[key] for key in ("lut", "ff", "dsp", "bram", "sites")}
-            for family, report in counts.items()
-        },
-        "bitstream": f"bitstream/{hardware.config.name}.bit" if hardware.board else None,
-    }
 
 
 def _checked(codes: Ints | None, program: Program, count: int, seed: int) -> Ints:

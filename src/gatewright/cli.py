@@ -178,9 +178,10 @@ def build(program: Path, out: Path | None, codes: Path | None, settings: tuple[s
 
 def _echo_build(results: dict[str, Any]) -> None:
     for key in ("part", "vectors", "mismatches", "latency_cycles", "initiation_interval"):
-        click.echo(f"{key:<20} {results[key]}")
+        click.echo(f"{key:<20} {results['hardware'][key]}")
     for family, counts in results["synthesis"].items():
-        click.echo(f"{family:<20} {', '.join(f'{name} {number:,}' for name, number in counts.items())}")
+        numbers = ", ".join(f"{name} {counts[name]:,}" for name in ("lut", "ff", "dsp", "bram", "sites"))
+        click.echo(f"{family:<20} {numbers}")
 
 
 def _codes(path: Path | None) -> NDArray[np.int64] | None:
@@ -248,7 +249,8 @@ def anomaly_command(
     """An autoencoder of CONFIG's normal samples, and hardware whose output is its anomaly score.
 
     Trains config.student to give back its inputs, as a variational autoencoder with --kind vae, compares every test
-    sample through to the simulated Verilog, counts LUTs, and states the AUC against the other classes in anomaly.json.
+    sample through to the simulated Verilog, counts LUTs, and states the AUC against the other classes, beside scores
+    that need no network, in anomaly.json and report.html.
     """
     from gatewright.anomaly import run_anomaly
     from gatewright.config import load_config
@@ -276,8 +278,11 @@ def anomaly_command(
         if (decision := results["decision"]) is not None:
             low, high = decision[key]["interval"]
             click.echo(f"{text:<20} {decision[key]['value']:.2%} (95 %: {low:.2%} to {high:.2%})")
-    _echo_build(results["hardware"])
+    for name, other in results["baselines"].items():
+        click.echo(f"{name:<28} AUC {other['value']:.4f}, no network")
+    _echo_build(results)
     click.echo(f"{'directory':<20} {folder}")
+    click.echo(f"{'report':<20} {folder / 'report.html'}")
 
 
 @main.command()

@@ -14,7 +14,6 @@ from gatewright.errors import ExportError, FitError
 from gatewright.fit import (
     Autoencoder,
     anomalous,
-    anomaly_metrics,
     check_anomaly,
     export_anomaly,
     normal_samples,
@@ -78,34 +77,6 @@ def test_what_cannot_be_an_autoencoder():
     cut = replace(cut, network=replace(cut.network, input_bits=(3,) * 6))
     with pytest.raises(ExportError, match="whole inputs"):
         export_anomaly(cut, name="a")
-
-
-def test_auc_and_its_interval():
-    """Counted by hand: of 6 pairs 4 are in order and 1 is a tie; the interval from the paper's formula."""
-    found = anomaly_metrics(np.array([3, 1, 2, 2, 0]), np.array([True, True, True, False, False]))
-    pairs = (1 + 0 + 0.5 + 1 + 1 + 1) / 6
-    assert found["value"] == pytest.approx(pairs)
-    assert (found["samples"], found["anomalies"]) == (5, 3)
-    variance = (
-        pairs * (1 - pairs) + 2 * (pairs / (2 - pairs) - pairs**2) + 1 * (2 * pairs**2 / (1 + pairs) - pairs**2)
-    ) / 6
-    assert found["interval"][0] == pytest.approx(pairs - 1.959964 * variance**0.5, abs=1e-6)
-    assert found["interval"][1] == 1.0
-    with pytest.raises(FitError, match="not 0 and 2"):
-        anomaly_metrics(np.zeros(2), np.zeros(2, dtype=bool))
-    with pytest.raises(FitError, match="not 3 and 2"):
-        anomaly_metrics(np.zeros(3), np.zeros(2, dtype=bool))
-
-
-def test_auc_interval_covers_the_truth():
-    """Of normal scores one deviation apart the AUC is Phi(1 / sqrt 2) = 0.7602."""
-    rng = np.random.default_rng(0)
-    strange = np.arange(200) < 80
-    inside = 0
-    for _ in range(300):
-        low, high = anomaly_metrics(rng.normal(size=200) + strange, strange)["interval"]
-        inside += low <= 0.760250 <= high
-    assert 0.91 < inside / 300 < 0.99
 
 
 def test_only_normal_training_samples_are_learnt_from(data: Dataset):

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from gatewright.cli import main
+from gatewright.config import load_config
 from gatewright.ir import Program, run
 
 SMALL = {
@@ -17,6 +18,11 @@ SMALL = {
     "data.subsample.factor": 4,
     "synthesis.families": ["xc7"],
 }
+
+
+def compared(results):
+    hardware = results["hardware"]
+    return results["export"]["samples_compared"], hardware["vectors"], hardware["mismatches"]
 
 
 def call(*words):
@@ -38,8 +44,15 @@ def test_example(root: Path, tmp_path: Path):
     results = json.loads((tmp_path / "anomaly.json").read_text())
     assert (results["metric"], results["normal"], results["samples"]) == ("auc", ["0", "1"], 359)
     assert 0.8 < results["interval"][0] < results["value"] < results["interval"][1]
-    assert (results["checked"], results["hardware"]["vectors"], results["hardware"]["mismatches"]) == (359, 359, 0)
+    assert compared(results) == (359, 359, 0)
     assert f"AUC                  {results['value']:.4f}" in done.output
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f'<dd class="value ">{results["value"]:.4f}</dd>' in page
+    assert all(f"<td>{row['value']:.4f}</td>" in page for row in results["baselines"].values())
+    assert "config.json --normal 0 --normal 1 --kind autoencoder --false-alarms 0.1" in page
+    again = load_config(tmp_path / "config.json")
+    assert again == load_config(example, settings[1::2])
+    assert "output" not in again.hardware.model_fields_set  # so that the command on the page is taken
     assert results["decision"]["found"]["value"] > results["decision"]["false_alarms"]["value"]
     program, codes = Program.load(tmp_path / "program.txt"), np.load(tmp_path / "hardware" / "program" / "codes.npy")
     assert set(np.unique(run(program, codes))) == {0, 1}
@@ -58,7 +71,7 @@ def test_variational_example(root: Path, tmp_path: Path):
     results = json.loads((tmp_path / "anomaly.json").read_text())
     assert (results["kind"], results["latents"], results["samples"]) == ("vae", 3, 359)
     assert 0.8 < results["interval"][0] < results["value"] < results["interval"][1]
-    assert (results["checked"], results["hardware"]["vectors"], results["hardware"]["mismatches"]) == (359, 359, 0)
+    assert compared(results) == (359, 359, 0)
     assert [row["shape"] for row in results["network"]] == [[16, 6]]  # the decoder stays behind
 
 

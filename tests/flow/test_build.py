@@ -42,7 +42,7 @@ def test_float_model_to_hardware(tmp_path):
     built = call("build", tmp_path / "p.txt", "--codes", tmp_path / "codes.npy", "--out", out, *settings)
     assert built.exit_code == 0, built.output
     results = json.loads((out / "build.json").read_text())
-    assert (results["vectors"], results["mismatches"]) == (200, 0)
+    assert (results["hardware"]["vectors"], results["hardware"]["mismatches"]) == (200, 0)
     assert results["synthesis"]["xc7"]["lut"] > 0
     again = call("build", tmp_path / "p.txt", "--codes", tmp_path / "codes.npy", "--out", out, *settings)
     assert again.output.count("unchanged") == 4

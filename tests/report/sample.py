@@ -168,6 +168,48 @@ def regression() -> dict[str, Any]:
     return results
 
 
+def anomaly(*, threshold: bool = True) -> dict[str, Any]:
+    """Return the content of an anomaly.json: the hardware of `classification`, zeros and ones normal."""
+    base = classification()
+    kept = ("config_hash", "seed", "tool_versions", "data", "export", "estimate", "synthesis", "bitstream", "board")
+    hardware = {key: value for key, value in base["hardware"].items() if key not in scores(confusion(1, 1))}
+
+    def at(least: float, found: float, alarms: float) -> dict[str, Any]:
+        rows = (("found", found, 288), ("false_alarms", alarms, 72))
+        shares = {k: {"value": v, "interval": list(wilson(round(v * n), n)), "samples": n} for k, v, n in rows}
+        return {"threshold": least, **shares}
+
+    curve = {"false_alarms": [0.0, 0.05, 0.2, 1.0], "found": [0.0, 0.6, 0.95, 1.0]}
+    distance = {
+        "value": 0.7268,
+        "interval": [0.6684, 0.7851],
+        "difference": {"value": 0.2177, "interval": [0.17, 0.27]},
+    }
+    forest = {"value": 0.9512, "interval": [0.93, 0.97], "difference": {"value": -0.0067, "interval": [-0.02, 0.007]}}
+    return {
+        **{key: base[key] for key in kept},
+        "name": "digits",
+        "normal": ["0", "1"],
+        "kind": "autoencoder",
+        "shifts": [0, 1, 3, 0],
+        "network": [{"layer": row["name"], **row} for row in base["student"]["layers"]],
+        "metric": "auc",
+        "value": 0.9445,
+        "interval": [0.9223, 0.9667],
+        "samples": 360,
+        "anomalies": 288,
+        "roc": curve,
+        "scores": {"log": True, "edges": [1.0, 10.0, 100.0], "normal": [60, 12], "anomalies": [8, 280]},
+        "thresholds": [{"share": 0.01, **at(412.0, 0.443, 0.0)}, {"share": 0.05, **at(374.0, 0.634, 0.069)}],
+        "decision": at(374.0, 0.634, 0.069) if threshold else None,
+        "baselines": {
+            "distance to the normal mean": {**distance, "roc": curve},
+            "isolation forest": {**forest, "roc": curve},
+        },
+        "hardware": {**hardware, "output": "threshold" if threshold else "scores"},
+    }
+
+
 def layer(
     name: str, shape: tuple[int, int], nonzero: int, weight: str, bias: str, activation: str, bits: int, adders: int
 ) -> dict[str, Any]:

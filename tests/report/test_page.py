@@ -6,7 +6,6 @@ import hashlib
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -18,48 +17,7 @@ from gatewright.report.figures import learning_curves, sample_pictures
 from gatewright.report.headline import headline
 from gatewright.report.page import render
 from tests.report import sample
-
-VOID = {"meta", "br", "img", "link", "hr", "input", "path", "use", "rect"}
-
-
-class Checker(HTMLParser):
-    """Collects ids, references and unbalanced tags."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.ids: list[str] = []
-        self.targets: list[str] = []
-        self.unlabelled: list[str] = []
-        self.tables = self.captions = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        self.ids += [found["id"] or ""] if "id" in found else []
-        self.targets += [v for k, v in attrs if k in {"src", "href", "xlink:href", "action", "data"} and v]
-        self.tables += tag == "table"
-        self.captions += tag == "caption"
-        if (tag == "img" and not found.get("alt")) or (tag == "svg" and not found.get("aria-label")):
-            self.unlabelled.append(tag)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag, f"</{tag}> closes another element"
-
-
-def checked(page: str) -> Checker:
-    checker = Checker()
-    checker.feed(page)
-    checker.close()
-    assert checker.open == []
-    return checker
+from tests.report.checker import checked
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from gatewright.fit.anomaly import (
     Autoencoder,
     anomalous,
-    anomaly_metrics,
     check_anomaly,
     export_anomaly,
     normal_samples,
@@ -15,6 +14,8 @@ from gatewright.fit.front import Front, Point, choose, train_front
 from gatewright.fit.metrics import compression_table, evaluate_predictions, metrics, validation_score
 from gatewright.fit.network import Layer, Network
 from gatewright.fit.quantizers import Grid
+from gatewright.fit.roc import anomaly_metrics, auc_difference, decision_shares, roc_points, score_histogram
+from gatewright.fit.simple import simple_scores
 from gatewright.fit.teach import Teacher, hidden_features, with_targets
 from gatewright.fit.train import Trained, teacher_outputs, train_student, train_teacher, untrained_student
 from gatewright.fit.variational import Variational, train_variational
@@ -31,16 +32,21 @@ __all__ = [
     "Variational",
     "anomalous",
     "anomaly_metrics",
+    "auc_difference",
     "check_anomaly",
     "check_export",
     "choose",
     "compression_table",
+    "decision_shares",
     "evaluate_predictions",
     "export_anomaly",
     "export_program",
     "hidden_features",
     "metrics",
     "normal_samples",
+    "roc_points",
+    "score_histogram",
+    "simple_scores",
     "teacher_outputs",
     "threshold_at",
     "train_autoencoder",

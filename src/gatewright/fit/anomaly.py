@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
-from scipy.stats import norm
-from sklearn.metrics import roc_auc_score
 
 from gatewright.config import Config
 from gatewright.errors import ExportError, FitError
 from gatewright.fit.export import check_exact, compare, dyadic
-from gatewright.fit.metrics import CONFIDENCE
 from gatewright.fit.network import CHUNK, Floats, Layer, Network
 from gatewright.fit.teach import Teacher, with_targets
 from gatewright.fit.train import train_student, train_teacher
@@ -245,31 +242,6 @@ def check_anomaly(scored: Scored, program: Program, x_codes: NDArray[np.integer[
         for op_name, values in expected.items():
             compare(op_name, values, integers[op_name], fracs[op_name], at)
     return len(x_codes)
-
-
-def anomaly_metrics(scores: NDArray[Any], strange: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return the AUC of anomaly scores: the chance that an anomaly scores higher than a normal sample, ties half.
-
-    scores: (n,) or (n, 1), of anything, e.g. the hardware; strange: (n,), True for an anomaly. "interval" (95 %) is
-    Hanley and McNeil's (1982, Radiology 143, 29-36): normal, its variance from the AUC and both counts.
-    """
-    values, strange = np.asarray(scores).reshape(-1), np.asarray(strange, dtype=bool)
-    if values.shape != strange.shape:
-        raise FitError(f"as many scores as labels are needed, not {values.size} and {strange.size}")
-    found, rest = int(strange.sum()), int((~strange).sum())
-    if not found or not rest:
-        raise FitError(f"the AUC needs anomalies and normal samples, not {found} and {rest}")
-    auc = float(roc_auc_score(strange, values))
-    pair, double = auc / (2.0 - auc), 2.0 * auc**2 / (1.0 + auc)
-    spread = auc * (1.0 - auc) + (found - 1) * (pair - auc**2) + (rest - 1) * (double - auc**2)
-    half = float(norm.ppf((1.0 + CONFIDENCE) / 2.0)) * max(spread / (found * rest), 0.0) ** 0.5
-    return {
-        "metric": "auc",
-        "value": auc,
-        "interval": [max(auc - half, 0.0), min(auc + half, 1.0)],
-        "samples": values.size,
-        "anomalies": found,
-    }
 
 
 class _Builder:

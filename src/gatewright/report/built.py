@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from gatewright.target import Board
 
 
-def built(run: Path, part: Part, board: Board | None, families: Sequence[str], *, output: str) -> dict[str, Any]:
+def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -> dict[str, Any]:
     """Return the keys hardware, estimate, synthesis, bitstream and board of results.json (docs/results.md).
 
-    run: the folder that holds the stages' folders. output: the configuration's hardware.output.
+    run: the folder that holds the stages' folders. What the output means is the caller's to add.
     """
     from gatewright.rtl.manifest import RtlManifest
     from gatewright.sim import SimReport
@@ -27,7 +27,6 @@ def built(run: Path, part: Part, board: Board | None, families: Sequence[str], *
             "part": part.name,
             "family": part.family,
             "clock_mhz": manifest.clock_mhz,
-            "output": output,
             "vectors": simulated.vectors,
             "mismatches": simulated.mismatches,
             "stall_fraction": simulated.stall_fraction,

@@ -83,9 +83,12 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
         "compression": compression,
         **_front(run, config),
         "export": _json(run / "program" / "check.json"),
-        **built(run, part, board, families, output=config.hardware.output),
+        **built(run, part, board, families),
     }
-    results["hardware"] |= {key: value for key, value in on_chip.items() if key != "per_class"}
+    results["hardware"] |= {
+        "output": config.hardware.output,
+        **{key: value for key, value in on_chip.items() if key != "per_class"},
+    }
     return Collected(
         results=results, history=history, examples=_examples(data), stages=_stages(run), ranges=ranges_of(run)
     )

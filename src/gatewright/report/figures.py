@@ -126,7 +126,7 @@ def _chart(title: str, lines: Sequence[_Line], *, percent: bool) -> list[Picture
         values = [y for line in lines for y in line.y]
         axes.set_ylim(max(0.0, min(values) - 0.02), min(1.005, max(values) + 0.05))
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}\u202f%")
-    elif min(y for line in lines for y in line.y) > 0:
+    elif max(y for line in lines for y in line.y) > 10 * min(y for line in lines for y in line.y) > 0:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())

@@ -33,10 +33,12 @@ class FileRow:
 _MEANINGS: tuple[tuple[str, str | None], ...] = (
     ("*/stage.json", None),
     (".*", None),
+    ("work/*", None),
     ("report.html", None),
     ("results.json", "every number of this page, for programs (schema: docs/results.md)"),
     ("history.json", "loss and scores of every epoch"),
-    ("config.toml", "the configuration of this run"),
+    ("anomaly.json", "every number of this page, for programs"),
+    ("config.json", "the configuration of this run"),
     ("data/dataset.*", "samples, labels and split as the hardware sees them"),
     ("model/graph.npz", "the imported model, as a function of the data's rows"),
     ("model/model.json", "where the model came from, and its layers"),
@@ -46,6 +48,8 @@ _MEANINGS: tuple[tuple[str, str | None], ...] = (
     ("teacher/soft_targets.npy", "the teacher's scores, which the student learns from"),
     ("teacher/*", "the float network"),
     ("student/*", "the quantized network"),
+    ("network/*", "the quantized network"),
+    ("program.txt", "the score as integer operations: the definition that hardware is compared with"),
     ("program/program.txt", "the network as integer operations: the definition that hardware is compared with"),
     ("program/*", "comparison of the program with the student"),
     ("rtl/design.json", "names, ports and latency of the design"),
@@ -84,7 +88,8 @@ def run_files(run: Path) -> list[FileRow]:
 
 def _meaning(name: str) -> tuple[int, str | None]:
     """Return (rank in the list, what the file is); None for what is not listed."""
+    within = name.removeprefix("hardware/")  # where an anomaly run keeps what `gatewright build` makes
     for rank, (pattern, text) in enumerate(_MEANINGS):
-        if fnmatch(name, pattern):
+        if fnmatch(within, pattern):
             return rank, text
     return len(_MEANINGS), ""

@@ -80,8 +80,6 @@ def headline_cards(results: Results) -> list[Card]:
     called = names(results)
     teacher, student = score(results, "teacher"), score(results, "student")
     on_chip = score(results, "hardware")
-    target = hardware.target(results)
-    latency_ns = h["latency_cycles"] / h["clock_mhz"] * 1e3
     return [
         Card(label=f"{measure}, {called['teacher']}", value=teacher[0], note=teacher[1]),
         Card(label=f"{measure}, {called['student']}", value=student[0], note=student[1]),
@@ -92,18 +90,33 @@ def headline_cards(results: Results) -> list[Card]:
             if h["mismatches"] == 0
             else f"differs from the {called['student']}",
         ),
-        Card(
-            label="Mismatches in simulation",
-            value=count(h["mismatches"]),
-            note=f"of {count(h['vectors'])} vectors, exact comparison",
-            tone="bad" if h["mismatches"] else "good",
-        ),
+        mismatch_card(results),
         Card(
             label="Parameters",
             value=count(results["student"]["parameters"]),
             note=f"{percent(results['student']['sparsity'])} zero; "
             f"{called['teacher']} {count(results['teacher']['parameters'])}",
         ),
+        *cost_cards(results),
+    ]
+
+
+def mismatch_card(results: Results) -> Card:
+    """Return the figure of the simulation."""
+    h = results["hardware"]
+    return Card(
+        label="Mismatches in simulation",
+        value=count(h["mismatches"]),
+        note=f"of {count(h['vectors'])} vectors, exact comparison",
+        tone="bad" if h["mismatches"] else "good",
+    )
+
+
+def cost_cards(results: Results) -> list[Card]:
+    """Return LUTs, latency and clock."""
+    h, target = results["hardware"], hardware.target(results)
+    latency_ns = h["latency_cycles"] / h["clock_mhz"] * 1e3
+    return [
         Card(label=f"{target.lut_name}, {target.part}", value=count(target.lut), note=target.lut_note),
         Card(
             label="Latency, core",
