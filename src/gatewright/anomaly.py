@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,14 +18,15 @@ from gatewright.report.anomaly_page import write_anomaly_page
 from gatewright.report.collect import data_part, origin
 from gatewright.report.figures import as_images
 from gatewright.rundir import Stage, unheard
-from gatewright.stages.networks import output_stage
+from gatewright.stages.hardware import target
+from gatewright.stages.networks import output_stage, program_cost
 from gatewright.tools import write_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gatewright.data import Dataset
-    from gatewright.fit.anomaly import Scored, Weighting
+    from gatewright.fit.anomaly import Autoencoder, Scored, Weighting
     from gatewright.ir import OutputStage
 
 Kind = Literal["autoencoder", "vae"]
@@ -52,6 +53,7 @@ def run_anomaly(
     normal: class names; the other classes of the test split are the anomalies, those of the other splits serve at most
     the statistics of data.scaling. kind: "autoencoder", whose `weighting` (None: "laplace") is of `train_autoencoder`,
     or "vae", whose `beta` (None: 1) is of `train_variational`; one of these with the other kind is a ConfigError.
+    With student.precision "learned" an autoencoder is a front of them, of which student.learned.point or drop chooses.
     false_alarms: the output is 1 where the score reaches the threshold that at most this share of the normal
     validation samples reaches; None: the score, or what config.hardware.output = "threshold" says.
     `out` receives network/, program.txt, hardware/ (as `gatewright build` makes it), anomaly.json, history.json,
@@ -65,6 +67,7 @@ def run_anomaly(
         export_anomaly,
         threshold_at,
         train_autoencoder,
+        train_autoencoder_front,
         train_variational,
     )
     from gatewright.fit.anomaly import check_share
@@ -88,15 +91,17 @@ def run_anomaly(
     if strange.all() or not strange.any():
         raise DataError(f"the test split must have normal samples ({', '.join(normal)}) and others; change the split")
     x = data.part("test")[0]
-    scored = (
-        train_variational(
-            config, data, normal, work=out / "work", beta=1.0 if beta is None else beta, progress=progress
+    work, weighting, front = out / "work", weighting or "laplace", None
+    if kind == "vae":
+        scored = train_variational(
+            config, data, normal, work=work, beta=1.0 if beta is None else beta, progress=progress
         )
-        if kind == "vae"
-        else train_autoencoder(
-            config, data, normal, work=out / "work", weighting=weighting or "laplace", progress=progress
-        )
-    )
+    elif config.student.precision == "learned":
+        points = train_autoencoder_front(config, data, normal, work=work, weighting=weighting, progress=progress)
+        rows, chosen = _front(config, points, data, normal)
+        front, scored = {"chosen": chosen, "points": rows}, points[chosen][0]
+    else:
+        scored = train_autoencoder(config, data, normal, work=work, weighting=weighting, progress=progress)
     if false_alarms is not None:
         stage = OutputStage(kind="threshold", threshold=threshold_at(scored, data, normal, false_alarms))
     program = export_anomaly(scored, name=config.name, output=stage)
@@ -119,6 +124,7 @@ def run_anomaly(
         **scored.describe(),
         "network": scored.network.describe(),
         **_figures(scored, scores, data, normal, stage),
+        "front": front,
         "export": {"samples_compared": checked, "mismatches": 0},  # a single one would have ended the run
         **hardware,
     }
@@ -127,11 +133,30 @@ def run_anomaly(
     write_json(out / "config.json", config.model_dump(mode="json", exclude_unset=True))
     write_json(out / RESULTS, results)
     words = ["gatewright", "anomaly", "config.json", *(word for name in normal for word in ("--normal", name))]
-    options = (("--kind", kind), ("--false-alarms", false_alarms), ("--weighting", weighting), ("--beta", beta))
-    words += [str(word) for option in options if option[1] is not None for word in option]
+    given = [("--kind", kind), ("--false-alarms", false_alarms), ("--beta", beta)]
+    given += [("--weighting", weighting)] if kind == "autoencoder" else []
+    words += [str(word) for option in given if option[1] is not None for word in option]
     examples = _extremes(x, scores, strange)
     write_anomaly_page(out, results, history=history, examples=examples, command=shlex.join(words))
     return results
+
+
+def _front(
+    config: Config, points: Sequence[tuple[Autoencoder, dict[str, float]]], data: Dataset, normal: tuple[str, ...]
+) -> tuple[list[dict[str, Any]], int]:
+    """Return every point's figures, and which is taken: as student.learned says, of "score" and the estimated LUTs.
+
+    "auc" and "interval" are of the test split and have no part in the choice.
+    """
+    from gatewright.fit import anomalous, anomaly_metrics, choose
+
+    (x, _), strange, part = data.part("test"), anomalous(data, normal), target(config)[0]
+    rows: list[dict[str, Any]] = []
+    for index, (found, row) in enumerate(points):
+        cost = program_cost(found.program("point"), data, family=part.family, clock_mhz=config.hardware.clock_mhz)
+        judged = anomaly_metrics(found.scores(x), strange)
+        rows.append({"point": index, **row, **cost, "auc": judged["value"], "interval": judged["interval"]})
+    return rows, choose(rows, config.model_copy(update={"task": "regression"}))
 
 
 def _figures(

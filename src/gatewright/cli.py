@@ -278,6 +278,10 @@ def anomaly_command(
         if (decision := results["decision"]) is not None:
             low, high = decision[key]["interval"]
             click.echo(f"{text:<20} {decision[key]['value']:.2%} (95 %: {low:.2%} to {high:.2%})")
+    if (front := results["front"]) is not None:
+        for row in front["points"]:
+            mark = ", chosen" if row["point"] == front["chosen"] else ""
+            click.echo(f"{'point ' + str(row['point']):<20} AUC {row['auc']:.4f}, about {row['lut']:,} LUT{mark}")
     for name, other in results["baselines"].items():
         click.echo(f"{name:<28} AUC {other['value']:.4f}, no network")
     _echo_build(results)

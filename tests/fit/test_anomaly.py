@@ -9,20 +9,23 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs torch: pip install gatewright[fit]")
 
+from gatewright.config import Learned
 from gatewright.data import Dataset
 from gatewright.errors import ExportError, FitError
 from gatewright.fit import (
     Autoencoder,
     anomalous,
+    anomaly_metrics,
     check_anomaly,
     export_anomaly,
     normal_samples,
     train_autoencoder,
+    train_autoencoder_front,
 )
 from gatewright.fit.anomaly import MOST_SHIFT
 from gatewright.ir import OutputStage, run
 from gatewright.lower.support import check_supported
-from tests.fit.conftest import make_config
+from tests.fit.conftest import make_config, make_data
 from tests.fit.scores import (
     assert_change_is_found,
     assert_finds_classes_unseen,
@@ -57,6 +60,24 @@ def test_program_is_the_sum_of_absolute_errors(seed: int, per: str, signed: bool
     np.testing.assert_array_equal(autoencoder.scores(x), expected * unit)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_network_that_cuts_its_inputs_is_judged_by_whole_ones(signed: bool):
+    autoencoder = random_autoencoder(per="weight", signed=signed)
+    width = autoencoder.network.input.width_bits
+    cut = replace(autoencoder.network, input_bits=(width, width - 1, 2, 1, 0, 0))
+    autoencoder = replace(autoencoder, network=cut)
+    program, x = export_anomaly(autoencoder, name="a"), every_code(autoencoder)
+    assert check_anomaly(autoencoder, program, x) == len(x)
+    check_supported(program)
+    unit, drop = 2.0**-cut.input.frac_bits, width - np.array(cut.input_bits)
+    given = replace(cut, input_bits=()).evaluate(np.where(drop < width, x >> drop << drop, 0))
+    rounded = np.floor(given / unit + 0.5).astype(np.int64)
+    expected = (np.abs(rounded - x) << np.array(autoencoder.shifts)).sum(axis=1)
+    np.testing.assert_array_equal(run(program, x)[:, 0], expected)
+    whole = export_anomaly(replace(autoencoder, network=replace(cut, input_bits=())), name="a")
+    assert (expected != run(whole, x)[:, 0]).any()
+
+
 def test_threshold_is_reached_or_not():
     assert_threshold_is_reached_or_not(random_autoencoder())
 
@@ -73,10 +94,13 @@ def test_what_cannot_be_an_autoencoder():
         replace(random_autoencoder(), shifts=(1,) * 6)
     with pytest.raises(ExportError, match=r'leaves as "scores" or as "threshold", not \'argmax\''):
         export_anomaly(random_autoencoder(), name="a", output=OutputStage())
-    cut = random_autoencoder()
-    cut = replace(cut, network=replace(cut.network, input_bits=(3,) * 6))
-    with pytest.raises(ExportError, match="whole inputs"):
-        export_anomaly(cut, name="a")
+    network = random_autoencoder().network
+    saturates = network.layers[0].activation_grid
+    assert saturates is not None
+    grid = replace(saturates, wrap=True)
+    network = replace(network, layers=(replace(network.layers[0], activation_grid=grid), *network.layers[1:]))
+    with pytest.raises(ExportError, match="formats that saturate"):
+        export_anomaly(replace(random_autoencoder(), network=network), name="a")
 
 
 def test_only_normal_training_samples_are_learnt_from(data: Dataset):
@@ -100,6 +124,41 @@ def test_training_finds_other_classes(tmp_path):
     assert min(found.shifts) == 0
 
 
+def test_front_of_learnt_widths(tmp_path):
+    data = make_data(n=600, features=8, seed=3)
+    learned = {"precision": "learned", "learned": {"points": 4}, "epochs": 160, "batch_size": 16}
+    config = make_config(distill={"weight": 0.0}, student={"hidden": (4,), **learned})
+    front = train_autoencoder_front(config, data, "c0", work=tmp_path / "a")
+    assert len(front) > 1
+    x, strange = data.part("test")[0], anomalous(data, "c0")
+    for scored, row in front:
+        program = export_anomaly(scored, name="a")
+        assert check_anomaly(scored, program, x) == len(x)
+        assert program.op("read.act")
+        assert min(scored.shifts) == 0
+        reconstruction = scored.network.evaluate(normal_samples(data, "c0").part("validation")[0])
+        own = normal_samples(data, "c0").part("validation")[1]
+        assert row["score"] == pytest.approx(-(((reconstruction - own) ** 2).mean() ** 0.5))
+        assert anomaly_metrics(scored.scores(x), strange)["value"] > 0.9
+    for key in ("score", "cost"):
+        assert [row[key] for _, row in front] == sorted(row[key] for _, row in front)
+    others = data.x.copy()
+    others[(data.y != 0) | (data.split == 2)] = 0
+    blind = train_autoencoder_front(config, replace(data, x=others), "c0", work=tmp_path / "b")
+    checksums = [scored.network.checksum for scored, _ in front]
+    assert [scored.network.checksum for scored, _ in blind] == checksums
+    student = config.student.model_copy(update={"learned": Learned(points=4, point=1)})
+    other = config.model_copy(update={"student": student})
+    again = train_autoencoder_front(other, data, "c0", work=tmp_path / "a")  # another point is of the same front
+    assert [scored.network.checksum for scored, _ in again] == checksums
+
+
+def test_front_that_learns_nothing(data: Dataset, tmp_path):
+    student = {"hidden": (3,), "precision": "learned", "epochs": 1}
+    with pytest.raises(FitError, match="no student that is better on validation than the best constant answer; raise"):
+        train_autoencoder_front(make_config(distill={"weight": 0.0}, student=student), data, "c0", work=tmp_path)
+
+
 def test_settings_that_find_nothing(data: Dataset, tmp_path):
     with pytest.raises(FitError, match=r"student.hidden must have a layer narrower than the 6 inputs, not \[8\]"):
         train_autoencoder(make_config(), data, "c0", work=tmp_path)
@@ -108,4 +167,12 @@ def test_settings_that_find_nothing(data: Dataset, tmp_path):
     signs = make_config(student={"hidden": (3,), "activation": "sign"})
     with pytest.raises(FitError, match=r'student.activation = "relu"'):
         train_autoencoder(signs, data, "c0", work=tmp_path)
+    learned = {"hidden": (3,), "precision": "learned"}
+    with pytest.raises(FitError, match=r'student.precision = "fixed", not \'relu\' and \'learned\''):
+        train_autoencoder(make_config(student=learned), data, "c0", work=tmp_path)
+    with pytest.raises(FitError, match=r'student.precision = "learned", not \'relu\' and \'fixed\''):
+        train_autoencoder_front(make_config(student={"hidden": (3,)}), data, "c0", work=tmp_path)
+    wraps = make_config(student={**learned, "learned": {"overflow": "wrap"}})
+    with pytest.raises(FitError, match=r'student.learned.overflow = "saturate", not "wrap"'):
+        train_autoencoder_front(wraps, data, "c0", work=tmp_path)
     assert not list(tmp_path.iterdir())

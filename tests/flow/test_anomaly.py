@@ -76,6 +76,28 @@ def test_variational_example(root: Path, tmp_path: Path):
 
 
 @pytest.mark.torch
+@pytest.mark.sim
+@pytest.mark.synth
+@pytest.mark.slow
+def test_front_of_learnt_widths(root: Path, tmp_path: Path):
+    few = {**SMALL, "student.epochs": 60, "student.precision": "learned", "student.learned.points": 3}
+    few = {**few, "student.learned.point": 0, "distill.weight": 0.0}
+    settings = [word for key, value in few.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    done = call(
+        "anomaly", root / "examples" / "anomaly" / "anomaly.toml", "--normal", "6", "--out", tmp_path, *settings
+    )
+    assert done.exit_code == 0, done.output
+    results = json.loads((tmp_path / "anomaly.json").read_text())
+    points = results["front"]["points"]
+    assert results["front"]["chosen"] == 0 < len(points) - 1
+    assert points[0]["lut"] < points[-1]["lut"]
+    assert results["value"] == points[0]["auc"]
+    assert compared(results) == (359, 359, 0)
+    assert f"point 0              AUC {results['value']:.4f}, about {points[0]['lut']:,} LUT, chosen" in done.output
+    assert '<section id="front">' in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.torch
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -89,6 +111,8 @@ def test_variational_example(root: Path, tmp_path: Path):
         (("--normal", "0", "--beta", "2"), 'beta one of kind "vae"'),
         (("--normal", "0", "--kind", "vae", "--weighting", "equal"), "leave out the one that is not of kind 'vae'"),
         (("--normal", "0", "--kind", "vae", "--beta", "0"), "must be positive and finite, not 0.0"),
+        (("--normal", "0", "--kind", "vae", "--set", "student.precision=learned"), 'student.precision = "fixed", not'),
+        (("--normal", "0", "--set", "student.precision=learned", "--set", "student.learned.overflow=wrap"), "saturate"),
         (("--normal", "0", "--false-alarms", "1.5"), "the share of false alarms must be"),
     ],
 )

@@ -78,6 +78,17 @@ def test_threshold_is_marked_where_there_is_one(page: str):
     assert "gives an anomaly score, greater is stranger" in without
 
 
+def test_front_is_shown_where_widths_were_learnt(page: str):
+    with_front = page_of(sample.anomaly(front=True))
+    checker = checked(with_front)
+    assert len(checker.ids) == len(set(checker.ids))
+    assert "front" in checker.ids
+    assert 'id="front"' not in page
+    row = '<th scope="row">1 (chosen)</th><td>2.80</td><td>0.9620</td><td>0.9000 to 0.9800</td><td>1\u202f965</td>'
+    assert row in with_front
+    assert "Test AUC of 3 students from 655 LUTs, 0.95, to 5895 LUTs, 0.974; chosen: 1965 LUTs, 0.962." in with_front
+
+
 def test_verdict_does_not_flatter():
     results = sample.anomaly()
     assert verdict(results).startswith(
@@ -88,7 +99,7 @@ def test_verdict_does_not_flatter():
         results["baselines"][k]["difference"] for k in ("isolation forest", "distance to the normal mean")
     )
     forest["interval"] = [-0.02, -0.001]
-    assert "Its score is worse than the isolation forest." in verdict(results)
+    assert "Its score is worse than the isolation forest. Build what needs no network" in verdict(results)
     distance["interval"] = None
     assert "not told apart from the distance to the normal mean." in verdict(results)
     forest["interval"] = distance["interval"] = [0.001, 0.02]

@@ -8,6 +8,7 @@ from gatewright.fit.anomaly import (
     normal_samples,
     threshold_at,
     train_autoencoder,
+    train_autoencoder_front,
 )
 from gatewright.fit.export import check_export, export_program
 from gatewright.fit.front import Front, Point, choose, train_front
@@ -50,6 +51,7 @@ __all__ = [
     "teacher_outputs",
     "threshold_at",
     "train_autoencoder",
+    "train_autoencoder_front",
     "train_front",
     "train_student",
     "train_teacher",

@@ -1,8 +1,7 @@
 """Normal samples in; a quantized autoencoder, and the integer Program whose output is the anomaly score, out.
 
 The autoencoder's score is sum_i 2**shift_i |x_i - xhat_i|, with xhat its reconstruction of the sample x. It needs no op
-of its own: every layer carries the inputs along in lanes of weight 1 (wires in hardware), the last one subtracts, and
-|r| = 2 relu(r) - r. What speaks of any network with a score (`Scored`) serves fit/variational.py too.
+of its own (fit/anomaly_program.py). What speaks of any network with a score (`Scored`) serves fit/variational.py too.
 """
 
 from __future__ import annotations
@@ -13,30 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import block_diag
 
 from gatewright.config import Config
 from gatewright.errors import ExportError, FitError
-from gatewright.fit.export import check_exact, compare, dyadic
-from gatewright.fit.network import CHUNK, Floats, Layer, Network
+from gatewright.fit.anomaly_program import score_program
+from gatewright.fit.export import check_exact, compare
+from gatewright.fit.front import train_front
+from gatewright.fit.network import CHUNK, Floats, Network
 from gatewright.fit.teach import Teacher, with_targets
 from gatewright.fit.train import train_student, train_teacher
-from gatewright.ir import (
-    Constant,
-    Dense,
-    Fixed,
-    Input,
-    Interpreter,
-    Ints,
-    Op,
-    OutputStage,
-    Overflow,
-    Program,
-    Requant,
-    Rounding,
-    add_output_stage,
-    ranges,
-)
+from gatewright.ir import Interpreter, Ints, OutputStage, Program, add_output_stage, ranges
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
@@ -111,8 +96,10 @@ class Autoencoder:
 
     def residuals(self, x_codes: NDArray[np.integer[Any]]) -> Floats:
         """Return xhat - x, rounded, in units of the inputs. (n, features), same out."""
-        error = self.network.evaluate(x_codes) - self.network.read(x_codes)
-        return np.floor(error / self.step + 0.5) * self.step
+        return self._errors(self.network.trace(x_codes))
+
+    def _errors(self, floats: dict[str, Floats]) -> Floats:
+        return np.floor((floats[self.network.layers[-1].name] - floats["x"]) / self.step + 0.5) * self.step
 
     def scores(self, x_codes: NDArray[np.integer[Any]]) -> Floats:
         """Return the anomaly score of each sample, greater is stranger. (n, features) -> (n,), float64 and exact."""
@@ -120,30 +107,17 @@ class Autoencoder:
 
     def expected(self, x_codes: NDArray[np.integer[Any]]) -> dict[str, Floats]:
         """Return activations beside the inputs, residuals and score by the names of their ops."""
-        floats, residuals = self.network.trace(x_codes), self.residuals(x_codes)
+        floats = self.network.trace(x_codes)
+        residuals = self._errors(floats)
         hidden = {f"{v.name}.act": np.hstack((floats[f"{v.name}.act"], floats["x"])) for v in self.network.layers[:-1]}
+        if self.network.input_bits:
+            hidden["read.act"] = np.hstack((floats["x.read"], floats["x"]))
         ends = np.hstack((np.maximum(residuals, 0.0), residuals))
         return {**hidden, "residual.act": ends, "score": self.scores(x_codes)[:, None]}
 
     def program(self, name: str) -> Program:
-        """Return the program of the score.
-
-        Ops: x, per hidden layer `fc1`, `fc1.act`, then `residual`, `residual.act`, `score`. The last elements of a
-        hidden layer are the inputs. Raises ExportError for formats per activation that wrap, and for cut inputs.
-        """
-        network = self.network
-        if network.input_bits or any(
-            v.thresholds or (v.activation_grid and v.activation_grid.wrap) for v in network.layers
-        ):
-            raise ExportError(
-                "an autoencoder needs ReLUs, formats that saturate and whole inputs; train it as a student"
-            )
-        built = _Builder(name, network.input, len(self.shifts))
-        for layer in network.layers[:-1]:
-            built.hidden(layer)
-        built.residual(network.layers[-1])
-        built.score(self.shifts)
-        return built.program()
+        """Return the program of the score; see score_program."""
+        return score_program(self.network, self.shifts, name)
 
     def describe(self) -> dict[str, Any]:
         """Return the shifts."""
@@ -184,15 +158,49 @@ def train_autoencoder(
     which is the negative logarithm of a Laplace likelihood, rounded to a power of two and at most 2**MOST_SHIFT apart.
     Resumes from `work`. Raises FitError where no hidden layer is narrower than the inputs, and as train_student does.
     """
-    check_student(config, data)
+    check_student(config, data, learned=False)
+    settings, own, teacher = _lesson(config, data, normal, work, progress=progress)
+    trained = train_student(settings, own, teacher, work=work, progress=progress)
+    return _weighted(trained.network, own, weighting, trained.history)
+
+
+def train_autoencoder_front(
+    config: Config,
+    data: Dataset,
+    normal: str | tuple[str, ...],
+    *,
+    work: Path,
+    weighting: Weighting = "laplace",
+    progress: bool = False,
+) -> tuple[tuple[Autoencoder, dict[str, float]], ...]:
+    """Train config.student with learnt widths: a front of autoencoders, small to accurate, each with its figures.
+
+    As train_autoencoder, and as train_front: "score" of a point is minus the RMSE of its reconstruction of normal
+    validation samples, in units of the inputs, and no point is both smaller and better. What anomalies score takes
+    no part. Raises FitError for formats that wrap, whose errors would be no errors.
+    """
+    check_student(config, data, learned=True)
+    settings, own, teacher = _lesson(config, data, normal, work, progress=progress)
+    front = train_front(settings, own, teacher, work=work, progress=progress)
+    return tuple((_weighted(point.network, own, weighting, front.history), point.row) for point in front.points)
+
+
+def _lesson(
+    config: Config, data: Dataset, normal: str | tuple[str, ...], work: Path, *, progress: bool
+) -> tuple[Config, Dataset, Teacher]:
+    """Return the regression of normal samples on themselves, and who teaches it: a float autoencoder, or they."""
     own = normal_samples(data, normal)
     settings = config.model_copy(update={"task": "regression"})
-    teacher: Teacher = own.y
-    if config.distill.weight:
-        _check_narrow("teacher", config.teacher.hidden, data)
-        teacher = train_teacher(settings, own, work=work, progress=progress).network
-    trained = train_student(settings, own, teacher, work=work, progress=progress)
-    plain = Autoencoder(network=trained.network, shifts=(0,) * data.x.shape[1], history=trained.history)
+    if not config.distill.weight:
+        return settings, own, own.y
+    _check_narrow("teacher", config.teacher.hidden, data)
+    return settings, own, train_teacher(settings, own, work=work, progress=progress).network
+
+
+def _weighted(
+    network: Network, own: Dataset, weighting: Weighting, history: tuple[dict[str, float], ...]
+) -> Autoencoder:
+    plain = Autoencoder(network=network, shifts=(0,) * own.x.shape[1], history=history)
     return plain if weighting == "equal" else replace(plain, shifts=_laplace(plain, own.part("train")[0]))
 
 
@@ -244,97 +252,20 @@ def check_anomaly(scored: Scored, program: Program, x_codes: NDArray[np.integer[
     return len(x_codes)
 
 
-class _Builder:
-    """A program under construction whose hidden layers carry the inputs along as their last elements."""
-
-    def __init__(self, name: str, source: Fixed, features: int) -> None:
-        self._name, self._input, self._features = name, source, features
-        self._ops: list[Op] = [Input(name="x", layer="input", shape=(features,), format=source)]
-        self._constants: dict[str, Constant] = {}
-
-    def program(self) -> Program:
-        """Return what is built so far."""
-        return Program(name=self._name, ops=tuple(self._ops), output=self._ops[-1].name, constants=self._constants)
-
-    def hidden(self, layer: Layer) -> None:
-        """Add a layer: its activations, then the inputs. The unsigned format's lower end is the ReLU."""
-        grid, source, lanes = layer.activation_grid, self._input, np.eye(self._features)
-        assert grid is not None
-        widths, keeps = (
-            np.append(np.broadcast_to(own, layer.bias.shape), np.full(self._features, carried))
-            for own, carried in ((grid.width_bits, source.width_bits), (grid.frac_bits, source.frac_bits))
-        )
-        first = len(self._ops) == 1
-        weight = (
-            np.hstack((layer.weight, lanes)) if first else np.asarray(block_diag(layer.weight, lanes), dtype=np.float64)
-        )
-        self._dense(layer.name, weight, np.append(layer.bias, np.zeros(self._features)), keeps, carried=self._features)
-        self._requant(layer.name, widths, keeps, (False,) * layer.bias.size + (source.signed,) * self._features)
-
-    def residual(self, layer: Layer) -> None:
-        """Add r = xhat - x, rounded: relu(r) of every feature, then r itself, each as wide as it can become."""
-        frac_bits = self._input.frac_bits
-        keeps = np.full(2 * self._features, frac_bits)
-        error = np.vstack((layer.weight, -np.eye(self._features)))
-        self._dense("residual", np.tile(error, 2), np.tile(layer.bias, 2), keeps)
-        sums = ranges(self.program())["residual"]
-        drop = sums.frac_bits - frac_bits
-        ends = [(_shifted(lo, drop), _shifted(hi, drop)) for lo, hi in zip(sums.lo, sums.hi, strict=True)]
-        positive, whole = ends[: self._features], ends[self._features :]
-        formats = [
-            *(Fixed.holding(0, max(hi, 0), frac_bits) for _, hi in positive),
-            *(Fixed.holding(lo, hi, frac_bits) for lo, hi in whole),
-        ]
-        widths = np.array([v.width_bits for v in formats])
-        self._requant("residual", widths, keeps, tuple(v.signed for v in formats))
-
-    def score(self, shifts: tuple[int, ...]) -> None:
-        """Add sum_i 2**shift_i (2 relu(r_i) - r_i)."""
-        parts = np.exp2(np.array(shifts, dtype=np.float64))[:, None]
-        self._dense("score", np.vstack((2.0 * parts, -parts)), np.zeros(1))
-
-    def _dense(self, name: str, weight: Floats, bias: Floats, keeps: Ints | None = None, *, carried: int = 0) -> None:
-        """Add a dense layer; the half that rounding to `keeps` needs goes into its bias, where sums are finer.
-
-        carried: how many of the last elements are inputs, which need none.
-        """
-        dense = Dense(name=name, layer=name, source=self._ops[-1].name, weight=f"{name}.weight", bias=f"{name}.bias")
-        self._constants[dense.weight] = dyadic(weight, f"layer {name!r}: weight")
-        self._constants[dense.bias] = dyadic(bias, f"layer {name!r}: bias")
-        self._ops.append(dense)
-        if keeps is None:
-            return
-        finer = ranges(self.program())[name].frac_bits > keeps
-        half = np.where(finer & (np.arange(bias.size) < bias.size - carried), np.exp2(-keeps - 1.0), 0.0)
-        self._constants[dense.bias] = dyadic(bias + half, f"layer {name!r}: bias")
-
-    def _requant(self, layer: str, widths: Ints, keeps: Ints, signed: tuple[bool, ...]) -> None:
-        self._ops.append(
-            Requant(
-                name=f"{layer}.act",
-                layer=layer,
-                source=layer,
-                frac_bits=int(keeps.max()),
-                width_bits=tuple(widths.tolist()),
-                keep_frac_bits=tuple(keeps.tolist()),
-                signed=signed,
-                rounding=Rounding.TRUNCATE,
-                overflow=Overflow.SATURATE,
-            )
-        )
-
-
-def _shifted(value: int, drop: int) -> int:
-    return int(value) >> drop if drop > 0 else int(value) << -drop
-
-
-def check_student(config: Config, data: Dataset) -> None:
-    """Raise FitError for a config.student that gives no anomaly score."""
-    _check_narrow("student", config.student.hidden, data)
-    if (config.student.activation, config.student.precision) != ("relu", "fixed"):
+def check_student(config: Config, data: Dataset, *, learned: bool) -> None:
+    """Raise FitError for a config.student that gives no anomaly score; learned: whether widths are to be learnt."""
+    student = config.student
+    _check_narrow("student", student.hidden, data)
+    precision = "learned" if learned else "fixed"
+    if (student.activation, student.precision) != ("relu", precision):
         raise FitError(
-            'an autoencoder needs student.activation = "relu" and student.precision = "fixed", not '
-            f"{config.student.activation!r} and {config.student.precision!r}"
+            f'this autoencoder needs student.activation = "relu" and student.precision = "{precision}", not '
+            f"{student.activation!r} and {student.precision!r}"
+        )
+    if learned and student.learned.overflow == "wrap":
+        raise FitError(
+            'an autoencoder needs student.learned.overflow = "saturate", not "wrap": what it has not seen must not '
+            "pass for what it has"
         )
 
 

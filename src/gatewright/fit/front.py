@@ -99,6 +99,11 @@ def train_front(
     with one_thread():
         run = _Run(config, data, Tensors(config, data, soft), _checkpoint(config, data, soft, work, start), start)
         points = run.finish(progress, watch)
+    if not points:
+        raise FitError(
+            "student: learnt widths led to no student that is better on validation than the best constant answer; "
+            "raise student.epochs or student.learned.lut_end, or lower student.learned.warm_up"
+        )
     kept = thinned(points, config.student.learned.points)
     check_alive("student", kept[-1].network, data, config)
     return Front(points=kept, history=tuple(run.history))
@@ -212,7 +217,8 @@ class _Run:
         self.cycle = max(1, (steps - self.warm) // self.settings.points)
         self.total = self.warm + self.cycle * self.settings.points
         every = max(1, round(self.cycle * (1.0 - SETTLED) / TRIALS))
-        self.trials = frozenset(range(self.cycle, round(self.cycle * SETTLED), -every))  # steps of a cycle
+        moments = range(self.cycle, round(self.cycle * SETTLED), -every)
+        self.trials = frozenset((self.cycle, *moments))  # steps of a cycle; of the shortest, the last
         self.step = 0
         self.pressure = math.log(0.01)  # logarithm of the loss that a natural-logarithmic step in cost is worth
         self.first = self.largest = self.smallest = self.cost = 0.0

@@ -129,7 +129,7 @@ def train_variational(
     Only training and validation samples of `normal` are seen. Resumes from `work`. Raises FitError where no hidden
     layer is narrower than the inputs, where the latents say nothing, and as train_student does.
     """
-    check_student(config, data)
+    check_student(config, data, learned=False)
     if not 0.0 < beta < np.inf:
         raise FitError(f"beta, the weight of the divergence, must be positive and finite, not {beta}")
     own = normal_samples(data, normal)

@@ -19,12 +19,13 @@ from gatewright.report.figures import (
     TEACHER,
     Picture,
     axes_of,
+    front_picture,
     learning_curves,
     sample_pictures,
     svg_of,
 )
 from gatewright.report.numbers import DASH, THIN, count, fixed, interval, percent, significant
-from gatewright.report.page import ending, provenance, render_template
+from gatewright.report.page import ending, point_name, provenance, render_template
 from gatewright.report.stage import FileRow, run_files
 from gatewright.report.view import Card
 from gatewright.tools import write_atomic
@@ -75,6 +76,7 @@ def render_anomaly(
         auc_header=["score", "AUC", "interval", "difference", "interval"],
         auc_rows=_auc_rows(results),
         verdict=verdict(results),
+        front=_front(results),
         threshold_text=_threshold_text(results),
         threshold_header=["share", "threshold", "false alarms", "interval", "anomalies found", "interval"],
         threshold_rows=[
@@ -94,6 +96,25 @@ def render_anomaly(
     )
 
 
+def _front(results: Results) -> dict[str, Any] | None:
+    """Return picture and rows of the front of autoencoders, None where widths were not learnt."""
+    front = results["front"]
+    if front is None:
+        return None
+    header = ["point", "validation RMSE", "AUC", "interval", "LUT", "FF", "cycles", "EBOPs", "non-zero weights"]
+    rows = [
+        [
+            point_name(p, front),
+            significant(-p["score"]),
+            _auc(p["auc"]),
+            _ends(p["interval"]),
+            *(count(p[key]) for key in ("lut", "ff", "latency_cycles", "ebops", "nonzero")),
+        ]
+        for p in front["points"]
+    ]
+    return {"pictures": [front_picture(front, "Test AUC", key="auc")], "header": header, "rows": rows}
+
+
 def verdict(results: Results) -> str:
     """Return what the comparison with scores without a network says, in words that do not flatter."""
     said = {"better": list[str](), "worse": list[str](), "open": list[str]()}
@@ -109,11 +130,12 @@ def verdict(results: Results) -> str:
         )
         if said[key]
     ]
-    advice = (
-        "Where a score without a network can be built for less, prefer it, or try other settings."
-        if said["worse"] or said["open"]
-        else "No simple score that was tried is as good."
-    )
+    if said["worse"]:
+        advice = "Build what needs no network, or try other settings."
+    elif said["open"]:
+        advice = "Where a score without a network can be built for less, prefer it, or try other settings."
+    else:
+        advice = "No simple score that was tried is as good."
     spread = "The intervals are of this split and this training: other seeds spread wider, so try several."
     return " ".join((*sentences, advice, spread))
 

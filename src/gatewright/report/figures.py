@@ -67,11 +67,14 @@ def learning_curves(history: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[
     return pictures
 
 
-def front_picture(front: Mapping[str, Any], *, percent: bool) -> Picture:
-    """Return score against estimated LUTs of a front's points, the chosen one marked. front: as in results.json."""
+def front_picture(front: Mapping[str, Any], name: str, *, key: str = "score", percent: bool = False) -> Picture:
+    """Return `key` against estimated LUTs of a front's points, the chosen one marked. front: as in results.json.
+
+    name: of what is drawn; percent: whether it is a share.
+    """
     points: list[Mapping[str, Any]] = front["points"]
     chosen: int = front["chosen"]
-    lut, score = [float(p["lut"]) for p in points], [abs(float(p["score"])) for p in points]
+    lut, score = [float(p["lut"]) for p in points], [abs(float(p[key])) for p in points]
     figure, axes = axes_of(4.2, 2.4)
     axes.plot(lut, score, color=STUDENT, linewidth=1.2, marker="o", markersize=4, label="points of the front")
     axes.plot(lut[chosen], score[chosen], color=ACCENT, marker="o", markersize=9, linestyle="none", label="chosen")
@@ -82,7 +85,6 @@ def front_picture(front: Mapping[str, Any], *, percent: bool) -> Picture:
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}\u202f%")
     axes.set_xlabel("estimated LUTs of the core")
     axes.legend(frameon=False, labelcolor=INK, fontsize=8)
-    name = "Validation accuracy" if percent else "Validation RMSE"
     alt = (
         f"{name} of {len(points)} students from {lut[0]:.0f} LUTs, {_word(score[0], percent)}, to {lut[-1]:.0f} LUTs, "
         f"{_word(score[-1], percent)}; chosen: {lut[chosen]:.0f} LUTs, {_word(score[chosen], percent)}."

@@ -160,7 +160,7 @@ def _front(results: Results) -> dict[str, Any] | None:
     share = results["task"] == "classification"
     rows = [
         [
-            f"{p['point']}{' (chosen)' if p['point'] == front['chosen'] else ''}",
+            point_name(p, front),
             *([percent(p["score"])] if share else []),
             significant(p["loss"]),
             *(count(p[key]) for key in ("lut", "ff", "latency_cycles", "ebops", "nonzero")),
@@ -179,7 +179,17 @@ def _front(results: Results) -> dict[str, Any] | None:
     caption = "The front: no other student of the run is both smaller and better."
     if share:
         caption += " Of equal accuracies, the one of lower loss is better: the cross-entropy, in nats per sample."
-    return {"pictures": [front_picture(front, percent=share)], "caption": caption, "header": header, "rows": rows}
+    return {
+        "pictures": [front_picture(front, "Validation accuracy" if share else "Validation RMSE", percent=share)],
+        "caption": caption,
+        "header": header,
+        "rows": rows,
+    }
+
+
+def point_name(point: Mapping[str, Any], front: Mapping[str, Any]) -> str:
+    """Return the number of a front's point, and whether it was chosen."""
+    return f"{point['point']}{' (chosen)' if point['point'] == front['chosen'] else ''}"
 
 
 def _data_text(results: Results) -> str:

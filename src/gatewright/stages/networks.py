@@ -20,7 +20,7 @@ from gatewright.tools import digest, write_json
 if TYPE_CHECKING:
     from gatewright.data import Dataset
     from gatewright.fit import Network
-    from gatewright.ir import OutputStage
+    from gatewright.ir import OutputStage, Program
     from gatewright.synth import Part
 
 ESTIMATE_SAMPLES = 256  # replayed while a point of the front is lowered for its estimate
@@ -201,10 +201,16 @@ def estimated_cost(network: Network, data: Dataset, *, family: str, clock_mhz: f
     program.
     """
     from gatewright.fit import export_program
+
+    program = export_program(network, name="student", data=data, output="scores")
+    return program_cost(program, data, family=family, clock_mhz=clock_mhz)
+
+
+def program_cost(program: Program, data: Dataset, *, family: str, clock_mhz: float) -> dict[str, float]:
+    """Return estimated lut, ff and latency_cycles of a program, unrolled; see estimated_cost."""
     from gatewright.lower.compile import lower
     from gatewright.lower.estimate import estimate
 
-    program = export_program(network, name="student", data=data, output="scores")
     lowered = lower(program, data.part("train")[0][:ESTIMATE_SAMPLES], family=family, clock_mhz=clock_mhz)
     figures = estimate(lowered.circuit, lowered.schedule)
     return {"lut": figures.lut, "ff": figures.ff, "latency_cycles": figures.latency_cycles}
