@@ -19,6 +19,7 @@ from gatewright.errors import ConfigError, FitError
 from gatewright.fit import Network, check_export, choose, export_program, train_front
 from gatewright.fit.front import Front, Point, _Candidate, non_dominated, thinned
 from gatewright.fit.learned import LearnedStack
+from gatewright.fit.learned_step import Granularity, Shape
 from gatewright.fit.metrics import Merit, merit_of, validation_merit
 from gatewright.fit.network import span_bits
 from gatewright.ir import Fixed
@@ -73,12 +74,12 @@ def _adder_inputs(q: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
 
 def _reference(stack: LearnedStack, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return outputs and cost as autograd has them from the definitions, layer by layer; biases are not rounded."""
-    shape, units = stack.shape, stack.units()
+    shape, units, widths = stack.shape, stack.units(), stack.all_widths()
     weights = shape.matrices(stack.numbers[: shape.weights] * units.weight)
     biases = shape.biases(torch.cat((stack.numbers[: shape.weights], stack.numbers[shape.weights :] * units.bias)))
-    fracs, activation_fracs = shape.matrices(stack.widths), shape.per_layer(shape.activations(stack.widths))
+    fracs, activation_fracs = shape.matrices(widths), shape.per_layer(shape.activations(widths))
     least = shape.frac_bits - shape.width_bits
-    inside = shape.features(stack.widths).clamp(least, shape.frac_bits)
+    inside = shape.features(widths).clamp(least, shape.frac_bits)
     whole = torch.floor(inside.detach() + 0.5)
     read = whole - least + (inside - inside.detach()) * (whole > least)
     scale, cell = torch.exp2(whole), torch.exp2(-1.0 - whole) - 2.0 ** (-shape.frac_bits - 1)
@@ -101,7 +102,10 @@ def _reference(stack: LearnedStack, x: torch.Tensor) -> tuple[torch.Tensor, torc
     raise AssertionError
 
 
-def test_outputs_cost_and_gradients_are_those_of_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("granularity", ["weight", "channel", "tensor"])
+def test_outputs_cost_and_gradients_are_those_of_the_definition(
+    granularity: Granularity, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from gatewright.fit import learned_step
 
     def unrounded(bias: torch.Tensor, *_: object) -> torch.Tensor:
@@ -110,14 +114,15 @@ def test_outputs_cost_and_gradients_are_those_of_the_definition(monkeypatch: pyt
     monkeypatch.setattr(learned_step, "bias_on_grid", unrounded)
     generator = torch.Generator().manual_seed(3)
     source = Fixed(width_bits=7, frac_bits=4, signed=True)
-    stack = LearnedStack([5, 8, 6, 3], source=source, dropout=0.0, generator=generator)
+    stack = LearnedStack([5, 8, 6, 3], source=source, dropout=0.0, generator=generator, granularity=granularity)
     x = torch.randint(-64, 64, (48, 5), generator=generator) * 2.0**-4
     stack.layers[0].centre.copy_(x.mean(dim=0))
     stack.layers[0].gain = torch.rand(5, 1, generator=generator) + 0.5
     stack.start_widths(x)
     with torch.no_grad():
         stack.widths.add_(torch.randn(stack.widths.shape, generator=generator) * 1.5)
-        stack.shape.features(stack.widths)[:3].copy_(torch.tensor([4.0, -3.0, 0.3]))
+        if granularity != "tensor":
+            stack.widths[-5:-2] = torch.tensor([4.0, -3.0, 0.3])  # of features
         stack.numbers.add_(torch.randn(stack.numbers.shape, generator=generator) * 0.1)
         stack(x)  # sees the greatest activations
     stack.eval()
@@ -159,6 +164,30 @@ def test_every_point_is_exact_and_costs_fall(overflow: str, tmp_path: Path) -> N
     for point in front.points:
         program = export_program(point.network, name="w", data=data, output="argmax")
         assert check_export(point.network, program, data.x) == len(data.x)
+
+
+@pytest.mark.parametrize("granularity", ["channel", "tensor"])
+def test_shared_widths_are_shared_and_exact(granularity: str, tmp_path: Path) -> None:
+    front, data = _front(_config(learned={"granularity": granularity}), tmp_path)
+    assert front.points[-1].score > 0.8
+    for point in front.points:
+        program = export_program(point.network, name="w", data=data, output="argmax")
+        assert check_export(point.network, program, data.x) == len(data.x)
+        for layer in point.network.layers:
+            if granularity == "tensor" and layer.activation_grid is not None:
+                used = np.asarray(layer.activation_grid.width_bits) > 0
+                assert len(set(np.broadcast_to(layer.activation_grid.frac_bits, used.shape)[used].tolist())) <= 1
+
+
+def test_sharing_counts_what_is_learnt() -> None:
+    shape = Shape(sizes=(5, 8, 3), frac_bits=4, width_bits=7)  # 64 weights, 8 activations, 5 features
+    counts: dict[Granularity, int] = {"weight": 64 + 8 + 5, "channel": 8 + 3 + 8 + 5, "tensor": 2 + 1 + 1}
+    for granularity, count in counts.items():
+        share = shape.sharing(granularity)
+        assert (share.shape, int(share.max()) + 1, len(share.unique())) == ((77,), count, count)
+    first, second = shape.matrices(shape.sharing("channel"))
+    assert (first == torch.arange(8)).all()
+    assert (second == torch.arange(8, 11)).all()
 
 
 def test_frozen_network_is_what_the_module_computes() -> None:

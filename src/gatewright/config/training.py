@@ -49,6 +49,8 @@ class Teacher(Optimizer):
 class Learned(Section):
     """Learnt widths (student.precision = "learned"): one training run gives a front of students, small to accurate.
 
+    granularity: what has a width of its own: every weight, or the weights of a neuron ("channel"), or those of a layer,
+    whose activations and whose features then share one each too ("tensor").
     points: cycles of the training, and the most students that are kept; from cycle to cycle the size falls
     geometrically, from lut_start to lut_end LUTs of adder trees by the training's cost model. lut_start 0: half of what
     the float warm-up leads to; lut_end 0: a hundredth of lut_start. The run ends earlier where half of the
@@ -60,6 +62,7 @@ class Learned(Section):
     within `drop` of the best (a share for accuracies; relative to the error for regressions).
     """
 
+    granularity: Literal["weight", "channel", "tensor"] = "weight"
     points: int = Field(default=16, ge=1, le=1000)
     lut_start: float = Field(default=0.0, ge=0)
     lut_end: float = Field(default=0.0, ge=0)

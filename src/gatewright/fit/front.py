@@ -204,6 +204,7 @@ class _Run:
             source=tensors.source,
             dropout=config.student.dropout,
             generator=generator,
+            granularity=self.settings.granularity,
         ).to(tensors.device)
         fold_units(self.module, tensors, per_feature=True)
         if start is not None:

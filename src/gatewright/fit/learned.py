@@ -1,9 +1,10 @@
 """Trainable dense layers whose bit widths are learnt too: input values in, scores and a hardware cost out.
 
-Every weight, every activation and every input feature has its own number of fractional bits, a real number that is
-rounded in the forward pass and trains by straight-through gradients (Sun et al. 2024, arXiv 2405.00645); a width of 0
-bits prunes. Beyond that paper, a weight's bits also have a gradient to its magnitude, d log2|w| / dw = 1 / (w ln 2),
-which draws superfluous weights to zero, and the cost is LUTs of adder trees, fitted to compiled networks.
+Every weight, every activation and every input feature has its own number of fractional bits, or those of a neuron or a
+layer share one: a real number that is rounded in the forward pass and trains by straight-through gradients (Sun et al.
+2024, arXiv 2405.00645); a width of 0 bits prunes. Beyond that paper, a weight's bits also have a gradient to its
+magnitude, d log2|w| / dw = 1 / (w ln 2), which draws superfluous weights to zero, and the cost is LUTs of adder trees,
+fitted to compiled networks.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from gatewright.fit.layers import layer_name
-from gatewright.fit.learned_step import QuantizedStep, Shape, Units, bias_on_grid, rounded
+from gatewright.fit.learned_step import Granularity, QuantizedStep, Shape, Units, bias_on_grid, rounded
 from gatewright.fit.network import CHUNK, Layer, Network, frac_bits
 from gatewright.fit.prune import remove_dead
 from gatewright.fit.quantizers import Grid
@@ -46,15 +47,25 @@ class LearnedDense(nn.Module):
 class LearnedStack(nn.Module):
     """Dense layers with ReLU between. quantizing: whether widths apply (a float warm-up comes first).
 
-    numbers: all weights and biases, of order one; widths: all fractional bits, in units of the values; how both are
-    cut into layers is `shape`'s. top: greatest activations seen lately.
+    numbers: all weights and biases, of order one; widths: the fractional bits that are learnt, in units of the values,
+    and share: which of them each weight, activation and feature has; how numbers and `all_widths` are cut into layers
+    is `shape`'s. top: greatest activations seen lately.
     """
 
     numbers: nn.Parameter
     widths: nn.Parameter
+    share: Tensor
     top: Tensor
 
-    def __init__(self, sizes: Sequence[int], *, source: Fixed, dropout: float, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        source: Fixed,
+        dropout: float,
+        generator: torch.Generator,
+        granularity: Granularity = "weight",
+    ) -> None:
         super().__init__()
         self.source = source
         self.generator = generator
@@ -71,8 +82,9 @@ class LearnedStack(nn.Module):
             self.add_module(layer_name(index, last), layer)
             self.layers.append(layer)
         self.numbers = nn.Parameter(torch.cat((*weights, torch.zeros(sum(sizes[1:])))))
-        self.widths = nn.Parameter(torch.zeros(self.shape.weights + self.shape.hidden + sizes[0]))
-        self.shape.features(self.widths.data).fill_(float(source.frac_bits))
+        self.register_buffer("share", self.shape.sharing(granularity), persistent=False)
+        self.widths = nn.Parameter(torch.zeros(int(self.share.max()) + 1))
+        self.widths.data[self.shape.features(self.share)] = float(source.frac_bits)
         self.register_buffer("top", torch.zeros(self.shape.hidden))
         self._units: Units | None = None
 
@@ -91,9 +103,13 @@ class LearnedStack(nn.Module):
         if not self.quantizing:
             return self._float(x, kept), x.new_zeros(())
         outputs, cost = QuantizedStep.apply(
-            self.numbers, self.widths, x, self.shape, self.units(), self.top, self.training, kept
+            self.numbers, self.all_widths(), x, self.shape, self.units(), self.top, self.training, kept
         )
         return outputs, cost
+
+    def all_widths(self) -> Tensor:
+        """Return the fractional bits of every weight, activation and feature: (weights + hidden + features,)."""
+        return self.widths if len(self.widths) == len(self.share) else self.widths[self.share]
 
     def _float(self, x: Tensor, kept: list[Tensor] | None) -> Tensor:
         h = x - self.layers[0].centre
@@ -131,8 +147,9 @@ class LearnedStack(nn.Module):
         self._units = None
         h = x - self.layers[0].centre
         weights, biases = self.shape.matrices(self.numbers), self.shape.biases(self.numbers)
-        fracs = self.shape.matrices(self.widths.data)
-        activations = self.shape.per_layer(self.shape.activations(self.widths.data))
+        widths = self.all_widths().clone()
+        fracs = self.shape.matrices(widths)
+        activations = self.shape.per_layer(self.shape.activations(widths))
         tops = self.shape.per_layer(self.top)
         for index, (layer, weight, bias) in enumerate(zip(self.layers, weights, biases, strict=True)):
             typical = weight.square().mean().sqrt() * layer.gain.expand(weight.shape)
@@ -143,12 +160,13 @@ class LearnedStack(nn.Module):
                 tops[index].copy_(h.amax(dim=0))
                 typical = h.square().mean().sqrt().clamp(min=1e-6)
                 activations[index].fill_(START_BITS - float(torch.log2(typical)))
+        self.widths.data.zero_().index_add_(0, self.share, widths).div_(self.share.bincount())
         self.quantizing = True
 
     @torch.no_grad()
     def sparsity(self) -> float:
         """Return the share of weights that are zero now."""
-        integer = rounded(self.shape, self.units(), self.numbers, self.widths).integer
+        integer = rounded(self.shape, self.units(), self.numbers, self.all_widths()).integer
         return 1.0 - int(integer.count_nonzero()) / self.shape.weights
 
     @torch.no_grad()
@@ -158,7 +176,7 @@ class LearnedStack(nn.Module):
         wrap: values beyond return modulo their range instead of stopping at its end. All on the CPU, where x must lie.
         """
         shape, units, numbers = self.shape, self.units().cpu(), self.numbers.cpu()
-        now = rounded(shape, units, numbers, self.widths.cpu())
+        now = rounded(shape, units, numbers, self.all_widths().cpu())
         integers, weight_fracs = shape.matrices(now.integer), shape.matrices(now.weight_frac)
         flat = torch.cat((now.weight, numbers[shape.weights :] * units.bias + units.shift))
         biases = shape.biases(flat.double())

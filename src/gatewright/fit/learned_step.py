@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import accumulate
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+
+Granularity = Literal["weight", "channel", "tensor"]
 
 LN2 = math.log(2.0)
 DIGIT_BITS = 3.0  # bits per non-zero signed digit of a random integer (Reitwiesner 1960): its product's adder inputs
@@ -52,6 +55,21 @@ class Shape:
     def biases(self, numbers: Tensor) -> Sequence[Tensor]:
         """Return the layers' views of the biases."""
         return numbers[self.weights :].split(list(self.sizes[1:]))
+
+    def sharing(self, granularity: Granularity) -> Tensor:
+        """Return which learnt width each entry of widths is: (weights + hidden + features,) indices from 0.
+
+        "weight": each entry its own; "channel": a neuron's weights share one; "tensor": a layer's weights share one,
+        its activations one, and all features one.
+        """
+        whole = torch.zeros if granularity == "tensor" else torch.arange
+        parts = [
+            torch.arange(n_in * n_out) if granularity == "weight" else whole(n_out, dtype=torch.int64).repeat(n_in)
+            for n_in, n_out in self.pairs
+        ]
+        parts += [whole(n, dtype=torch.int64) for n in (*self.sizes[1:-1], self.sizes[0])]
+        firsts = accumulate((int(part.max()) + 1 for part in parts), initial=0)
+        return torch.cat([part + first for part, first in zip(parts, firsts, strict=False)])
 
     def activations(self, widths: Tensor) -> Tensor:
         """Return the view of the hidden activations' widths."""
