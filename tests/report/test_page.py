@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from gatewright.report import FileRow, run_files, write_report
 from gatewright.report.figures import learning_curves, sample_pictures
 from gatewright.report.headline import headline
 from gatewright.report.page import render
+from gatewright.report.schema import problems
 from tests.report import sample
 from tests.report.checker import checked
 
@@ -97,6 +99,38 @@ def test_regression_without_board_or_synthesis():
     assert "estimate, before synthesis" in page
     assert 'id="confusion"' not in page
     assert 'id="training"' not in page
+
+
+def _point(index: int, score: float, loss: float, lut: int) -> dict[str, float]:
+    sizes = {"ebops": 2 * lut, "nonzero": 40, "bits": 300, "cost": float(lut), "ff": lut, "latency_cycles": 6}
+    return {"point": index, "score": score, "loss": loss, "lut": lut, **sizes}
+
+
+def _text_of_front(results: dict[str, Any]) -> str:
+    """Return the text of the front's table in a page of valid results, cells apart by one space."""
+    assert not list(problems(results))
+    page = render(results)
+    checked(page)
+    table = page[page.index("The front: no other") :]
+    return " ".join(re.sub(r"<[^>]*>", " ", table[: table.index("</table>")]).split())
+
+
+def test_front_tells_equal_accuracies_by_their_loss():
+    points = [_point(0, 0.9041, 0.5373, 232), _point(1, 0.9041, 0.4981, 372)]
+    text = _text_of_front({**sample.classification(), "front": {"chosen": 0, "points": points}})
+    assert "Of equal accuracies, the one of lower loss is better: the cross-entropy, in nats per sample." in text
+    assert "validation accuracy validation loss LUT" in text
+    assert "0 (chosen) 90.4 % 0.537 232 " in text
+    assert " 1 90.4 % 0.498 372 " in text
+
+
+def test_front_of_a_regression_has_one_figure_of_merit():
+    points = [_point(0, -2.5, 2.5, 232), _point(1, -1.25, 1.25, 372)]
+    text = _text_of_front({**sample.regression(), "front": {"chosen": 1, "points": points}})
+    assert "validation RMSE LUT" in text
+    assert "0 2.50 232 " in text
+    assert "1 (chosen) 1.25 372 " in text
+    assert "loss" not in text
 
 
 def test_names_are_escaped():
