@@ -139,7 +139,7 @@ def test_each_dimension_is_described_in_words():
         ({"student.sparsity": {"low": 0.5, "high": 1.5}}, "student.sparsity: input should be less than 1, not 1.5"),
         ({"student.weight_bits": {"low": 4, "high": 99}}, "student.weight_bits: input should be less than or equal"),
         ({"student.weight_bits": {"low": 4, "high": 8, "step": 0.5}}, "step must be a whole number"),
-        ({"student.precision": ["fixed", "leanred"]}, "student.precision: input should be 'fixed' or 'learned'"),
+        ({"student.precision": ["fixed", "leanred"]}, "student.precision: input should be 'fixed', 'learned' or 'tables'"),
         ({"student.hidden": {"low": 0, "high": 8}}, "greater than or equal to 1, not 0"),
         ({"student.hidden": {"low": 4.5, "high": 8}}, "layer sizes must be whole numbers"),
         ({"student.hidden": {"low": 4, "high": 8, "layers": [2, 1]}}, "layers must be .* not .2, 1."),

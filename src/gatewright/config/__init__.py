@@ -16,6 +16,7 @@ from gatewright.config.training import (
     Pruning,
     Schedule,
     Student,
+    Tables,
     Teacher,
 )
 from gatewright.config.whole import Config
@@ -41,6 +42,7 @@ __all__ = [
     "Student",
     "Subsample",
     "Synthesis",
+    "Tables",
     "Teacher",
     "Window",
     "explain",

@@ -79,6 +79,20 @@ class Learned(Section):
         return self
 
 
+class Tables(Section):
+    """A student of truth tables (student.precision = "tables"): no weights, each neuron a table of a few input bits.
+
+    layers: tables in each layer; the last layer's are counted for the classes in equal groups, the greatest count wins.
+    inputs: bits that each table reads, which it learns to choose among the bits of the layer before.
+    thresholds: what makes bits of the features, x >= threshold: how many per feature, at quantiles of its training
+    values, or the thresholds themselves, the same for every feature, in units of the network's inputs.
+    """
+
+    layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(200,), min_length=1)
+    inputs: int = Field(default=6, ge=2, le=8)
+    thresholds: Annotated[int, Field(ge=1, le=255)] | Annotated[tuple[float, ...], Field(min_length=1)] = 3
+
+
 class Pruning(Section):
     """What is pruned, and when.
 
@@ -123,11 +137,13 @@ class Student(Optimizer):
     costs no adder of its own.
     sparsity: share of weights that end at exactly zero, chosen by magnitude over all layers between the epochs at
     prune_start and prune_end (shares of all epochs); table pruning says how, and what else can be pruned.
-    precision: "fixed" takes these widths and this sparsity; "learned" ignores them and trains every width.
+    precision: "fixed" takes these widths and this sparsity; "learned" ignores them and trains every width; "tables"
+    ignores them and the hidden layers, and trains truth tables instead, as table tables says.
     """
 
-    precision: Literal["fixed", "learned"] = "fixed"
+    precision: Literal["fixed", "learned", "tables"] = "fixed"
     learned: Learned = Learned()
+    tables: Tables = Tables()
 
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = (32,)
     weight_bits: Bits | tuple[Bits, ...] = 6
@@ -151,7 +167,7 @@ class Student(Optimizer):
             raise ValueError(f"prune_start must not exceed prune_end, not {self.prune_start} > {self.prune_end}")
         if self.bias_bits == 1:
             raise ValueError("bias_bits must be 0 (as the accumulator) or at least 2, not 1")
-        if self.activation != "relu" and self.precision == "learned":
+        if self.activation != "relu" and self.precision != "fixed":
             raise ValueError(f'activation "{self.activation}" has fixed widths; set precision = "fixed"')
         if self.activation != "relu" and not self.hidden:
             raise ValueError(f'activation "{self.activation}" needs hidden layers; set hidden')
@@ -159,6 +175,8 @@ class Student(Optimizer):
             raise ValueError('pruning.kind "neurons" needs hidden layers; set hidden or another kind')
         if self.precision == "learned" and self.pruning != Pruning():
             raise ValueError('precision "learned" prunes by its widths; leave the table pruning out')
+        if self.precision == "tables" and self.pruning != Pruning():
+            raise ValueError('precision "tables" has no weights to prune; leave the table pruning out')
         return self
 
 

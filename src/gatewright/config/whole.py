@@ -49,6 +49,8 @@ class Config(Section):
             )
         if self.distill.hint_weight:
             self._check_hints()
+        if self.student.precision == "tables":
+            self._check_tables()
         factors, layers = self.hardware.reuse_factor, len(self.student.hidden) + 1
         if isinstance(factors, tuple) and len(factors) != layers and self.model is None:
             raise ValueError(
@@ -60,8 +62,10 @@ class Config(Section):
         return self
 
     def _check_hints(self) -> None:
-        if self.student.precision == "learned":
-            raise ValueError('distill.hint_weight has no effect with student.precision "learned"; set it to 0')
+        if self.student.precision != "fixed":
+            raise ValueError(
+                f'distill.hint_weight has no effect with student.precision "{self.student.precision}"; set it to 0'
+            )
         hidden = [("student", self.distill.hint_layers[1], len(self.student.hidden))]
         if not self.teacher.pretrained:
             hidden.append(("teacher", self.distill.hint_layers[0], len(self.teacher.hidden)))
@@ -70,3 +74,19 @@ class Config(Section):
                 raise ValueError(
                     f"distill.hint_layers must name hidden layers; the {who} has {count}, counted from 0, not {layer}"
                 )
+
+    def _check_tables(self) -> None:
+        if self.task != "classification":
+            raise ValueError(
+                f'student.precision "tables" counts tables for classes, it has no values for a {self.task}; '
+                'use "fixed" or "learned"'
+            )
+        if self.hardware.architecture != "parallel":
+            raise ValueError(
+                'student.precision "tables" has no multipliers to share; set hardware.architecture = "parallel"'
+            )
+        if self.model is not None and self.model.start == "model":
+            raise ValueError(
+                'model.start "model" gives layers of weights, which student.precision "tables" has not; '
+                'set model.start = "random"'
+            )

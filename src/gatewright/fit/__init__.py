@@ -17,6 +17,7 @@ from gatewright.fit.network import Layer, Network
 from gatewright.fit.quantizers import Grid
 from gatewright.fit.roc import anomaly_metrics, auc_difference, decision_shares, roc_points, score_histogram
 from gatewright.fit.simple import simple_scores
+from gatewright.fit.tables import train_tables
 from gatewright.fit.teach import Teacher, hidden_features, with_targets
 from gatewright.fit.train import Trained, teacher_outputs, train_student, train_teacher, untrained_student
 from gatewright.fit.variational import Variational, train_variational
@@ -54,6 +55,7 @@ __all__ = [
     "train_autoencoder_front",
     "train_front",
     "train_student",
+    "train_tables",
     "train_teacher",
     "train_variational",
     "untrained_student",

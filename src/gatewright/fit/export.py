@@ -18,6 +18,7 @@ from gatewright.ir import (
     Input,
     Interpreter,
     Ints,
+    Lookup,
     Op,
     OutputKind,
     OutputStage,
@@ -43,8 +44,8 @@ FLOAT_EXACT_BITS = 53
 def export_program(network: Network, *, name: str, data: Dataset, output: OutputStage | OutputKind) -> Program:
     """Return the verified integer program of a quantized network.
 
-    Ops: x, `x.read` where the network cuts its inputs, then per layer `fc1`, `fc1.relu` (not with steps), `fc1.act`,
-    ..., `out`, and what `output` adds.
+    Ops: x, `x.read` where the network cuts its inputs, then per layer `fc1`, `fc1.relu` (not with steps or tables),
+    `fc1.act`, ..., `out`, and what `output` adds.
     Raises ExportError for a float network, for data of another input format, and where a sum could pass 53 bits,
     up to which float64 evaluation is exact.
     """
@@ -87,6 +88,10 @@ def layer_ops(network: Network) -> tuple[list[Op], dict[str, Constant]]:
             step = _steps(layer)
             constants[step.thresholds] = _thresholds(layer)
             ops.append(step)
+        if layer.table is not None:
+            look = _lookup(layer)
+            constants[look.table] = Constant(layer.table.astype(np.int64), 0)
+            ops.append(look)
         if not layer.relu:
             continue
         ops.append(Relu(name=f"{layer.name}.relu", layer=layer.name, source=layer.name))
@@ -207,6 +212,11 @@ def _steps(layer: Layer) -> Thresholds:
         step=1,
         frac_bits=0,
     )
+
+
+def _lookup(layer: Layer) -> Lookup:
+    """Return the op that reads each neuron's table at its sum."""
+    return Lookup(name=f"{layer.name}.act", layer=layer.name, source=layer.name, table=f"{layer.name}.table", first=0)
 
 
 def _thresholds(layer: Layer) -> Constant:

@@ -155,7 +155,8 @@ def _spans(front: Sequence[Point]) -> list[tuple[float, float]]:
 def _checkpoint(
     config: Config, data: Dataset, soft: NDArray[np.float64], work: Path, start: Network | None
 ) -> Checkpoint:
-    settings = [config.student.model_dump(exclude={"checkpoint_seconds": True, "learned": {"point", "drop"}})]
+    left_out = {"checkpoint_seconds": True, "learned": {"point", "drop"}, "tables": True}
+    settings = [config.student.model_dump(exclude=left_out)]
     section = [settings, config.distill.model_dump(), "" if start is None else start.checksum]
     key = stage_key("front", config, data, section, np.ascontiguousarray(soft).tobytes())
     return Checkpoint(path=work / "front.checkpoint", key=key)

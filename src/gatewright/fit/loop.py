@@ -8,19 +8,53 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gatewright.config import Optimizer
 from gatewright.errors import FitError
 from gatewright.fit.checkpoint import Checkpoint
-from gatewright.fit.layers import Stack
 
 Row = dict[str, float]
 Watch = Callable[[float, float], None]
 """Hears (share of the training done, validation score) and may raise to stop it."""
+
+
+class Trainable(Protocol):
+    """What the loop asks of a module. quantizing: what else its state_dict's meaning depends on."""
+
+    generator: torch.Generator
+    quantizing: bool
+
+    def decayed(self) -> list[nn.Parameter]:
+        """Return the parameters that weight decay applies to."""
+        ...
+
+    def biases(self) -> list[nn.Parameter]:
+        """Return the parameters that it does not apply to."""
+        ...
+
+    def refresh(self) -> None:
+        """Rebuild what was cached, after a state was loaded."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """As nn.Module."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
+        """As nn.Module."""
+        ...
+
+    def train(self) -> Any:
+        """As nn.Module."""
+        ...
+
+    def eval(self) -> Any:
+        """As nn.Module."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +81,7 @@ class Job:
     watch: Watch | None = None
 
 
-def train(job: Job, module: Stack, checkpoint: Checkpoint, *, progress: bool) -> list[Row]:
+def train(job: Job, module: Trainable, checkpoint: Checkpoint, *, progress: bool) -> list[Row]:
     """Run the epochs that are left, put the best parameters into the module, and return one row per epoch.
 
     Everything that later steps depend on is in the checkpoint, the middle of an epoch included, hence a run that
@@ -113,7 +147,7 @@ def one_thread() -> Iterator[None]:
 class _Run:
     """The state of a training run; `epoch` and `step` say what comes next."""
 
-    def __init__(self, *, module: Stack, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, *, module: Trainable, optimizer: torch.optim.Optimizer) -> None:
         self.module = module
         self.optimizer = optimizer
         self.epoch = 0
@@ -189,7 +223,7 @@ def _epochs(job: Job, run: _Run, progress: bool) -> Iterator[int]:
             bar.update()
 
 
-def _optimizer(module: Stack, settings: Optimizer) -> torch.optim.Optimizer:
+def _optimizer(module: Trainable, settings: Optimizer) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter 2019), fused into one call per step; biases are not decayed."""
     groups = [
         {"params": module.decayed(), "weight_decay": settings.weight_decay},

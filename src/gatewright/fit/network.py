@@ -25,9 +25,11 @@ CHUNK = 8192  # samples evaluated at once
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
-    """y = x @ weight + bias, then ReLU and rounding to `activation_grid` where `relu`, or steps, or nothing (the last).
+    """y = x @ weight + bias, then ReLU and rounding to `activation_grid` where `relu`, or steps, a table, or nothing.
 
     thresholds: of a step activation, ascending: its value is the number of them that y reaches, 0, 1, ...
+    table: (n_out, entries), 0 or 1: neuron j's value is table[j, y], y = 0, 1, ...: its inputs are bits that its weights
+    make a number. Connections are wires then, and what it stores is the table.
     weight: (n_in, n_out), bias: (n_out,), float64; in a quantized layer every entry is a point of its grid.
     Grids are None in a float network; bias_grid None in a quantized layer means: on the accumulator's own grid.
     """
@@ -40,17 +42,25 @@ class Layer:
     bias_grid: Grid | None = None
     activation_grid: Grid | None = None
     thresholds: tuple[float, ...] = ()
+    table: Floats | None = None
 
     def __post_init__(self) -> None:
-        for key in ("weight", "bias"):
+        for key in self.array_names:
             value = np.array(getattr(self, key), dtype=np.float64)
             if not np.isfinite(value).all():
                 raise FitError(f"layer {self.name!r}: {key} must be finite; lower learning_rate")
             value.setflags(write=False)
             object.__setattr__(self, key, value)
 
+    @property
+    def array_names(self) -> tuple[str, ...]:
+        """The attributes that hold numbers."""
+        return ("weight", "bias") if self.table is None else ("weight", "bias", "table")
+
     def activate(self, z: Floats) -> Floats:
-        """Return ReLU and rounding, or the steps, of sums z: (..., n_out), same shape out."""
+        """Return ReLU and rounding, the steps, or the tables' entries, of sums z: (..., n_out), same shape out."""
+        if self.table is not None:
+            return self.table[np.arange(z.shape[-1]), z.astype(np.int64)]
         if self.thresholds:
             return np.sum([z >= t for t in self.thresholds], axis=0).astype(np.float64)
         if not self.relu:
@@ -61,12 +71,12 @@ class Layer:
     @property
     def hidden(self) -> bool:
         """Whether an activation follows."""
-        return self.relu or bool(self.thresholds)
+        return self.relu or bool(self.thresholds) or self.table is not None
 
     @property
     def parameters(self) -> int:
-        """Weights and biases."""
-        return self.weight.size + self.bias.size
+        """Weights and biases, or the entries of tables."""
+        return self.weight.size + self.bias.size if self.table is None else self.table.size
 
     @property
     def nonzero(self) -> int:
@@ -85,18 +95,22 @@ class Layer:
 
     @property
     def bits(self) -> int:
-        """Bits of all weights and biases, zeros included."""
+        """Bits of all weights and biases, zeros included, or of tables."""
         if self.weight_grid is None:
             return FLOAT_BITS * self.parameters
+        if self.table is not None:
+            return self.table.size
         return int(np.broadcast_to(self.weight_grid.width_bits, self.weight.shape).sum()) + (
             self.bias_width() * self.bias.size
         )
 
     @property
     def nonzero_bits(self) -> int:
-        """Bits of the weights that are not zero, and of the biases."""
+        """Bits of the weights that are not zero, and of the biases, or of tables."""
         if self.weight_grid is None:
             return FLOAT_BITS * (self.nonzero + self.bias.size)
+        if self.table is not None:
+            return self.table.size
         widths = np.broadcast_to(self.weight_grid.width_bits, self.weight.shape)
         return int(widths[self.weight != 0].sum()) + self.bias_width() * self.bias.size
 
@@ -227,7 +241,7 @@ class Network:
     @property
     def checksum(self) -> str:
         """SHA-256 of formats and numbers."""
-        arrays = [array.tobytes() for layer in self.layers for array in (layer.weight, layer.bias)]
+        arrays = [getattr(layer, key).tobytes() for layer in self.layers for key in layer.array_names]
         return digest(self._header(), *arrays)
 
     def describe(self) -> list[dict[str, Any]]:
@@ -258,7 +272,7 @@ class Network:
         return _network(json.loads(state["header"]), {k: v.numpy() for k, v in state["arrays"].items()})
 
     def _arrays(self) -> dict[str, Floats]:
-        return {f"{n.name}.{key}": getattr(n, key) for n in self.layers for key in ("weight", "bias")}
+        return {f"{n.name}.{key}": getattr(n, key) for n in self.layers for key in n.array_names}
 
     def save(self, folder: Path) -> None:
         """Write network.json (structure, formats, checksum) and arrays.npz (float64), each atomically."""
@@ -293,6 +307,7 @@ class Network:
                     "name": layer.name,
                     "relu": layer.relu,
                     **({"thresholds": list(layer.thresholds)} if layer.thresholds else {}),
+                    **({} if layer.table is None else {"table": list(layer.table.shape)}),
                     **{
                         key: None if grid is None else grid.to_json()
                         for key, grid in (
@@ -343,6 +358,8 @@ def _bias_text(layer: Layer) -> str:
 
 
 def _activation_text(layer: Layer) -> str:
+    if layer.table is not None:
+        return f"table of {layer.table.shape[1]} bits"
     if layer.thresholds:
         return {1: "sign, 1 bit", 2: "ternary, 2 bits"}.get(len(layer.thresholds), f"{len(layer.thresholds)} steps")
     if layer.activation_grid is not None:
@@ -370,5 +387,6 @@ def _layer(row: dict[str, Any], arrays: Any) -> Layer:
         bias=arrays[f"{name}.bias"],
         relu=row["relu"],
         thresholds=tuple(row.get("thresholds", ())),
+        table=arrays[f"{name}.table"] if "table" in row else None,
         **grids,
     )

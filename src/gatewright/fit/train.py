@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,7 +152,7 @@ def train_student(
             none_admissible=recipe.missed,
             watch=watch,
         )
-        section = [settings.model_dump(exclude={"checkpoint_seconds"}), config.distill.model_dump(), quantize]
+        section = [settings.model_dump(exclude={"checkpoint_seconds", "tables"}), config.distill.model_dump(), quantize]
         known = [v.tobytes() for v in (taught.outputs, taught.features) if v is not None]
         origin = "" if start is None else start.checksum
         key = stage_key("student", config, data, section, origin, *known)
@@ -234,7 +235,7 @@ class Tensors:
         return regression_loss(outputs, y, soft, weight=self.weight)
 
     @torch.no_grad()
-    def validate(self, module: Stack | LearnedStack) -> Row:
+    def validate(self, module: Callable[[Tensor], Tensor]) -> Row:
         """Return the module's figures on the validation split."""
         outputs = module(self.x_val)
         if self.task == "classification":

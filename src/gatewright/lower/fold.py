@@ -1,6 +1,6 @@
-"""Program in, equal Program out: rounding moves into the bias, ReLU into the requantiser's lower end.
+"""Program in, equal Program out: rounding moves into the bias, ReLU into the requantiser, a bias into thresholds.
 
-Both rewrites leave every layer's result bit for bit what it was; the runner replays them on real data.
+All rewrites leave every layer's result bit for bit what it was; the runner replays them on real data.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gatewright.ir.formats import Overflow, Rounding
+from gatewright.ir.op_tables import Thresholds
 from gatewright.ir.ops import Dense, Input, Op, Relu, Requant, constants_of, sources
 from gatewright.ir.program import Constant, Program
 from gatewright.ir.ranges import ranges
@@ -60,6 +61,32 @@ def fuse_relu(program: Program) -> Program:
     return _replace(kept, changed, dict(program.constants))
 
 
+def fold_bias(program: Program) -> Program:
+    """Move the bias of a neuron that reads one input into its thresholds: no adder before the comparators.
+
+    w x + b >= t as w x >= t - b. Sums of more inputs keep theirs: it is one more operand of an adder tree, and the sign
+    of the sum costs no comparator.
+    """
+    known = ranges(program)
+    changed: dict[str, Op] = {}
+    constants = dict(program.constants)
+    for op in program.ops:
+        dense = program.op(op.source) if isinstance(op, Thresholds) else None
+        if not isinstance(op, Thresholds) or not isinstance(dense, Dense) or dense.layer != op.layer:
+            continue
+        bias, cuts, frac = constants[dense.bias], constants[op.thresholds], known[dense.name].frac_bits
+        single = (np.count_nonzero(constants[dense.weight].q, axis=0) == 1) & (bias.q != 0)
+        if not single.any() or cuts.frac_bits > frac or len(_readers(program, dense.name)) != 1:
+            continue
+        moved = np.where(single, bias.q, 0) << (frac - bias.frac_bits)
+        rows = np.broadcast_to(cuts.q << (frac - cuts.frac_bits), (bias.q.size, cuts.q.shape[1]))
+        constants[f"{dense.name}.kept_bias"] = Constant(np.where(single, 0, bias.q), bias.frac_bits)
+        constants[f"{op.name}.moved"] = Constant(rows - moved[:, None], frac)
+        changed[dense.name] = dataclasses.replace(dense, bias=f"{dense.name}.kept_bias")
+        changed[op.name] = dataclasses.replace(op, thresholds=f"{op.name}.moved")
+    return _replace(program, changed, constants)
+
+
 def join_layers(program: Program) -> Program:
     """Give each ReLU and Requant the layer of what it alone reads, so that the passes may merge the two.
 
@@ -76,7 +103,11 @@ def join_layers(program: Program) -> Program:
     return _replace(program, changed, dict(program.constants))
 
 
-PASSES: tuple[tuple[str, Pass], ...] = (("fold_rounding", fold_rounding), ("fuse_relu", fuse_relu))
+PASSES: tuple[tuple[str, Pass], ...] = (
+    ("fold_rounding", fold_rounding),
+    ("fuse_relu", fuse_relu),
+    ("fold_bias", fold_bias),
+)
 
 
 def _dense_behind(program: Program, name: str) -> Dense | None:

@@ -24,16 +24,19 @@ REFUSED = {
     "hardware.max_latency_ns": "it is the budget",
 }
 PRECISION = "student.precision"
-# What one kind of precision alone reads: drawn in its trials only.
-ONLY = {
-    "student.weight_bits": "fixed",
-    "student.bias_bits": "fixed",
-    "student.activation_bits": "fixed",
-    "student.activation": "fixed",
-    "student.weight_digits": "fixed",
-    "student.sparsity": "fixed",
-    "student.pruning.": "fixed",
-    "student.learned.": "learned",
+WEIGHTS = ("fixed", "learned")
+# What some kinds of precision alone read: drawn in their trials only.
+ONLY: dict[str, tuple[str, ...]] = {
+    "student.hidden": WEIGHTS,
+    "student.weight_bits": ("fixed",),
+    "student.bias_bits": ("fixed",),
+    "student.activation_bits": ("fixed",),
+    "student.activation": ("fixed",),
+    "student.weight_digits": ("fixed",),
+    "student.sparsity": ("fixed",),
+    "student.pruning.": ("fixed",),
+    "student.learned.": ("learned",),
+    "student.tables.": ("tables",),
 }
 RANGE_KEYS = ("low", "high", "log", "step", "layers")
 
@@ -106,10 +109,11 @@ def read_space(config: Config) -> tuple[Dimension, ...]:
     found = [_dimension(config, key, wanted[key]) for key in sorted(wanted, key=lambda key: (key != PRECISION, key))]
     precisions = wanted.get(PRECISION, [config.student.precision])
     for key in asked:
-        if (only := _only(key)) and only not in precisions:
+        if (only := _only(key)) and not set(only) & set(precisions):
+            kinds = " or ".join(map(repr, only))
             raise ConfigError(
-                f"search.space: {key!r} is read with student.precision {only!r} only, which this search never has; "
-                f"take it out, or add {PRECISION!r} = [..., {only!r}]"
+                f"search.space: {key!r} is read with student.precision {kinds} only, which this search never has; "
+                f"take it out, or add {PRECISION!r} = [..., {only[0]!r}]"
             )
     for dimension in found:
         for value in _extremes(dimension):
@@ -118,7 +122,7 @@ def read_space(config: Config) -> tuple[Dimension, ...]:
 
 
 def default_space(config: Config) -> dict[str, Any]:
-    """Return the space of a configuration that names none: around its own student, in both kinds of compression."""
+    """Return the space of a configuration that names none: around its own student, in its kinds of compression."""
     student, asked = config.student, _flat(config.search.space)
     sizes, layers = student.hidden, len(student.hidden)
     per_layer = any(
@@ -129,17 +133,18 @@ def default_space(config: Config) -> dict[str, Any]:
     teacher = config.teacher.hidden
     space: dict[str, Any] = {
         "teacher.hidden": [list(teacher), [max(1, size // 2) for size in teacher]],
-        "student.hidden": {
-            "low": max(2, min(sizes) // 2),
-            "high": 2 * max(sizes),
-            "log": True,
-            "layers": [layers, layers] if per_layer else [max(1, layers - 1), layers],
-        },
         "student.learning_rate": {"low": rate / 3, "high": rate * 3, "log": True},
         "distill.temperature": {"low": 1.0, "high": 8.0, "log": True},
         "distill.weight": {"low": 0.0, "high": 1.0},
     }
     precisions = asked.get(PRECISION, [student.precision])
+    if set(precisions) & set(WEIGHTS):
+        space["student.hidden"] = {
+            "low": max(2, min(sizes) // 2),
+            "high": 2 * max(sizes),
+            "log": True,
+            "layers": [layers, layers] if per_layer else [max(1, layers - 1), layers],
+        }
     if config.teacher.pretrained:
         del space["teacher.hidden"]  # its sizes hold
     if "fixed" in precisions:
@@ -153,6 +158,8 @@ def default_space(config: Config) -> dict[str, Any]:
             space["student.sparsity"] = {"low": 0.3, "high": 0.9}
     if "learned" in precisions:
         space["student.learned.width_rate"] = {"low": speed / 2, "high": speed * 2, "log": True}
+    if "tables" in precisions:  # multiples of what the classes share now, so that they can share it still
+        space["student.tables.layers"] = [[many * size for size in student.tables.layers] for many in (1, 2, 4)]
     return space
 
 
@@ -160,7 +167,7 @@ def draw(space: Sequence[Dimension], trial: Drawer, precision: str) -> Values:
     """Return the values of one trial; precision: where the space has none."""
     values: Values = {}
     for dimension in space:
-        if (only := _only(dimension.key)) and only != values.get(PRECISION, precision):
+        if (only := _only(dimension.key)) and values.get(PRECISION, precision) not in only:
             continue
         match dimension:
             case Choice(key=key, options=(only,)):
@@ -204,10 +211,10 @@ def describe(space: Sequence[Dimension]) -> dict[str, str]:
     return words
 
 
-def _only(key: str) -> str | None:
-    """Return the one kind of precision that reads a key, None where both do."""
+def _only(key: str) -> tuple[str, ...] | None:
+    """Return the kinds of precision that read a key, None where all do."""
     return next(
-        (kind for name, kind in ONLY.items() if key == name or (name[-1] == "." and key.startswith(name))), None
+        (kinds for name, kinds in ONLY.items() if key == name or (name[-1] == "." and key.startswith(name))), None
     )
 
 

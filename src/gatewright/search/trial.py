@@ -176,7 +176,7 @@ def _outline(task: StudentTask, data: Dataset) -> Outcome | None:
 
 
 def _train(task: StudentTask, data: Dataset, work: Path, watcher: Watcher) -> tuple[Candidate, ...]:
-    from gatewright.fit import train_front, train_student
+    from gatewright.fit import train_front, train_student, train_tables
     from gatewright.stages.networks import estimated_cost
 
     config, teacher = task.config, task.teacher
@@ -193,6 +193,8 @@ def _train(task: StudentTask, data: Dataset, work: Path, watcher: Watcher) -> tu
             )["lut"],
         )
         networks = [trained.network]
+    elif config.student.precision == "tables":
+        networks = [train_tables(config, data, teacher, work=work, watch=watcher).network]
     else:
         points = train_front(config, data, teacher, work=work, watch=watcher).points
         networks = [p.network for k, p in enumerate(points) if not k or p.score > points[k - 1].score]  # no loss here

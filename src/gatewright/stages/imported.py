@@ -168,7 +168,8 @@ def _with_layers(config: Config, imported: Imported) -> Config:
     from gatewright.fit.bridge import hidden_layers
     from gatewright.graph.vectors import class_scores
 
-    hidden = hidden_layers(class_scores(imported.graph, 0)) if imported.settings.start != "random" else None
+    from_model = imported.settings.start != "random" and config.student.precision != "tables"
+    hidden = hidden_layers(class_scores(imported.graph, 0)) if from_model else None
     if hidden is None:
         if imported.settings.start == "model":
             raise ConfigError(

@@ -77,8 +77,20 @@ class TrainedNetworks:
                     title="distil, prune and quantize the student",
                     run=self._student,
                     needs=before,
-                    settings=[c.student.model_dump(exclude={"precision", "learned"}), *loss, *budget],
+                    settings=[c.student.model_dump(exclude={"precision", "learned", "tables"}), *loss, *budget],
                     code=("fit", "data", "lower") if budget else ("fit", "data"),
+                    packages=("torch", "numpy"),
+                )
+            ]
+        if c.student.precision == "tables":
+            return [
+                Stage(
+                    name="student",
+                    title="distil a student of truth tables",
+                    run=self._tables,
+                    needs=before,
+                    settings=[c.student.model_dump(exclude={"learned"}), *loss],
+                    code=("fit", "data"),
                     packages=("torch", "numpy"),
                 )
             ]
@@ -89,7 +101,7 @@ class TrainedNetworks:
                 run=self._front,
                 needs=before,
                 settings=[
-                    c.student.model_dump(exclude={"learned": {"point", "drop"}}),
+                    c.student.model_dump(exclude={"learned": {"point", "drop"}, "tables": True}),
                     *loss,
                     c.hardware.clock_mhz,
                     self.part.family,
@@ -131,6 +143,15 @@ class TrainedNetworks:
             estimate=lambda network: self._cost(network, data)["lut"],
             start=self.start and self.start(data),
         )
+        trained.network.save(out)
+        write_json(out / "history.json", trained.history)
+
+    def _tables(self, out: Path) -> None:
+        from gatewright.fit import train_tables
+
+        data = self.training_data()
+        work = self.directory.work("student")
+        trained = train_tables(self.config, data, self._taught(), work=work, progress=self.progress)
         trained.network.save(out)
         write_json(out / "history.json", trained.history)
 
