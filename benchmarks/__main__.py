@@ -23,6 +23,7 @@ from benchmarks import (
     reuse,
     study,
     synth,
+    truth_tables,
 )
 from benchmarks.tables import BUILD
 from gatewright.errors import GatewrightError
@@ -51,6 +52,7 @@ ALL: dict[str, Benchmark] = {
         f"compression:{name}": Benchmark(partial(compression.run_one, name), False, f"the same, {name} measured anew")
         for name in compression.NAMES
     },
+    "truth_tables": Benchmark(truth_tables.run, False, "students of truth tables on MNIST; training is resumed"),
     "study": Benchmark(study.run, False, "pruning, quantization, distillation alone and together, 5 seeds"),
     "imports": Benchmark(imports.run, False, "every model file of any format: exact, float or refused, in one table"),
     "imports_keras": Benchmark(imports_keras.run, False, "Keras, QKeras, HGQ files beside their frameworks"),

@@ -226,10 +226,25 @@ def _commit() -> str:
 def _row(
     name: str, model: str, network: Network, data: Dataset, validation: Merit | None, folder: Path
 ) -> dict[str, Any]:
+    return {"data": name, **measured(model, network, data, validation, folder)}
+
+
+def measured(
+    model: str,
+    network: Network,
+    data: Dataset,
+    validation: Merit | None,
+    folder: Path,
+    *,
+    largest: float = LARGEST_COUNTED,
+) -> dict[str, Any]:
+    """Return a network's row: its figures on the test split and, where it has a validation score, of its circuit.
+
+    yosys counts circuits of up to `largest` estimated LUTs.
+    """
     tested = metrics(network, data)
     low, high = tested["interval"]
     row: dict[str, Any] = {
-        "data": name,
         "model": model,
         "validation": "" if validation is None else round(validation.score, 4),
         "loss": "" if validation is None else round(validation.loss, 3),
@@ -244,7 +259,7 @@ def _row(
     lowered = lower(program, data.part("train")[0][:REPLAYED], family="xc7", clock_mhz=CLOCK_MHZ)
     figures = estimate(lowered.circuit, lowered.schedule)
     lut, ff, mark = figures.lut, figures.ff, "~"
-    if figures.lut <= LARGEST_COUNTED:
+    if figures.lut <= largest:
         lut, ff, mark = *_count(lowered, network, folder / model.replace(" ", "_")), ""
     return row | {
         "EBOPs": network.ebops,

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs torch: pip install gatewright[fit]")
 
 from gatewright.data import Dataset
-from gatewright.fit import Network, check_export, export_program, train_front, train_student
+from gatewright.fit import Network, check_export, export_program, train_front, train_student, train_tables
 from gatewright.sim import require_match
 from tests.programs import codes
 from tests.rtl.batch import simulate_batch
@@ -32,6 +32,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "blocks": {"pruning": {"kind": "blocks"}},
     "2 of 4": {"pruning": {"kind": "n_of_m"}},
     "budget": {"pruning": {"budget_ebops": 1500}},
+    "truth tables": {"precision": "tables", "tables": {"layers": (18,)}},
+    "truth tables in layers": {"precision": "tables", "tables": {"layers": (20, 9), "inputs": 4, "thresholds": (8.0,)}},
 }
 
 
@@ -40,6 +42,8 @@ def _student(kind: dict[str, Any], data: Dataset, work: Path) -> Network:
     soft = np.eye(3)[data.y] * 4.0
     if config.student.precision == "learned":
         return train_front(config, data, soft, work=work).points[-1].network
+    if config.student.precision == "tables":
+        return train_tables(config, data, soft, work=work).network
     return train_student(config, data, soft, work=work).network
 
 

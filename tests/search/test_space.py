@@ -60,6 +60,14 @@ def test_learnt_widths_search_their_cost_instead_of_widths():
     assert {"student.learned.width_rate", "student.weight_bits"} <= set(both)
 
 
+def test_truth_tables_search_their_number_and_nothing_of_weights():
+    found = dimensions(student={"precision": "tables", "tables": {"layers": [20, 6]}})
+    assert found["student.tables.layers"].options == ("[20, 6]", "[40, 12]", "[80, 24]")
+    assert not found.keys() & {"student.hidden", "student.weight_bits", "student.sparsity"}
+    both = dimensions({"student.precision": ["fixed", "tables"]})
+    assert {"student.tables.layers", "student.hidden", "student.weight_bits"} <= both.keys()
+
+
 def test_widths_per_layer_keep_the_number_of_layers():
     found = dimensions(student={"hidden": [8, 8], "weight_bits": [4, 4, 6]})["student.hidden"]
     assert (found.least, found.most) == (2, 2)
@@ -139,7 +147,10 @@ def test_each_dimension_is_described_in_words():
         ({"student.sparsity": {"low": 0.5, "high": 1.5}}, "student.sparsity: input should be less than 1, not 1.5"),
         ({"student.weight_bits": {"low": 4, "high": 99}}, "student.weight_bits: input should be less than or equal"),
         ({"student.weight_bits": {"low": 4, "high": 8, "step": 0.5}}, "step must be a whole number"),
-        ({"student.precision": ["fixed", "leanred"]}, "student.precision: input should be 'fixed', 'learned' or 'tables'"),
+        (
+            {"student.precision": ["fixed", "leanred"]},
+            "input should be 'fixed', 'learned' or 'tables'",
+        ),
         ({"student.hidden": {"low": 0, "high": 8}}, "greater than or equal to 1, not 0"),
         ({"student.hidden": {"low": 4.5, "high": 8}}, "layer sizes must be whole numbers"),
         ({"student.hidden": {"low": 4, "high": 8, "layers": [2, 1]}}, "layers must be .* not .2, 1."),

@@ -28,8 +28,8 @@ class Layer:
     """y = x @ weight + bias, then ReLU and rounding to `activation_grid` where `relu`, or steps, a table, or nothing.
 
     thresholds: of a step activation, ascending: its value is the number of them that y reaches, 0, 1, ...
-    table: (n_out, entries), 0 or 1: neuron j's value is table[j, y], y = 0, 1, ...: its inputs are bits that its weights
-    make a number. Connections are wires then, and what it stores is the table.
+    table: (n_out, entries), 0 or 1: neuron j's value is table[j, y], y = 0, 1, ...: its inputs are bits, which its
+    weights make a number. Connections are wires then, and what it stores is the table.
     weight: (n_in, n_out), bias: (n_out,), float64; in a quantized layer every entry is a point of its grid.
     Grids are None in a float network; bias_grid None in a quantized layer means: on the accumulator's own grid.
     """

@@ -1,0 +1,63 @@
+"""Table `truth_tables`: students of truth tables on MNIST, from few tables to many, and one without a teacher.
+
+Each is exported, compared with the network on the whole test split with ==, compiled for xc7 and counted by yosys: the
+thresholds of the pixels, the tables, the counts and the argmax. The epoch is chosen by the validation split; the test
+split is read once per row and chooses nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from benchmarks import compression
+from benchmarks.tables import BUILD, machine, publish
+from gatewright.config import Config, parse_config
+from gatewright.data import load_dataset
+from gatewright.fit import teacher_outputs, train_tables, train_teacher
+from gatewright.fit.metrics import validation_merit
+from gatewright.tools import write_json
+
+SIZES = (200, 400, 600, 1000, 1600)
+ALONE = 600  # of this size another student learns from the labels alone
+EPOCHS = 60
+HEADS = ("model", "validation", "test %", "interval", "LUT", "FF", "cycles", "MHz", "ns", "CPU s")
+NOTES = (
+    "test %: with its 95 % Wilson interval. LUT: LUT1..LUT6 and LUT6_2 cells by yosys, core only, thresholds of the",
+    "pixels and argmax included. cycles: stages for 200 MHz; MHz: that pipeline's fastest clock by our delay model,",
+    "nothing is placed; ns: cycles at that clock. CPU s: of the student's training (what was resumed counts nothing).",
+)
+
+
+def run() -> None:
+    """Train what has no checkpoint yet, measure all and publish the table."""
+    folder = BUILD / "truth_tables"
+    base = compression.cases()["mnist"].config("mnist", learned=False)
+    data = load_dataset(base)
+    soft = teacher_outputs(train_teacher(base, data, work=folder).network, data)
+    rows: list[dict[str, Any]] = []
+    for size, weight in [*((size, 0.5) for size in SIZES), (ALONE, 0.0)]:
+        name = f"tables {size}" + ("" if weight else ", no teacher")
+        config, work = _config(base, size, weight), folder / name.replace(", ", " ").replace(" ", "_")
+        start = time.process_time()
+        network = train_tables(config, data, soft, work=work).network
+        seconds = round(time.process_time() - start)
+        row = compression.measured(name, network, data, validation_merit(network, data), work, largest=np.inf)
+        rows.append({**{head: row[head] for head in HEADS if head in row}, "CPU s": seconds})
+        write_json(folder / "rows.json", {"rows": rows, **machine()})
+    publish("truth_tables", "truth_tables: MNIST by tables of six bits of the pixels", rows, NOTES)
+
+
+def _config(base: Config, size: int, weight: float) -> Config:
+    """Return the configuration of a student of one layer. Pixels become bits at 64 of 255."""
+    values = base.model_dump()
+    values["student"] = {
+        "precision": "tables",
+        "tables": {"layers": [size], "thresholds": [64.0]},
+        "epochs": EPOCHS,
+        "batch_size": 256,
+    }
+    values["distill"] = {"temperature": 1.0, "weight": weight}
+    return parse_config(values)
