@@ -20,7 +20,7 @@ from gatewright.fit import teacher_outputs, train_tables, train_teacher
 from gatewright.fit.metrics import validation_merit
 from gatewright.tools import write_json
 
-SIZES = (200, 400, 600, 1000, 1600)
+SIZES = (1000, 600, 300, 1600)
 ALONE = 600  # of this size another student learns from the labels alone
 EPOCHS = 60
 HEADS = ("model", "validation", "test %", "interval", "LUT", "FF", "cycles", "MHz", "ns", "CPU s")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 SELDOM = 0.004  # bits that are 1, or 0, in a smaller share of the training samples are no candidates
 STRIDE = 15.0  # steps of tables and preferences, whose range is 1, in units of the learning rate of weights
 DECAY = 0.25  # weight of a table's entry in a pin's gradient, per other pin in which its address differs
+EVERY = 2  # steps between two of the preferences, whose gradient is most of a step's work
 CONNECTED = 0.8  # share of the epochs after which connections stand and only tables are learnt
 SHARPNESS = 0.3  # a class's count is divided by so many of its standard deviations sqrt(tables) / 2, twice, for a score
 CHUNK = 2048  # samples evaluated at once
@@ -75,7 +76,7 @@ def train_tables(
             samples=len(tensors.x),
             loss=lambda batch: tensors.loss(module(tensors.batch(batch, module.generator)), batch),
             begin_epoch=lambda epoch: module.connect(epoch < CONNECTED * settings.epochs),
-            after_step=module.clamp,
+            after_step=module.after_step,
             validate=lambda: tensors.validate(module),
             watch=watch,
         )
@@ -140,6 +141,7 @@ class TableStack(nn.Module):
                 f"the last of student.tables.layers must be a multiple of the {classes} classes, which share its "
                 f"tables, not {settings.layers[-1]}; use {near}"
             )
+        self.steps: Tensor
         self.source, self.generator, self.quantizing = source, generator, False
         self.features, self.codes, self.inputs, self.classes = features, thresholds, inputs, classes
         self.feature = torch.tensor(features)
@@ -150,6 +152,7 @@ class TableStack(nn.Module):
             self.add_module(f"tables{index + 1}", layer)
         group = settings.layers[-1] // classes
         self.scale = 1.0 / (SHARPNESS * math.sqrt(group))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return scores. x: input values (n, features) -> (n, classes)."""
@@ -159,8 +162,9 @@ class TableStack(nn.Module):
 
     def _scores(self, x: Tensor) -> Tensor:
         bits = (x.T.index_select(0, self.feature) >= self.threshold).float()
+        learns = self.training and not self.quantizing and int(self.steps) % EVERY == 0
         for layer in self.layers:
-            bits = layer(bits, learns=not self.quantizing)
+            bits = layer(bits, learns=learns)
         return bits.view(self.classes, -1, len(x)).mean(dim=1).sub(0.5).T * (self.scale * (len(bits) // self.classes))
 
     def connect(self, learning: bool) -> None:
@@ -168,8 +172,9 @@ class TableStack(nn.Module):
         self.quantizing = not learning
 
     @torch.no_grad()
-    def clamp(self) -> None:
-        """Bring tables back to their range, so that no entry is out of reach of the other sign."""
+    def after_step(self) -> None:
+        """Count the step; bring tables back to their range, so that no entry is out of reach of the other sign."""
+        self.steps += 1
         for layer in self.layers:
             layer.table.clamp_(-1.0 / STRIDE, 1.0 / STRIDE)
 
