@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gatewright.config import Config, parse_config
 from gatewright.data import Dataset, load_dataset
 from gatewright.errors import ConfigError, FitError
-from gatewright.fit import Layer, Network, train_front, train_student, train_teacher
+from gatewright.fit import Layer, Network, train_front, train_student, train_tables, train_teacher
 from gatewright.fit import device as module
 from gatewright.fit.checkpoint import Checkpoint
 from gatewright.fit.device import CPU, device_of
@@ -50,6 +50,7 @@ CASES: dict[str, dict[str, Any]] = {
         "hardware": {"output": "scores"},
     },
     "front": {"student": {"precision": "learned", "dropout": 0.1, "epochs": 24, "learned": {"points": 3}}},
+    "tables": {"student": {"precision": "tables", "tables": {"layers": [40, 20], "inputs": 4}}},
     "variational": {"student": {"hidden": [6, 2, 6], "weight_bits": 8, "activation_bits": 8, "epochs": 20}},
 }
 
@@ -89,6 +90,9 @@ def _trained(name: str, device: str, work: Path) -> tuple[list[str], Any]:
     if name == "teacher":
         taught = train_teacher(config, data, work=work)
         return [taught.network.checksum], taught.history
+    if name == "tables":
+        trained = train_tables(config, data, _teacher(config, data), work=work)
+        return [trained.network.checksum], trained.history
     trained = train_student(config, data, _teacher(config, data), work=work)
     return [trained.network.checksum], trained.history
 

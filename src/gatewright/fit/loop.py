@@ -28,6 +28,11 @@ class Trainable(Protocol):
     generator: torch.Generator
     quantizing: bool
 
+    @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        ...
+
     def decayed(self) -> list[nn.Parameter]:
         """Return the parameters that weight decay applies to."""
         ...

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from gatewright.config import Config, Tables
 from gatewright.errors import FitError
 from gatewright.fit.checkpoint import Checkpoint
+from gatewright.fit.device import array
 from gatewright.fit.loop import Job, Watch, one_thread, train
 from gatewright.fit.network import Layer, Network
 from gatewright.fit.quantizers import Grid
@@ -69,7 +70,7 @@ def train_tables(
             inputs=tensors.x.shape[1],
             classes=tensors.outputs,
             generator=torch.Generator().manual_seed(config.seed * 1_000_003 + 2),
-        )
+        ).to(tensors.device)
         job = Job(
             stage="student",
             settings=settings,
@@ -141,18 +142,26 @@ class TableStack(nn.Module):
                 f"the last of student.tables.layers must be a multiple of the {classes} classes, which share its "
                 f"tables, not {settings.layers[-1]}; use {near}"
             )
-        self.steps: Tensor
         self.source, self.generator, self.quantizing = source, generator, False
         self.features, self.codes, self.inputs, self.classes = features, thresholds, inputs, classes
-        self.feature = torch.tensor(features)
-        self.threshold = torch.tensor(np.ldexp(thresholds.astype(np.float64), -source.frac_bits)[:, None]).float()
+        values = np.ldexp(thresholds.astype(np.float64), -source.frac_bits).astype(np.float32)
+        self.feature: Tensor
+        self.threshold: Tensor
+        self.steps: Tensor
+        self.register_buffer("feature", torch.tensor(features), persistent=False)
+        self.register_buffer("threshold", torch.tensor(values[:, None]), persistent=False)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         sizes = [len(features), *settings.layers]
         self.layers = [TableLayer(n_in, n_out, settings.inputs, generator) for n_in, n_out in pairwise(sizes)]
         for index, layer in enumerate(self.layers):
             self.add_module(f"tables{index + 1}", layer)
         group = settings.layers[-1] // classes
         self.scale = 1.0 / (SHARPNESS * math.sqrt(group))
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        return self.threshold.device
 
     def forward(self, x: Tensor) -> Tensor:
         """Return scores. x: input values (n, features) -> (n, classes)."""
@@ -197,8 +206,8 @@ class TableStack(nn.Module):
         group, frac = len(kept) // self.classes, round(-math.log2(self.scale))
         layers.append(_counts(group, self.classes, frac))
         for index, layer in reversed(list(enumerate(self.layers))):
-            pins = layer.sources().view(len(layer.table), -1).numpy()[kept]
-            table = (layer.table >= 0).numpy()[kept]
+            pins = array(layer.sources()).reshape(len(layer.table), -1)[kept]
+            table = array(layer.table >= 0)[kept]
             kept, read = np.unique(pins, return_inverse=True)
             layers.append(_tables(f"tables{index + 1}", read.reshape(pins.shape), table, len(kept)))
         layers.append(_bits(self.features[kept], self.codes[kept], self.source, self.inputs))
@@ -212,12 +221,13 @@ class TableLayer(nn.Module):
         super().__init__()
         self.table = nn.Parameter((torch.rand(n_out, 1 << inputs, generator=generator) - 0.5) / STRIDE)
         self.preference = nn.Parameter(torch.rand(n_out * inputs, n_in, generator=generator) / STRIDE)
+        self.slope: Tensor
         self.register_buffer("slope", slopes(inputs), persistent=False)
 
     def forward(self, bits: Tensor, *, learns: bool) -> Tensor:
         """Return the tables' entries, 0.0 or 1.0. bits: (n_in, n), 0.0 or 1.0 -> (n_out, n)."""
         preference = self.preference if learns else self.preference.detach()
-        found = _Look.apply(bits, self.table, preference, self.sources(), cast(Tensor, self.slope))
+        found = _Look.apply(bits, self.table, preference, self.sources(), self.slope)
         return cast(Tensor, found)
 
     def sources(self) -> Tensor:
@@ -268,7 +278,7 @@ class _Look(torch.autograd.Function):
             return None, grad_table, None, None, None
         count = sources.numel() // len(table)
         slopes = ((table * STRIDE) @ slope).view(len(table), count, -1)
-        pins = torch.empty(len(table), count, grad.shape[1])
+        pins = grad.new_empty(len(table), count, grad.shape[1])
         for pin in range(count):
             torch.mul(slopes[:, pin].gather(1, address), grad, out=pins[:, pin])
         pins = pins.view(sources.numel(), -1)

@@ -328,6 +328,8 @@ def check_alive(stage: str, network: Network, data: Dataset, config: Config) -> 
     remedy = "lower student.sparsity, or raise student.weight_bits or student.hidden"
     if stage == "teacher":
         remedy = "lower teacher.learning_rate or raise teacher.epochs"
+    elif config.student.precision == "tables":
+        remedy = "raise student.tables.layers or student.epochs, or choose other student.tables.thresholds"
     for layer in network.layers:
         if layer.nonzero == 0:
             raise FitError(f"{stage}: layer {layer.name!r} has no weight left, expected at least one; {remedy}")
