@@ -124,6 +124,16 @@ def test_front_tells_equal_accuracies_by_their_loss():
     assert " 1 90.4 % 0.498 372 " in text
 
 
+def test_front_over_decades_is_labelled_at_1_2_and_5():
+    points = [_point(0, 0.77, 0.9, 148), _point(1, 0.9, 0.4, 900), _point(2, 0.97, 0.1, 8032)]
+    page = render({**sample.classification(), "front": {"chosen": 0, "points": points}})
+    figure = page[page.index("Validation accuracy against LUTs") :]
+    drawn = re.findall(r"<!-- ([^>]*?) -->|<text[^>]*>([^<]*)</text>", figure[: figure.index("</svg>")])
+    labels = [a or b for a, b in drawn]
+    assert [v for v in labels if v.isdigit()] == ["1000", "200", "500", "2000", "5000"]
+    assert not any("10^" in v or "\u00d7" in v for v in labels)
+
+
 def test_front_of_a_regression_has_one_figure_of_merit():
     points = [_point(0, -2.5, 2.5, 232), _point(1, -1.25, 1.25, 372)]
     text = _text_of_front({**sample.regression(), "front": {"chosen": 1, "points": points}})

@@ -79,8 +79,7 @@ def front_picture(front: Mapping[str, Any], name: str, *, key: str = "score", pe
     axes.plot(lut, score, color=STUDENT, linewidth=1.2, marker="o", markersize=4, label="points of the front")
     axes.plot(lut[chosen], score[chosen], color=ACCENT, marker="o", markersize=9, linestyle="none", label="chosen")
     if max(lut) > 4 * max(min(lut), 1.0):
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        logarithmic_x(axes)
     if percent:
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}\u202f%")
     axes.set_xlabel("estimated LUTs of the core")
@@ -97,6 +96,13 @@ def as_images(x: NDArray[Any]) -> NDArray[Any]:
     """Return square inputs of 64 and more as images: (n, side**2) -> (n, side, side); others as they are."""
     side = round(x.shape[1] ** 0.5)
     return x.reshape(-1, side, side) if side * side == x.shape[1] and side >= 8 else x
+
+
+def logarithmic_x(axes: Axes) -> None:
+    """Give the chart a logarithmic x axis, labelled at 1, 2 and 5 of each decade."""
+    axes.set_xscale("log")
+    for kind in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        kind(lambda value, _: f"{value:g}" if f"{value:g}"[0] in "125" else "")
 
 
 def sample_pictures(examples: Mapping[str, NDArray[Any]]) -> list[Picture]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gatewright.report.figures import ACCENT, GRID, INK, MUTED, STUDENT, Picture, axes_of, svg_of
+from gatewright.report.figures import ACCENT, GRID, INK, MUTED, STUDENT, Picture, axes_of, logarithmic_x, svg_of
 from gatewright.report.numbers import DASH, count, fixed, interval, percent, significant, unit
 from gatewright.report.page import render_template
 from gatewright.report.view import Card
@@ -181,9 +181,7 @@ def _front_picture(result: Result, *, share: bool) -> list[Picture]:
     if result["max_lut"] <= 3 * high:
         axes.axvline(result["max_lut"], color=GRID, linewidth=1.4)
     if high > 4 * max(low, 1.0):
-        axes.set_xscale("log")
-        for kind in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-            kind(lambda value, _: f"{value:g}" if f"{value:g}"[0] in "125" else "")
+        logarithmic_x(axes)
     if share:
         best = max(abs(p["score"]) for p in points)
         if front:
