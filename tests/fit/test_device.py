@@ -50,6 +50,7 @@ CASES: dict[str, dict[str, Any]] = {
         "hardware": {"output": "scores"},
     },
     "front": {"student": {"precision": "learned", "dropout": 0.1, "epochs": 24, "learned": {"points": 3}}},
+    "shared": {"student": {"precision": "learned", "epochs": 12, "learned": {"points": 2, "granularity": "channel"}}},
     "tables": {"student": {"precision": "tables", "tables": {"layers": [40, 20], "inputs": 4}}},
     "variational": {"student": {"hidden": [6, 2, 6], "weight_bits": 8, "activation_bits": 8, "epochs": 20}},
 }
@@ -81,7 +82,7 @@ def _trained(name: str, device: str, work: Path) -> tuple[list[str], Any]:
     """Return the checksums of what is trained, and the history."""
     config = _config(name, device)
     data = load_dataset(config)
-    if name == "front":
+    if config.student.precision == "learned":
         front = train_front(config, data, _teacher(config, data), work=work)
         return [point.network.checksum for point in front.points], front.history
     if name == "variational":
