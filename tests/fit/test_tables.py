@@ -99,7 +99,10 @@ def test_it_learns_and_the_network_is_what_training_computed(data: Dataset, tmp_
     network = trained.network
     assert [layer.name for layer in network.layers] == ["bits", "tables1", "out"]
     assert network.quantized
-    assert network.layers[1].parameters == 30 * 16
+    bits = network.layers[0].bias.size
+    assert (network.parameters, network.weights, network.nonzero, network.sparsity) == (bits + 30 * 16, 0, 0, 0.0)
+    assert network.bits == bits * network.layers[0].bias_width() + 30 * 16
+    assert [row["weight_format"] for row in network.describe()] == ["connections"] * 3
     assert network.describe()[1]["activation_format"] == "table of 16 bits"
     program = export_program(network, name="p", data=data, output="argmax")
     assert check_export(network, program, data.x) == len(data.x)

@@ -191,3 +191,7 @@ def test_a_student_of_truth_tables_runs_from_the_data_to_the_simulated_hardware(
     assert [layer.table is not None for layer in network.layers] == [False, True, False]
     assert json.loads((out / "sim" / "report.json").read_text())["mismatches"] == 0
     assert stages_run(gatewright("run", small, "--out", out, *words, "--until", "sim").stdout) == []
+    never = gatewright("run", small, "--out", tmp_path / "never", *words, "--set", "student.tables.layers=[31]")
+    assert never.returncode == 2
+    assert "multiple of the 3 classes, which share its tables, not 31; use 30" in never.stderr
+    assert not (tmp_path / "never" / "teacher").exists()

@@ -31,6 +31,27 @@ def page() -> str:
     )  # fmt: skip
 
 
+def test_a_student_without_weights_is_said_to_have_none():
+    results = sample.classification()
+    tables = {"name": "tables1", "shape": [60, 30], "parameters": 1920, "weights": 0, "nonzero": 0, "bits": 1920}
+    formats = {"weight_format": "connections", "bias_format": "none", "activation_format": "table of 64 bits"}
+    results["student"] |= {
+        "parameters": 1920,
+        "bits": 1920,
+        "nonzero": 0,
+        "sparsity": 0.0,
+        "layers": [tables | formats],
+    }
+    assert list(problems(results)) == []
+    page = render(results, history=sample.history())
+    checked(page)
+    assert "a student of truth tables with 1\u202f920 bits, compiled for" in page
+    assert "entries of truth tables, and thresholds" in page
+    assert "its truth tables already answer with bits" in page
+    assert "non-zero weights</th>" not in page.partition("How much smaller")[2].partition("</table>")[0]
+    assert "non-zero weights</th>" in render(sample.classification())
+
+
 def test_page_is_well_formed_and_accessible(page):
     checker = checked(page)
     assert len(checker.ids) == len(set(checker.ids))

@@ -115,7 +115,7 @@ def compression_table(teacher: Network, student: Network) -> dict[str, dict[str,
     """
     rows: dict[str, Callable[[Network], float]] = {
         "parameters": lambda n: n.parameters,
-        "nonzero_parameters": lambda n: n.nonzero + sum(layer.bias.size for layer in n.layers),
+        "nonzero_parameters": lambda n: n.nonzero + sum(layer.parameters - layer.weights for layer in n.layers),
         "bits": lambda n: n.bits,
         "nonzero_bits": lambda n: sum(layer.nonzero_bits for layer in n.layers),
         "multiply_accumulates": lambda n: n.weights,

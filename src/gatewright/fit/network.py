@@ -29,7 +29,8 @@ class Layer:
 
     thresholds: of a step activation, ascending: its value is the number of them that y reaches, 0, 1, ...
     table: (n_out, entries), 0 or 1: neuron j's value is table[j, y], y = 0, 1, ...: its inputs are bits, which its
-    weights make a number. Connections are wires then, and what it stores is the table.
+    weights make a number.
+    wired: its weights are connections and counts, which store nothing; what it stores is its table or its thresholds.
     weight: (n_in, n_out), bias: (n_out,), float64; in a quantized layer every entry is a point of its grid.
     Grids are None in a float network; bias_grid None in a quantized layer means: on the accumulator's own grid.
     """
@@ -43,6 +44,7 @@ class Layer:
     activation_grid: Grid | None = None
     thresholds: tuple[float, ...] = ()
     table: Floats | None = None
+    wired: bool = False
 
     def __post_init__(self) -> None:
         for key in self.array_names:
@@ -75,13 +77,20 @@ class Layer:
 
     @property
     def parameters(self) -> int:
-        """Weights and biases, or the entries of tables."""
-        return self.weight.size + self.bias.size if self.table is None else self.table.size
+        """Weights and biases; of a wired layer the entries of its tables, or a threshold per neuron."""
+        if not self.wired:
+            return self.weight.size + self.bias.size
+        return self.bias.size * bool(self.thresholds) if self.table is None else self.table.size
+
+    @property
+    def weights(self) -> int:
+        """Weights, zeros included; none in a wired layer."""
+        return 0 if self.wired else self.weight.size
 
     @property
     def nonzero(self) -> int:
         """Weights that are not zero."""
-        return int(np.count_nonzero(self.weight))
+        return 0 if self.wired else int(np.count_nonzero(self.weight))
 
     def bias_width(self) -> int:
         """Bits of the widest bias: its format's, or what the accumulator's grid needs to hold it."""
@@ -95,24 +104,28 @@ class Layer:
 
     @property
     def bits(self) -> int:
-        """Bits of all weights and biases, zeros included, or of tables."""
+        """Bits of all parameters, zeros included."""
         if self.weight_grid is None:
             return FLOAT_BITS * self.parameters
-        if self.table is not None:
-            return self.table.size
+        if self.wired:
+            return self._wired_bits
         return int(np.broadcast_to(self.weight_grid.width_bits, self.weight.shape).sum()) + (
             self.bias_width() * self.bias.size
         )
 
     @property
     def nonzero_bits(self) -> int:
-        """Bits of the weights that are not zero, and of the biases, or of tables."""
+        """Bits of the parameters but of weights that are zero."""
         if self.weight_grid is None:
             return FLOAT_BITS * (self.nonzero + self.bias.size)
-        if self.table is not None:
-            return self.table.size
+        if self.wired:
+            return self._wired_bits
         widths = np.broadcast_to(self.weight_grid.width_bits, self.weight.shape)
         return int(widths[self.weight != 0].sum()) + self.bias_width() * self.bias.size
+
+    @property
+    def _wired_bits(self) -> int:
+        return self.parameters * (self.bias_width() if self.table is None else 1)
 
     def ebops(self, read_bits: Ints) -> int:
         """Return the effective bit operations of this layer for inputs of so many bits, (n_in,)."""
@@ -190,13 +203,13 @@ class Network:
 
     @property
     def parameters(self) -> int:
-        """Weights and biases, zeros included."""
+        """Weights and biases, zeros included, or what wired layers store."""
         return sum(layer.parameters for layer in self.layers)
 
     @property
     def weights(self) -> int:
         """Weights without biases, zeros included; also the multiply-accumulates of one dense inference."""
-        return sum(layer.weight.size for layer in self.layers)
+        return sum(layer.weights for layer in self.layers)
 
     @property
     def nonzero(self) -> int:
@@ -205,8 +218,8 @@ class Network:
 
     @property
     def sparsity(self) -> float:
-        """Share of weights that are exactly zero."""
-        return 1.0 - self.nonzero / self.weights
+        """Share of weights that are exactly zero; 0 where there are none."""
+        return 1.0 - self.nonzero / self.weights if self.weights else 0.0
 
     @property
     def bits(self) -> int:
@@ -251,9 +264,10 @@ class Network:
                 "layer": layer.name,
                 "shape": list(layer.weight.shape),
                 "parameters": layer.parameters,
+                "weights": layer.weights,
                 "nonzero": layer.nonzero,
-                "sparsity": 1.0 - layer.nonzero / layer.weight.size,
-                "weight_format": "float32" if layer.weight_grid is None else str(layer.weight_grid),
+                "sparsity": 1.0 - layer.nonzero / layer.weights if layer.weights else 0.0,
+                "weight_format": _weight_text(layer),
                 "bias_format": _bias_text(layer),
                 "activation_format": _activation_text(layer),
                 "bits": layer.bits,
@@ -308,6 +322,7 @@ class Network:
                     "relu": layer.relu,
                     **({"thresholds": list(layer.thresholds)} if layer.thresholds else {}),
                     **({} if layer.table is None else {"table": list(layer.table.shape)}),
+                    **({"wired": True} if layer.wired else {}),
                     **{
                         key: None if grid is None else grid.to_json()
                         for key, grid in (
@@ -349,9 +364,17 @@ def frac_bits(values: Floats) -> int:
     return int((53 - exponent - zeros).max())
 
 
+def _weight_text(layer: Layer) -> str:
+    if layer.wired:
+        return "connections"
+    return "float32" if layer.weight_grid is None else str(layer.weight_grid)
+
+
 def _bias_text(layer: Layer) -> str:
     if layer.weight_grid is None:
         return "float32"
+    if layer.wired:
+        return f"thresholds, {layer.bias_width()} bits" if layer.thresholds else "none"
     if layer.bias_grid is not None:
         return str(layer.bias_grid)
     return f"accumulator, {layer.bias_width()} bits"
@@ -360,6 +383,8 @@ def _bias_text(layer: Layer) -> str:
 def _activation_text(layer: Layer) -> str:
     if layer.table is not None:
         return f"table of {layer.table.shape[1]} bits"
+    if layer.thresholds and layer.wired:
+        return "1 bit"
     if layer.thresholds:
         return {1: "sign, 1 bit", 2: "ternary, 2 bits"}.get(len(layer.thresholds), f"{len(layer.thresholds)} steps")
     if layer.activation_grid is not None:
@@ -388,5 +413,6 @@ def _layer(row: dict[str, Any], arrays: Any) -> Layer:
         relu=row["relu"],
         thresholds=tuple(row.get("thresholds", ())),
         table=arrays[f"{name}.table"] if "table" in row else None,
+        wired=row.get("wired", False),
         **grids,
     )

@@ -89,6 +89,16 @@ def train_tables(
     return Trained(network=network, history=tuple(history))
 
 
+def check_shared(settings: Tables, classes: int) -> None:
+    """Raise FitError where the classes cannot share the last layer's tables equally."""
+    if settings.layers[-1] % classes:
+        near = max(1, round(settings.layers[-1] / classes)) * classes
+        raise FitError(
+            f"the last of student.tables.layers must be a multiple of the {classes} classes, which share its tables, "
+            f"not {settings.layers[-1]}; use {near}"
+        )
+
+
 def candidates(settings: Tables, data: Dataset) -> tuple[Ints, Ints]:
     """Return the bits that tables may read: the feature of each and the code that it must reach. (bits,), (bits,).
 
@@ -136,12 +146,7 @@ class TableStack(nn.Module):
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        if settings.layers[-1] % classes:
-            near = max(1, round(settings.layers[-1] / classes)) * classes
-            raise FitError(
-                f"the last of student.tables.layers must be a multiple of the {classes} classes, which share its "
-                f"tables, not {settings.layers[-1]}; use {near}"
-            )
+        check_shared(settings, classes)
         self.source, self.generator, self.quantizing = source, generator, False
         self.features, self.codes, self.inputs, self.classes = features, thresholds, inputs, classes
         values = np.ldexp(thresholds.astype(np.float64), -source.frac_bits).astype(np.float32)
@@ -299,6 +304,7 @@ def _bits(features: Ints, codes: Ints, source: Fixed, count: int) -> Layer:
         weight=weight,
         bias=-np.ldexp(codes.astype(np.float64), -source.frac_bits),
         relu=False,
+        wired=True,
         weight_grid=Grid.uniform(2, 0, signed=True),
         activation_grid=BIT,
         thresholds=(0.0,),
@@ -315,6 +321,7 @@ def _tables(name: str, pins: Ints, table: NDArray[np.bool_], n_in: int) -> Layer
         weight=weight,
         bias=np.zeros(len(pins)),
         relu=False,
+        wired=True,
         weight_grid=Grid.uniform(pins.shape[1] + 1, 0, signed=True),
         activation_grid=BIT,
         table=table.astype(np.float64),
@@ -328,5 +335,6 @@ def _counts(group: int, classes: int, frac: int) -> Layer:
         weight=np.repeat(np.eye(classes), group, axis=0) * 2.0**-frac,
         bias=np.zeros(classes),
         relu=False,
+        wired=True,
         weight_grid=Grid.uniform(2, frac, signed=True),
     )

@@ -331,7 +331,7 @@ def check_alive(stage: str, network: Network, data: Dataset, config: Config) -> 
     elif config.student.precision == "tables":
         remedy = "raise student.tables.layers or student.epochs, or choose other student.tables.thresholds"
     for layer in network.layers:
-        if layer.nonzero == 0:
+        if not layer.weight.any():
             raise FitError(f"{stage}: layer {layer.name!r} has no weight left, expected at least one; {remedy}")
     x, y = data.part("validation")
     outputs = network.evaluate(x)

@@ -242,7 +242,7 @@ def _compression(teacher: Mapping[str, Any], student: Mapping[str, Any]) -> dict
     """Return how much smaller the student is; of its parameters that are not zero, biases count whatever they are."""
 
     def nonzero(part: Mapping[str, Any]) -> int:
-        biases = sum(row["parameters"] - prod(row["shape"]) for row in part["layers"])
+        biases = sum(row["parameters"] - row.get("weights", prod(row["shape"])) for row in part["layers"])
         return max(part["nonzero"] + biases, 1)
 
     return {

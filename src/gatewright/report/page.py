@@ -76,6 +76,7 @@ def render(
         data_rows=data_rows,
         samples=sample_pictures(examples or {}),
         curves=learning_curves(history or {}),
+        weightless=view.weightless(results),
         confusions=view.confusions(results),
         recall_header=recall_header,
         recall_rows=recall_rows,
@@ -126,9 +127,11 @@ def summary(results: Results) -> str:
     what = "a student network of"
     if "model" in results:
         what = f"the {names(results)['student']} of {results['model']['file']},"
+    holds = f"{count(student['parameters'])} parameters, {percent(student['sparsity'], 0)} of the weights zero"
+    if view.weightless(results):
+        what, holds = "a student of", f"truth tables with {count(student['bits'])} bits"
     return (
-        f"{count(data['features'])} inputs, {task}: {what} {count(student['parameters'])} parameters, "
-        f"{percent(student['sparsity'], 0)} of the weights zero, compiled for {h['part']}. It answers "
+        f"{count(data['features'])} inputs, {task}: {what} {holds}, compiled for {h['part']}. It answers "
         f"{latency}{THIN}ns after its inputs are complete and accepts a new sample every "
         f"{'cycle' if interval == 1 else f'{count(interval)} cycles'}."
     )

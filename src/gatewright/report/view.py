@@ -94,11 +94,22 @@ def headline_cards(results: Results) -> list[Card]:
         Card(
             label="Parameters",
             value=count(results["student"]["parameters"]),
-            note=f"{percent(results['student']['sparsity'])} zero; "
-            f"{called['teacher']} {count(results['teacher']['parameters'])}",
+            note=f"{_kind(results)}; {called['teacher']} {count(results['teacher']['parameters'])}",
         ),
         *cost_cards(results),
     ]
+
+
+def weightless(results: Results) -> bool:
+    """Whether the student is truth tables and nothing else."""
+    return not any(layer.get("weights", 1) for layer in results["student"]["layers"])
+
+
+def _kind(results: Results) -> str:
+    """Return what the student's parameters are."""
+    if weightless(results):
+        return "entries of truth tables, and thresholds"
+    return f"{percent(results['student']['sparsity'])} zero"
 
 
 def mismatch_card(results: Results) -> Card:
@@ -190,11 +201,14 @@ def compression_rows(results: Results) -> list[list[str]]:
     teacher_bits = teacher.get("bits", 32 * teacher["parameters"])
     nonzero = compression.get("nonzero_ratio", teacher["parameters"] / max(1, student["nonzero"]))
     parameters = [count(part["parameters"]) for part in (teacher, student)]
+    pruned = [
+        ["non-zero weights", DASH, count(student["nonzero"]), ratio(nonzero)],
+        ["weights at exactly zero", DASH, percent(student["sparsity"]), ""],
+    ]
     rows = [
         ["parameters", *parameters, ratio(compression["parameter_ratio"])],
         ["bits of all parameters", count(teacher_bits), count(student["bits"]), ratio(compression["bit_ratio"])],
-        ["non-zero weights", DASH, count(student["nonzero"]), ratio(nonzero)],
-        ["weights at exactly zero", DASH, percent(student["sparsity"]), ""],
+        *([] if weightless(results) else pruned),
         [
             "bits per parameter",
             fixed(teacher_bits / teacher["parameters"]),

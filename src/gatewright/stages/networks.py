@@ -207,11 +207,15 @@ class TrainedNetworks:
         write_json(out / "check.json", {"samples_compared": compared, "mismatches": 0})
 
     def training_data(self) -> Dataset:
-        """Return the dataset, once the output stage suits its classes: no training for a design that cannot be."""
+        """Return the dataset, once output stage and tables suit its classes: no training for what cannot be built."""
         from gatewright.data import Dataset
 
         data = Dataset.load(self.directory.folder("data"))
         output_stage(self.config).check_scores(len(data.classes) or (1 if data.y.ndim == 1 else data.y.shape[1]))
+        if self.config.student.precision == "tables":
+            from gatewright.fit.tables import check_shared
+
+            check_shared(self.config.student.tables, len(data.classes))
         return data
 
 

@@ -31,8 +31,8 @@ def check(config: Config) -> None:
     student = config.student
     if student.precision != "fixed":
         raise ConfigError(
-            f'a study needs student.precision = "fixed", not "{student.precision}": learnt widths prune and quantize '
-            "in one, so neither can be left out"
+            f'a study needs student.precision = "fixed", not "{student.precision}": learnt widths, and truth tables, '
+            "prune and quantize in one, so neither can be left out"
         )
     if student.pruning.budget_ebops or student.pruning.budget_lut:
         raise ConfigError("a study prunes networks without formats too, which have no budget; set student.sparsity")
