@@ -15,6 +15,9 @@ from gatewright.config.section import Section
 from gatewright.config.whole import Config
 from gatewright.errors import ConfigError, nearest
 
+BRANCH = re.compile(r"(constrained-)?(int|float|str|tuple)(\[.*\])?")  # of a union, in pydantic's path to a value
+KIND = ("_type", "_parsing")  # how pydantic's errors of another kind of value end
+
 
 def load_config(
     path: Path, settings: Sequence[str] = (), given: Mapping[str, Mapping[str, str]] | None = None
@@ -67,7 +70,7 @@ def parse_config(raw: dict[str, Any], *, where: str = "config", base: Path | Non
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{where}: {explain(item)}" for item in error.errors())) from None
+        raise ConfigError("\n".join(f"{where}: {explain(item)}" for item in _telling(error.errors()))) from None
     if base is None:
         return config
     data = {key: _anchor(getattr(config.data, key), base) for key in ("source", "labels")}
@@ -108,15 +111,35 @@ def _anchor(source: str, base: Path) -> str:
     return str((base / source).resolve()) if is_path else source
 
 
+def _telling(items: Sequence[Any]) -> list[Any]:
+    """Return pydantic's errors without those that a value is not of the other kind that its key would take too.
+
+    Of `weight_bits = 40`, too many bits for one number, pydantic also says that it is no list of numbers.
+    """
+    keys = [f"{_key(item)}." for item in items]
+    others = [key for key, item in zip(keys, items, strict=True) if not item["type"].endswith(KIND)]
+
+    def echoes(item: Any, key: str) -> bool:
+        if item["type"] == "too_short":  # what is wrong with its items counts them out
+            return any(other != key and other.startswith(key) for other in keys)
+        return item["type"].endswith(KIND) and any(other.startswith(key) for other in others)
+
+    return [item for key, item in zip(keys, items, strict=True) if not echoes(item, key)]
+
+
+def _key(item: Any) -> str:
+    return ".".join(part for part in map(str, item["loc"]) if not BRANCH.fullmatch(part))
+
+
 def explain(item: Any) -> str:
     """Return one of pydantic's errors as a line: key, what was expected, what was got."""
-    path = [str(part) for part in item["loc"]]
-    key = ".".join(part for part in path if part not in {"int", "constrained-int", "tuple[constrained-int, ...]"})
+    path, key = [str(part) for part in item["loc"]], _key(item)
     if item["type"] == "extra_forbidden":
         return f"unknown key {key!r}.{nearest(path[-1], _known_keys(path[:-1]))}"
     if item["type"] == "missing":
         return f"key {key!r} is required and absent"
-    message = item["msg"].removeprefix("Value error, ")
+    message = item["msg"].removeprefix("Value error, ").removesuffix(" after validation, not 0")
+    message = message.replace("Tuple should", "List should").replace("valid tuple", "valid list")
     if item["type"] == "value_error" and not key:
         return message
     if item["type"] == "value_error":
