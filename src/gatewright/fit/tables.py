@@ -312,10 +312,14 @@ def _bits(features: Ints, codes: Ints, source: Fixed, count: int) -> Layer:
 
 
 def _tables(name: str, pins: Ints, table: NDArray[np.bool_], n_in: int) -> Layer:
-    """Return a layer of tables; pins: (n_out, inputs), which input each reads. A bit read twice has both weights."""
-    weight = np.zeros((n_in, len(pins)))
-    for pin in range(pins.shape[1]):
-        np.add.at(weight, (pins[:, pin], np.arange(len(pins))), float(1 << pin))
+    """Return a layer of tables; pins: (n_out, inputs), which input each reads; twice the same is one."""
+    weight, entries = np.zeros((n_in, len(pins))), np.zeros(table.shape)
+    for neuron, row in enumerate(pins):
+        read, pin = np.unique(row, return_inverse=True)
+        address = np.arange(1 << len(read))
+        old = np.sum([(address >> bit & 1) << k for k, bit in enumerate(pin)], axis=0)
+        weight[read, neuron] = 2.0 ** np.arange(len(read))
+        entries[neuron, : len(address)] = table[neuron, old]
     return Layer(
         name=name,
         weight=weight,
@@ -324,7 +328,7 @@ def _tables(name: str, pins: Ints, table: NDArray[np.bool_], n_in: int) -> Layer
         wired=True,
         weight_grid=Grid.uniform(pins.shape[1] + 1, 0, signed=True),
         activation_grid=BIT,
-        table=table.astype(np.float64),
+        table=entries,
     )
 
 

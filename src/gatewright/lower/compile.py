@@ -22,6 +22,7 @@ from gatewright.lower.schedule import Schedule, schedule
 from gatewright.lower.support import check_supported
 from gatewright.lower.ternary import fuse_ternary
 from gatewright.lower.timing import delays
+from gatewright.lower.wires import join_disjoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,9 @@ def optimise(
     checked += check(circuit)
     if delays(family).ternary:
         circuit = fuse_ternary(circuit)
+        checked += check(circuit)
+    if (joined := join_disjoint(circuit)) != circuit:
+        circuit = joined
         checked += check(circuit)
     if truth_tables and (tables := tabulate(circuit, family=family)) is not circuit:
         circuit = tables
