@@ -43,8 +43,8 @@ def test_an_address_of_bits_becomes_one_join():
     ]
     before = circuit(*bits, *sums)
     after = join_disjoint(before)
-    assert [type(node).__name__ for node in after.nodes] == ["Source"] * 4 + ["Join"]
-    assert (after.nodes[-1].reads, after.nodes[-1].widths) == ((0, 1, 2, 3), (1, 1, 1, 1))
+    joined = Join(layer="l", lo=0, hi=15, reads=(0, 1, 2, 3), widths=(1, 1, 1, 1))
+    assert after.nodes == (*bits, joined)
     same_values(before, after, [(0, 1)] * 4)
 
 
