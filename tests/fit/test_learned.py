@@ -13,13 +13,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from gatewright.config import Config, parse_config
+from gatewright.config import Config, Granularity, parse_config
 from gatewright.data import Dataset, load_dataset
 from gatewright.errors import ConfigError, FitError
 from gatewright.fit import Network, check_export, choose, export_program, train_front
 from gatewright.fit.front import Front, Point, _Candidate, non_dominated, thinned
 from gatewright.fit.learned import LearnedStack
-from gatewright.fit.learned_step import Granularity, Shape
+from gatewright.fit.learned_step import Shape
 from gatewright.fit.metrics import Merit, merit_of, validation_merit
 from gatewright.fit.network import span_bits
 from gatewright.ir import Fixed

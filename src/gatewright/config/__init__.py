@@ -11,6 +11,7 @@ from gatewright.config.section import Section
 from gatewright.config.training import (
     Augment,
     Distill,
+    Granularity,
     Learned,
     Optimizer,
     Pruning,
@@ -19,7 +20,7 @@ from gatewright.config.training import (
     Tables,
     Teacher,
 )
-from gatewright.config.whole import Config
+from gatewright.config.whole import Config, Device
 
 __all__ = [
     "Augment",
@@ -27,9 +28,11 @@ __all__ = [
     "CellMapping",
     "Config",
     "Data",
+    "Device",
     "Distill",
     "Family",
     "Generator",
+    "Granularity",
     "Hardware",
     "Learned",
     "Model",

@@ -10,6 +10,7 @@ from gatewright.config.section import Fraction, Section
 
 Bits = Annotated[int, Field(ge=1, le=32)]
 Schedule = Literal["cubic", "constant", "one_shot"]
+Granularity = Literal["weight", "channel", "tensor"]
 
 
 class Optimizer(Section):
@@ -62,7 +63,7 @@ class Learned(Section):
     within `drop` of the best (a share for accuracies; relative to the error for regressions).
     """
 
-    granularity: Literal["weight", "channel", "tensor"] = "weight"
+    granularity: Granularity = "weight"
     points: int = Field(default=16, ge=1, le=1000)
     lut_start: float = Field(default=0.0, ge=0)
     lut_end: float = Field(default=0.0, ge=0)

@@ -12,6 +12,8 @@ from gatewright.config.search import Search
 from gatewright.config.section import Section
 from gatewright.config.training import Augment, Distill, Student, Teacher
 
+Device = Literal["cpu", "cuda", "auto"]
+
 
 class Config(Section):
     """A whole run.
@@ -23,7 +25,7 @@ class Config(Section):
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=40)
     task: Literal["classification", "regression"] = "classification"
     seed: int = 1
-    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    device: Device = "cpu"
     data: Data
     model: Model | None = None
     teacher: Teacher = Teacher()

@@ -6,19 +6,20 @@ the same ones; checkpoints and frozen networks are the CPU's.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gatewright.config import Device
 from gatewright.errors import FitError
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
-def device_of(name: Literal["cpu", "cuda", "auto"]) -> torch.device:
+def device_of(name: Device) -> torch.device:
     """Return the device of a name; "auto" is CUDA's where torch sees one.
 
     Raises FitError where "cuda" is asked for and torch sees none.

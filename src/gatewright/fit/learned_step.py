@@ -10,12 +10,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Granularity = Literal["weight", "channel", "tensor"]
+from gatewright.config import Granularity
 
 LN2 = math.log(2.0)
 DIGIT_BITS = 3.0  # bits per non-zero signed digit of a random integer (Reitwiesner 1960): its product's adder inputs

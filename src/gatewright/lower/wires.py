@@ -6,7 +6,6 @@ Such a sum makes no carry, so it costs neither a LUT nor time; the bits of a tab
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 from gatewright.lower.circuit import Add, Add3, Circuit, Join, Node, width
 from gatewright.lower.narrow import drop_dead
@@ -17,14 +16,21 @@ def join_disjoint(circuit: Circuit) -> Circuit:
     nodes = list(circuit.nodes)
     for index, node in enumerate(nodes):
         terms = sorted(_terms(node), key=lambda term: term[1])
-        ends = [shift + width(nodes[read]) for read, shift in terms]
-        if not terms or terms[0][1] or ends[-1] != width(node):
-            continue
-        if all(end == after[1] and nodes[read].lo >= 0 for (read, _), end, after in _neighbours(terms, ends)):
+        if terms and _fit(nodes, terms) == width(node):
             pieces = [piece for read, _ in terms for piece in _pieces(nodes, read)]
             reads, widths = zip(*pieces, strict=True)
             nodes[index] = Join(layer=node.layer, lo=node.lo, hi=node.hi, reads=reads, widths=widths)
     return drop_dead(replace(circuit, nodes=tuple(nodes)))
+
+
+def _fit(nodes: list[Node], terms: list[tuple[int, int]]) -> int | None:
+    """Return the bits of terms of which each begins where the one before ends; None where bits meet or are empty."""
+    end, signed = 0, False
+    for read, shift in terms:
+        if shift != end or signed:
+            return None
+        end, signed = shift + width(nodes[read]), nodes[read].lo < 0
+    return end
 
 
 def _terms(node: Node) -> list[tuple[int, int]]:
@@ -36,10 +42,6 @@ def _terms(node: Node) -> list[tuple[int, int]]:
             return [(node.a, node.shift_a), (node.b, node.shift_b), (node.c, node.shift_c)]
         case _:
             return []
-
-
-def _neighbours(terms: list[tuple[int, int]], ends: list[int]) -> list[tuple[tuple[int, int], int, tuple[int, int]]]:
-    return [(term, end, after) for (term, after), end in zip(pairwise(terms), ends, strict=False)]
 
 
 def _pieces(nodes: list[Node], read: int) -> list[tuple[int, int]]:
