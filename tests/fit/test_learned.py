@@ -17,11 +17,12 @@ from gatewright.config import Config, Granularity, parse_config
 from gatewright.data import Dataset, load_dataset
 from gatewright.errors import ConfigError, FitError
 from gatewright.fit import Network, check_export, choose, export_program, train_front
-from gatewright.fit.front import Front, Point, _Candidate, non_dominated, thinned
+from gatewright.fit.front import Front, _Candidate
+from gatewright.fit.layer import span_bits
 from gatewright.fit.learned import LearnedStack
 from gatewright.fit.learned_step import Shape
 from gatewright.fit.metrics import Merit, merit_of, validation_merit
-from gatewright.fit.network import span_bits
+from gatewright.fit.pareto import Point, non_dominated, thinned
 from gatewright.ir import Fixed
 
 pytestmark = pytest.mark.torch

@@ -11,9 +11,11 @@ from gatewright.fit.anomaly import (
     train_autoencoder_front,
 )
 from gatewright.fit.export import check_export, export_program
-from gatewright.fit.front import Front, Point, choose, train_front
+from gatewright.fit.front import Front, train_front
+from gatewright.fit.layer import Layer
 from gatewright.fit.metrics import compression_table, evaluate_predictions, metrics, validation_score
-from gatewright.fit.network import Layer, Network
+from gatewright.fit.network import Network
+from gatewright.fit.pareto import Point, choose
 from gatewright.fit.quantizers import Grid
 from gatewright.fit.roc import anomaly_metrics, auc_difference, decision_shares, roc_points, score_histogram
 from gatewright.fit.simple import simple_scores

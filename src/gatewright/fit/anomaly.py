@@ -18,7 +18,8 @@ from gatewright.errors import ExportError, FitError
 from gatewright.fit.anomaly_program import score_program
 from gatewright.fit.export import check_exact, compare
 from gatewright.fit.front import train_front
-from gatewright.fit.network import CHUNK, Floats, Network
+from gatewright.fit.layer import Floats
+from gatewright.fit.network import CHUNK, Network
 from gatewright.fit.teach import Teacher, with_targets
 from gatewright.fit.train import train_student, train_teacher
 from gatewright.ir import Interpreter, Ints, OutputStage, Program, add_output_stage, ranges

@@ -11,7 +11,8 @@ from scipy.linalg import block_diag
 
 from gatewright.errors import ExportError
 from gatewright.fit.export import dyadic
-from gatewright.fit.network import Floats, Layer, Network
+from gatewright.fit.layer import Floats, Layer
+from gatewright.fit.network import Network
 from gatewright.ir import Constant, Dense, Fixed, Input, Ints, Op, Overflow, Program, Requant, Rounding, ranges
 
 

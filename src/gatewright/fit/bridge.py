@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from gatewright.errors import FitError
+from gatewright.fit.layer import Layer
 from gatewright.fit.layers import Stack, layer_name
-from gatewright.fit.network import Layer, Network
+from gatewright.fit.network import Network
 from gatewright.graph import Graph, simplify
 from gatewright.graph.nodes import Activation, Dense, Input
 from gatewright.ir import Fixed

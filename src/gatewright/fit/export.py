@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from gatewright.errors import ExportError
-from gatewright.fit.network import CHUNK, Floats, Layer, Network, frac_bits
+from gatewright.fit.layer import Floats, Layer, frac_bits
+from gatewright.fit.network import CHUNK, Network
 from gatewright.fit.quantizers import Grid
 from gatewright.ir import (
     ArgMax,

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gatewright.fit.device import array
-from gatewright.fit.network import Layer, Network
+from gatewright.fit.layer import Layer
+from gatewright.fit.network import Network
 from gatewright.fit.prune import Masks, remove_dead
 from gatewright.fit.quantizers import Grid, covering_grid, fake_quantize, fit_grid
 from gatewright.fit.steps import Steps, step_activation

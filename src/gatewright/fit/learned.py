@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from gatewright.config import Granularity
+from gatewright.fit.layer import Layer, frac_bits
 from gatewright.fit.layers import layer_name
 from gatewright.fit.learned_step import QuantizedStep, Shape, Units, bias_on_grid, rounded
-from gatewright.fit.network import CHUNK, Layer, Network, frac_bits
+from gatewright.fit.network import CHUNK, Network
 from gatewright.fit.prune import remove_dead
 from gatewright.fit.quantizers import Grid
 from gatewright.ir import Fixed

@@ -22,8 +22,9 @@ from gatewright.config import Config, Tables
 from gatewright.errors import FitError
 from gatewright.fit.checkpoint import Checkpoint
 from gatewright.fit.device import array
+from gatewright.fit.layer import Layer
 from gatewright.fit.loop import Job, Watch, one_thread, train
-from gatewright.fit.network import Layer, Network
+from gatewright.fit.network import Network
 from gatewright.fit.quantizers import Grid
 from gatewright.fit.teach import Teacher, lesson
 from gatewright.fit.train import Tensors, Trained, check_alive, stage_key

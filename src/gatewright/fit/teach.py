@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from gatewright.config import Config
 from gatewright.errors import FitError
-from gatewright.fit.network import CHUNK, Floats, Network
+from gatewright.fit.layer import Floats
+from gatewright.fit.network import CHUNK, Network
 from gatewright.ir import Fixed
 
 if TYPE_CHECKING:

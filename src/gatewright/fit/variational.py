@@ -22,9 +22,10 @@ from gatewright.errors import FitError
 from gatewright.fit.anomaly import check_student, normal_samples
 from gatewright.fit.checkpoint import Checkpoint
 from gatewright.fit.export import layer_ops
+from gatewright.fit.layer import Floats
 from gatewright.fit.layers import Stack, Widths
 from gatewright.fit.loop import Job, Row, one_thread, train
-from gatewright.fit.network import Floats, Network
+from gatewright.fit.network import Network
 from gatewright.fit.quantizers import fake_quantize
 from gatewright.fit.recipe import Recipe
 from gatewright.fit.train import CALIBRATION_SAMPLES, Tensors, check_alive, fold_inputs, layer_widths, stage_key
