@@ -292,10 +292,11 @@ def _top_k(b: Builder, op: Op) -> Results:
     x = op.tensor()
     axis = b.axis(op.get("axis", -1), x.rank)
     op.only("largest", 1)
-    op.only("sorted", 0, 1)
     k = op.int_list(1) if op.opset >= 10 else (op.get("k", 0),)
     if k is None or len(k) != 1:
         op.fail(f"takes {k} elements; one number is expected")
+    if not op.flag("sorted", True) and k[0] > 1:
+        op.fail("attribute sorted = 0 leaves the order of its results open; set sorted to 1")
     values = Missing("the greatest values of a TopK; only their indices are supported")
     return [values, layers.top_k(b, x, k[0], axis)]
 

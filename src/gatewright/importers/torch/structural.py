@@ -150,7 +150,10 @@ def _arg_max(b: Builder, c: Call) -> Tensor:
 
 def _top_k(b: Builder, c: Call) -> list[Any]:
     x = c.tensor()
-    c.ignore("sorted")
+    if not c.get("sorted") and c.get("k") > 1:
+        c.fail("argument sorted = False leaves the order of its results open; leave it out")
+    if not c.get("largest"):
+        c.fail("argument largest = False takes the least; negate the value before it")
     best = layers.top_k(b, x, c.get("k"), b.axis(c.get("dim"), x.rank))
     return [Missing("the greatest values of topk; only their indices are supported"), best]
 
