@@ -154,29 +154,46 @@ class Builder:
         """
         if value.size == 1:
             return value.reshape(())
-        if value.ndim > x.rank:
-            value = self._drop_leading(value, x)
-        value = value.reshape((1,) * (x.rank - value.ndim) + value.shape)
+        value = self._aligned(value, x)
         if value.shape[x.sample_axis] != 1:
             self.fail(
                 f"a constant of the shape {value.shape} holds one value per sample; the model must treat samples alike"
             )
         return value.transpose(x.order)[0]
 
-    def _drop_leading(self, value: NDArray[Any], x: Tensor) -> NDArray[Any]:
-        extra = value.ndim - x.rank
-        if value.shape[:extra] != (1,) * extra:
+    def _aligned(self, value: NDArray[Any], x: Tensor) -> NDArray[Any]:
+        """The constant with as many axes as x, ones in front."""
+        if value.ndim > x.rank:
             self.fail(f"a constant of the shape {value.shape} has more axes than the value of the shape {x.shape}")
-        return value.reshape(value.shape[extra:])
+        return value.reshape((1,) * (x.rank - value.ndim) + value.shape)
+
+    def broadcast(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape to which these broadcast, as NumPy and ONNX do it, or refuse."""
+        try:
+            return tuple(map(int, np.broadcast_shapes(*shapes)))
+        except ValueError:
+            text = " and ".join(str(shape) for shape in dict.fromkeys(shapes) if shape)
+            return self.fail(f"its operands have the shapes {text}, which do not broadcast to one shape")
+
+    def check_fits(self, value: NDArray[Any], x: Tensor, what: str) -> None:
+        """Refuse a constant that does not broadcast to x's own shape."""
+        if self.broadcast(value.shape, x.shape) != x.shape:
+            self.fail(f"its {what} has the shape {value.shape}, which does not broadcast to its input's {x.shape}")
+
+    def lifted(self, x: Tensor, rank: int) -> Tensor:
+        """The same value with axes of size 1 in front, so that it has at least `rank` axes."""
+        extra = rank - x.rank
+        if extra <= 0:
+            return x
+        made = self._reshape(x.result, x.stored, (1,) * extra + x.stored)
+        order = (x.sample_axis + extra, *range(extra), *(axis + extra for axis in x.order[1:]))
+        return self.tensor(made, (1,) * extra + x.shape, order)
 
     def as_tensor(self, value: Value, like: Tensor) -> Tensor:
         """Return a constant as a node stored in the order of `like`; a tensor as it is."""
         if isinstance(value, Tensor):
             return value
-        array = np.asarray(value.value, dtype=np.float64)
-        if array.ndim > like.rank:
-            array = self._drop_leading(array, like)
-        array = array.reshape((1,) * (like.rank - array.ndim) + array.shape)
+        array = self._aligned(np.asarray(value.value, dtype=np.float64), like)
         stored = np.broadcast_to(self.spread(array, like), tuple(array.shape[a] for a in like.order[1:]))
         shape = list(array.shape)
         shape[like.sample_axis] = like.shape[like.sample_axis]

@@ -110,6 +110,8 @@ def _gemm(b: Builder, op: Op) -> list[Value]:
     if op.opset < 7:  # there, 1 allows the broadcasting that is now the rule
         op.only("broadcast", 0, 1)
     left, right = op.tensor(), op.const(1)
+    if left.rank != 2 or right.value.ndim != 2:
+        op.fail(f"multiplies values of the shapes {left.shape} and {right.value.shape}; matrices are expected")
     alpha, beta = op.get("alpha", 1.0), op.get("beta", 1.0)
     if op.flag("transA", False):
         left = b.transpose(left, (1, 0))
