@@ -75,6 +75,7 @@ class Builder:
         self.graph_name, self.format = name, format
         self.nodes: list[AnyNode] = []
         self.notes: list[str] = []
+        self.left_out: tuple[str, int] | None = None  # a function that the model ends with, and its axis
         self.origin = "the model"
         self._base = "value"
         self._names: set[str] = set()
@@ -92,6 +93,14 @@ class Builder:
     def note(self, text: str) -> None:
         """Tell the user what was decided at the node in work."""
         self.notes.append(f"{self.origin}: {text}")
+
+    def leave_out_log_softmax(self, x: Tensor, axis: int) -> Tensor:
+        """End the model before a log-softmax over one axis, and say so: `verify` applies it to compare."""
+        if axis == x.sample_axis:
+            self.fail(f"runs over the axis of the samples (axis {axis}); the model must treat samples alike")
+        self.note("left out: the graph gives the scores before it, which have the same order")
+        self.left_out = ("log_softmax", axis)
+        return x
 
     def emit(self, kind: type[NodeKind], /, *sources: str, **fields: Any) -> str:
         """Append a node of this kind under a free name and return the name."""
@@ -243,7 +252,7 @@ class Builder:
             output=result,
             format=self.format,
             notes=tuple(self.notes),
-            metadata=metadata,
+            metadata={**(metadata or {}), **({} if self.left_out is None else {"left_out": list(self.left_out)})},
         )
 
     def _read_by(self, output: str) -> tuple[AnyNode, ...]:

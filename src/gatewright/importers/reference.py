@@ -47,7 +47,8 @@ def ask(
     remedy = (
         f"name a Python that has it with --python or {VARIABLE}, or run: PYTHON -m pip install {INSTALL[framework]}"
     )
-    if shutil.which(python) is None:
+    found = shutil.which(python)
+    if found is None:
         raise MissingToolError(
             f"{python!r} is no program that can be run, expected a Python with {framework}; {remedy}"
         )
@@ -60,7 +61,11 @@ def ask(
     write_json(work / f"{framework}.json", asked)
     log = work / f"{framework}.log"
     run_tool(
-        [python, str(Path(__file__).parent / "workers" / WORKERS[framework]), str(work / f"{framework}.json")],
+        [
+            str(Path(found).absolute()),  # a link to an interpreter is an environment of its own
+            str(Path(__file__).parent / "workers" / WORKERS[framework]),
+            str(work / f"{framework}.json"),
+        ],
         cwd=work,
         log=log,
         env={"PYTHONPATH": "", "OMP_NUM_THREADS": "1", **(env or {})},
@@ -87,8 +92,13 @@ def onnx_results(graph: Graph, path: Path, framework: str, x: NDArray[Any], **se
     return {**quantizers, graph.output: answer["output"]}
 
 
-def keras_results(graph: Graph, path: Path, weights: Path | None, x: NDArray[Any], **settings: Any) -> Answer:
-    """Return what Keras gives for nodes of the graph, by node: the output, what a last softmax reads, a quantizer."""
+def keras_results(
+    graph: Graph, path: Path, weights: Path | None, x: NDArray[Any], **settings: Any
+) -> tuple[Answer, str]:
+    """Return what Keras gives for nodes of the graph, and its backend ("" where it does not tell).
+
+    Nodes: the output, what a last softmax reads, a quantizer.
+    """
     request = {"model": str(path.resolve())}
     if path.suffix == ".json":
         request["weights"] = str((weights or _beside(path)).resolve())
@@ -107,7 +117,7 @@ def keras_results(graph: Graph, path: Path, weights: Path | None, x: NDArray[Any
         and layer_of(graph, last.name) == str(plain["last"])
     ):
         found[last.sources[0]] = plain["logits"]
-    return {**found, graph.output: plain["y"]}
+    return {**found, graph.output: plain["y"]}, str(answer.get("backend", ""))
 
 
 def torch_results(graph: Graph, path: Path, x: NDArray[Any]) -> Answer:
@@ -118,7 +128,9 @@ def torch_results(graph: Graph, path: Path, x: NDArray[Any]) -> Answer:
 
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an old file leaves a softmax's axis to torch
-        return {graph.output: read_sequential(path)(torch.from_numpy(x.astype(np.float32))).numpy()}
+        module = read_sequential(path)
+        first = next(module.parameters(), torch.zeros(()))
+        return {graph.output: module(torch.from_numpy(x.astype(np.float32)).to(first.dtype)).numpy()}
 
 
 def last_quantized(graph: Graph) -> str | None:

@@ -276,10 +276,10 @@ def _softmax(b: Builder, op: Op) -> list[Value]:
 def _log_softmax(b: Builder, op: Op) -> list[Value]:
     x = op.tensor()
     axis = b.axis(op.get("axis", -1 if op.opset >= 13 else 1), x.rank)
-    if op.outputs[0] not in op.uses.outputs or op.outputs[0] in op.uses.by_nodes or axis != x.rank - 1:
-        op.fail("is supported as the model's last operator, over the last axis")
-    b.note("left out: the graph gives the scores before it, which have the same order")
-    return [x]
+    one_axis = op.opset >= 13 or all(size == 1 for size in x.shape[axis + 1 :])
+    if op.outputs[0] not in op.uses.outputs or op.outputs[0] in op.uses.by_nodes or not one_axis:
+        op.fail("is supported as the model's last operator, over one axis")
+    return [b.leave_out_log_softmax(x, axis)]
 
 
 def _arg_max(b: Builder, op: Op) -> list[Value]:

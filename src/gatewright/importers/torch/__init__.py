@@ -37,7 +37,7 @@ def load_torch(path_or_module: Any, example_input: Any = None) -> Graph:
 
         try:
             graph = load_torch(read_sequential(path), example_input)
-            return replace(graph, metadata={"producer": "torch"})  # of a version that the file does not tell
+            return replace(graph, metadata={**(graph.metadata or {}), "producer": "torch"})  # the file tells no version
         except ModelError as error:
             raise ModelError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     if isinstance(path_or_module, torch.export.ExportedProgram):
@@ -97,7 +97,10 @@ def _convert(program: Any, name: str) -> Graph:
     shape = tuple(value.shape)
     if any(not isinstance(size, int) for size in shape[1:]) or len(shape) < 2:
         raise ModelError(f"input {inputs[0].name!r} has the shape {shape}; samples and fixed sizes are expected")
+    kind = str(value.dtype).removeprefix("torch.")
     values[inputs[0].name] = b.input(inputs[0].name, (shape[0] if isinstance(shape[0], int) else 1, *shape[1:]))
+    if kind != "float32":
+        b.note(f"the model computes in {kind}, of which every result here is the real number: it is not rounded to it")
     for node in graph.nodes:
         if node.op == "call_function":
             values[node.name] = _take(b, node, values, outputs)
@@ -106,7 +109,7 @@ def _convert(program: Any, name: str) -> Graph:
     result = values[next(iter(outputs))]
     if not isinstance(result, Tensor):
         raise ModelError(f"the model's output is {getattr(result, 'what', 'no tensor of its input')}")
-    return b.finish(result, {"producer": f"torch {torch.__version__}"})
+    return b.finish(result, {"producer": f"torch {torch.__version__}", "input_type": kind})
 
 
 def _outputs(program: Any) -> frozenset[str]:

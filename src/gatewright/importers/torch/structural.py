@@ -166,10 +166,10 @@ def _softmax(b: Builder, c: Call) -> Tensor:
 
 def _log_softmax(b: Builder, c: Call) -> Tensor:
     x = c.tensor()
-    if not c.is_output or b.axis(c.get("dim"), x.rank) != x.rank - 1:
-        c.fail("is supported as the model's last layer, over the last axis")
-    b.note("left out: the graph gives the scores before it, which have the same order")
-    return x
+    c.ignore("half_to_float")
+    if not c.is_output:
+        c.fail("is supported as the model's last layer")
+    return b.leave_out_log_softmax(x, b.axis(c.get("dim"), x.rank))
 
 
 HANDLERS: dict[str, Handler] = {
