@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.errors import MissingToolError, ModelError, ToolError
+from gatewright.errors import MissingToolError, ToolError
 from gatewright.graph.nodes import Activation, Graph, Quantize, Softmax, Thresholds
+from gatewright.importers.keras.archive import weights_beside
 from gatewright.tools import run_tool, write_json
 
 VARIABLE = "GATEWRIGHT_REFERENCE_PYTHON"
@@ -101,7 +102,7 @@ def keras_results(
     """
     request = {"model": str(path.resolve())}
     if path.suffix == ".json":
-        request["weights"] = str((weights or _beside(path)).resolve())
+        request["weights"] = str((weights or weights_beside(path)).resolve())
     quantizer = last_quantized(graph)
     if quantizer is not None:
         request["layer"] = layer_of(graph, quantizer)
@@ -145,14 +146,6 @@ def last_quantized(graph: Graph) -> str | None:
 def layer_of(graph: Graph, node: str) -> str:
     """Return the name of the layer that a node came from."""
     return (graph.metadata or {}).get("layers", {}).get(node, node)
-
-
-def _beside(path: Path) -> Path:
-    names = [f"{path.stem}_weights.h5", f"{path.stem}.weights.h5", f"{path.stem}.h5"]
-    found = [path.with_name(name) for name in names if path.with_name(name).exists()]
-    if not found:
-        raise ModelError(f"{path}: expected weights beside it, {' or '.join(names)}; give --weights")
-    return found[0]
 
 
 def _checked(answer: Answer, path: Path, framework: str, *expected: str) -> Answer:
