@@ -101,7 +101,7 @@ def test_weights_in_shards(tmp_path, expected):
 
 def test_an_unknown_layout_says_so(tmp_path):
     path = write_v3(tmp_path / "new.keras", MODEL, groups("blocks"), {}, "blocks")
-    told = r"weights lie in the groups blocks, which is none of Keras' layouts: layers or _layer_checkpoint_dependencies"
+    told = r"lie in the groups blocks, which is none of Keras' layouts: layers or _layer_checkpoint_dependencies"
     with pytest.raises(ModelError, match=told):
         load_keras(path)
 

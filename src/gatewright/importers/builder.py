@@ -78,7 +78,7 @@ class Builder:
         self.left_out: tuple[str, int] | None = None  # a function that the model ends with, and its axis
         self.origin = "the model"
         self._base = "value"
-        self._names: set[str] = set()
+        self._by_name: dict[str, AnyNode] = {}
         self._reordered: dict[tuple[str, tuple[int, ...]], str] = {}
         self._reshapes: dict[str, tuple[str, tuple[int, ...]]] = {}  # result -> what it reshapes, and its shape
 
@@ -105,12 +105,17 @@ class Builder:
     def emit(self, kind: type[NodeKind], /, *sources: str, **fields: Any) -> str:
         """Append a node of this kind under a free name and return the name."""
         name, count = self._base, 1
-        while name in self._names:
+        while name in self._by_name:
             count += 1
             name = f"{self._base}_{count}"
-        self._names.add(name)
-        self.nodes.append(kind(name=name, sources=sources, origin=self.origin, **fields))  # type: ignore[arg-type, call-arg]
+        made: Any = kind(name=name, sources=sources, origin=self.origin, **fields)  # type: ignore[call-arg]
+        self._by_name[name] = made
+        self.nodes.append(made)
         return name
+
+    def node(self, result: str) -> AnyNode:
+        """Return the node that gives a result."""
+        return self._by_name[result]
 
     def check_size(self, shape: tuple[int, ...]) -> None:
         """Refuse a value too large to be meant, before anything of its size is made."""

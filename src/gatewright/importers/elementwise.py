@@ -56,8 +56,23 @@ def affine(b: Builder, x: Tensor, scale: NDArray[Any], offset: NDArray[Any]) -> 
         return _affine_per_element(b, x, *stored)
     if varying:
         x = b.with_last(x, varying[0])
+    elif (merged := _doubled(b, x, *stored)) is not None:
+        return merged
     per_channel = [np.array(np.broadcast_to(array.reshape(-1), (x.stored[-1],))) for array in stored]
     return replace(x, result=b.emit(Affine, x.result, scale=per_channel[0], offset=per_channel[1]))
+
+
+def _doubled(b: Builder, x: Tensor, scale: NDArray[Any], offset: NDArray[Any]) -> Tensor | None:
+    """Return x * scale where x and the result are one value times powers of two: 0.5 undoes 2, exactly."""
+    before = b.node(x.result)
+    if offset.any() or not isinstance(before, Affine) or before.offset.any():
+        return None
+    gains = np.append(before.scale, scale)
+    if (np.abs(np.frexp(gains)[0]) != 0.5).any() or (before.scale != before.scale[0]).any():
+        return None
+    x = replace(x, result=before.sources[0])
+    gain = before.scale[0] * float(scale)
+    return x if gain == 1 else affine(b, x, np.array(gain), np.zeros(()))
 
 
 def _varying(stored: NDArray[Any], x: Tensor) -> list[int]:

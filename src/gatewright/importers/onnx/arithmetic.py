@@ -10,13 +10,22 @@ from typing import Any
 import numpy as np
 
 from gatewright.graph.nodes import ActivationKind
-from gatewright.importers import elementwise, shaping
+from gatewright.importers import elementwise, patterns, shaping
 from gatewright.importers.builder import Builder, Const, Tensor, Value
 from gatewright.importers.onnx.constants import Array, divide, folded, rearranged
 from gatewright.importers.onnx.op import Op
 
 Results = Sequence[object]  # Value, Missing, or what only one other operator reads
 Handler = Callable[[Builder, Op], Results]
+
+
+def _term(op: Op) -> bool:
+    """Say whether an operand is a part of a GELU written by the error function."""
+    return any(isinstance(value, patterns.ErfTerm) for value in op.operands)
+
+
+def _erf(b: Builder, op: Op) -> list[object]:
+    return [patterns.erf(b, op.tensor())]
 
 
 def _operands(b: Builder, op: Op) -> tuple[Value, Value]:
@@ -48,7 +57,9 @@ def _operands(b: Builder, op: Op) -> tuple[Value, Value]:
 
 
 def _binary(kind: elementwise.Arithmetic, fold: Callable[[Array, Array], Array]) -> Handler:
-    def handle(b: Builder, op: Op) -> list[Value]:
+    def handle(b: Builder, op: Op) -> Results:
+        if _term(op):
+            return [patterns.combine(b, kind, op.any_operand(0), op.any_operand(1))]
         left, right = _operands(b, op)
         if isinstance(left, Const) and isinstance(right, Const):
             return [folded(b, lambda: fold(left.value, right.value))]
@@ -57,8 +68,13 @@ def _binary(kind: elementwise.Arithmetic, fold: Callable[[Array, Array], Array])
     return handle
 
 
-def _div(b: Builder, op: Op) -> list[Value]:
+def _div(b: Builder, op: Op) -> Results:
+    if _term(op):
+        with np.errstate(all="ignore"):
+            return [patterns.combine(b, "mul", op.any_operand(0), Const(value=1.0 / op.array(1).astype(np.float64)))]
     left, right = _operands(b, op)
+    if isinstance(left, Tensor) and isinstance(right, Tensor):
+        return [patterns.quotient(b, left, right)]
     if isinstance(right, Tensor):
         op.fail("divides by a value computed from the model's input; division by a constant is supported")
     if isinstance(left, Const):
@@ -224,6 +240,7 @@ HANDLERS: dict[str, Handler] = {
     "Softsign": _simple("softsign"),
     "Mish": _simple("mish"),
     "Gelu": _gelu,
+    "Erf": _erf,
     "Exp": _simple("exp", np.exp),
     "Abs": _simple("abs", np.abs),
     "Neg": _simple("neg", np.negative),

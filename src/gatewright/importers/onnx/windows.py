@@ -86,8 +86,9 @@ def _conv_transpose(b: Builder, op: Op) -> list[Value]:
     if len(extra) != n or len(flat) != 2 * n or (target is not None and len(target) != n):
         op.fail(f"pads {flat}, output_padding {extra} and output_shape {target} do not fit {n} axes of space")
     full = [(size - 1) * s + r for size, s, r in zip(x.shape[2:], strides, _reach(kernel, dilation), strict=True)]
-    if auto in ("SAME_UPPER", "SAME_LOWER") and target is None:
-        target = tuple(size * s for size, s in zip(x.shape[2:], strides, strict=True))
+    if auto in ("SAME_UPPER", "SAME_LOWER") and target is None:  # never more than the windows reach, as onnxruntime
+        sizes = zip(x.shape[2:], strides, full, extra, strict=True)
+        target = tuple(min(size * s, reach + e) for size, s, reach, e in sizes)
     if auto not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
         op.fail(f"attribute auto_pad = {auto!r} is not supported")
     if target is None:

@@ -154,6 +154,8 @@ def _top_k(b: Builder, c: Call) -> list[Any]:
         c.fail("argument sorted = False leaves the order of its results open; leave it out")
     if not c.get("largest"):
         c.fail("argument largest = False takes the least; negate the value before it")
+    if c.get("k") > 1:
+        b.note("of equal scores the lowest index comes first, as ONNX' TopK says; torch leaves their order open")
     best = layers.top_k(b, x, c.get("k"), b.axis(c.get("dim"), x.rank))
     return [Missing("the greatest values of topk; only their indices are supported"), best]
 
