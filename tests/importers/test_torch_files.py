@@ -136,7 +136,8 @@ def test_files_of_other_kinds_are_refused_by_their_kind(tmp_path):
 
     with pytest.warns(DeprecationWarning):
         script = torch.jit.script(small())
-    torch.jit.save(script, path)
+    with pytest.warns(DeprecationWarning):
+        torch.jit.save(script, path)
     refused(r"the file is TorchScript \(torch.jit.save\): its operations are stored as code; save the nn.Module")
     with pytest.raises(ModelError, match="is TorchScript: its operations are stored as code"):
         load_torch(script)
