@@ -36,6 +36,7 @@ from gatewright.graph.nodes import (
     Scan,
     Slice,
     Softmax,
+    Table,
     Thresholds,
     TopK,
     Transpose,
@@ -78,6 +79,8 @@ def emit(builder: Builder, node: AnyNode, sources: list[Result], known: Known, s
             return _pool(builder, node, sources[0], lattice, shape)
         case Combine():
             return _combine(builder, node, sources, lattice, shape)
+        case Table():
+            return _table(builder, node, sources[0], shape)
         case TopK():
             return _top_k(builder, node, sources[0], shape)
         case Softmax():
@@ -263,10 +266,31 @@ def _concat(builder: Builder, node: Concat, sources: list[Result], lattice: Latt
     codes = [_code(node, source) for source in sources]
     if lattice is None:
         raise refusal(node, "its sources' numbers do not fit one format of 53 bits", "quantize them alike")
+    if len(shape) == 1 and len({c.op for c in codes}) == 1:  # copies of a vector: wires, as a dense layer
+        copies = np.tile(np.eye(codes[0].shape[0], dtype=np.int64), len(codes))
+        weight, bias = builder.table("weight", copies, 0), builder.table("bias", np.zeros(shape, np.int64), 0)
+        dense = ir.Dense(name=builder.fresh(), layer=builder.layer, source=codes[0].op, weight=weight, bias=bias)
+        return Code(builder.add(dense), lattice.scale, shape)
     op = ir.Concat(
         name=builder.fresh(), layer=builder.layer, sources=tuple(c.op for c in codes), axis=node.axis % len(shape)
     )
     return Code(builder.add(op), lattice.scale, shape)
+
+
+def _table(builder: Builder, node: Table, source: Result, shape: Shape) -> Code:
+    """Emit a table; its entries are spread where the integers before it are finer than they need be."""
+    if not isinstance(source, Code) or not source.plain:
+        raise refusal(node, "its input is no fixed-point number", "put a quantizer before it")
+    finer = builder.frac(source.op) - node.frac_bits
+    if finer < 0:
+        raise refusal(node, "its input is coarser than its entries", "give each step an entry")
+    values, frac = _integers(node.values)
+    values, first, known = np.repeat(values, 1 << finer, axis=1), node.first << finer, builder.known[source.op]
+    below = max(first - int(known.lo.min()), 0)  # integers of the format before it that no code is: never read
+    above = max(int(known.hi.max()) - first - values.shape[1] + 1, 0)
+    name = builder.table("table", np.pad(values, ((0, 0), (below, above)), mode="edge"), frac)
+    op = ir.Lookup(name=builder.fresh(), layer=builder.layer, source=source.op, table=name, first=first - below)
+    return Code(builder.add(op), ONE, shape)
 
 
 def _top_k(builder: Builder, node: TopK, source: Result, shape: Shape) -> Code:

@@ -21,6 +21,7 @@ from gatewright.graph.functions import (
     activate,
     affine,
     count_thresholds,
+    look_up,
     quantize_integers,
     softmax,
     top_k,
@@ -46,6 +47,7 @@ from gatewright.graph.nodes import (
     Scan,
     Slice,
     Softmax,
+    Table,
     Thresholds,
     TopK,
     Transpose,
@@ -167,6 +169,8 @@ class _Evaluator:
                 return self._quantize(node)
             case Thresholds():
                 return self._thresholds(node)
+            case Table():
+                return look_up(node, self.value(node.sources[0]))
             case TopK():
                 return top_k(self.value(node.sources[0]), node.k).astype(np.float64)
             case Dense() | Conv() | ConvTranspose():

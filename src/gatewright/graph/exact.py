@@ -31,6 +31,7 @@ from gatewright.graph.nodes import (
     Quantize,
     Recurrent,
     Scan,
+    Table,
     Thresholds,
     TopK,
 )
@@ -91,6 +92,8 @@ def lattice_of(node: AnyNode, sources: list[Lattice | None], shapes: list[Shape]
             return fixed_point(node.value, EXACT_BITS)
         case TopK():
             return Lattice(ONE, 0, float(shapes[0][-1]))
+        case Table():
+            return fixed_point(node.values, EXACT_BITS)
         case _:
             pass
     if not sources or any(source is None for source in sources):

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special  # erf and expit, which NumPy lacks
 
-from gatewright.graph.nodes import Activation, Affine, Quantize, Thresholds
+from gatewright.errors import ModelError
+from gatewright.graph.nodes import Activation, Affine, Quantize, Table, Thresholds
 from gatewright.ir.formats import Overflow, Rounding
 
 AnyFloats = NDArray[Any]  # float64, or float32 as the frameworks compute
@@ -96,6 +97,17 @@ def count_thresholds(node: Thresholds, x: AnyFloats) -> NDArray[np.int64]:
     for channel, row in enumerate(levels):
         counts[..., channel] = np.searchsorted(row, x[..., channel], side="right")
     return counts
+
+
+def look_up(node: Table, x: AnyFloats) -> AnyFloats:
+    """Return the table's value for each element; x: multiples of 2**-frac_bits inside the table."""
+    at = np.rint(np.ldexp(x.astype(np.float64), node.frac_bits)).astype(np.int64) - node.first
+    if at.size and not 0 <= at.min() <= at.max() < node.values.shape[1]:
+        raise ModelError(
+            f"node {node.name!r} (Table): its {node.values.shape[1]} entries do not hold the codes "
+            f"{at.min() + node.first} to {at.max() + node.first}; quantize its input to the table's format"
+        )
+    return node.values[np.arange(x.shape[-1]) % len(node.values), at]
 
 
 def softmax(x: AnyFloats) -> AnyFloats:

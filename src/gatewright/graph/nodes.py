@@ -274,6 +274,19 @@ class Thresholds(Node):
     step: Floats
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Table(Node):
+    """A function of fixed-point values by its results: y = values[channel, x * 2**frac_bits - first].
+
+    values: (1 or channels, count), multiples of powers of two; channels: the last axis. x must be a multiple of
+    2**-frac_bits and lie inside the table.
+    """
+
+    values: Floats
+    first: int
+    frac_bits: int
+
+
 AnyNode = (
     Input
     | Dense
@@ -296,6 +309,7 @@ AnyNode = (
     | Scan
     | Quantize
     | Thresholds
+    | Table
 )
 
 

@@ -6,7 +6,7 @@ floats and rounded, halves to even. An element of no bits is the constant 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,15 @@ class Format:
     wraps: bool
     rounds_only: bool
     scaler: float
+
+    def part(self, rows: slice, edges: tuple[int, ...]) -> Format:
+        """Return the format of some rows of (rows, columns) elements; edges: the size of the part."""
+
+        def cut(array: Array) -> Array:
+            held = array.reshape(array.shape[-2:])
+            return np.broadcast_to(held[rows] if held.shape[0] > 1 else held, edges)
+
+        return replace(self, frac=cut(self.frac), lo=cut(self.lo), hi=cut(self.hi), nothing=cut(self.nothing))
 
 
 def read(conf: Any, store: LayerWeights, where: str) -> Format | None:
@@ -109,13 +118,18 @@ def quantize_weight(array: Array, conf: Any, store: LayerWeights, where: str) ->
         shape = ()
     if shape != array.shape:
         raise ModelError(f"{where}: formats of shape {form.frac.shape} do not fit a weight of shape {array.shape}")
+    return Weight(applied(form, array), np.ones(()))
+
+
+def applied(form: Format, array: Array) -> NDArray[np.float64]:
+    """Return float32 numbers after a quantizer, computed in float32 as HGQ2 does; its format broadcasts over them."""
     scaled = array.astype(np.float32) / np.float32(form.scaler) * np.exp2(form.frac).astype(np.float32)
     codes = _rounded(scaled, form.rounding).astype(np.float64)
     if not form.rounds_only:
         lo, hi = form.lo.astype(np.float64), form.hi.astype(np.float64)
         codes = (codes - lo) % (hi - lo + 1) + lo if form.wraps else np.clip(codes, lo, hi)
         codes = np.where(form.nothing, 0.0, codes)
-    return Weight(codes * np.exp2(-form.frac) * form.scaler, np.ones(()))
+    return codes * np.exp2(-form.frac) * form.scaler
 
 
 def _rounded(v: NDArray[np.float32], rounding: Rounding) -> NDArray[np.float32]:

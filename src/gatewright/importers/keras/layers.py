@@ -7,7 +7,7 @@ from typing import Any
 
 from gatewright.errors import ModelError, nearest
 from gatewright.importers.keras import activation_layers as act
-from gatewright.importers.keras import conv, dense, folded, merging, pooling, shaping, wrappers
+from gatewright.importers.keras import conv, dense, folded, lut_dense, merging, pooling, shaping, wrappers
 from gatewright.importers.keras.builder import Builder, Value
 from gatewright.importers.keras.call import Call
 from gatewright.importers.keras.families import Hgq2Call, KerasCall, QKerasCall
@@ -106,6 +106,10 @@ HGQ2: dict[str, Handler] = {
     "QDense": dense.dense,
     "QEinsumDense": dense.einsum_dense,
     "QBatchNormDense": dense.batch_norm_dense,
+    "QDenseT": lut_dense.dense_t,
+    "QConvT1D": lut_dense.conv_t(1),
+    "QConvT2D": lut_dense.conv_t(2),
+    "QEinsumDenseT": lut_dense.einsum_dense_t,
     "QEinsumDenseBatchnorm": dense.einsum_dense_batchnorm,
     "QConv1D": conv.conv(1),
     "QConv2D": conv.conv(2),
@@ -135,7 +139,7 @@ FAMILIES: dict[str, tuple[type[KerasCall | QKerasCall | Hgq2Call], dict[str, Han
 # Roots of the modules whose layers the tables describe; a layer from elsewhere is custom, whatever its name.
 MODULES = {
     "keras": "keras", "tf_keras": "keras", "tensorflow": "keras", "tensorflow_model_optimization": "keras",
-    "builtins": "keras", "HGQ": "keras", "qkeras": "qkeras", "hgq": "hgq",
+    "builtins": "keras", "HGQ": "keras", "qkeras": "qkeras", "hgq": "hgq", "hgq2": "hgq",
 }  # fmt: skip
 CODE = {
     "Lambda": "it is Python code stored in the file, and loading a model never runs code from it; use layers instead",
