@@ -173,6 +173,8 @@ def _exact(builder: Builder, node: Activation, x: Code) -> Code | None:
         case "prelu" if all(0 <= slope <= 1 for slope in node.parameters):
             slope = builder.scaled(x.op, *_integers(np.array(node.parameters)), "slope")
             name = builder.add(ir.Max(name=builder.fresh(), layer=layer, left=x.op, right=slope))
+        case "leaky_relu" | "prelu" if len(x.shape) == 1:
+            name = _two_slopes(builder, np.broadcast_to(np.array(node.parameters), x.shape), x)
         case "neg":
             name = builder.scaled(x.op, np.array([-1]), 0, "")
         case "abs":
@@ -198,6 +200,23 @@ def _exact(builder: Builder, node: Activation, x: Code) -> Code | None:
         case _:
             return None
     return Code(name, x.scale, x.shape)
+
+
+def _two_slopes(builder: Builder, slopes: Floats, x: Code) -> str:
+    """Emit relu(x) - slope * relu(-x), which any slope is, as dense layers: hardware needs nothing else for it."""
+    size, (below, frac) = x.shape[0], _integers(-slopes)
+    both = np.concatenate([np.eye(size, dtype=np.int64), -np.eye(size, dtype=np.int64)], axis=1)
+    joined = np.concatenate([np.eye(size, dtype=np.int64) << frac, np.diag(below)])
+    name = x.op
+    for suffix, weight, bits in (("both", both, 0), ("", joined, frac)):
+        tables = {
+            "weight": builder.table(f"{suffix or 'joined'}.weight", weight, bits),
+            "bias": builder.table(f"{suffix or 'joined'}.bias", np.zeros(weight.shape[1], np.int64), bits),
+        }
+        name = builder.add(ir.Dense(name=builder.fresh(suffix), layer=builder.layer, source=name, **tables))
+        if suffix:
+            name = builder.add(ir.Relu(name=builder.fresh("sides"), layer=builder.layer, source=name))
+    return name
 
 
 def _bounded(builder: Builder, op: str, kind: type[ir.Max] | type[ir.Min], end: float, suffix: str) -> str:

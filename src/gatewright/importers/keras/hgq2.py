@@ -146,12 +146,19 @@ def _rounded(v: NDArray[np.float32], rounding: Rounding) -> NDArray[np.float32]:
     return table[rounding.value]()
 
 
+def _stepwise(part: Array, ones: tuple[int, ...]) -> Array:
+    return part.reshape(1, *ones, *part.shape[1:])
+
+
 def quantize_value(builder: Builder, x: Value, conf: Any, store: LayerWeights, where: str) -> Value:
     """Add the quantizer's node. The widths' first axis is the samples' and must not vary."""
     form = read(conf, store, where)
     if form is None:
         return x
     rank = len(x.shape) + 1
+    if form.frac.ndim < rank and form.frac.shape[:1] == (1,):  # inside TimeDistributed: of one step, for all of them
+        ones = (1,) * (rank - form.frac.ndim)
+        form = replace(form, **{key: _stepwise(getattr(form, key), ones) for key in ("frac", "lo", "hi", "nothing")})
     if form.frac.shape[:1] != (1,) or form.frac.ndim != rank:
         raise ModelError(f"{where}: formats of shape {form.frac.shape} do not fit values of shape {x.shape}")
     frac, lo, hi, nothing = (
