@@ -14,6 +14,7 @@ from gatewright.graph.absorb import absorb
 from gatewright.graph.builder import Builder, Code, arrays_of
 from gatewright.graph.chain import Chain
 from gatewright.graph.emit_scan import Known, emit_scan
+from gatewright.graph.emit_table import copies, emit_table, two_slopes
 from gatewright.graph.exact import Lattice, bias_steps, cells, frac_bits, integer_weights, is_power_of_two
 from gatewright.graph.functions import INCREASING
 from gatewright.graph.nodes import (
@@ -80,7 +81,10 @@ def emit(builder: Builder, node: AnyNode, sources: list[Result], known: Known, s
         case Combine():
             return _combine(builder, node, sources, lattice, shape)
         case Table():
-            return _table(builder, node, sources[0], shape)
+            done = emit_table(builder, node, sources[0], shape)
+            if isinstance(done, str):
+                raise refusal(node, done, "put a quantizer of the table's format before it")
+            return done
         case TopK():
             return _top_k(builder, node, sources[0], shape)
         case Softmax():
@@ -118,9 +122,6 @@ def _code(node: AnyNode, source: Result) -> Code:
         names = ", ".join(step.name for step in source.steps)
         raise refusal(node, f"its input is a real number (after {names})", "put a quantizer before it")
     return source
-
-
-# ---- elementwise
 
 
 def _elementwise(builder: Builder, node: Affine | Activation, source: Result, lattice: Lattice | None) -> Result:
@@ -174,7 +175,7 @@ def _exact(builder: Builder, node: Activation, x: Code) -> Code | None:
             slope = builder.scaled(x.op, *_integers(np.array(node.parameters)), "slope")
             name = builder.add(ir.Max(name=builder.fresh(), layer=layer, left=x.op, right=slope))
         case "leaky_relu" | "prelu" if len(x.shape) == 1:
-            name = _two_slopes(builder, np.broadcast_to(np.array(node.parameters), x.shape), x)
+            name = two_slopes(builder, np.broadcast_to(np.array(node.parameters), x.shape), x)
         case "neg":
             name = builder.scaled(x.op, np.array([-1]), 0, "")
         case "abs":
@@ -202,29 +203,9 @@ def _exact(builder: Builder, node: Activation, x: Code) -> Code | None:
     return Code(name, x.scale, x.shape)
 
 
-def _two_slopes(builder: Builder, slopes: Floats, x: Code) -> str:
-    """Emit relu(x) - slope * relu(-x), which any slope is, as dense layers: hardware needs nothing else for it."""
-    size, (below, frac) = x.shape[0], _integers(-slopes)
-    both = np.concatenate([np.eye(size, dtype=np.int64), -np.eye(size, dtype=np.int64)], axis=1)
-    joined = np.concatenate([np.eye(size, dtype=np.int64) << frac, np.diag(below)])
-    name = x.op
-    for suffix, weight, bits in (("both", both, 0), ("", joined, frac)):
-        tables = {
-            "weight": builder.table(f"{suffix or 'joined'}.weight", weight, bits),
-            "bias": builder.table(f"{suffix or 'joined'}.bias", np.zeros(weight.shape[1], np.int64), bits),
-        }
-        name = builder.add(ir.Dense(name=builder.fresh(suffix), layer=builder.layer, source=name, **tables))
-        if suffix:
-            name = builder.add(ir.Relu(name=builder.fresh("sides"), layer=builder.layer, source=name))
-    return name
-
-
 def _bounded(builder: Builder, op: str, kind: type[ir.Max] | type[ir.Min], end: float, suffix: str) -> str:
     right = builder.const("hi" if kind is ir.Min else "lo", *_integers(np.array([end])))
     return builder.add(kind(name=builder.fresh(suffix), layer=builder.layer, left=op, right=right))
-
-
-# ---- elements moved
 
 
 def _structure(builder: Builder, node: Any, source: Result, shape: Shape) -> Result:
@@ -285,31 +266,12 @@ def _concat(builder: Builder, node: Concat, sources: list[Result], lattice: Latt
     codes = [_code(node, source) for source in sources]
     if lattice is None:
         raise refusal(node, "its sources' numbers do not fit one format of 53 bits", "quantize them alike")
-    if len(shape) == 1 and len({c.op for c in codes}) == 1:  # copies of a vector: wires, as a dense layer
-        copies = np.tile(np.eye(codes[0].shape[0], dtype=np.int64), len(codes))
-        weight, bias = builder.table("weight", copies, 0), builder.table("bias", np.zeros(shape, np.int64), 0)
-        dense = ir.Dense(name=builder.fresh(), layer=builder.layer, source=codes[0].op, weight=weight, bias=bias)
-        return Code(builder.add(dense), lattice.scale, shape)
+    if len(shape) == 1 and len({c.op for c in codes}) == 1:
+        return copies(builder, codes[0], len(codes), lattice.scale)
     op = ir.Concat(
         name=builder.fresh(), layer=builder.layer, sources=tuple(c.op for c in codes), axis=node.axis % len(shape)
     )
     return Code(builder.add(op), lattice.scale, shape)
-
-
-def _table(builder: Builder, node: Table, source: Result, shape: Shape) -> Code:
-    """Emit a table; its entries are spread where the integers before it are finer than they need be."""
-    if not isinstance(source, Code) or not source.plain:
-        raise refusal(node, "its input is no fixed-point number", "put a quantizer before it")
-    finer = builder.frac(source.op) - node.frac_bits
-    if finer < 0:
-        raise refusal(node, "its input is coarser than its entries", "give each step an entry")
-    values, frac = _integers(node.values)
-    values, first, known = np.repeat(values, 1 << finer, axis=1), node.first << finer, builder.known[source.op]
-    below = max(first - int(known.lo.min()), 0)  # integers of the format before it that no code is: never read
-    above = max(int(known.hi.max()) - first - values.shape[1] + 1, 0)
-    name = builder.table("table", np.pad(values, ((0, 0), (below, above)), mode="edge"), frac)
-    op = ir.Lookup(name=builder.fresh(), layer=builder.layer, source=source.op, table=name, first=first - below)
-    return Code(builder.add(op), ONE, shape)
 
 
 def _top_k(builder: Builder, node: TopK, source: Result, shape: Shape) -> Code:
@@ -318,9 +280,6 @@ def _top_k(builder: Builder, node: TopK, source: Result, shape: Shape) -> Code:
     given = {"name": builder.fresh(), "layer": builder.layer, "source": source.op}
     op: ir.Op = ir.ArgMax(**given) if node.k == 1 else ir.TopK(**given, k=node.k)
     return Code(builder.add(op), ONE, shape)
-
-
-# ---- sums of products
 
 
 def _linear(

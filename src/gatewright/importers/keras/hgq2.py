@@ -45,7 +45,7 @@ class Format:
 
         def cut(array: Array) -> Array:
             held = array.reshape(array.shape[-2:])
-            return np.broadcast_to(held[rows] if held.shape[0] > 1 else held, edges)
+            return np.broadcast_to(held[rows] if len(held) > 1 else held, edges)
 
         return replace(self, frac=cut(self.frac), lo=cut(self.lo), hi=cut(self.hi), nothing=cut(self.nothing))
 
