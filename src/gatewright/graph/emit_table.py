@@ -34,15 +34,17 @@ def emit_table(builder: Builder, node: Table, source: Code | Chain, shape: Shape
 def two_slopes(builder: Builder, slopes: Floats, x: Code) -> str:
     """Emit relu(x) - slope * relu(-x), which any slope is, as dense layers: hardware needs nothing else for it."""
     size, frac = x.shape[0], max(frac_bits(slopes), 0)
-    below = np.ldexp(-slopes, frac).astype(np.int64)
-    both: Ints = np.concatenate([np.eye(size, dtype=np.int64), -np.eye(size, dtype=np.int64)], axis=1)
-    joined: Ints = np.concatenate([np.eye(size, dtype=np.int64) << frac, np.diag(below)])
+    below: Ints = np.ldexp(-slopes, frac).astype(np.int64)
+    one: Ints = np.eye(size, dtype=np.int64)
+    both: Ints = np.hstack([one, -one])
+    joined: Ints = np.vstack([one * (1 << frac), one * below])
     name = x.op
     steps: tuple[tuple[str, Ints, int], ...] = (("both", both, 0), ("joined", joined, frac))
     for suffix, weight, bits in steps:
+        bias: Ints = np.zeros_like(weight[0])
         tables = {
             "weight": builder.table(f"{suffix}.weight", weight, bits),
-            "bias": builder.table(f"{suffix}.bias", np.zeros(weight.shape[1], dtype=np.int64), bits),
+            "bias": builder.table(f"{suffix}.bias", bias, bits),
         }
         last = suffix == "joined"
         op = ir.Dense(name=builder.fresh("" if last else suffix), layer=builder.layer, source=name, **tables)
