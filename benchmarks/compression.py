@@ -31,8 +31,8 @@ from gatewright.fit import (
     train_student,
     train_teacher,
 )
-from gatewright.fit.metrics import Merit, validation_merit
-from gatewright.fit.pareto import Point, thinned
+from gatewright.fit.scores.metrics import Merit, validation_merit
+from gatewright.fit.scores.pareto import Point, thinned
 from gatewright.lower.compile import Lowered, lower
 from gatewright.lower.estimate import estimate
 from gatewright.rtl.manifest import write_rtl

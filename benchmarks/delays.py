@@ -1,4 +1,4 @@
-"""Table `delays`: the delay models' periods beside nextpnr's, the measurement that calibrates lower/timing.py."""
+"""Table `delays`: the delay models' periods beside nextpnr's, the measurement that calibrates lower/cost/delays.py."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import BUILD, publish
-from gatewright.config import Family
+from gatewright.chips import Family, part
 from gatewright.ir.program import Program
 from gatewright.lower.compile import lower
 from gatewright.lower.estimate import estimate
 from gatewright.rtl.harness import harness
 from gatewright.rtl.manifest import write_rtl
 from gatewright.synth import ROUTERS, place_and_route, synthesize
-from gatewright.target.parts import part
 from gatewright.tools import write_atomic
 from tests.programs import codes, mlp
 
@@ -50,7 +49,7 @@ def rows(families: tuple[Family, ...]) -> list[dict[str, Any]]:
 
 
 def _row(family: Family, name: str, program: Program, step: float) -> dict[str, Any]:
-    from gatewright.lower.timing import delays
+    from gatewright.lower.cost.delays import delays
 
     model = delays(family)
     clock = round(step * 1000 / (model.register_ns + model.carry_base_ns + 8 * model.carry_per_bit_ns), 1)

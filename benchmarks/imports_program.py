@@ -7,10 +7,11 @@ from math import prod
 import numpy as np
 
 from gatewright.errors import ExportError
-from gatewright.graph import Calibration, Graph, calibrate, check_graph_export, export_graph
-from gatewright.graph.export import Output
+from gatewright.export import Calibration, calibrate, check_graph_export, export_graph
+from gatewright.export.program import Output
+from gatewright.fixedpoint import Fixed
+from gatewright.graph import Graph
 from gatewright.graph.nodes import Input, Quantize, Thresholds
-from gatewright.ir import Fixed
 
 INPUT = Fixed(width_bits=16, frac_bits=10)
 SAMPLES, IMAGE = 30, 1 << 16  # one sample of an image, whose intermediate results are millions

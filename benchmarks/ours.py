@@ -14,7 +14,7 @@ from benchmarks.networks import Baseline
 from gatewright.ir.text import print_program
 from gatewright.lower.compile import Lowered, lower
 from gatewright.lower.estimate import Estimate, estimate
-from gatewright.lower.schedule import schedule
+from gatewright.lower.pipeline.schedule import schedule
 from gatewright.rtl.manifest import RtlManifest, write_rtl
 from gatewright.rtl.shell import StreamPort
 from gatewright.tools import digest

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.ir import Dense, Input, Overflow, Program, Relu, Requant, Rounding, ranges
+from gatewright.fixedpoint import Overflow, Rounding
+from gatewright.ir import Dense, Input, Program, Relu, Requant, ranges
 
 TOP = "peer_top"
 _ROUNDING = {Rounding.TRUNCATE: "TRN", Rounding.HALF_UP: "RND"}

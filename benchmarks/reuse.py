@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from benchmarks.tables import BUILD, publish
+from gatewright.chips import part
 from gatewright.lower.compile import Lowered
 from gatewright.lower.folded_estimate import estimate_lowered
 from gatewright.lower.reuse import Multiplier, lower_reuse
 from gatewright.rtl.manifest import write_lowered
 from gatewright.synth import place_and_route, synthesize
-from gatewright.target.parts import part
 from tests.programs import codes, mlp
 
 Family = Literal["xc7", "ecp5"]

@@ -5,20 +5,18 @@ import itertools
 import numpy as np
 from hypothesis import strategies as st
 
+from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.ir import (
     ArgMax,
     Constant,
     Dense,
-    Fixed,
     Input,
     Lookup,
     Op,
-    Overflow,
     Program,
     Range,
     Relu,
     Requant,
-    Rounding,
     SoftmaxVariant,
     Thresholds,
     TopK,

@@ -9,15 +9,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from gatewright.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from gatewright.api import estimate_program
     from gatewright.config import Config, load_config, parse_config
     from gatewright.errors import GatewrightError
-    from gatewright.flow import RunResult, run
+    from gatewright.flow.estimate import estimate_program
+    from gatewright.flow.run import RunResult, run
     from gatewright.ir import Interpreter, Program
     from gatewright.search import SearchResult, pick_point, run_search
 
-__version__ = "0.1.0"
 __all__ = [
     "Config",
     "GatewrightError",
@@ -38,13 +39,13 @@ _HOME = {
     "GatewrightError": "errors",
     "Interpreter": "ir",
     "Program": "ir",
-    "RunResult": "flow",
+    "RunResult": "flow.run",
     "SearchResult": "search",
-    "estimate_program": "api",
+    "estimate_program": "flow.estimate",
     "load_config": "config",
     "parse_config": "config",
     "pick_point": "search",
-    "run": "flow",
+    "run": "flow.run",
     "run_search": "search",
 }
 

@@ -22,9 +22,9 @@ from gatewright.fit import (
     train_autoencoder,
     train_autoencoder_front,
 )
-from gatewright.fit.anomaly import MOST_SHIFT
+from gatewright.fit.anomaly.autoencoder import MOST_SHIFT
 from gatewright.ir import OutputStage, run
-from gatewright.lower.support import check_supported
+from gatewright.lower.build.support import check_supported
 from tests.fit.conftest import make_config, make_data
 from tests.fit.scores import (
     assert_change_is_found,

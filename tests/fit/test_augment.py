@@ -12,7 +12,7 @@ from gatewright.config import Augment
 from gatewright.data import Dataset
 from gatewright.data.dataset import InputFormat
 from gatewright.errors import FitError
-from gatewright.fit.augment import Inputs
+from gatewright.fit.training.augment import Inputs
 
 pytestmark = pytest.mark.torch
 

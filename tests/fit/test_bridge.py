@@ -6,12 +6,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from gatewright.errors import FitError  # noqa: E402
+from gatewright.export.vectors import graph_outputs  # noqa: E402
 from gatewright.fit.bridge import float_network, hidden_layers, start_from  # noqa: E402
-from gatewright.fit.layers import Stack, Widths  # noqa: E402
-from gatewright.fit.learned import LearnedStack  # noqa: E402
+from gatewright.fit.modules.dense import Stack, Widths  # noqa: E402
+from gatewright.fit.modules.learned import LearnedStack  # noqa: E402
+from gatewright.fixedpoint import Fixed  # noqa: E402
 from gatewright.graph.nodes import Activation, Affine  # noqa: E402
-from gatewright.graph.vectors import graph_outputs  # noqa: E402
-from gatewright.ir import Fixed  # noqa: E402
 from tests.graphs import chain, dense  # noqa: E402
 
 pytestmark = pytest.mark.torch

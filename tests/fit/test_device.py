@@ -15,11 +15,11 @@ from gatewright.config import Config, parse_config
 from gatewright.data import Dataset, load_dataset
 from gatewright.errors import ConfigError, FitError
 from gatewright.fit import Layer, Network, train_front, train_student, train_tables, train_teacher
-from gatewright.fit import device as module
-from gatewright.fit.checkpoint import Checkpoint
-from gatewright.fit.device import CPU, device_of
-from gatewright.fit.variational import train_variational
-from gatewright.ir import Fixed
+from gatewright.fit.anomaly.variational import train_variational
+from gatewright.fit.training import device as module
+from gatewright.fit.training.checkpoint import Checkpoint
+from gatewright.fit.training.device import CPU, device_of
+from gatewright.fixedpoint import Fixed
 from gatewright.search.drive import run_search
 from tests.fit.pretend import DEVICE, Pretend
 

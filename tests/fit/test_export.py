@@ -13,7 +13,8 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 from gatewright.data import Dataset, InputFormat
 from gatewright.errors import ExportError, ProgramError
 from gatewright.fit import Grid, Layer, Network, check_export, export_program
-from gatewright.ir import Constant, Fixed, OutputStage, run
+from gatewright.fixedpoint import Fixed
+from gatewright.ir import Constant, OutputStage, run
 
 ARGMAX, SCORES = OutputStage(), OutputStage(kind="scores")
 pytestmark = pytest.mark.torch

@@ -19,11 +19,11 @@ from gatewright.errors import ConfigError, FitError
 from gatewright.fit import Network, check_export, choose, export_program, train_front
 from gatewright.fit.front import Front, _Candidate
 from gatewright.fit.layer import span_bits
-from gatewright.fit.learned import LearnedStack
-from gatewright.fit.learned_step import Shape
-from gatewright.fit.metrics import Merit, merit_of, validation_merit
-from gatewright.fit.pareto import Point, non_dominated, thinned
-from gatewright.ir import Fixed
+from gatewright.fit.modules.learned import LearnedStack
+from gatewright.fit.modules.learned_step import Shape
+from gatewright.fit.scores.metrics import Merit, merit_of, validation_merit
+from gatewright.fit.scores.pareto import Point, non_dominated, thinned
+from gatewright.fixedpoint import Fixed
 
 pytestmark = pytest.mark.torch
 
@@ -107,7 +107,7 @@ def _reference(stack: LearnedStack, x: torch.Tensor) -> tuple[torch.Tensor, torc
 def test_outputs_cost_and_gradients_are_those_of_the_definition(
     granularity: Granularity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gatewright.fit import learned_step
+    from gatewright.fit.modules import learned_step
 
     def unrounded(bias: torch.Tensor, *_: object) -> torch.Tensor:
         return bias

@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 
 from gatewright.errors import FitError
 from gatewright.fit import evaluate_predictions, metrics
-from gatewright.fit.metrics import half_width_68, wilson
+from gatewright.fit.scores.metrics import half_width_68, wilson
 
 from .conftest import make_data
 from .test_export import dataset_for, random_network

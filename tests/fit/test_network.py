@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 from gatewright.errors import FitError
 from gatewright.fit import Grid, Layer, Network, compression_table
 from gatewright.fit.layer import frac_bits, mean_digits
-from gatewright.ir import Fixed
+from gatewright.fixedpoint import Fixed
 
 from .test_export import random_network
 

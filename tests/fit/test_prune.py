@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 import torch
 
 from gatewright.config import Pruning
-from gatewright.fit.prune import (
+from gatewright.fit.training.prune import (
     due_share,
     global_masks,
     lamp_scores,
@@ -22,7 +22,7 @@ from gatewright.fit.prune import (
     remove_dead,
     shrink,
 )
-from gatewright.fit.regularise import penalty
+from gatewright.fit.training.regularise import penalty
 
 from .test_export import random_network
 

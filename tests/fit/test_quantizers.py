@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 import torch
 
 from gatewright.errors import FitError
-from gatewright.fit.quantizers import Grid, covering_grid, fake_quantize, fit_grid, round_half_up, signed_digits
+from gatewright.fit.modules.quantizers import Grid, covering_grid, fake_quantize, fit_grid, round_half_up, signed_digits
 
 pytestmark = pytest.mark.torch
 FLOATS = st.floats(-1e6, 1e6, allow_nan=False)

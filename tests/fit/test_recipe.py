@@ -15,7 +15,7 @@ from gatewright.config import Config
 from gatewright.data import Dataset
 from gatewright.errors import ConfigError, FitError
 from gatewright.fit import Network, check_export, export_program, train_student
-from gatewright.fit.checkpoint import Checkpoint
+from gatewright.fit.training.checkpoint import Checkpoint
 
 from .conftest import make_config, make_data
 
@@ -115,7 +115,7 @@ def test_a_budget_that_nothing_meets_names_the_least_found(
         train_student(config_for(pruning={"budget_lut": 100}), data, soft, work=tmp_path)
     with pytest.raises(FitError, match=r"has a budget, which needs formats; train with quantize=True"):
         train_student(config, data, soft, work=tmp_path, quantize=False)
-    monkeypatch.setattr("gatewright.fit.recipe.LATE_LOOKS", 0)
+    monkeypatch.setattr("gatewright.fit.training.recipe.LATE_LOOKS", 0)
     never = config_for(pruning={"budget_lut": 100})
     rising = itertools.chain([1.0] * 16, itertools.repeat(200.0))  # two searches of eight looks each, then all epochs
     with pytest.raises(FitError, match=r"the last epoch costs 200 LUT, and no epoch kept the budget of 100; raise"):

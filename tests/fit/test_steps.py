@@ -16,10 +16,11 @@ import torch
 from gatewright.data import Dataset
 from gatewright.errors import ConfigError, FitError
 from gatewright.fit import Grid, Network, check_export, export_program, train_student
-from gatewright.fit.layers import Stack, Widths
-from gatewright.fit.quantizers import fit_grid
-from gatewright.fit.steps import STEPS, step_activation
-from gatewright.ir import Fixed, Thresholds
+from gatewright.fit.modules.dense import Stack, Widths
+from gatewright.fit.modules.quantizers import fit_grid
+from gatewright.fit.modules.steps import STEPS, step_activation
+from gatewright.fixedpoint import Fixed
+from gatewright.ir import Thresholds
 
 from .conftest import make_config
 

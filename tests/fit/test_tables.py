@@ -16,9 +16,9 @@ from gatewright.config import Config, Tables
 from gatewright.data import Dataset
 from gatewright.errors import ConfigError, FitError
 from gatewright.fit import Network, check_export, export_program, train_tables
-from gatewright.fit import tables as fit_tables
-from gatewright.fit.tables import TableLayer, TableStack, candidates, slopes
-from gatewright.ir import Fixed
+from gatewright.fit.modules import lut_neurons as fit_tables
+from gatewright.fit.modules.lut_neurons import TableLayer, TableStack, candidates, slopes
+from gatewright.fixedpoint import Fixed
 
 from .conftest import make_config, make_data
 

@@ -26,10 +26,10 @@ from gatewright.fit import (
     train_teacher,
     with_targets,
 )
-from gatewright.fit.hint import Hint
-from gatewright.fit.layers import Stack
-from gatewright.fit.teach import lesson
-from gatewright.ir import Fixed
+from gatewright.fit.modules.dense import Stack
+from gatewright.fit.training.hint import Hint
+from gatewright.fit.training.teach import lesson
+from gatewright.fixedpoint import Fixed
 
 from .conftest import make_config
 

@@ -15,8 +15,8 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 
 from gatewright.errors import FitError
 from gatewright.fit import check_export, export_program, teacher_outputs, train_student, train_teacher
-from gatewright.fit.checkpoint import Checkpoint
-from gatewright.fit.quantizers import signed_digits
+from gatewright.fit.modules.quantizers import signed_digits
+from gatewright.fit.training.checkpoint import Checkpoint
 
 from .conftest import both_stages, make_config, make_data
 

@@ -17,9 +17,9 @@ from gatewright.fit import (
     export_anomaly,
     train_variational,
 )
-from gatewright.fit.variational import check_differs
+from gatewright.fit.anomaly.variational import check_differs
 from gatewright.ir import run
-from gatewright.lower.support import check_supported
+from gatewright.lower.build.support import check_supported
 from tests.fit.conftest import make_config
 from tests.fit.scores import (
     assert_change_is_found,

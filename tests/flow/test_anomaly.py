@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 from gatewright.config import load_config
 from gatewright.ir import Program, run
 

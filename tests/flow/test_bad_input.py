@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 
 CSV = "a,b,kind\n" + "".join(f"{i % 16},{(i * 7) % 16},{'xy'[i % 2]}\n" for i in range(40))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 from gatewright.graph import save_graph
 from gatewright.graph.nodes import Activation
 from gatewright.ir import Program

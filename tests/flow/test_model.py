@@ -11,7 +11,7 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 from sklearn.datasets import load_iris
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 from gatewright.data import Dataset
 from gatewright.ir import Interpreter, Program, ranges
 from gatewright.report import validate_results

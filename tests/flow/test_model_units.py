@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 from gatewright.data import Dataset
+from gatewright.export.vectors import graph_outputs
+from gatewright.fixedpoint import Fixed
 from gatewright.graph import evaluate, load_graph, save_graph
 from gatewright.graph.nodes import Activation, Affine
-from gatewright.graph.vectors import graph_outputs
-from gatewright.ir import Fixed, Interpreter, Program
+from gatewright.ir import Interpreter, Program
 from tests.graphs import chain, dense
 
 RNG = np.random.default_rng(1)

@@ -8,24 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.errors import ConfigError, ExportError, LowerError, ModelError
-from gatewright.graph import (
-    Calibration,
-    calibrate,
-    check_graph_export,
-    differences,
-    evaluate,
-    export_graph,
-    load_graph,
-    profile,
-    save_graph,
-    table,
-    trace,
-)
+from gatewright.export import Calibration, calibrate, check_graph_export, differences, export_graph, profile
+from gatewright.fixedpoint import Fixed, Overflow, Rounding
+from gatewright.graph import evaluate, load_graph, save_graph, table, trace
 from gatewright.graph.functions import activate, quantize
 from gatewright.graph.nodes import Activation, Concat, Dense, Quantize, Recurrent, Scan, Slice
 from gatewright.graph.recurrent import as_scan
-from gatewright.ir import Fixed, Overflow, Rounding, parse_program, print_program
 from gatewright.ir import Scan as ScanOp
+from gatewright.ir import parse_program, print_program
 from gatewright.lower.compile import lower
 from tests.graphs import chain, dense, quantizer
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 from gatewright.errors import MismatchError, ToolError
+from gatewright.fixedpoint import Fixed
 from gatewright.graph import evaluate
 from gatewright.importers import load_model
 from gatewright.importers.verify import compare, random_samples, verify_model
-from gatewright.ir import Fixed
 from tests.graphs import chain, dense, quantizer
 
 pytest.importorskip("onnx")

@@ -8,17 +8,16 @@ import pytest
 from hypothesis import given, settings
 
 from gatewright.errors import ProgramError
+from gatewright.fixedpoint import Overflow, Rounding
 from gatewright.ir import (
     ArgMax,
     Dense,
     Input,
     Interpreter,
     Lookup,
-    Overflow,
     Program,
     Relu,
     Requant,
-    Rounding,
     Softmax,
     SoftmaxVariant,
     Thresholds,

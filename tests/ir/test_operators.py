@@ -6,7 +6,8 @@ from hypothesis import given, settings
 
 import gatewright.ir.interp
 from gatewright.errors import LowerError
-from gatewright.ir import Fixed, Input, Interpreter, Pad, Program, parse_program, print_program, ranges, shapes
+from gatewright.fixedpoint import Fixed
+from gatewright.ir import Input, Interpreter, Pad, Program, parse_program, print_program, ranges, shapes
 from gatewright.lower.compile import lower
 from tests.operators import GROW, operator_programs, rational, samples, scaled
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewright.lower.adders import AdderGraph, adder_graph, csd
+from gatewright.lower.build.adders import AdderGraph, adder_graph, csd
 
 
 @given(st.integers(-(2**40), 2**40))

@@ -5,15 +5,15 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 from gatewright.config import parse_config
 from gatewright.errors import ConfigError, LowerError
 from gatewright.ir import Program
-from gatewright.lower.circuit import Circuit, Const
-from gatewright.lower.clock import HIGHEST_MHZ
+from gatewright.lower.circuit.nodes import Circuit, Const
 from gatewright.lower.compile import lower
-from gatewright.lower.schedule import schedule
-from gatewright.lower.timing import FAMILIES, delay_ns, delays
+from gatewright.lower.cost.delays import FAMILIES, delay_ns, delays
+from gatewright.lower.pipeline.clock import HIGHEST_MHZ
+from gatewright.lower.pipeline.schedule import schedule
 from tests.programs import codes, mlp, programs
 
 

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from gatewright.ir import Constant, Dense, Fixed, Input, Interpreter, Lookup, Program, Relu, Requant, Thresholds
+from gatewright.fixedpoint import Fixed
+from gatewright.ir import Constant, Dense, Input, Interpreter, Lookup, Program, Relu, Requant, Thresholds
 from gatewright.lower.compile import lower
 from gatewright.lower.estimate import estimate
-from gatewright.lower.fold import fold_bias, join_layers
+from gatewright.lower.passes.rounding import fold_bias, join_layers
 from tests.programs import codes, mlp
 
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from gatewright.errors import LowerError
 from gatewright.lower.compile import Lowered
-from gatewright.lower.folded import plan, simulate
+from gatewright.lower.folded.pieces import Folded, LoweredFolded
+from gatewright.lower.folded.plan import plan, simulate
 from gatewright.lower.folded_estimate import estimate_lowered
-from gatewright.lower.folded_pieces import Folded, LoweredFolded
 from gatewright.lower.reuse import lower_reuse
 from tests.programs import codes, mlp, programs
 

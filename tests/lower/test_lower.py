@@ -8,17 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.errors import LowerError
-from gatewright.ir import Constant, Dense, Fixed, Input, Program, Requant, Rounding, run
-from gatewright.lower import build as build_module
-from gatewright.lower.adders import adder_graph
-from gatewright.lower.build import build, check_circuit
-from gatewright.lower.circuit import Add, Circuit, Const, Floor, operands, simulate, width
+from gatewright.fixedpoint import Fixed, Rounding
+from gatewright.ir import Constant, Dense, Input, Program, Requant, run
+from gatewright.lower.build import elements as build_module
+from gatewright.lower.build.adders import adder_graph
+from gatewright.lower.build.elements import build, check_circuit
+from gatewright.lower.circuit.nodes import Add, Circuit, Const, Floor, operands, simulate, width
 from gatewright.lower.compile import lower
+from gatewright.lower.cost.delays import FAMILIES, delay_ns, delays
 from gatewright.lower.estimate import estimate
-from gatewright.lower.fold import PASSES, fold_rounding, fuse_relu
-from gatewright.lower.narrow import drop_dead, early_floor
-from gatewright.lower.schedule import period_ns, register_bits, schedule
-from gatewright.lower.timing import FAMILIES, delay_ns, delays
+from gatewright.lower.passes.rounding import PASSES, fold_rounding, fuse_relu
+from gatewright.lower.pipeline.schedule import period_ns, register_bits, schedule
+from gatewright.lower.rewrites.narrow import drop_dead, early_floor
 from tests.programs import codes, mlp, programs
 
 

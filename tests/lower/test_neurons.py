@@ -10,19 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.errors import LowerError
-from gatewright.lower import neurons
-from gatewright.lower.build import build, check_circuit
-from gatewright.lower.circuit import Add, Add3, Circuit, Clamp, Table, operands
+from gatewright.lower.build.elements import build, check_circuit
+from gatewright.lower.circuit.nodes import Add, Add3, Circuit, Clamp, Table, operands
 from gatewright.lower.compile import lower
-from gatewright.lower.decompose import Cell, Network, Signal, decompose
+from gatewright.lower.cost.delays import FAMILIES, delays
+from gatewright.lower.cost.luts import ALM, LUT4, LUT4_MUX7, LUT6, Luts, packed
+from gatewright.lower.cost.sites import node_sites
 from gatewright.lower.estimate import estimate
-from gatewright.lower.narrow import drop_dead, early_floor
-from gatewright.lower.neurons import tabulate
-from gatewright.lower.schedule import schedule
-from gatewright.lower.sites import node_sites
-from gatewright.lower.tables import ALM, LUT4, LUT4_MUX7, LUT6, Luts, packed
-from gatewright.lower.ternary import fuse_ternary
-from gatewright.lower.timing import FAMILIES, delays
+from gatewright.lower.pipeline.schedule import schedule
+from gatewright.lower.rewrites import neurons
+from gatewright.lower.rewrites.decompose import Cell, Network, Signal, decompose
+from gatewright.lower.rewrites.narrow import drop_dead, early_floor
+from gatewright.lower.rewrites.neurons import tabulate
+from gatewright.lower.rewrites.ternary import fuse_ternary
 from tests.programs import codes, programs, sparse_mlp
 
 BUILT_OF = {"LUT6": LUT6, "LUT4": LUT4, "LUT4 with multiplexers": LUT4_MUX7, "ALM": ALM}

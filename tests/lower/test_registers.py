@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from gatewright.ir import Program
-from gatewright.lower import chains
-from gatewright.lower.circuit import Circuit, Const, GreaterEqual, Source, evaluate, operands
+from gatewright.lower.circuit.nodes import Circuit, Const, GreaterEqual, Source, evaluate, operands
+from gatewright.lower.circuit.values import OUTPUT, values
 from gatewright.lower.compile import lower
-from gatewright.lower.schedule import register_bits, schedule
-from gatewright.lower.timing import FAMILIES, delay_ns, delays, in_register
-from gatewright.lower.values import OUTPUT, values
+from gatewright.lower.cost.delays import FAMILIES, delay_ns, delays, in_register
+from gatewright.lower.pipeline import asap as chains
+from gatewright.lower.pipeline.schedule import register_bits, schedule
 from tests.programs import codes, mlp, programs
 
 CLOCKS = (40.0, 120.0, 250.0, 500.0)

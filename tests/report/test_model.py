@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from gatewright.errors import ConfigError
-from gatewright.graph import profile, save_graph
+from gatewright.export import profile
+from gatewright.fixedpoint import Fixed
+from gatewright.graph import save_graph
 from gatewright.graph.nodes import Activation
-from gatewright.ir import Fixed
 from gatewright.report import validate_results
 from gatewright.report.model import GraphNetwork
 from gatewright.report.page import render

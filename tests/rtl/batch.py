@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gatewright.ir import Fixed, Interpreter, Program
+from gatewright.fixedpoint import Fixed
+from gatewright.ir import Interpreter, Program
 from gatewright.lower.reuse import lower_reuse
 from gatewright.rtl.manifest import RtlManifest, stream_port, write_lowered
 from gatewright.rtl.netlist import Assign, Binary, Design, Instance, Item

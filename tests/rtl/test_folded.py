@@ -7,7 +7,7 @@ import pytest
 
 from gatewright.errors import MismatchError
 from gatewright.ir import Program, print_program
-from gatewright.lower.folded_pieces import LoweredFolded
+from gatewright.lower.folded.pieces import LoweredFolded
 from gatewright.lower.reuse import lower_reuse
 from gatewright.rtl.chain import compile_chain
 from gatewright.rtl.manifest import write_core, write_lowered

@@ -6,7 +6,7 @@ from hypothesis import Phase, given, settings
 
 from gatewright.errors import MismatchError
 from gatewright.ir import OutputStage, Program, add_output_stage, parse_program, print_program
-from gatewright.lower.circuit import Table
+from gatewright.lower.circuit.nodes import Table
 from gatewright.lower.compile import lower
 from gatewright.rtl.manifest import write_design
 from gatewright.rtl.parallel import compile_parallel

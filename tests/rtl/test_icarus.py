@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gatewright.ir import Interpreter, Ints, Program
+from gatewright.fixedpoint import Ints
+from gatewright.ir import Interpreter, Program
 from gatewright.lower.compile import lower
 from gatewright.rtl.manifest import RtlManifest, write_rtl
 from gatewright.tools import run_tool

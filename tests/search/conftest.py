@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from gatewright.chips import part
 from gatewright.config import parse_config
 from gatewright.search.limits import Limits
 from gatewright.search.trial import Candidate, Outcome, StudentTask, Taught, TeacherTask
-from gatewright.target import part
 
 COST = {"ff": 100, "dsp": 0, "bram": 0, "latency_cycles": 5, "latency_ns": 25.0, "fmax_mhz": 250.0}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gatewright.ir.formats import Ints
+from gatewright.fixedpoint import Ints
 from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources
 from gatewright.sim import Bench, Probe, SimReport, build_bench, run_bench
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.config import Family
+from gatewright.chips import Family
 from gatewright.lower.compile import Lowered, lower
+from gatewright.lower.cost.sites import adder_sites
 from gatewright.lower.estimate import estimate
-from gatewright.lower.sites import adder_sites
 from gatewright.rtl.manifest import RtlManifest, write_rtl
 from gatewright.synth import SynthReport, synthesize
 from tests.programs import codes, mlp

@@ -7,16 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.config import Family
+from gatewright.chips import FAMILIES, PARTS, Family, part
 from gatewright.errors import GatewrightError
 from gatewright.lower.compile import lower
-from gatewright.lower.timing import FAMILIES as DELAYS
-from gatewright.lower.timing import UNCALIBRATED
+from gatewright.lower.cost.delays import FAMILIES as DELAYS
+from gatewright.lower.cost.delays import UNCALIBRATED
 from gatewright.rtl.harness import harness
 from gatewright.rtl.manifest import write_rtl
-from gatewright.synth import FAMILIES, ROUTERS, TARGETS, place_and_route, synthesize
+from gatewright.synth import ROUTERS, TARGETS, place_and_route, synthesize
 from gatewright.synth.yosys import count_cells, script
-from gatewright.target import PARTS, part
 from tests.programs import codes, mlp
 
 ADDER = """module adder(input clk, input [7:0] a, b, output reg [8:0] y, output reg z);

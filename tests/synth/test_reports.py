@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.chips import part
 from gatewright.errors import BudgetError, GatewrightError, MissingToolError, ToolError
 from gatewright.synth import ROUTERS, SynthReport, nextpnr, pack, place_and_route, synthesize, yosys
-from gatewright.target import part
 
 GOLDEN = Path(__file__).parent / "golden"
 RTL = Path(__file__).parent / "rtl"

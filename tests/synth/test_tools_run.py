@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.chips import check_fit, part
+from gatewright.deploy import LEAF_SOURCES, StreamPorts, board, board_top, lpf
 from gatewright.errors import BudgetError, ToolError
 from gatewright.synth import SynthReport, pack, place_and_route, synthesize
-from gatewright.target import LEAF_SOURCES, StreamPorts, board, board_top, check_fit, lpf, part
 
 RTL = Path(__file__).parent / "rtl"
-STUB = Path(__file__).parent.parent / "target" / "rtl" / "gw_stub.v"
+STUB = Path(__file__).parent.parent / "deploy" / "rtl" / "gw_stub.v"
 
 
 @pytest.mark.synth

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from gatewright.chips import Family
 from gatewright.config.section import Fraction, Number, Section
 
 CellMapping = Literal["auto", "cells", "behavioural"]
-Family = Literal["xc7", "xcup", "ecp5", "nexus", "ice40", "gowin", "gatemate", "intel", "generic"]
 Reuse = Annotated[int, Field(ge=1)]
 
 

@@ -1,6 +1,6 @@
 """Training and compression: a Dataset in; a teacher, a compressed student and its integer Program out. Needs torch."""
 
-from gatewright.fit.anomaly import (
+from gatewright.fit.anomaly.autoencoder import (
     Autoencoder,
     anomalous,
     check_anomaly,
@@ -10,19 +10,19 @@ from gatewright.fit.anomaly import (
     train_autoencoder,
     train_autoencoder_front,
 )
+from gatewright.fit.anomaly.simple import simple_scores
+from gatewright.fit.anomaly.variational import Variational, train_variational
 from gatewright.fit.export import check_export, export_program
 from gatewright.fit.front import Front, train_front
 from gatewright.fit.layer import Layer
-from gatewright.fit.metrics import compression_table, evaluate_predictions, metrics, validation_score
+from gatewright.fit.modules.lut_neurons import train_tables
+from gatewright.fit.modules.quantizers import Grid
 from gatewright.fit.network import Network
-from gatewright.fit.pareto import Point, choose
-from gatewright.fit.quantizers import Grid
-from gatewright.fit.roc import anomaly_metrics, auc_difference, decision_shares, roc_points, score_histogram
-from gatewright.fit.simple import simple_scores
-from gatewright.fit.tables import train_tables
-from gatewright.fit.teach import Teacher, hidden_features, with_targets
+from gatewright.fit.scores.metrics import compression_table, evaluate_predictions, metrics, validation_score
+from gatewright.fit.scores.pareto import Point, choose
+from gatewright.fit.scores.roc import anomaly_metrics, auc_difference, decision_shares, roc_points, score_histogram
 from gatewright.fit.train import Trained, teacher_outputs, train_student, train_teacher, untrained_student
-from gatewright.fit.variational import Variational, train_variational
+from gatewright.fit.training.teach import Teacher, hidden_features, with_targets
 
 __all__ = [
     "Autoencoder",

@@ -9,14 +9,14 @@ import torch
 
 from gatewright.errors import FitError
 from gatewright.fit.layer import Layer
-from gatewright.fit.layers import Stack, layer_name
+from gatewright.fit.modules.dense import Stack, layer_name
 from gatewright.fit.network import Network
+from gatewright.fixedpoint import Fixed
 from gatewright.graph import Graph, simplify
 from gatewright.graph.nodes import Activation, Dense, Input
-from gatewright.ir import Fixed
 
 if TYPE_CHECKING:
-    from gatewright.fit.learned import LearnedStack
+    from gatewright.fit.modules.learned import LearnedStack
 
 
 def hidden_layers(graph: Graph) -> tuple[int, ...] | None:

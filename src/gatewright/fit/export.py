@@ -10,24 +10,22 @@ from scipy.special import softmax
 
 from gatewright.errors import ExportError
 from gatewright.fit.layer import Floats, Layer, frac_bits
+from gatewright.fit.modules.quantizers import Grid
 from gatewright.fit.network import CHUNK, Network
-from gatewright.fit.quantizers import Grid
+from gatewright.fixedpoint import Ints, Overflow, Rounding
 from gatewright.ir import (
     ArgMax,
     Constant,
     Dense,
     Input,
     Interpreter,
-    Ints,
     Lookup,
     Op,
     OutputKind,
     OutputStage,
-    Overflow,
     Program,
     Relu,
     Requant,
-    Rounding,
     Softmax,
     Thresholds,
     TopK,

@@ -22,15 +22,15 @@ from torch import Tensor
 from gatewright.config import Config, Learned
 from gatewright.errors import FitError
 from gatewright.fit.bridge import start_from
-from gatewright.fit.checkpoint import Checkpoint
-from gatewright.fit.device import array
-from gatewright.fit.learned import LearnedStack
-from gatewright.fit.loop import Watch, one_thread
-from gatewright.fit.metrics import Merit, merit_of, validation_merit
+from gatewright.fit.modules.learned import LearnedStack
 from gatewright.fit.network import Network
-from gatewright.fit.pareto import Point, non_dominated, thinned
-from gatewright.fit.teach import Teacher, checked_targets
+from gatewright.fit.scores.metrics import Merit, merit_of, validation_merit
+from gatewright.fit.scores.pareto import Point, non_dominated, thinned
 from gatewright.fit.train import CALIBRATION_SAMPLES, Tensors, check_alive, fold_units, stage_key
+from gatewright.fit.training.checkpoint import Checkpoint
+from gatewright.fit.training.device import array
+from gatewright.fit.training.loop import Watch, one_thread
+from gatewright.fit.training.teach import Teacher, checked_targets
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset

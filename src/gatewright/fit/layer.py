@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import FitError
-from gatewright.fit.quantizers import Grid, signed_digits
-from gatewright.ir import Fixed, Ints
+from gatewright.fit.modules.quantizers import Grid, signed_digits
+from gatewright.fixedpoint import Fixed, Ints
 
 Floats = NDArray[np.float64]
 FLOAT_BITS = 32  # what one parameter of an unquantized network is counted as

@@ -15,24 +15,24 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from gatewright.config import Augment, Config, Student
 from gatewright.errors import FitError
-from gatewright.fit.augment import Inputs
 from gatewright.fit.bridge import start_from
-from gatewright.fit.checkpoint import Checkpoint
-from gatewright.fit.device import device_of
-from gatewright.fit.distill import classification_loss, regression_loss, soft_labels
-from gatewright.fit.hint import Hint
-from gatewright.fit.layers import Stack, Widths
-from gatewright.fit.loop import Job, Row, Watch, one_thread, train
+from gatewright.fit.modules.dense import Stack, Widths
+from gatewright.fit.modules.steps import STEPS
 from gatewright.fit.network import Network
-from gatewright.fit.recipe import Estimate, Recipe
-from gatewright.fit.steps import STEPS
-from gatewright.fit.teach import Teacher, lesson, load_teacher
-from gatewright.ir import Fixed
+from gatewright.fit.training.augment import Inputs
+from gatewright.fit.training.checkpoint import Checkpoint
+from gatewright.fit.training.device import device_of
+from gatewright.fit.training.distill import classification_loss, regression_loss, soft_labels
+from gatewright.fit.training.hint import Hint
+from gatewright.fit.training.loop import Job, Row, Watch, one_thread, train
+from gatewright.fit.training.recipe import Estimate, Recipe
+from gatewright.fit.training.teach import Teacher, lesson, load_teacher
+from gatewright.fixedpoint import Fixed
 from gatewright.tools import digest
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
-    from gatewright.fit.learned import LearnedStack
+    from gatewright.fit.modules.learned import LearnedStack
 
 FLOOR = 0.5  # a feature that varies less than this share of the mean deviation is not scaled up further: mostly noise
 RECIPE = 4  # raise when a change in fit/ changes results, so that checkpoints of the old recipe are not resumed

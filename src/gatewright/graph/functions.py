@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special  # erf and expit, which NumPy lacks
 
+from gatewright.fixedpoint import Overflow, Rounding
 from gatewright.graph.nodes import Activation, Affine, Quantize, Thresholds
-from gatewright.ir.formats import Overflow, Rounding
 
 AnyFloats = NDArray[Any]  # float64, or float32 as the frameworks compute
 _RISING_UNITS = {"relu", "leaky_relu", "elu", "selu", "celu"}  # given slopes of 0 or more

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.ir.formats import Overflow, Rounding
+from gatewright.fixedpoint import Overflow, Rounding
 
 Floats = NDArray[np.float64]
 Pads = tuple[tuple[int, int], ...]  # (before, after) per axis

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gatewright.fixedpoint import Overflow, Rounding
 from gatewright.graph.nodes import Activation, ActivationKind, Affine, Combine, Constant, Floats, Quantize, Thresholds
 from gatewright.importers.builder import Builder, Const, Tensor, Value
-from gatewright.ir.formats import Overflow, Rounding
 
 Arithmetic = Literal["add", "sub", "mul", "max", "min"]
 

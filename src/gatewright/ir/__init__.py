@@ -1,6 +1,5 @@
 """The integer program: formats, ops, verifier, interpreter, text form. NumPy only."""
 
-from gatewright.ir.formats import Fixed, Ints, Overflow, Rounding
 from gatewright.ir.interp import Interpreter, run
 from gatewright.ir.op_moves import Fill
 from gatewright.ir.op_tables import SoftmaxVariant
@@ -50,10 +49,8 @@ __all__ = [
     "Conv",
     "Dense",
     "Fill",
-    "Fixed",
     "Input",
     "Interpreter",
-    "Ints",
     "Lookup",
     "Max",
     "Min",
@@ -61,7 +58,6 @@ __all__ = [
     "Op",
     "OutputKind",
     "OutputStage",
-    "Overflow",
     "Pad",
     "Pool",
     "PoolKind",
@@ -70,7 +66,6 @@ __all__ = [
     "Relu",
     "Requant",
     "Reshape",
-    "Rounding",
     "Scan",
     "Slice",
     "Softmax",

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import Ints
+from gatewright.fixedpoint import Ints
 from gatewright.ir.linear import Linear
+from gatewright.ir.lookups import cuts, look_up, softmax, threshold
+from gatewright.ir.moves import aligned, moved
 from gatewright.ir.ops import (
     Add,
     ArgMax,
@@ -49,9 +51,7 @@ from gatewright.ir.ops import (
 from gatewright.ir.program import Program
 from gatewright.ir.ranges import Range, ranges, scan_ranges
 from gatewright.ir.rounding import requant
-from gatewright.ir.tables import cuts, look_up, softmax, threshold
 from gatewright.ir.windows import pool
-from gatewright.ir.wires import aligned, moved
 
 Codes = NDArray[np.integer[Any]]
 WORKING_SET = 1 << 18  # elements that one op may touch at once: larger batches leave the caches

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from gatewright.ir.formats import Fixed, Overflow, Rounding
+from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.ir.op_moves import Concat, Pad, Pads, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
 

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import MAX_BITS, Fixed
+from gatewright.fixedpoint import MAX_BITS, Fixed
 from gatewright.ir.op_tables import ArgMax, Softmax, SoftmaxVariant, Thresholds, TopK
 from gatewright.ir.ops import Op
 from gatewright.ir.program import Constant, Program

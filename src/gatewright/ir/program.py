@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import Ints
+from gatewright.fixedpoint import Ints
 from gatewright.ir.ops import Input, Op
 
 

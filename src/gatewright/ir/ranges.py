@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import MAX_BITS, Ints, Overflow
+from gatewright.fixedpoint import MAX_BITS, Ints, Overflow
 from gatewright.ir.linear import carrier, product, result_frac
+from gatewright.ir.lookups import cuts
+from gatewright.ir.moves import moved
 from gatewright.ir.op_tables import SoftmaxVariant
 from gatewright.ir.ops import (
     Add,
@@ -47,9 +49,7 @@ from gatewright.ir.ops import (
 from gatewright.ir.program import Program
 from gatewright.ir.rounding import ends as format_ends
 from gatewright.ir.rounding import per_element, rounded
-from gatewright.ir.tables import cuts
 from gatewright.ir.windows import pool
-from gatewright.ir.wires import moved
 
 Bounds = NDArray[Any]
 _SAFE = 1 << 61  # below it one sum or difference of two values fits int64

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, assert_never
 
 import numpy as np
 
-from gatewright.ir.formats import Ints, Overflow, Rounding
+from gatewright.fixedpoint import Ints, Overflow, Rounding
 from gatewright.ir.ops import Requant
 
 _T = TypeVar("_T")

@@ -8,7 +8,7 @@ from typing import assert_never
 import numpy as np
 
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import MAX_BITS, Ints
+from gatewright.fixedpoint import MAX_BITS, Ints
 from gatewright.ir.op_tables import SoftmaxVariant
 from gatewright.ir.ops import (
     Add,

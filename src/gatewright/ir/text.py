@@ -13,8 +13,8 @@ from typing import Any, cast
 import numpy as np
 
 from gatewright.errors import FormatError, GatewrightError, ProgramError
+from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.ir import ops as o
-from gatewright.ir.formats import Fixed, Overflow, Rounding
 from gatewright.ir.op_moves import Fill
 from gatewright.ir.op_tables import SoftmaxVariant
 from gatewright.ir.ops import Op, PoolKind, Scan

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import MAX_BITS
+from gatewright.fixedpoint import MAX_BITS
 from gatewright.ir.ops import ArgMax, Requant, Scan, TopK
 from gatewright.ir.program import Program
 from gatewright.ir.ranges import Range, ranges, scan_ranges

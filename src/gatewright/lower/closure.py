@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-from gatewright.ir.formats import Ints
+from gatewright.fixedpoint import Ints
 
 
 def best_closure(gain: Ints, pairs: Ints) -> Ints:

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.errors import LowerError
-from gatewright.ir.formats import Ints
+from gatewright.fixedpoint import Ints
 from gatewright.ir.interp import Interpreter
 from gatewright.ir.ops import Input
 from gatewright.ir.program import Program
 from gatewright.ir.verify import verify
-from gatewright.lower.build import build, check_circuit
-from gatewright.lower.circuit import Circuit
-from gatewright.lower.fold import PASSES
-from gatewright.lower.narrow import drop_dead, early_floor
-from gatewright.lower.neurons import tabulate
-from gatewright.lower.schedule import Schedule, schedule
-from gatewright.lower.support import check_supported
-from gatewright.lower.ternary import fuse_ternary
-from gatewright.lower.timing import delays
-from gatewright.lower.wires import join_disjoint
+from gatewright.lower.build.elements import build, check_circuit
+from gatewright.lower.build.support import check_supported
+from gatewright.lower.circuit.nodes import Circuit
+from gatewright.lower.cost.delays import delays
+from gatewright.lower.passes.rounding import PASSES
+from gatewright.lower.pipeline.schedule import Schedule, schedule
+from gatewright.lower.rewrites.join import join_disjoint
+from gatewright.lower.rewrites.narrow import drop_dead, early_floor
+from gatewright.lower.rewrites.neurons import tabulate
+from gatewright.lower.rewrites.ternary import fuse_ternary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,8 @@
 One LUT carries one bit of an adder, comparator or multiplexer; a ReLU that ends a stage is free because the
 flip-flop's synchronous reset does it. On Xilinx families two bits of a multiplexer, or of a saturation of both ends,
 share one, and yosys needs a LUT only where both operands of an adder can change (elsewhere the carry chain alone
-does). On the others `lower/sites.py` tells what an adder takes: on ECP5 each pair of carry bits is one CCU2C of two LUT
-sites. A saturation finds its overflow in the same LUTs, or in one more.
+does). On the others `lower/cost/sites.py` tells what an adder takes: on ECP5 each pair of carry bits is one CCU2C of
+two LUT sites. A saturation finds its overflow in the same LUTs, or in one more.
 Compared with yosys by `python -m benchmarks estimate`; the stream shell and the board's link are not included.
 """
 
@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatewright.lower.circuit import Circuit
-from gatewright.lower.schedule import Schedule, register_bits
-from gatewright.lower.sites import node_sites
-from gatewright.lower.timing import delays
-from gatewright.lower.values import OUTPUT, values
+from gatewright.lower.circuit.nodes import Circuit
+from gatewright.lower.circuit.values import OUTPUT, values
+from gatewright.lower.cost.delays import delays
+from gatewright.lower.cost.sites import node_sites
+from gatewright.lower.pipeline.schedule import Schedule, register_bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

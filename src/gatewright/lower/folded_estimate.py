@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from gatewright.ir.formats import Fixed
+from gatewright.fixedpoint import Fixed
 from gatewright.lower.compile import Lowered
+from gatewright.lower.cost.delays import delays
 from gatewright.lower.estimate import Estimate, estimate
-from gatewright.lower.folded import BLOCK_DEPTH, FoldedLayer
-from gatewright.lower.folded_pieces import Folded, LoweredFolded, Segment
-from gatewright.lower.schedule import period_ns
-from gatewright.lower.timing import delays
+from gatewright.lower.folded.pieces import Folded, LoweredFolded, Segment
+from gatewright.lower.folded.plan import BLOCK_DEPTH, FoldedLayer
+from gatewright.lower.pipeline.schedule import period_ns
 
 _DSP_NS = {"xc7": 3.0, "xcup": 2.0}  # register, multiplier, register; an estimate
 _SLOW_DSP_NS = 4.5  # of every other family

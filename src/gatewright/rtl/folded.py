@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gatewright.ir.formats import Fixed
-from gatewright.lower.folded import BLOCK_DEPTH, Interval, Lane, Unit
-from gatewright.lower.folded_pieces import Folded
+from gatewright.fixedpoint import Fixed
+from gatewright.lower.folded.pieces import Folded
+from gatewright.lower.folded.plan import BLOCK_DEPTH, Interval, Lane, Unit
 from gatewright.rtl.netlist import (
     AnyBit,
     Assign,

@@ -9,11 +9,11 @@ from typing import Any
 
 from gatewright.config import CellMapping
 from gatewright.errors import GatewrightError
-from gatewright.ir.formats import Fixed
-from gatewright.lower.circuit import Circuit
+from gatewright.fixedpoint import Fixed
+from gatewright.lower.circuit.nodes import Circuit
 from gatewright.lower.compile import Lowered
-from gatewright.lower.folded_pieces import LoweredFolded
-from gatewright.lower.schedule import Schedule
+from gatewright.lower.folded.pieces import LoweredFolded
+from gatewright.lower.pipeline.schedule import Schedule
 from gatewright.rtl.chain import compile_chain
 from gatewright.rtl.netlist import Design, Instance, LayerSignal, Name
 from gatewright.rtl.parallel import compile_parallel

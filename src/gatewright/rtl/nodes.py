@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
-from gatewright.ir.formats import Fixed
-from gatewright.lower.circuit import (
+from gatewright.fixedpoint import Fixed
+from gatewright.lower.circuit.nodes import (
     Add,
     Add3,
     Circuit,
@@ -23,9 +23,9 @@ from gatewright.lower.circuit import (
     Wrap,
     width,
 )
-from gatewright.lower.live import chain_bits, pair_span
-from gatewright.lower.tables import LUT6, packed
-from gatewright.lower.timing import is_sign_test
+from gatewright.lower.cost.delays import is_sign_test
+from gatewright.lower.cost.luts import LUT6, packed
+from gatewright.lower.cost.ternary_luts import chain_bits, pair_span
 from gatewright.rtl.netlist import (
     AnyBit,
     Assign,

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from gatewright import __version__
-from gatewright.lower.circuit import (
+from gatewright.lower.circuit.nodes import (
     Add,
     Add3,
     Circuit,
@@ -20,9 +19,9 @@ from gatewright.lower.circuit import (
     operands,
     width,
 )
-from gatewright.lower.neurons import supports
-from gatewright.lower.schedule import Schedule, last_use
-from gatewright.lower.timing import delays
+from gatewright.lower.cost.delays import delays
+from gatewright.lower.pipeline.schedule import Schedule, last_use
+from gatewright.lower.rewrites.neurons import supports
 from gatewright.rtl.netlist import (
     Assign,
     Binary,
@@ -42,6 +41,7 @@ from gatewright.rtl.netlist import (
 )
 from gatewright.rtl.nodes import bits, node_items, widened
 from gatewright.rtl.verilog import identifier
+from gatewright.version import __version__
 
 # Input bits up to which a sum is not kept apart. Where yosys 0.70 proves bits of kept sums equal, it may leave the
 # output of an ECP5 carry cell on a constant x, which then is an error ("is connected to constants").

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from gatewright.config import Config
 from gatewright.errors import ConfigError, LowerError
-from gatewright.stages.networks import ESTIMATE_SAMPLES, output_stage
+from gatewright.flow.stages.networks import ESTIMATE_SAMPLES, output_stage
 
 if TYPE_CHECKING:
+    from gatewright.chips import Part
     from gatewright.data import Dataset
     from gatewright.fit import Network
     from gatewright.lower.folded_estimate import Estimate
-    from gatewright.synth import Part
 
 Cost = dict[str, float]
 """lut, ff, dsp, bram, latency_cycles, latency_ns, fmax_mhz."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewright.config import Config
+from gatewright.flow.stages.networks import pretrained_digest
 from gatewright.search.trial import Taught
-from gatewright.stages.networks import pretrained_digest
 from gatewright.tools import digest, new_directory, write_json
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from gatewright.errors import GatewrightError
 from gatewright.search.limits import Limits, cost_of, feasible
 
 if TYPE_CHECKING:
+    from gatewright.chips import Part
     from gatewright.data import Dataset
     from gatewright.fit import Network
-    from gatewright.synth import Part
 
 GRID = 10  # shares of the training, 0.1 .. 1.0, at which trials are compared
 FIRST_STEP = 3  # of the grid: none is stopped before this one
@@ -108,7 +108,7 @@ class Watcher:
 
 def run_task(task: Task, data: Dataset) -> Taught | Outcome:
     """Do a task. Only a bug raises: what the configuration cannot do is told in the result."""
-    from gatewright.fit.loop import one_thread
+    from gatewright.fit.training.loop import one_thread
 
     begun = time.monotonic()
     with one_thread(), _folder(task.work) as work:
@@ -177,7 +177,7 @@ def _outline(task: StudentTask, data: Dataset) -> Outcome | None:
 
 def _train(task: StudentTask, data: Dataset, work: Path, watcher: Watcher) -> tuple[Candidate, ...]:
     from gatewright.fit import train_front, train_student, train_tables
-    from gatewright.stages.networks import estimated_cost
+    from gatewright.flow.stages.networks import estimated_cost
 
     config, teacher = task.config, task.teacher
     if config.student.precision == "fixed":

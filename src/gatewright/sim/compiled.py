@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gatewright.ir import Interpreter, Ints, Program
+from gatewright.fixedpoint import Ints
+from gatewright.ir import Interpreter, Program
 from gatewright.rtl.manifest import RtlManifest
 from gatewright.sim.report import SimReport
 from gatewright.sim.run import simulate

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.ir.formats import Ints
+from gatewright.fixedpoint import Ints
 from gatewright.rtl.shell import StreamPort
 from gatewright.sim.beats import Words, pack, unpack
 from gatewright.sim.build import Bench

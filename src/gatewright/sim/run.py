@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import GatewrightError
-from gatewright.ir.formats import Ints
+from gatewright.fixedpoint import Ints
 from gatewright.rtl.shell import StreamPort
 from gatewright.sim.beats import checked, pack
 from gatewright.sim.build import Bench, build_bench

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gatewright.ir import Input, Ints, Program
+from gatewright.fixedpoint import Ints
+from gatewright.ir import Input, Program
 from gatewright.rtl.manifest import RtlManifest
 from gatewright.rtl.netlist import LayerSignal
 from gatewright.sim.design import Probe

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from gatewright.config import Config, Pruning
 from gatewright.errors import ConfigError
-from gatewright.flow import fingerprint
-from gatewright.rundir import RunDirectory, Stage
+from gatewright.flow.run import fingerprint
+from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.tools import digest, write_json
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Seed:
 
     def _student(self, chosen: Combination, out: Path) -> None:
         from gatewright.fit import Network, check_export, export_program, train_student
-        from gatewright.stages.networks import estimated_cost
+        from gatewright.flow.stages.networks import estimated_cost
 
         data = self._load()
         config, work = with_ingredients(self._mine, chosen), self.directory.work(self.name(name_of(chosen)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from gatewright.config import Config
 from gatewright.errors import ConfigError, GatewrightError
-from gatewright.rundir import RunDirectory, Stage
+from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.study.cells import COMBINATIONS, Combination, Seed, check, name_of
 from gatewright.study.gains import Summary, summarise
 from gatewright.study.plot import svg
@@ -39,7 +39,7 @@ def run_study(
     resumes. jobs: processes at once; results do not depend on it. notify(cell, "done" or "cached") hears of each.
     Raises ConfigError where the configuration leaves nothing to compare; the error of a cell that fails.
     """
-    from gatewright.stages.hardware import target
+    from gatewright.flow.stages.hardware import target
 
     check(config)
     if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 1 or jobs < 1:

@@ -3,17 +3,13 @@
 from gatewright.synth.doctor import ToolStatus, doctor, format_table
 from gatewright.synth.families import TARGETS, Target
 from gatewright.synth.nextpnr import PlaceReport, pack, place_and_route
-from gatewright.synth.part import FAMILIES, Family, Part
 from gatewright.synth.report import SynthReport
 from gatewright.synth.routers import ROUTERS, Router
 from gatewright.synth.yosys import synthesize
 
 __all__ = [
-    "FAMILIES",
     "ROUTERS",
     "TARGETS",
-    "Family",
-    "Part",
     "PlaceReport",
     "Router",
     "SynthReport",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gatewright.config import Family
+from gatewright.chips import Family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gatewright.chips import Part
 from gatewright.errors import BudgetError, GatewrightError, MissingToolError, ToolError
-from gatewright.synth.part import Part
 from gatewright.synth.report import record_cpu
 from gatewright.synth.routers import ROUTERS, Router
 from gatewright.tools import package_version, run_tool, write_json

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from gatewright.chips import Family, Part
 from gatewright.errors import GatewrightError
-from gatewright.synth.part import Family, Part
 from gatewright.tools import write_json
 
 FmaxSource = Literal["place and route", "estimate"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gatewright.config import Family
+from gatewright.chips import Family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from gatewright.chips import Family
 from gatewright.errors import GatewrightError, MissingToolError, ToolError, nearest
 from gatewright.synth.families import TARGETS
-from gatewright.synth.part import Family
 from gatewright.synth.report import COUNTS, SynthReport, record_cpu
 from gatewright.tools import package_version, run_tool, write_atomic
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ModelError
+from gatewright.fixedpoint import Overflow, Rounding
 from gatewright.graph.nodes import ActivationKind, Quantize, Thresholds
 from gatewright.importers.keras.activations import sign
 from gatewright.importers.keras.builder import Builder, Value
@@ -31,7 +32,6 @@ from gatewright.importers.keras.qkeras_spec import (
     is_quantizer,
     parse,
 )
-from gatewright.ir.formats import Overflow, Rounding
 
 __all__ = ["FUNCTIONS", "TRAINABLE_ROLES", "apply", "is_quantizer", "pair", "parse", "quantize", "step"]
 

@@ -1,0 +1,203 @@
+"""Weights and a target share in, masks out: which weights, neurons or blocks stay. Also removal of dead neurons."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.fit.modules.quantizers import Grid
+
+if TYPE_CHECKING:
+    from gatewright.config import Pruning, Schedule
+    from gatewright.fit.network import Network
+
+Masks = list[NDArray[np.bool_]]
+
+
+def due_share(epoch: float, start: float, end: float, schedule: Schedule) -> float:
+    """Return the share of the final pruning that is due at an epoch, 0..1; 1 from `end` on.
+
+    cubic: 1 - (1-t)^3 with t = (epoch - start) / (end - start), fast while redundancy is high (Zhu and Gupta 2017,
+    eq. 1); constant: all of it from start on; one_shot: all of it at the end, nothing before.
+    """
+    if epoch >= end:
+        return 1.0
+    if epoch < start or schedule == "one_shot":
+        return 0.0
+    if schedule == "constant":
+        return 1.0
+    return 1.0 - (1.0 - (epoch - start) / (end - start)) ** 3
+
+
+def due_masks(weights: Sequence[NDArray[Any]], share: float, sparsity: float, pruning: Pruning) -> Masks:
+    """Return one mask per layer (True stays) for a share 0..1 of the whole pruning. weights: (n_in, n_out) each.
+
+    sparsity: share of all weights, or of all hidden neurons, that goes in the end; n_of_m has its own.
+    """
+    match pruning.kind:
+        case "weights":
+            return global_masks(weights, share * sparsity)
+        case "blocks":
+            return global_masks(weights, share * sparsity, block=pruning.block)
+        case "neurons":
+            return neuron_masks(weights, share * sparsity)
+        case "n_of_m":
+            gone = math.floor(share * (pruning.m - pruning.n) + 1e-9)
+            return [n_of_m_mask(weight, pruning.m - gone, pruning.m) for weight in weights]
+        case _:
+            assert_never(pruning.kind)
+
+
+def lamp_scores(weight: NDArray[Any]) -> NDArray[np.float64]:
+    """Return layer-adaptive magnitude scores of one layer; the order within the layer is that of |w|.
+
+    score(w) = w^2 / sum of v^2 over the layer's weights v with |v| >= |w|: the share of what is left that w holds,
+    which makes layers of any scale comparable, and the largest weight of every layer scores 1, so that no layer
+    vanishes before all others are down to one weight (Lee et al., ICLR 2021). weight: any shape, same shape out.
+    """
+    square = np.asarray(weight, dtype=np.float64).ravel() ** 2
+    order = np.argsort(square, kind="stable")
+    ascending = square[order]
+    remaining = np.cumsum(ascending[::-1])[::-1]
+    scores = np.zeros_like(square)
+    scores[order] = np.divide(ascending, remaining, out=np.zeros_like(square), where=remaining > 0)
+    return scores.reshape(weight.shape)
+
+
+def global_masks(weights: Sequence[NDArray[Any]], sparsity: float, *, block: tuple[int, int] = (1, 1)) -> Masks:
+    """Return one mask per layer (True stays) that zeroes at least `sparsity` of all weights, lowest scores first.
+
+    Whole blocks of (inputs, outputs) weights go, those at a layer's edge may be smaller; a block's score is the LAMP
+    score of its root mean square. Single weights: exactly ceil(sparsity * total) go. Among equal scores the earlier
+    layer and index goes first.
+    """
+    numbers = [_block_numbers(weight.shape, block) for weight in weights]
+    sizes = [np.bincount(number.ravel()) for number in numbers]
+    energies = [
+        np.bincount(number.ravel(), np.asarray(weight, dtype=np.float64).ravel() ** 2)
+        for number, weight in zip(numbers, weights, strict=True)
+    ]
+    scores = [lamp_scores(np.sqrt(energy / size)) for energy, size in zip(energies, sizes, strict=True)]
+    keep = np.ones(sum(map(len, sizes)), dtype=np.bool_)
+    order = np.argsort(np.concatenate(scores), kind="stable")
+    gone = np.cumsum(np.concatenate(sizes)[order])
+    due = math.ceil(round(sparsity * gone[-1], 6))
+    keep[order[: int(np.searchsorted(gone, due)) + 1 if due else 0]] = False
+    kept = np.split(keep, np.cumsum([len(size) for size in sizes])[:-1])
+    return [part[number] for part, number in zip(kept, numbers, strict=True)]
+
+
+def _block_numbers(shape: tuple[int, ...], block: tuple[int, int]) -> NDArray[np.int64]:
+    """Return the number of the block that each weight belongs to, row by row. shape: (n_in, n_out), same out."""
+    rows, columns = (np.arange(n) // size for n, size in zip(shape, block, strict=True))
+    return rows[:, None] * (columns[-1] + 1) + columns
+
+
+def neuron_masks(weights: Sequence[NDArray[Any]], share: float) -> Masks:
+    """Return masks that cut at least this share of all hidden neurons off: no weight into them, none out of them.
+
+    A neuron's magnitude is |incoming weights| * |outgoing weights| (Euclidean), which does not change when a ReLU
+    neuron's gain moves from one side to the other; LAMP scores compare the layers. One neuron per layer always stays,
+    which may leave less than the share. weights: at least two layers.
+    """
+    incoming = [np.sum(np.asarray(w, dtype=np.float64) ** 2, axis=0) for w in weights[:-1]]
+    outgoing = [np.sum(np.asarray(w, dtype=np.float64) ** 2, axis=1) for w in weights[1:]]
+    scores = [lamp_scores(np.sqrt(a * b)) for a, b in zip(incoming, outgoing, strict=True)]
+    for score in scores:
+        score[score.argmax()] = np.inf
+    flat = np.concatenate(scores)
+    order = np.argsort(flat, kind="stable")[: math.ceil(round(share * flat.size, 6))]
+    keep = np.ones(flat.size, dtype=np.bool_)
+    keep[order] = False
+    keep |= np.isinf(flat)
+    kept = np.split(keep, np.cumsum([len(score) for score in scores])[:-1])
+    masks = [np.ones(weight.shape, dtype=np.bool_) for weight in weights]
+    for index, part in enumerate(kept):
+        masks[index] &= part
+        masks[index + 1] &= part[:, None]
+    return masks
+
+
+def n_of_m_mask(weight: NDArray[Any], n: int, m: int) -> NDArray[np.bool_]:
+    """Return the mask that keeps the n largest of every m successive inputs of each output. (n_in, n_out), same out.
+
+    A last group of fewer than m inputs keeps at most n. Among equal magnitudes the earlier input goes first
+    (Zhou et al. 2021, arXiv 2102.04010).
+    """
+    n_in, n_out = weight.shape
+    groups = -(-n_in // m)
+    size = np.full((groups * m, n_out), -1.0)  # what pads the last group is smaller than any weight
+    size[:n_in] = np.abs(weight)
+    order = np.argsort(size.reshape(groups, m, n_out), axis=1, kind="stable")
+    keep = np.zeros((groups, m, n_out), dtype=np.bool_)
+    np.put_along_axis(keep, order[:, m - n :], True, axis=1)
+    return keep.reshape(groups * m, n_out)[:n_in]
+
+
+def remove_dead(network: Network) -> Network:
+    """Return a network with equal outputs in which neurons without inputs or without readers hold only zeros.
+
+    A neuron whose incoming weights are all zero is a constant: it moves into the next layer's bias and its
+    outgoing weights become zero. A neuron that nothing reads loses its incoming weights and bias. Shapes stay.
+    A constant that the next bias's format cannot hold exactly is left where it is.
+    """
+    layers = list(network.layers)
+    for index in range(len(layers) - 1):
+        here, after = layers[index], layers[index + 1]
+        constant = ~here.weight.any(axis=0) & after.weight.any(axis=1)
+        for neuron in np.flatnonzero(constant):
+            value = here.activate(here.bias)[neuron]
+            bias = after.bias + value * after.weight[neuron]
+            if not after.bias_grid or after.bias_grid.contains(bias):
+                weight = after.weight.copy()
+                weight[neuron] = 0.0
+                after = replace(after, weight=weight, bias=bias)
+        layers[index + 1] = after
+    for index in reversed(range(len(layers) - 1)):
+        here = layers[index]
+        read = layers[index + 1].weight.any(axis=1)
+        layers[index] = replace(here, weight=here.weight * read, bias=here.bias * read)
+    return replace(network, layers=tuple(layers))
+
+
+def shrink(network: Network) -> Network:
+    """Return a network with equal outputs whose hidden layers have lost the neurons that nothing reads.
+
+    One neuron per layer stays. Layers become smaller: (n_in, n_out) -> (kept, kept).
+    """
+    layers = list(network.layers)
+    for index in range(len(layers) - 1):
+        here, after = layers[index], layers[index + 1]
+        keep = np.count_nonzero(after.weight, axis=1) > 0
+        keep[0] |= not keep.any()
+        layers[index] = replace(
+            here,
+            weight=here.weight[:, keep],
+            bias=here.bias[keep],
+            weight_grid=_kept(here.weight_grid, keep, outputs=True),
+            bias_grid=_kept(here.bias_grid, keep, outputs=True),
+            activation_grid=_kept(here.activation_grid, keep, outputs=True),
+        )
+        layers[index + 1] = replace(
+            after, weight=after.weight[keep], weight_grid=_kept(after.weight_grid, keep, outputs=False)
+        )
+    return replace(network, layers=tuple(layers))
+
+
+def _kept(grid: Grid | None, keep: NDArray[np.bool_], *, outputs: bool) -> Grid | None:
+    """Return the grid of what is kept of a tensor's outputs (its last axis), or of its inputs (the one before)."""
+    axis = -1 if outputs else -2
+    if grid is None:
+        return None
+
+    def part(values: NDArray[np.int64]) -> NDArray[np.int64]:
+        if values.ndim < -axis or values.shape[axis] == 1:
+            return values
+        return np.compress(keep, values, axis=axis)
+
+    return replace(grid, width_bits=part(grid.width_bits), frac_bits=part(grid.frac_bits))

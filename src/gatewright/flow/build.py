@@ -1,0 +1,108 @@
+"""An integer program from anywhere in; Verilog, simulation, synthesis and bitstream out: the flow without training."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gatewright.config import parse_config
+from gatewright.errors import DataError
+from gatewright.fixedpoint import Ints
+from gatewright.flow.run import execute
+from gatewright.flow.rundir import RunDirectory, Stage, unheard
+from gatewright.flow.stages.hardware import Hardware, target
+from gatewright.ir import Program
+from gatewright.ir.text import print_program
+from gatewright.lower.build.support import check_supported
+from gatewright.lower.passes.constants import constants_to_dense
+from gatewright.lower.passes.rounding import join_layers
+from gatewright.report.built import built
+from gatewright.tools import digest, write_json
+
+
+def build_program(
+    program: Path,
+    out: Path,
+    *,
+    codes: Ints | None = None,
+    hardware: Mapping[str, Any] | None = None,
+    synthesis: Mapping[str, Any] | None = None,
+    simulation: Mapping[str, Any] | None = None,
+    notify: Callable[[Stage, str], None] = unheard,
+    warn: Callable[[str], None] = warnings.warn,
+) -> dict[str, Any]:
+    """Compile, simulate and synthesize a saved program in the directory `out`; return what is in its build.json.
+
+    Keys: name, and as in results.json hardware, estimate, synthesis, bitstream, board.
+    codes: (n, elements) input integers, every one of which is simulated and compared; None draws
+    simulation.vectors random ones. hardware, synthesis, simulation: the configuration's tables of these names.
+    Stages are cached as in `run`. Raises ProgramError, DataError for codes that do not fit, ConfigError, and from the
+    stage that failed.
+    """
+    loaded = constants_to_dense(join_layers(Program.load(program)))
+    config = parse_config(
+        {
+            "name": _identifier(loaded.name),
+            "data": {"source": str(program)},
+            "hardware": dict(hardware or {}),
+            "synthesis": dict(synthesis or {}),
+            "simulation": dict(simulation or {}),
+        },
+        where=f"build of {program}",
+    )
+    checked = _checked(codes, loaded, config.simulation.vectors, config.simulation.seed)
+    part, board = target(config)
+    directory = RunDirectory(out, notify)
+    given = directory.folder("program")
+    stages = Hardware(
+        config=config,
+        directory=directory,
+        part=part,
+        board=board,
+        vectors=lambda: np.load(given / "codes.npy"),
+        reads=("program",),
+    )
+    take = Stage(
+        name="program",
+        title="take the program and its input codes",
+        run=lambda folder: _take(loaded, checked, folder),
+        settings=[print_program(loaded), digest(np.ascontiguousarray(checked).tobytes())],
+        code=("ir",),
+    )
+    execute(directory, [take, *stages.stages()], "bitstream", warn)
+    results = {"name": config.name, **built(out, part, board, stages.families)}
+    write_json(out / "build.json", results)
+    return results
+
+
+def _take(program: Program, codes: Ints, out: Path) -> None:
+    program.save(out / "program.txt")
+    np.save(out / "codes.npy", codes)
+
+
+def _checked(codes: Ints | None, program: Program, count: int, seed: int) -> Ints:
+    check_supported(program)
+    fixed, shape = program.input.format, program.input.shape
+    if codes is None:
+        return np.random.default_rng(seed).integers(fixed.lo, fixed.hi, (count, *shape), endpoint=True)
+    if codes.ndim != 2 or codes.shape[1:] != shape or not len(codes) or not np.issubdtype(codes.dtype, np.integer):
+        raise DataError(
+            f"input codes must be integers of shape (n, {shape[0]}), not {codes.dtype} {codes.shape}; "
+            "encode samples as the model's export does"
+        )
+    if codes.min() < fixed.lo or codes.max() > fixed.hi:
+        raise DataError(
+            f"input codes must lie in {fixed.lo}..{fixed.hi} ({fixed}), not {codes.min()}..{codes.max()}; "
+            "encode samples as the model's export does"
+        )
+    return codes.astype(np.int64)
+
+
+def _identifier(name: str) -> str:
+    word = re.sub(r"\W", "_", name)[:40]
+    return word if word[:1].isalpha() else f"net_{word}"[:40]

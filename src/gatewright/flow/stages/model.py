@@ -1,0 +1,222 @@
+"""Stages that make a program of an imported model: by its own quantizers, by calibrated ones, or by a student of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.config import Config
+from gatewright.errors import ConfigError, ExportError
+from gatewright.flow.rundir import RunDirectory, Stage
+from gatewright.flow.stages.imported import Imported, exported, fitted, quantized
+from gatewright.flow.stages.networks import TrainedNetworks, output_stage
+from gatewright.tools import write_json
+
+if TYPE_CHECKING:
+    from gatewright.data import Dataset
+    from gatewright.export import Exported
+    from gatewright.export.profile import Spread
+    from gatewright.fit import Network
+    from gatewright.fixedpoint import Fixed
+    from gatewright.graph import Graph
+    from gatewright.ir import OutputStage, Program
+
+PROFILED = 512  # training samples that the profile of ranges is taken of
+TITLES = {
+    "exact": "take the model's own quantizers",
+    "post-training": "quantize the model after training",
+    "qat": "let the model teach",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelNetworks:
+    """The stages model, student and program of an imported model; with "qat" also teacher, and front if learnt.
+
+    trained: the stages that train a student of the model.
+    """
+
+    config: Config
+    directory: RunDirectory
+    imported: Imported
+    trained: TrainedNetworks
+
+    def stages(self) -> list[Stage]:
+        """Return the stages in order; they read the stage data."""
+        c, road = self.config, self.imported.road
+        model = Stage(
+            name="model",
+            title=f"fit {self.imported.file} to the data",
+            run=self._model,
+            needs=("data",),
+            settings=[self.imported.identity, c.task],
+            code=("graph", "importers"),
+            packages=("h5py", "onnx", "torch"),
+        )
+        if road == "qat":
+            teacher = Stage(
+                name="teacher",
+                title=TITLES[road],
+                run=self._teacher,
+                needs=("data", "model"),
+                code=("graph",),
+                packages=("numpy",),
+            )
+            start = self._start if self.imported.settings.start == "model" else None
+            return [model, teacher, *replace(self.trained, start=start).stages()[1:]]
+        student = Stage(
+            name="student",
+            title=TITLES[road],
+            run=self._student,
+            needs=("data", "model"),
+            settings=[self.imported.identity, c.data.input_format],
+            code=("graph",),
+            packages=("numpy",),
+        )
+        program = Stage(
+            name="program",
+            title="export the integer program and compare it with the model",
+            run=self._program,
+            needs=("data", "student"),
+            settings=[c.name, self.imported.identity, asdict(output_stage(c))],
+            code=("graph", "ir"),
+            packages=("numpy",),
+        )
+        return [model, student, program]
+
+    # ---- the steps, in the order in which they run
+
+    def _model(self, out: Path) -> None:
+        from gatewright.graph import save_graph
+
+        data = self._data()
+        graph = fitted(self.imported, data, self.config.task)
+        output_stage(self.config).check_scores(len(data.classes) or (1 if data.y.ndim == 1 else data.y.shape[1]))
+        save_graph(graph, out / "graph.npz")
+        write_json(out / "model.json", origin(self.imported, graph))
+        if self.imported.road == "qat":
+            _write_profile(graph, data, out)
+
+    def _teacher(self, out: Path) -> None:
+        from gatewright.export.vectors import graph_outputs
+
+        data = self._data()
+        scores = graph_outputs(self._graph("model"), data.x, _fixed(data))
+        if not np.isfinite(scores).all():
+            raise ConfigError(
+                f"model {self.imported.file} gives {np.count_nonzero(~np.isfinite(scores))} scores that are not finite "
+                "on this data; check model.inputs, input_scale and input_offset"
+            )
+        np.save(out / "soft_targets.npy", scores)
+
+    def _start(self, data: Dataset) -> Network:
+        from gatewright.fit.bridge import float_network
+
+        return float_network(self._graph("model"), _fixed(data), data.classes)
+
+    def _student(self, out: Path) -> None:
+        from gatewright.export.vectors import samples
+        from gatewright.graph import save_graph
+
+        data, graph = self._data(), self._graph("model")
+        if self.imported.road == "post-training":
+            x = samples(graph, data.part("train")[0], _fixed(data))
+            graph = quantized(graph, x, self.imported.settings, _fixed(data))
+        save_graph(graph, out / "graph.npz")
+        _write_profile(graph, data, out)
+
+    def _program(self, out: Path) -> None:
+        from gatewright.export import check_graph_export
+        from gatewright.export.vectors import samples
+        from gatewright.lower.passes.constants import constants_to_dense
+        from gatewright.lower.passes.rounding import join_layers
+
+        data, graph = self._data(), self._graph("student")
+        made = exported(graph, self.config, _fixed(data), data.classes, self.imported.road)
+        self._check_scores(made)
+        compared = check_graph_export(made, samples(graph, data.x, _fixed(data)))
+        program = constants_to_dense(join_layers(_staged(made, output_stage(self.config))))
+        program.save(out / "program.txt")
+        write_json(out / "check.json", {"samples_compared": compared, "mismatches": 0})
+        write_json(out / "export.json", {"output_scale": made.output_scale.ravel().tolist(), "notes": made.notes})
+
+    # ---- what several steps read
+
+    def _data(self) -> Dataset:
+        from gatewright.data import Dataset
+
+        return Dataset.load(self.directory.folder("data"))
+
+    def _graph(self, stage: str) -> Graph:
+        from gatewright.graph import load_graph
+
+        return load_graph(self.directory.folder(stage) / "graph.npz")
+
+    def _check_scores(self, made: Exported) -> None:
+        """Refuse what leaves other numbers than the user asks for on the chip."""
+        if self.config.task == "regression" and len(made.notes) > len(made.graph.notes):
+            raise ExportError(
+                f"{made.notes[-1]} A regression needs its values: set model.output_format, e.g. "
+                '"fixed<12,4>", so that the function becomes a table on the chip'
+            )
+        if self.config.hardware.output in ("threshold", "softmax") and (made.output_scale != 1).any():
+            raise ExportError(
+                f'hardware.output "{self.config.hardware.output}" needs scores that are plain fixed-point numbers, the '
+                'scores of this model have a real scale; use "argmax", "topk" or "scores"'
+            )
+
+
+def origin(imported: Imported, graph: Graph) -> dict[str, Any]:
+    """Return where a model came from, JSON-able: file, hash, format, framework, road, notes, layers."""
+    from gatewright.graph.table import table
+
+    read = imported.graph
+    rows = table(graph)
+    return {
+        "file": imported.file,
+        "sha256": imported.sha256,
+        **({"weights_sha256": imported.weights_sha256} if imported.weights_sha256 else {}),
+        "format": read.format or "graph",
+        "framework": str((read.metadata or {}).get("producer", "")),
+        "quantize": imported.road,
+        "start": imported.settings.start if imported.road == "qat" else "",
+        "notes": list(graph.notes),
+        "layers": [
+            {
+                "name": row.layer,
+                "op": row.op,
+                "shape": list(row.shape),
+                "parameters": row.parameters,
+                "weight_format": row.weight_format,
+                "result_format": row.result_format,
+            }
+            for row in rows
+        ],
+    }
+
+
+def _staged(made: Exported, stage: OutputStage) -> Program:
+    """Return the program with what leaves the chip; a class number is the export's own."""
+    from gatewright.ir import add_output_stage
+
+    return made.program if stage.kind in ("argmax", "scores") else add_output_stage(made.program, stage)
+
+
+def _write_profile(graph: Graph, data: Dataset, out: Path) -> None:
+    from gatewright.export import profile
+    from gatewright.export.vectors import samples
+
+    x: NDArray[np.int64] = data.part("train")[0]
+    rows: list[Spread] = profile(graph, samples(graph, x[:: max(1, len(x) // PROFILED)], _fixed(data)))
+    write_json(out / "profile.json", [asdict(row) for row in rows])
+
+
+def _fixed(data: Dataset) -> Fixed:
+    from gatewright.fixedpoint import Fixed
+
+    f = data.format
+    return Fixed(width_bits=f.width_bits, frac_bits=f.frac_bits, signed=f.signed)
