@@ -203,7 +203,7 @@ def _call(tree: Path, arguments: Sequence[str], out: Path, *, end_at: str = "", 
     assert process.stdout is not None, "asked for a pipe"
     ended = False
     try:
-        with log.open("w") as kept:
+        with log.open("w", buffering=1) as kept:
             for line in process.stdout:
                 kept.write(line)
                 if end_at and not ended and line.startswith(end_at):
