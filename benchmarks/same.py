@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.designs import PARTS, Build, Part, config_text
+from benchmarks.designs import PARTS, Build, Part, config_text, options
 from benchmarks.differences import Difference, compare, generated
 from benchmarks.tables import BUILD, ROOT, publish
 from gatewright.errors import GatewrightError
@@ -128,8 +128,8 @@ def told(name: str, found: Sequence[Difference], old: Path, new: Path, files: in
 def _by_revision(name: str, part: Part, setup: Setup) -> tuple[Path, float]:
     """Return the folder of what the revision makes of a part, kept from an earlier run or made now, and its seconds."""
     versions = [sys.version, *(package_version(tool) for tool in TOOLS)]
-    content = config_text(part, setup.old) if not isinstance(part, Build) else [part.settings, digest(_network(part))]
-    folder = setup.kept / f"{name}-{digest(content, versions, setup.tools)[:12]}"
+    content = digest(_network(part)) if isinstance(part, Build) else config_text(part, setup.old)
+    folder = setup.kept / f"{name}-{digest(content, part.settings, versions, setup.tools)[:12]}"
     done = folder.with_suffix(".json")
     if not done.is_file():
         shutil.rmtree(folder, ignore_errors=True)
@@ -147,15 +147,14 @@ def _produce(part: Part, tree: Path, out: Path, setup: Setup) -> str:
     """
     if isinstance(part, Build):
         program = _program(part, setup)
-        settings = [word for setting in part.settings for word in ("--set", setting)]
         codes = ["--codes", str(program / "codes.npy")]
-        arguments = ["build", str(program / "program.txt"), *codes, *settings, "--out", str(out)]
+        arguments = ["build", str(program / "program.txt"), *codes, *options(part), "--out", str(out)]
         return _call(tree, ["-m", "gatewright", *arguments], out, end_at="" if setup.tools else "[sim]")
     config = out.with_suffix(".toml")
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(config_text(part, tree))
     command = "run" if setup.tools else "rtl"
-    return _call(tree, ["-m", "gatewright", command, str(config), "--out", str(out)], out)
+    return _call(tree, ["-m", "gatewright", command, str(config), *options(part), "--out", str(out)], out)
 
 
 def _network(part: Build) -> Path:

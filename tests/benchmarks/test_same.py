@@ -3,7 +3,7 @@ import tomllib
 
 import pytest
 
-from benchmarks.designs import PARTS, Build, config_text
+from benchmarks.designs import PARTS, Build, config_text, options
 from benchmarks.differences import LINES, Difference, compare, diff_text, differing_keys, generated, renamed
 from benchmarks.same import chosen, told
 from gatewright.config import override, parse_config
@@ -122,9 +122,13 @@ def test_parts_are_chosen_by_name():
 def test_every_part_is_a_valid_configuration(name, pytestconfig):
     part = PARTS[name]
     raw = {"name": name, "data": {"source": "program.txt"}}
-    if isinstance(part, Build):
-        for setting in part.settings:
-            override(raw, setting)
-    else:
+    if not isinstance(part, Build):
         raw = tomllib.loads(config_text(part, pytestconfig.rootpath))
-    parse_config(raw)
+    for setting in part.settings:
+        override(raw, setting)
+    assert parse_config(raw).name
+
+
+def test_settings_are_words_of_the_command_line():
+    build = Build(network="n", settings=("hardware.clock_mhz=100", 'synthesis.families=["xc7"]'))
+    assert options(build) == ["--set", "hardware.clock_mhz=100", "--set", 'synthesis.families=["xc7"]']
