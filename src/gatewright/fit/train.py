@@ -28,6 +28,7 @@ from gatewright.fit.training.loop import Job, Row, Watch, one_thread, train
 from gatewright.fit.training.recipe import Estimate, Recipe
 from gatewright.fit.training.teach import Teacher, lesson, load_teacher
 from gatewright.fixedpoint import Fixed
+from gatewright.sources import code_digest
 from gatewright.tools import digest
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from gatewright.fit.modules.learned import LearnedStack
 
 FLOOR = 0.5  # a feature that varies less than this share of the mean deviation is not scaled up further: mostly noise
-RECIPE = 4  # raise when a change in fit/ changes results, so that checkpoints of the old recipe are not resumed
 CALIBRATION_SAMPLES = 2048
 FLOAT_CODE_BITS = 24  # codes wider than this are not exact in float32, in which training runs
 
@@ -318,9 +318,10 @@ def _sparsity(module: Stack) -> float:
 
 
 def stage_key(stage: str, config: Config, data: Dataset, *parts: Any) -> str:
-    """Return the hash of everything that decides a training stage's result."""
+    """Return the hash of everything that decides a training stage's result: no other code's checkpoint is resumed."""
     augment, device = config.augment.model_dump(), device_of(config.device).type
-    return digest(RECIPE, stage, config.task, config.seed, device, augment, data.checksum, torch.__version__, *parts)
+    code = code_digest("fit")
+    return digest(code, stage, config.task, config.seed, device, augment, data.checksum, torch.__version__, *parts)
 
 
 def check_alive(stage: str, network: Network, data: Dataset, config: Config) -> None:

@@ -125,7 +125,6 @@ class Flow:
                 title="read, split and condition the data",
                 run=self._data,
                 settings=[c.data.model_dump(), fingerprint(c.data.source), fingerprint(c.data.labels), c.task],
-                code=("data",),
                 packages=("numpy", "scikit-learn", "pandas", "pillow"),
             ),
             *networks,
@@ -136,7 +135,6 @@ class Flow:
                 run=self._report,
                 needs=("data", *(stage.name for stage in (*networks, *hardware) if stage.name != "front")),
                 settings=c.model_dump(),
-                code=("report",),
                 root_files=("results.json", "history.json", "config.json", "report.html"),
             ),
         ]

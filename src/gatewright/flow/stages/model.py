@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from gatewright.config import Config
 from gatewright.errors import ConfigError, ExportError
 from gatewright.flow.rundir import RunDirectory, Stage
-from gatewright.flow.stages.imported import Imported, exported, fitted, quantized
+from gatewright.flow.stages.imported import Imported, exported, fitted, quantized, read_model
 from gatewright.flow.stages.networks import TrainedNetworks, output_stage
+from gatewright.flow.steps import step_digest
 from gatewright.tools import write_json
 
 if TYPE_CHECKING:
@@ -53,8 +54,7 @@ class ModelNetworks:
             title=f"fit {self.imported.file} to the data",
             run=self._model,
             needs=("data",),
-            settings=[self.imported.identity, c.task],
-            code=("graph", "importers"),
+            settings=[self.imported.identity, c.task, step_digest(read_model)],  # which has run before any stage
             packages=("h5py", "onnx", "torch"),
         )
         if road == "qat":
@@ -63,7 +63,6 @@ class ModelNetworks:
                 title=TITLES[road],
                 run=self._teacher,
                 needs=("data", "model"),
-                code=("graph",),
                 packages=("numpy",),
             )
             start = self._start if self.imported.settings.start == "model" else None
@@ -74,7 +73,6 @@ class ModelNetworks:
             run=self._student,
             needs=("data", "model"),
             settings=[self.imported.identity, c.data.input_format],
-            code=("graph",),
             packages=("numpy",),
         )
         program = Stage(
@@ -83,7 +81,6 @@ class ModelNetworks:
             run=self._program,
             needs=("data", "student"),
             settings=[c.name, self.imported.identity, asdict(output_stage(c))],
-            code=("graph", "ir"),
             packages=("numpy",),
         )
         return [model, student, program]
