@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from gatewright.data import Dataset, InputFormat, load_dataset
-from gatewright.errors import DataError
+from gatewright.data import Dataset, load_dataset
+from gatewright.errors import DataError, FormatError
+from gatewright.fixedpoint import Fixed
 
 
 @pytest.fixture
@@ -86,13 +87,30 @@ def test_invariants(change, text):
         "x": np.zeros((4, 2), dtype=np.int64),
         "y": np.zeros(4, dtype=np.int64),
         "split": np.zeros(4, dtype=np.uint8),
-        "format": InputFormat.parse("ufixed<8,8>"),
+        "format": Fixed.parse("ufixed<8,8>"),
         "classes": ("a", "b"),
         "feature_names": ("x0", "x1"),
         "contract": {},
     }
     with pytest.raises(DataError, match=text):
         Dataset(**{**fields, **change})
+
+
+@pytest.mark.parametrize("number", [Fixed(width_bits=33, frac_bits=0), Fixed(width_bits=8, frac_bits=65)])
+def test_a_format_wider_than_an_input_is_refused(number):
+    codes = np.zeros((1, 1), dtype=np.int64)
+    with pytest.raises(FormatError, match=r"an input('s fraction)? must have (1..32|-64..64) bits, not (33|65)"):
+        Dataset(
+            name="t",
+            task="regression",
+            x=codes,
+            y=codes.astype(float),
+            split=np.zeros(1, dtype=np.uint8),
+            format=number,
+            classes=(),
+            feature_names=("x0",),
+            contract={},
+        )
 
 
 def test_import_is_cheap():

@@ -10,15 +10,15 @@ import torch
 
 from gatewright.config import Augment
 from gatewright.data import Dataset
-from gatewright.data.dataset import InputFormat
 from gatewright.errors import FitError
 from gatewright.fit.training.augment import Inputs
+from gatewright.fixedpoint import Fixed
 
 pytestmark = pytest.mark.torch
 
 
 def _inputs(raw_shape: tuple[int, ...], *, signed: bool = False, **augment: Any) -> tuple[Inputs, torch.Tensor]:
-    form = InputFormat(width_bits=6, frac_bits=2, signed=signed)
+    form = Fixed(width_bits=6, frac_bits=2, signed=signed)
     n = int(np.prod(raw_shape))
     x = np.random.default_rng(1).integers(form.lo, form.hi + 1, (40, n))
     data = Dataset(

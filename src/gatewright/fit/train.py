@@ -27,7 +27,6 @@ from gatewright.fit.training.hint import Hint
 from gatewright.fit.training.loop import Job, Row, Watch, one_thread, train
 from gatewright.fit.training.recipe import Estimate, Recipe
 from gatewright.fit.training.teach import Teacher, lesson, load_teacher
-from gatewright.fixedpoint import Fixed
 from gatewright.sources import code_digest
 from gatewright.tools import digest
 
@@ -187,9 +186,7 @@ class Tensors:
                 f"{data.format.width_bits} (data.input_format {data.format}); choose a narrower input_format"
             )
         self.task = config.task
-        self.source = Fixed(
-            width_bits=data.format.width_bits, frac_bits=data.format.frac_bits, signed=data.format.signed
-        )
+        self.source = data.format
         self.device = device_of(config.device)
         unit = 2.0**-self.source.frac_bits
         (x, y), (x_val, y_val) = data.part("train"), data.part("validation")

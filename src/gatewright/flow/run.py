@@ -91,13 +91,13 @@ class Flow:
     @staticmethod
     def prepare(config: Config, out: Path, *, progress: bool, notify: Callable[[Stage, str], None]) -> Flow:
         """Check what can be checked before any work: input format, part, board, families, a model and its layers."""
-        from gatewright.fixedpoint import Fixed
+        from gatewright.data import input_format
 
         part, board = target(config)
         imported = None
         if config.model is not None:
             imported, config = read_model(config)
-        Fixed.parse(config.data.input_format)
+        input_format(config.data.input_format)
         directory = RunDirectory(out, notify)
         trained = TrainedNetworks(config=config, directory=directory, part=part, progress=progress)
         return Flow(

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from gatewright.export import Exported
     from gatewright.export.profile import Spread
     from gatewright.fit import Network
-    from gatewright.fixedpoint import Fixed
     from gatewright.graph import Graph
     from gatewright.ir import OutputStage, Program
 
@@ -102,7 +101,7 @@ class ModelNetworks:
         from gatewright.export.vectors import graph_outputs
 
         data = self._data()
-        scores = graph_outputs(self._graph("model"), data.x, _fixed(data))
+        scores = graph_outputs(self._graph("model"), data.x, data.format)
         if not np.isfinite(scores).all():
             raise ConfigError(
                 f"model {self.imported.file} gives {np.count_nonzero(~np.isfinite(scores))} scores that are not finite "
@@ -113,7 +112,7 @@ class ModelNetworks:
     def _start(self, data: Dataset) -> Network:
         from gatewright.fit.bridge import float_network
 
-        return float_network(self._graph("model"), _fixed(data), data.classes)
+        return float_network(self._graph("model"), data.format, data.classes)
 
     def _student(self, out: Path) -> None:
         from gatewright.export.vectors import samples
@@ -121,8 +120,8 @@ class ModelNetworks:
 
         data, graph = self._data(), self._graph("model")
         if self.imported.road == "post-training":
-            x = samples(graph, data.part("train")[0], _fixed(data))
-            graph = quantized(graph, x, self.imported.settings, _fixed(data))
+            x = samples(graph, data.part("train")[0], data.format)
+            graph = quantized(graph, x, self.imported.settings, data.format)
         save_graph(graph, out / "graph.npz")
         _write_profile(graph, data, out)
 
@@ -133,9 +132,9 @@ class ModelNetworks:
         from gatewright.lower.passes.rounding import join_layers
 
         data, graph = self._data(), self._graph("student")
-        made = exported(graph, self.config, _fixed(data), data.classes, self.imported.road)
+        made = exported(graph, self.config, data.format, data.classes, self.imported.road)
         self._check_scores(made)
-        compared = check_graph_export(made, samples(graph, data.x, _fixed(data)))
+        compared = check_graph_export(made, samples(graph, data.x, data.format))
         program = constants_to_dense(join_layers(_staged(made, output_stage(self.config))))
         program.save(out / "program.txt")
         write_json(out / "check.json", {"samples_compared": compared, "mismatches": 0})
@@ -208,12 +207,5 @@ def _write_profile(graph: Graph, data: Dataset, out: Path) -> None:
     from gatewright.export.vectors import samples
 
     x: NDArray[np.int64] = data.part("train")[0]
-    rows: list[Spread] = profile(graph, samples(graph, x[:: max(1, len(x) // PROFILED)], _fixed(data)))
+    rows: list[Spread] = profile(graph, samples(graph, x[:: max(1, len(x) // PROFILED)], data.format))
     write_json(out / "profile.json", [asdict(row) for row in rows])
-
-
-def _fixed(data: Dataset) -> Fixed:
-    from gatewright.fixedpoint import Fixed
-
-    f = data.format
-    return Fixed(width_bits=f.width_bits, frac_bits=f.frac_bits, signed=f.signed)
