@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gatewright.config import Data
 from gatewright.data import condition, input_format, load_dataset
-from gatewright.data.conditioning import condition_counted, make_contract
+from gatewright.data.conditioning import condition_counted, conditioned_shape, make_contract
 from gatewright.errors import DataError, FormatError
 from gatewright.fixedpoint import Fixed
 
@@ -121,6 +121,15 @@ def test_window_and_subsample_act_on_the_last_axis():
     x = np.arange(2 * 3 * 8).reshape(2, 3, 8)
     rules = contract(x, Fixed.parse("ufixed<8,8>"), window={"start": 2, "length": 6}, subsample={"factor": 3})
     assert condition(x, rules)[0].tolist() == [2, 5, 10, 13, 18, 21]
+    assert conditioned_shape(rules) == (3, 2)
+
+
+@given(st.integers(1, 12), st.integers(0, 11), st.integers(1, 12), st.sampled_from(["decimate", "average"]))
+def test_the_shape_is_that_of_what_is_left(length, start, factor, mode):
+    start, factor = min(start, length - 1), min(factor, length - min(start, length - 1))
+    x = np.zeros((2, 3, length), dtype=np.int64)
+    rules = contract(x, Fixed.parse("ufixed<8,8>"), window={"start": start}, subsample={"factor": factor, "mode": mode})
+    assert condition(x, rules).shape == (2, np.prod(conditioned_shape(rules)))
 
 
 @pytest.mark.parametrize(

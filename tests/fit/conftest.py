@@ -33,6 +33,7 @@ def make_data(*, classes: int = 3, features: int = 6, n: int = 240, seed: int = 
         name="toy",
         task="classification" if classes else "regression",
         x=x,
+        shape=(features,),
         y=y.astype(np.int64) if classes else y,
         split=split,
         format=number,

@@ -104,6 +104,14 @@ def condition_counted(raw_x: NDArray[Any], contract: dict[str, Any]) -> tuple[In
     return np.clip(codes, number.lo, number.hi).astype(np.int64), outside.sum(axis=1)
 
 
+def conditioned_shape(contract: dict[str, Any]) -> tuple[int, ...]:
+    """Return the shape of a conditioned sample before it is flattened: the raw one, its last axis cut and thinned."""
+    *rest, _ = contract["raw_shape"]
+    length, factor = contract["window"]["length"], contract["subsample"]["factor"]
+    decimates = contract["subsample"]["mode"] == "decimate"
+    return (*rest, -(-length // factor) if decimates else length // factor)
+
+
 def _reduced(x: NDArray[Any], contract: dict[str, Any]) -> NDArray[Any]:
     """Apply window and subsample to the last axis and flatten: (n, ...) -> (n, features)."""
     start, length = contract["window"]["start"], contract["window"]["length"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ def check_input(number: Fixed) -> Fixed:
 class Dataset:
     """Conditioned, labelled and split data.
 
-    x: (n, features) int64 input codes within format.lo .. format.hi.
+    x: (n, features) int64 input codes within format.lo .. format.hi, each sample flat, row-major.
+    shape: of one sample: (features,) of a table or a pulse, (steps, channels), (height, width[, channels]).
     y: (n,) int64 class index (classification) or (n, targets) float64 (regression).
     split: (n,) uint8, 0 train, 1 validation, 2 test. classes: names by index, () for regression.
     contract: JSON-able record of source, window, subsample, scaling and rounding; see `condition`.
@@ -66,6 +68,7 @@ class Dataset:
     name: str
     task: str
     x: NDArray[np.int64]
+    shape: tuple[int, ...]
     y: NDArray[Any]
     split: NDArray[np.uint8]
     format: Fixed
@@ -78,6 +81,8 @@ class Dataset:
         check_input(self.format)
         if self.x.ndim != 2 or self.x.dtype != np.int64 or rows == 0:
             raise DataError(f"{self.name}: x must be non-empty int64 (n, features), not {self.x.dtype} {self.x.shape}")
+        if not self.shape or min(self.shape) < 1 or math.prod(self.shape) != self.x.shape[1]:
+            raise DataError(f"{self.name}: a sample's shape must have {self.x.shape[1]} elements, not {self.shape}")
         if self.y.shape[:1] != (rows,) or self.split.shape != (rows,):
             raise DataError(
                 f"{self.name}: y and split must have x's {rows} rows, not {self.y.shape} and {self.split.shape}"
@@ -98,7 +103,10 @@ class Dataset:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 (hex) over the arrays, names, format and contract: equal data, equal checksum, on any machine."""
+        """SHA-256 (hex) over the arrays, names, format and contract: equal data, equal checksum, on any machine.
+
+        The shape is not in it: of conditioned data it follows from the contract.
+        """
         sha = hashlib.sha256(json.dumps(self._metadata(), sort_keys=True).encode())
         y_type = "<i8" if self.task == "classification" else "<f8"
         for array, dtype in ((self.x, "<i8"), (self.y, y_type), (self.split, "|u1")):
@@ -112,6 +120,10 @@ class Dataset:
             raise DataError(f"split must be one of {', '.join(SPLITS)}, not {name!r}")
         rows = self.split == SPLITS.index(name)
         return self.x[rows], self.y[rows]
+
+    def samples(self, name: Split) -> NDArray[np.int64]:
+        """Return the input codes of one split in the shape that a sample has: (n, *shape)."""
+        return self.part(name)[0].reshape(-1, *self.shape)
 
     def summary(self) -> dict[str, Any]:
         """Return the counts per split and class, the number of features and the format, JSON-able."""
@@ -139,7 +151,7 @@ class Dataset:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, x=self.x.astype(_storage(self.format)), y=self.y, split=self.split)
         write_atomic(folder / "dataset.npz", buffer.getvalue())
-        write_json(folder / "dataset.json", {**self._metadata(), "checksum": self.checksum})
+        write_json(folder / "dataset.json", {**self._metadata(), "shape": list(self.shape), "checksum": self.checksum})
 
     @classmethod
     def load(cls, folder: Path) -> Dataset:
@@ -153,6 +165,7 @@ class Dataset:
                 name=meta["name"],
                 task=meta["task"],
                 x=x.astype(np.int64),
+                shape=tuple(meta["shape"]),
                 y=y,
                 split=split,
                 format=Fixed(**meta["format"]),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.config import Config
-from gatewright.data.conditioning import condition_counted, make_contract
+from gatewright.data.conditioning import condition_counted, conditioned_shape, make_contract
 from gatewright.data.dataset import SPLITS, Dataset, input_format
 from gatewright.data.labels import encode_labels
 from gatewright.data.raw import Raw, checked
@@ -43,6 +43,7 @@ def load_dataset(config: Config) -> Dataset:
         name=config.name,
         task=config.task,
         x=codes,
+        shape=conditioned_shape(contract),
         y=y,
         split=split,
         format=number,

@@ -317,8 +317,8 @@ def _sparsity(module: Stack) -> float:
 def stage_key(stage: str, config: Config, data: Dataset, *parts: Any) -> str:
     """Return the hash of everything that decides a training stage's result: no other code's checkpoint is resumed."""
     augment, device = config.augment.model_dump(), device_of(config.device).type
-    code = code_digest("fit")
-    return digest(code, stage, config.task, config.seed, device, augment, data.checksum, torch.__version__, *parts)
+    made_by = [code_digest("fit"), torch.__version__]
+    return digest(made_by, stage, config.task, config.seed, device, augment, data.checksum, data.shape, *parts)
 
 
 def check_alive(stage: str, network: Network, data: Dataset, config: Config) -> None:

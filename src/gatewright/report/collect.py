@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from gatewright.config import Config
 from gatewright.report.built import built
-from gatewright.report.figures import as_images
 from gatewright.report.model import GraphNetwork, model_part, ranges_of
 from gatewright.report.stage import StageRow
 from gatewright.tools import digest, package_version
@@ -260,8 +259,8 @@ def _output_scale(run: Path) -> NDArray[np.float64]:
 
 def _examples(data: Dataset) -> dict[str, NDArray[Any]]:
     """Return the first few training samples of each class."""
-    x, y = data.part("train")
-    return {name: as_images(x[y == i][:_PICTURES_PER_CLASS]) for i, name in enumerate(data.classes)}
+    x, y = data.samples("train"), data.part("train")[1]
+    return {name: x[y == i][:_PICTURES_PER_CLASS] for i, name in enumerate(data.classes)}
 
 
 def _stages(run: Path) -> list[StageRow]:
