@@ -10,7 +10,7 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from gatewright.errors import FitError
-from gatewright.fit.scores.metrics import CONFIDENCE, wilson
+from gatewright.intervals import CONFIDENCE, wilson
 
 NORMAL_QUANTILE = float(norm.ppf((1.0 + CONFIDENCE) / 2.0))
 BINS = 40
