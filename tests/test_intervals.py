@@ -11,7 +11,7 @@ from gatewright.intervals import wilson
 
 def test_wilson_known_value():
     # Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263.
-    assert wilson(81, 263) == pytest.approx([0.2553, 0.3662], abs=5e-5)
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
 
 
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -27,4 +27,4 @@ def test_wilson_solves_its_equation_and_holds_the_share(case):
 
 
 def test_without_trials_nothing_is_known():
-    assert wilson(0, 0) == [0.0, 1.0]
+    assert wilson(0, 0) == (0.0, 1.0)

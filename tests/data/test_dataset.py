@@ -73,7 +73,7 @@ def test_samples_keep_the_shape_that_the_source_gives_them(make, source, keys, s
     assert data.samples("test").shape == (len(data.part("test")[0]), *shape)
     assert (data.samples("train").reshape(-1, data.x.shape[1]) == data.part("train")[0]).all()
     if source == "sklearn:digits" and not keys:
-        images = load_digits().images
+        images = load_digits(return_X_y=True)[0].reshape(-1, 8, 8)
         first = int(np.flatnonzero(data.split == 0)[0])
         assert (data.samples("train")[0] == images[first]).all()
 

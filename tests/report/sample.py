@@ -176,7 +176,7 @@ def anomaly(*, threshold: bool = True, front: bool = False) -> dict[str, Any]:
 
     def at(least: float, found: float, alarms: float) -> dict[str, Any]:
         rows = (("found", found, 288), ("false_alarms", alarms, 72))
-        shares = {k: {"value": v, "interval": wilson(round(v * n), n), "samples": n} for k, v, n in rows}
+        shares = {k: {"value": v, "interval": list(wilson(round(v * n), n)), "samples": n} for k, v, n in rows}
         return {"threshold": least, **shares}
 
     curve = {"false_alarms": [0.0, 0.05, 0.2, 1.0], "found": [0.0, 0.6, 0.95, 1.0]}

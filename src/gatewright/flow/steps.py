@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import CodeType, FunctionType, MemberDescriptorType, MethodType
-from typing import cast
+from typing import Any, cast
 
 from gatewright.sources import PACKAGE, code_digest, is_room, rooms_of
 from gatewright.tools import digest
@@ -120,8 +120,8 @@ class _Walk:
 
     def _global(self, name: str, value: object) -> None:
         with contextlib.suppress(TypeError):  # neither numbers and texts nor a collection of them
-            listed = sorted(cast(Collection[str], value)) if isinstance(value, (set, frozenset)) else value
-            self.constants[name] = json.dumps(listed)
+            unordered = isinstance(value, (set, frozenset))
+            self.constants[name] = json.dumps(sorted(cast(Collection[str], value)) if unordered else value)
         self._meet(value)
 
 
@@ -147,4 +147,4 @@ def _attributes(owner: object, names: Collection[str]) -> list[object]:
         held = getattr(owner, "__dict__", dict[str, object]())
         found |= {name: getattr(owner, name, None) for name in slots}
         found |= {name: value for name, value in held.items() if name in names}
-    return [value.__func__ if isinstance(value, (staticmethod, classmethod)) else value for value in found.values()]
+    return [cast(Any, v).__func__ if isinstance(v, (staticmethod, classmethod)) else v for v in found.values()]

@@ -141,7 +141,7 @@ def _classification(
         "task": "classification",
         "metric": "accuracy",
         "value": correct / total,
-        "interval": wilson(correct, total),
+        "interval": list(wilson(correct, total)),
         "samples": total,
         "correct": correct,
         "classes": list(names),
@@ -160,7 +160,7 @@ def _one_class(confusion: NDArray[Any], k: int) -> dict[str, Any]:
     return {
         "support": support,
         "recall": hit / support if support else None,
-        "interval": wilson(hit, support) if support else None,
+        "interval": list(wilson(hit, support)) if support else None,
         "precision": hit / said if said else None,
     }
 

@@ -103,5 +103,5 @@ def decision_shares(called: NDArray[np.bool_], strange: NDArray[np.bool_]) -> di
     shares: dict[str, Any] = {}
     for key, rows in (("found", strange), ("false_alarms", ~strange)):
         hits, count = int(called[rows].sum()), int(rows.sum())
-        shares[key] = {"value": hits / count, "interval": wilson(hits, count), "samples": count}
+        shares[key] = {"value": hits / count, "interval": list(wilson(hits, count)), "samples": count}
     return shares
