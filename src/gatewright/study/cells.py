@@ -96,7 +96,6 @@ class Seed:
                 title="read, split and condition the data",
                 run=self._data,
                 settings=[c.data.model_dump(), fingerprint(c.data.source), fingerprint(c.data.labels), c.task],
-                code=("data",),
                 packages=("numpy", "scikit-learn", "pandas", "pillow"),
             ),
             Stage(
@@ -105,7 +104,6 @@ class Seed:
                 run=self._teacher,
                 needs=(self.name("data"),),
                 settings=c.model_dump(exclude={*BEYOND_TRAINING, "student", "distill"}),
-                code=("fit", "data"),
                 packages=("torch", "numpy"),
             ),
         ]
@@ -124,7 +122,6 @@ class Seed:
                 c.hardware.clock_mhz,
                 self.family,
             ],
-            code=("fit", "data", "lower"),
             packages=("torch", "numpy"),
         )
 

@@ -50,7 +50,6 @@ class TrainedNetworks:
                 run=self._teacher,
                 needs=("data",),
                 settings=[c.teacher.model_dump(), pretrained_digest(c), *rest],
-                code=("fit", "data"),
                 packages=("torch", "numpy"),
             ),
             *self._student_stages(),
@@ -60,7 +59,6 @@ class TrainedNetworks:
                 run=self._program,
                 needs=("data", "student"),
                 settings=[c.name, asdict(output_stage(c))],
-                code=("fit", "ir"),
                 packages=("torch", "numpy"),
             ),
         ]
@@ -75,10 +73,9 @@ class TrainedNetworks:
                 Stage(
                     name="student",
                     title="distil, prune and quantize the student",
-                    run=self._student,
+                    run=self._student_in_budget if budget else self._student,
                     needs=before,
                     settings=[c.student.model_dump(exclude={"precision", "learned", "tables"}), *loss, *budget],
-                    code=("fit", "data", "lower") if budget else ("fit", "data"),
                     packages=("torch", "numpy"),
                 )
             ]
@@ -90,7 +87,6 @@ class TrainedNetworks:
                     run=self._tables,
                     needs=before,
                     settings=[c.student.model_dump(exclude={"learned"}), *loss],
-                    code=("fit", "data"),
                     packages=("torch", "numpy"),
                 )
             ]
@@ -106,7 +102,6 @@ class TrainedNetworks:
                     c.hardware.clock_mhz,
                     self.part.family,
                 ],
-                code=("fit", "data", "lower"),
                 packages=("torch", "numpy"),
             ),
             Stage(
@@ -115,7 +110,6 @@ class TrainedNetworks:
                 run=self._chosen,
                 needs=("front",),
                 settings=[c.student.learned.point, c.student.learned.drop, c.task],
-                code=("fit",),
             ),
         ]
 
@@ -130,7 +124,10 @@ class TrainedNetworks:
         write_json(out / "history.json", trained.history)
         np.save(out / "soft_targets.npy", teacher_outputs(trained.network, data))
 
-    def _student(self, out: Path) -> None:
+    def _student_in_budget(self, out: Path) -> None:
+        self._student(out, lambda network, data: self._cost(network, data)["lut"])
+
+    def _student(self, out: Path, lut: Callable[[Network, Dataset], float] | None = None) -> None:
         from gatewright.fit import train_student
 
         data = self.training_data()
@@ -140,7 +137,7 @@ class TrainedNetworks:
             self._taught(),
             work=self.directory.work("student"),
             progress=self.progress,
-            estimate=lambda network: self._cost(network, data)["lut"],
+            estimate=lut and (lambda network: lut(network, data)),
             start=self.start and self.start(data),
         )
         trained.network.save(out)
@@ -243,10 +240,10 @@ def program_cost(program: Program, data: Dataset, *, family: str, clock_mhz: flo
 
 def pretrained_digest(config: Config) -> str | None:
     """Return what tells that the network a teacher starts from has changed; None without one."""
-    from gatewright.fit.training.teach import teacher_folder
-
     if not config.teacher.pretrained:
         return None
+    from gatewright.fit.training.teach import teacher_folder
+
     folder = teacher_folder(Path(config.teacher.pretrained))
     if not (folder / "network.json").is_file():
         raise ConfigError(
