@@ -304,6 +304,7 @@ def _write_program(
     from gatewright.export.builder import legal
     from gatewright.fixedpoint import Fixed
     from gatewright.graph import shapes
+    from gatewright.ir import save_program
 
     fixed = Fixed.parse(input_format) if input_format else None
     exported = export_graph(
@@ -317,7 +318,7 @@ def _write_program(
         shape = shapes(graph)[graph.nodes[0].name]
         x = np.random.default_rng(0).normal(0, 1, (64, *shape))
     compared = check_graph_export(exported, x)
-    exported.program.save(path)
+    save_program(exported.program, path)
     scale = (
         ""
         if exported.output_scale.size == 1 and float(exported.output_scale) == 1

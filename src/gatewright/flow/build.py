@@ -16,7 +16,7 @@ from gatewright.fixedpoint import Ints
 from gatewright.flow.run import execute
 from gatewright.flow.rundir import RunDirectory, Stage, unheard
 from gatewright.flow.stages.hardware import Hardware, target
-from gatewright.ir import Program
+from gatewright.ir import Program, load_program, save_program
 from gatewright.ir.text import print_program
 from gatewright.lower.build.support import check_supported
 from gatewright.lower.passes.constants import constants_to_dense
@@ -44,7 +44,7 @@ def build_program(
     Stages are cached as in `run`. Raises ProgramError, DataError for codes that do not fit, ConfigError, and from the
     stage that failed.
     """
-    loaded = constants_to_dense(join_layers(Program.load(program)))
+    loaded = constants_to_dense(join_layers(load_program(program)))
     config = parse_config(
         {
             "name": _identifier(loaded.name),
@@ -81,7 +81,7 @@ def build_program(
 
 
 def _take(program: Program, codes: Ints, out: Path) -> None:
-    program.save(out / "program.txt")
+    save_program(program, out / "program.txt")
     np.save(out / "codes.npy", codes)
 
 

@@ -13,8 +13,7 @@ import numpy as np
 from gatewright.errors import ProgramError
 from gatewright.fixedpoint import MAX_BITS, Fixed
 from gatewright.ir.op_tables import ArgMax, Softmax, SoftmaxVariant, Thresholds, TopK
-from gatewright.ir.ops import Op
-from gatewright.ir.program import Constant, Program
+from gatewright.ir.program import Constant, Op, Program
 from gatewright.ir.ranges import Range, ranges
 from gatewright.ir.softmax import softmax_error_bound, softmax_op
 from gatewright.ir.verify import verify

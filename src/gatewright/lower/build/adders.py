@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gatewright.errors import LowerError
-from gatewright.fixedpoint import Ints
+from gatewright.fixedpoint import Ints, signed_digits
 
 RANK_BITS = 71  # a pattern, and before it in 22 bits how old its terms are
 AGES = 8  # neighbouring ages that count as equal; of 1, 3 and 8 the one with the fewest adders on random matrices
@@ -55,20 +55,6 @@ class AdderGraph:
     inputs: int
     sums: tuple[Sum, ...]
     outputs: tuple[Output, ...]
-
-
-def csd(value: int) -> list[tuple[int, int]]:
-    """Return the canonical signed digits of an integer as (power, sign), lowest power first."""
-    digits: list[tuple[int, int]] = []
-    power = 0
-    while value:
-        if value & 1:
-            digit = 2 - (value & 3)
-            digits.append((power, digit))
-            value -= digit
-        value >>= 1
-        power += 1
-    return digits
 
 
 def adder_graph(
@@ -122,7 +108,8 @@ class _Search:
     @staticmethod
     def start(matrix: Ints, widths: list[int], depths: list[int], extra_depth: int) -> _Search:
         columns: list[dict[int, int]] = [
-            {i << 6 | p: s for i, value in enumerate(column) for p, s in csd(value)} for column in matrix.T.tolist()
+            {i << 6 | p: s for i, value in enumerate(column) for p, s in signed_digits(value)}
+            for column in matrix.T.tolist()
         ]
         kraft = [sum(1 << depths[digit >> 6] for digit in column) for column in columns]
         limit = max([(k - 1).bit_length() for k in kraft if k] or [0]) + extra_depth

@@ -12,24 +12,14 @@ from typing import Any, assert_never
 import numpy as np
 
 from gatewright.errors import LowerError
-from gatewright.fixedpoint import Fixed, Ints, Overflow, Rounding
+from gatewright.fixedpoint import Fixed, Ints, Overflow, Rounding, round_shift
 from gatewright.ir.interp import Interpreter
 from gatewright.ir.lookups import cuts
-from gatewright.ir.ops import (
-    ArgMax,
-    Dense,
-    Input,
-    Lookup,
-    Op,
-    Relu,
-    Requant,
-    Softmax,
-    Thresholds,
-    TopK,
-)
-from gatewright.ir.program import Program
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
+from gatewright.ir.ops import Dense, Input, Relu, Requant
+from gatewright.ir.program import Op, Program
 from gatewright.ir.ranges import Range, ranges
-from gatewright.ir.rounding import round_shift, spread
+from gatewright.ir.rounding import spread
 from gatewright.ir.shapes import shapes
 from gatewright.lower.build.adders import AdderGraph, adder_graph
 from gatewright.lower.build.builder import Builder, Interval, Wire

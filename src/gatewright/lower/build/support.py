@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gatewright.errors import LowerError
-from gatewright.ir.ops import ArgMax, Dense, Input, Lookup, Op, Relu, Requant, Scan, Softmax, Thresholds, TopK
-from gatewright.ir.program import Program
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
+from gatewright.ir.ops import Dense, Input, Relu, Requant
+from gatewright.ir.program import Op, Program, Scan
 from gatewright.ir.shapes import shapes
 
 _BUILT = (Input, Dense, Relu, Requant, ArgMax, TopK, Thresholds, Lookup, Softmax)

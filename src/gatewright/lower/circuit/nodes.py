@@ -233,6 +233,11 @@ def width(node: Node) -> int:
     return size if size <= MAX_BITS else Fixed.holding(node.lo, node.hi, 0).width_bits  # which says what is wrong
 
 
+def is_sign_test(circuit: Circuit, node: GreaterEqual) -> bool:
+    """Whether a comparison is with 0: then it is the sign bit."""
+    return isinstance(circuit.nodes[node.b], Const) and circuit.nodes[node.b].lo == 0
+
+
 def evaluate(node: Node, values: Sequence[Ints] | Mapping[int, Ints], x: Ints) -> Ints:
     """Return one node's values for input codes x: (n, elements); `values` holds its operands'. Shape (n,)."""
     match node:

@@ -9,8 +9,17 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from gatewright.lower.circuit.nodes import Circuit, Const, Floor, GreaterEqual, Shift, Wrap, operands, width
-from gatewright.lower.cost.delays import is_sign_test
+from gatewright.lower.circuit.nodes import (
+    Circuit,
+    Const,
+    Floor,
+    GreaterEqual,
+    Shift,
+    Wrap,
+    is_sign_test,
+    operands,
+    width,
+)
 
 OUTPUT = -1  # the reader that stands for the register rank at the outputs
 

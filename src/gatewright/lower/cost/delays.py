@@ -28,6 +28,7 @@ from gatewright.lower.circuit.nodes import (
     Source,
     Table,
     Wrap,
+    is_sign_test,
     width,
 )
 from gatewright.lower.cost.luts import ALM, LUT4, LUT4_MUX7, LUT4_MUX8, LUT6, Luts, table_levels
@@ -113,11 +114,6 @@ def carry_bits(circuit: Circuit, node: Add | GreaterEqual) -> int:
     if node.minus and node.shift_a:
         return width(node)
     return max(width(node) - max(node.shift_a, node.shift_b), 1)
-
-
-def is_sign_test(circuit: Circuit, node: GreaterEqual) -> bool:
-    """Whether a comparison is with 0: then it is the sign bit."""
-    return isinstance(circuit.nodes[node.b], Const) and circuit.nodes[node.b].lo == 0
 
 
 def in_register(circuit: Circuit, index: int) -> bool:

@@ -11,8 +11,8 @@ import numpy as np
 
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Fixed, Ints
-from gatewright.ir.ops import Dense, Input, Op, constants_of
-from gatewright.ir.program import Program
+from gatewright.ir.ops import Dense, Input
+from gatewright.ir.program import Op, Program, constants_of
 from gatewright.ir.ranges import ranges
 from gatewright.lower.build.builder import Wire
 from gatewright.lower.build.elements import build

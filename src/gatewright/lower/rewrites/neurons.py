@@ -33,13 +33,14 @@ from gatewright.lower.circuit.nodes import (
     Table,
     Wrap,
     evaluate,
+    is_sign_test,
     operands,
     reread,
     width,
 )
 from gatewright.lower.circuit.values import passed_on
 from gatewright.lower.closure import best_closure
-from gatewright.lower.cost.delays import delays, is_sign_test
+from gatewright.lower.cost.delays import delays
 from gatewright.lower.cost.luts import Luts
 from gatewright.lower.cost.sites import node_sites
 from gatewright.lower.rewrites.decompose import Cell, Network, Signal, decompose
