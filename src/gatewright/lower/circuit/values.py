@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import assert_never
 
 from gatewright.lower.circuit.nodes import (
+    Add,
+    Add3,
     Circuit,
+    Clamp,
     Const,
     Floor,
     GreaterEqual,
+    Join,
+    Select,
     Shift,
+    Source,
+    Table,
     Wrap,
     is_sign_test,
     operands,
@@ -69,7 +77,7 @@ def values(circuit: Circuit) -> Values:
             case Floor() | Shift() | Wrap():
                 root[index] = root[node.a]
                 span.append(passed_on(node, *span[node.a]))
-            case _:
+            case Source() | Const() | Add() | Add3() | Clamp() | GreaterEqual() | Select() | Table() | Join():
                 span.append((0, width(node), 0))
                 for operand in dict.fromkeys(operands(node)):
                     if isinstance(nodes[root[operand]], Const):
@@ -79,6 +87,8 @@ def values(circuit: Circuit) -> Values:
                     if isinstance(node, GreaterEqual) and is_sign_test(circuit, node):
                         low = max(high - 1, low)
                     reads[root[operand]].append(Read(low, high, index))
+            case _:
+                assert_never(node)
     for ref in circuit.outputs:
         if not isinstance(nodes[root[ref.node]], Const):
             reads[root[ref.node]].append(Read(*span[ref.node][:2], OUTPUT))

@@ -6,8 +6,25 @@ Such a sum makes no carry, so it costs neither a LUT nor time; the bits of a tab
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import assert_never
 
-from gatewright.lower.circuit.nodes import Add, Add3, Circuit, Join, Node, width
+from gatewright.lower.circuit.nodes import (
+    Add,
+    Add3,
+    Circuit,
+    Clamp,
+    Const,
+    Floor,
+    GreaterEqual,
+    Join,
+    Node,
+    Select,
+    Shift,
+    Source,
+    Table,
+    Wrap,
+    width,
+)
 from gatewright.lower.rewrites.narrow import drop_dead
 
 
@@ -40,8 +57,12 @@ def _terms(node: Node) -> list[tuple[int, int]]:
             return [(node.a, node.shift_a), (node.b, node.shift_b)]
         case Add3(minus_b=False, minus_c=False):
             return [(node.a, node.shift_a), (node.b, node.shift_b), (node.c, node.shift_c)]
-        case _:
+        case Add() | Add3() | Source() | Const() | Floor() | Shift() | Clamp() | Wrap():
             return []
+        case GreaterEqual() | Select() | Table() | Join():
+            return []
+        case _:
+            assert_never(node)
 
 
 def _pieces(nodes: list[Node], read: int) -> list[tuple[int, int]]:

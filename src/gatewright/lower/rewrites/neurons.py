@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import assert_never
 
 import numpy as np
 
@@ -21,13 +22,17 @@ from gatewright.errors import LowerError
 from gatewright.fixedpoint import Ints
 from gatewright.lower.build.builder import CircuitBuilder
 from gatewright.lower.circuit.nodes import (
+    Add,
+    Add3,
     Circuit,
+    Clamp,
     Const,
     Floor,
     GreaterEqual,
     Join,
     Node,
     Ref,
+    Select,
     Shift,
     Source,
     Table,
@@ -149,7 +154,7 @@ def supports(circuit: Circuit) -> list[Support | None]:
                 below = span(node.a, node.layer)
                 spans[index] = (below[0], *passed_on(node, *below[1:])) if below else None
                 found.append(None if below else found[node.a])
-            case _:
+            case Add() | Add3() | Clamp() | GreaterEqual() | Select() | Table() | Join():
                 support: Support | None = {}
                 for operand in operands(node):
                     if isinstance(nodes[operand], Const):
@@ -162,6 +167,8 @@ def supports(circuit: Circuit) -> list[Support | None]:
                         inner = {below[0]: ((1 << below[2]) - 1) >> low << low}
                     support = None if support is None or inner is None else _joined(support, inner)
                 found.append(support or None)
+            case _:
+                assert_never(node)
     return found
 
 
