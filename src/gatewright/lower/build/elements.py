@@ -11,6 +11,7 @@ from typing import Any, assert_never
 
 import numpy as np
 
+from gatewright.chips.luts import LUT6, Luts
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Fixed, Ints, Overflow, Rounding, round_shift
 from gatewright.ir.interp import Interpreter
@@ -29,7 +30,6 @@ from gatewright.lower.build.softmax import softmax
 from gatewright.lower.build.support import Supported, check_supported, supported
 from gatewright.lower.build.vectors import binary, raised, rewired
 from gatewright.lower.circuit.nodes import Circuit, GreaterEqual, Ref, Select, Source, simulate
-from gatewright.lower.cost.luts import LUT6, Luts
 
 
 def build(
