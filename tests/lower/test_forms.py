@@ -96,11 +96,8 @@ def test_text(tmp_path: Path, program: Program):
         ["0", "input", "%x = input shape=[2] format=fixed<3,3>", "2", "-4..3", "3"],
         ["1", "fc", "%fc = dense source=%x weight=@fc.weight bias=@fc.bias", "2", "-11..10", "5"],
     ]
-    assert {
-        line.index(word) for line, word in zip(lines, ("shape", "2      -4", "2      -11", "2      -4"), strict=True)
-    } == {lines[0].index("shape")}
     assert shown(path, "--after", "build") == BUILT
-    assert BUILT in Path("docs/compiler.md").read_text()
+    assert BUILT in (Path(__file__).parents[2] / "docs" / "compiler.md").read_text()
     assert shown(path, "--part", "LFE5U-25F", "--truth-tables", "never") == SCHEDULED
 
 
