@@ -43,7 +43,9 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """root[i]: the computed node whose bits node i is (itself, but for wires); reads[i]: who reads which bits of it.
+    """The values that a circuit's registers hold, and who reads them.
+
+    root[i]: the computed node whose bits node i is (itself, but for wires); reads[i]: who reads which bits of it.
 
     before[i]: the values that node i reads. Constants are no values: they need no register. Wires read nothing here.
     """

@@ -62,7 +62,10 @@ Support = dict[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A node that may become a table. bits: where bit i of the table's index comes from, (value, bit of it)."""
+    """A node that may become a table.
+
+    bits: where bit i of the table's index comes from, (value, bit of it). raw: the table, one entry for each index.
+    """
 
     network: Network
     bits: tuple[tuple[int, int], ...]
@@ -70,7 +73,7 @@ class Candidate:
 
 
 def tabulate(circuit: Circuit, *, family: str) -> Circuit:
-    """Replace what the family builds of fewer LUTs as tables."""
+    """Make tables of the nodes that the family then builds of fewer LUTs."""
     luts = delays(family).luts
 
     @cache
