@@ -29,7 +29,10 @@ from gatewright.lower.rewrites.narrow import drop_dead
 
 
 def join_disjoint(circuit: Circuit) -> Circuit:
-    """Replace adders of two or three operands that fill one another's place exactly; joins of joins become one."""
+    """Replace adders of two or three operands that fill one another's place exactly; joins of joins become one.
+
+    Where there are none it returns the circuit itself.
+    """
     nodes = list(circuit.nodes)
     for index, node in enumerate(nodes):
         terms = sorted(_terms(node), key=lambda term: term[1])
@@ -37,7 +40,7 @@ def join_disjoint(circuit: Circuit) -> Circuit:
             pieces = [piece for read, _ in terms for piece in _pieces(nodes, read)]
             reads, widths = zip(*pieces, strict=True)
             nodes[index] = Join(layer=node.layer, lo=node.lo, hi=node.hi, reads=reads, widths=widths)
-    return drop_dead(replace(circuit, nodes=tuple(nodes)))
+    return drop_dead(replace(circuit, nodes=tuple(nodes))) if nodes != list(circuit.nodes) else circuit
 
 
 def _fit(nodes: list[Node], terms: list[tuple[int, int]]) -> int | None:

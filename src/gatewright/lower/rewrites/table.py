@@ -20,7 +20,7 @@ from gatewright.lower.rewrites.ternary import fuse_ternary
 class Rewrite:
     """A rewrite by name. suits: whether it is run, by family and whether truth tables are wanted.
 
-    run: circuit and family in, the equal circuit out, which is the same object where nothing was to be done.
+    run: circuit and family in, an equal circuit out; the same object says that there was nothing to do.
     """
 
     name: str
@@ -63,11 +63,11 @@ def run_rewrites(
     """Run every rewrite that suits; return the circuit and the total of what `check` returns.
 
     check: raises where a circuit is wrong, else returns how many integers it compared. It sees the circuit without
-    dead nodes, then every one that a rewrite changed.
+    dead nodes, then every one that a rewrite made anew.
     """
     checked, before = 0, None
     for _, after in rewritten(circuit, family=family, truth_tables=truth_tables):
-        if after != before:
+        if after is not before:
             checked += check(after)
         before = circuit = after
     return circuit, checked
