@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gatewright.chips import part as find_part
-from gatewright.ir import Program
+from gatewright.flow.codes import random_codes
+from gatewright.ir import load_program
 from gatewright.lower.compile import Lowered
 from gatewright.lower.folded_estimate import estimate_lowered
 from gatewright.lower.reuse import Multiplier, lower_reuse
@@ -35,9 +34,8 @@ def estimate_program(
     reuse_factor, multiplier: as in the configuration's table hardware; factors above 1 fold layers.
     Raises ProgramError for a file that is no program, LowerError where a limit cannot be kept.
     """
-    program, chip = Program.load(path), find_part(part)
-    fixed, size = program.input.format, program.input.shape[-1]
-    x = np.random.default_rng(0).integers(fixed.lo, fixed.hi, (256, size), endpoint=True)
+    program, chip = load_program(path), find_part(part)
+    x = random_codes(program, 256)
     lowered = lower_reuse(
         program,
         x,

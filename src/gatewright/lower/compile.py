@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +18,7 @@ from gatewright.lower.circuit.nodes import Circuit
 from gatewright.lower.cost.delays import delays
 from gatewright.lower.passes.rounding import PASSES
 from gatewright.lower.pipeline.schedule import Schedule, schedule
-from gatewright.lower.rewrites.join import join_disjoint
-from gatewright.lower.rewrites.narrow import drop_dead, early_floor
-from gatewright.lower.rewrites.neurons import tabulate
-from gatewright.lower.rewrites.ternary import fuse_ternary
+from gatewright.lower.rewrites.table import run_rewrites
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +52,8 @@ def lower(
     check_supported(program)
     folded, checked = run_passes(program, x)
     model = delays(family)
-    circuit = drop_dead(build(folded, extra_depth=extra_depth, ternary=model.ternary, luts=model.luts))
-    circuit, compared = optimise(
-        circuit,
+    circuit, compared = run_rewrites(
+        build(folded, extra_depth=extra_depth, ternary=model.ternary, luts=model.luts),
         family=family,
         check=lambda changed: check_circuit(program, changed, x),
         truth_tables=truth_tables,
@@ -82,25 +77,6 @@ def run_passes(program: Program, x: Ints) -> tuple[Program, int]:
         verify(folded)
         checked += _replay(name, program, folded, x)
     return folded, checked
-
-
-def optimise(
-    circuit: Circuit, *, family: str, check: Callable[[Circuit], int], truth_tables: bool
-) -> tuple[Circuit, int]:
-    """Run the circuit passes, with `check` before the first and after each; return the circuit and check's total."""
-    checked = check(circuit)
-    circuit = early_floor(circuit)
-    checked += check(circuit)
-    if delays(family).ternary:
-        circuit = fuse_ternary(circuit)
-        checked += check(circuit)
-    if (joined := join_disjoint(circuit)) != circuit:
-        circuit = joined
-        checked += check(circuit)
-    if truth_tables and (tables := tabulate(circuit, family=family)) is not circuit:
-        circuit = tables
-        checked += check(circuit)
-    return circuit, checked
 
 
 def _replay(name: str, program: Program, changed: Program, x: Ints) -> int:

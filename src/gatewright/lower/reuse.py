@@ -15,10 +15,10 @@ from typing import Literal
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Ints
 from gatewright.ir.interp import Interpreter
-from gatewright.ir.ops import Dense, sources
-from gatewright.ir.program import Program
+from gatewright.ir.ops import Dense
+from gatewright.ir.program import Program, sources
 from gatewright.ir.verify import verify
-from gatewright.lower.build.elements import live_elements
+from gatewright.lower.build.live import live_elements
 from gatewright.lower.build.support import check_supported
 from gatewright.lower.compile import Lowered, lower, run_passes
 from gatewright.lower.folded.chain import Chain, holding

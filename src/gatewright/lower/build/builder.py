@@ -38,7 +38,7 @@ class Wire:
 
 
 @dataclass(slots=True)
-class Builder:
+class CircuitBuilder:
     """Appends nodes, folding constants and what cannot change a value; equal nodes of one layer are shared."""
 
     layer: str = ""

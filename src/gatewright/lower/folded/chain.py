@@ -11,13 +11,12 @@ import numpy as np
 
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Fixed, Ints
-from gatewright.ir.ops import Dense, Input, Op, constants_of
-from gatewright.ir.program import Program
+from gatewright.ir.ops import Dense, Input
+from gatewright.ir.program import Op, Program, constants_of
 from gatewright.ir.ranges import ranges
 from gatewright.lower.build.builder import Wire
 from gatewright.lower.build.elements import build
 from gatewright.lower.circuit.nodes import Circuit, Const, Ref, simulate
-from gatewright.lower.compile import optimise
 from gatewright.lower.cost.delays import delays
 from gatewright.lower.folded.pieces import Folded, Piece, Segment
 from gatewright.lower.folded.plan import plan
@@ -25,6 +24,7 @@ from gatewright.lower.folded.plan import simulate as simulate_plan
 from gatewright.lower.folded.tree import check_tree, product_sums
 from gatewright.lower.pipeline.schedule import schedule
 from gatewright.lower.rewrites.narrow import drop_dead
+from gatewright.lower.rewrites.table import run_rewrites
 
 _REPLAYED = 32  # vectors on which an adder tree is replayed in each cycle
 
@@ -70,7 +70,7 @@ class Chain:
             dataclasses.replace(built, nodes=(*built.nodes, zero), outputs=outputs, layer_values=values)
         )
         given = self._codes()
-        circuit, checked = optimise(
+        circuit, checked = run_rewrites(
             circuit, family=self.family, check=partial(self._check, goal, given), truth_tables=self.truth_tables
         )
         after = tuple(Wire(circuit.nodes[r.node].lo, circuit.nodes[r.node].hi, r.shift) for r in circuit.outputs)
@@ -114,7 +114,7 @@ class Chain:
         tree = product_sums(folded, f"{self.program.name}_{dense.layer}_tree")
         if tree is not None:
             check = partial(check_tree, folded, given[:_REPLAYED])
-            tree, _ = optimise(tree, family=self.family, check=check, truth_tables=False)
+            tree, _ = run_rewrites(tree, family=self.family, check=check, truth_tables=False)
         piece = Folded(
             plan=folded,
             reads=tuple(int(i) for i in reads),
