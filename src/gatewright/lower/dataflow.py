@@ -9,7 +9,7 @@ from gatewright.ir.program import Program
 from gatewright.lower.claims import Claims
 from gatewright.lower.cost.cells import Cost
 from gatewright.lower.folded.unit import Folded
-from gatewright.lower.stream import Lane, Port, Rigid, Stream
+from gatewright.lower.stream import Lane, Port, Stream
 from gatewright.lower.target import Target
 from gatewright.lower.unrolled import Unrolled
 
@@ -81,19 +81,16 @@ class Dataflow:
     @property
     def starts(self) -> dict[str, int]:
         """For each unit of a rigid group the cycle in which its beats enter, counted from the input's."""
-        ready: dict[str | None, int] = {None: 0}
         found: dict[str, int] = {}
         for unit in self.units:
-            found[unit.name] = max(ready[channel.producer] for channel in self.into(unit))
-            timing = unit.timing
-            assert isinstance(timing, Rigid)
-            ready[unit.name] = found[unit.name] + timing.latency_cycles
+            found[unit.name] = max(self._ready(channel, found) for channel in self.into(unit))
         return found
 
     @property
     def latency_cycles(self) -> int:
         """Cycles from a vector in to its result out."""
-        raise NotImplementedError
+        (leaving,) = (channel for channel in self.channels if channel.consumer is None)
+        return self._ready(leaving, self.starts)
 
     @property
     def initiation_interval(self) -> int:
@@ -101,11 +98,67 @@ class Dataflow:
         return max((unit.timing.initiation_interval for unit in self.units), default=1)
 
     @property
+    def dsp(self) -> bool:
+        """Whether products belong into DSP blocks."""
+        return any(unit.dsp for unit in self.units)
+
+    @property
+    def multipliers(self) -> int:
+        """Multipliers that products share in time."""
+        return sum(unit.multipliers for unit in self.units)
+
+    @property
+    def adders(self) -> int:
+        """Additions in hardware."""
+        return self.cost.adders
+
+    @property
     def cost(self) -> Cost:
-        """Estimated cells on the target's family."""
-        raise NotImplementedError
+        """Estimated cells on the target's family: the units', and those that start them and hold early values."""
+        total = Cost()
+        for unit in self.units:
+            total += unit.cost(self.target.family)
+            if self.initiation_interval > 1:
+                total += unit.start_cost
+        return total + Cost(ff=sum(self._held_bits(channel) for channel in self.channels))
+
+    def period_ns(self, family: str) -> float:
+        """Return the longest register-to-register delay by the family's delay model."""
+        return max(unit.period_ns(family) for unit in self.units)
 
     @property
     def claims(self) -> Claims:
         """What simulation and synthesis must find again."""
-        raise NotImplementedError
+        return Claims(
+            latency_cycles=self.latency_cycles,
+            initiation_interval=self.initiation_interval,
+            adders=self.adders,
+            dsp=self.dsp,
+            family=self.target.family,
+            clock_mhz=self.target.clock_mhz,
+        )
+
+    def slots(self, channel: Channel) -> int:
+        """Return how many vectors wait in a channel of a rigid group, until its reader's other values are there.
+
+        A vector follows the last after initiation_interval cycles or more: the k-th register takes over from the one
+        before it k intervals after the value came, so it needs no counter.
+        """
+        if channel.consumer is None:
+            return 0
+        starts = self.starts
+        return -(-(starts[channel.consumer] - self._ready(channel, starts)) // self.initiation_interval)
+
+    def _ready(self, channel: Channel, starts: dict[str, int]) -> int:
+        """Return the cycle in which a channel's value is there."""
+        if channel.producer is None:
+            return 0
+        maker = next(unit for unit in self.units if unit.name == channel.producer)
+        return starts[maker.name] + maker.timing.latency_cycles
+
+    def _held_bits(self, channel: Channel) -> int:
+        slots = self.slots(channel)
+        if not slots:
+            return 0
+        reader = next(unit for unit in self.units if unit.name == channel.consumer)
+        return slots * sum(channel.lanes[i].width_bits for i in reader.wanted[reader.takes.index(channel.port)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from gatewright.ir.interp import Interpreter
 from gatewright.ir.ops import Input, sources
 from gatewright.ir.program import Program
 from gatewright.ir.ranges import Range, ranges
@@ -27,6 +28,11 @@ class Facts:
     def ranges(self) -> dict[str, Range]:
         """The lowest and highest integer of each result's elements, and its frac_bits."""
         return ranges(self.program)
+
+    @cached_property
+    def interpreter(self) -> Interpreter:
+        """What evaluates the program."""
+        return Interpreter(self.program, self.ranges)
 
     @cached_property
     def live(self) -> dict[str, list[bool]]:

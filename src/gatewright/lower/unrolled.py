@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.fixedpoint import Ints
-from gatewright.lower.circuit.nodes import Circuit, simulate
+from gatewright.lower.circuit.nodes import Circuit, Source, simulate
 from gatewright.lower.cost.cells import Cost
-from gatewright.lower.estimate import circuit_cost
+from gatewright.lower.pipeline.cost import circuit_cost
 from gatewright.lower.pipeline.schedule import Schedule, period_ns
 from gatewright.lower.stream import Port, Rigid
 
@@ -40,6 +40,31 @@ class Unrolled:
         found = shifted >> np.array([ref.shift for ref in self.circuit.outputs], dtype=np.int64)
         ends = np.cumsum([len(port.lanes) for port in self.gives])[:-1]
         return tuple(np.split(found.reshape(*given.shape[:2], -1), ends, axis=2))
+
+    @property
+    def wanted(self) -> tuple[tuple[int, ...], ...]:
+        """For each of `takes` the lanes that the circuit reads."""
+        read = {node.element for node in self.circuit.nodes if isinstance(node, Source)}
+        firsts = np.cumsum([0, *(len(port.lanes) for port in self.takes)])
+        return tuple(
+            tuple(i for i in range(len(port.lanes)) if first + i in read)
+            for port, first in zip(self.takes, firsts, strict=False)
+        )
+
+    @property
+    def multipliers(self) -> int:
+        """Multipliers that products share in time: none."""
+        return 0
+
+    @property
+    def dsp(self) -> bool:
+        """Whether products belong into DSP blocks: constants are multiplied by adders."""
+        return False
+
+    @property
+    def start_cost(self) -> Cost:
+        """The registers that a start pulse passes beside the values, where a new beat cannot enter every cycle."""
+        return Cost(ff=self.schedule.latency_cycles)
 
     def cost(self, family: str) -> Cost:
         """Return the estimated cells."""
