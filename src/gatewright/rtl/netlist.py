@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gatewright.lower.claims import Claims
+
 
 @dataclass(frozen=True, slots=True)
 class Name:
@@ -204,8 +206,7 @@ class Design:
 
     name: str
     modules: tuple[Module, ...]
-    latency_cycles: int
-    initiation_interval: int
+    claims: Claims
     watch: tuple[LayerSignal, ...]
 
     @property

@@ -37,7 +37,7 @@ def simulate_compiled(
         expected=trace[program.output],
         probes=watch_probes(manifest.watch),
         layer_values=watched_values(program, trace, manifest),
-        latency_cycles=manifest.latency_cycles,
+        latency_cycles=manifest.claims.latency_cycles,
         initiation_interval=manifest.stream_interval,
         stall_fraction=stall_fraction,
         seed=seed,
