@@ -8,7 +8,6 @@ import numpy as np
 
 from gatewright.errors import ExportError
 from gatewright.export import Calibration, calibrate, check_graph_export, export_graph
-from gatewright.export.program import Output
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import Graph
 from gatewright.graph.nodes import Input, Quantize, Thresholds
