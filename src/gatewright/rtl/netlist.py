@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal as Choice
+
+from gatewright.errors import LowerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +96,16 @@ class Assign:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """Declare a register that takes `value` at every rising clock edge."""
+    """Declare a register that takes `value` at every rising clock edge with `enable`; without one, at every edge.
+
+    reset: a condition of one bit; at an edge with it the register takes reset_value instead, whatever enable says.
+    """
 
     target: Name
     value: Expr
+    enable: Expr | None = None
+    reset: Expr | None = None
+    reset_value: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +116,55 @@ class Rom:
     words: tuple[int, ...]
     address: Name
     block: bool
+
+
+MemoryStyle = Choice["auto", "block", "distributed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Declare a memory of `depth` words with a write port, and `target` with which one word is read.
+
+    At every rising clock edge with write_enable the word at write_address takes write_data. target, `clocked`: a
+    register that takes the word at read_address at every edge (with read_enable, where there is one). The word that
+    is written at the same edge must not be read: what the register then holds is not defined. Not `clocked`: a wire
+    with the word at read_address.
+    contents: words at power-up, the first `len(contents)` of them; a reset does not bring them back.
+    style: a hint for synthesis, see `ram_style`; "block" asks for a clocked read.
+    Raises LowerError for a depth below 2, for too many contents, for "block" and read_enable without a clocked read.
+    """
+
+    target: Name
+    depth: int
+    write_enable: Expr
+    write_address: Name
+    write_data: Expr
+    read_address: Name
+    clocked: bool
+    read_enable: Expr | None = None
+    contents: tuple[int, ...] = ()
+    style: MemoryStyle = "auto"
+
+    def __post_init__(self) -> None:
+        name = self.target.name
+        if self.depth < 2:
+            raise LowerError(f"memory {name!r} must have at least 2 words, not {self.depth!r}; one word is a register")
+        if len(self.contents) > self.depth:
+            raise LowerError(f"memory {name!r} of {self.depth} words cannot start with {len(self.contents)} of them")
+        if not self.clocked and (self.style == "block" or self.read_enable):
+            what = "style 'block'" if self.style == "block" else "a read enable"
+            raise LowerError(f"memory {name!r}: {what} needs a clocked read; set clocked")
+
+
+def ram_style(family: str, style: MemoryStyle) -> MemoryStyle:
+    """Return the hint that a family's synthesis takes: "distributed" stops yosys where the chip has no LUT RAM.
+
+    There an unclocked read, or "auto" for few words, becomes flip-flops.
+    """
+    return "auto" if style == "distributed" and family in _NO_LUT_RAM else style
+
+
+_NO_LUT_RAM = frozenset({"ice40", "gatemate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +215,7 @@ class TruthTable:
     comment: str = ""
 
 
-Item = Assign | Register | Rom | Pick | TruthTable | Heading | Instance | Wire
+Item = Assign | Register | Rom | Memory | Pick | TruthTable | Heading | Instance | Wire
 
 
 @dataclass(frozen=True, slots=True)
