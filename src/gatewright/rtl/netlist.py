@@ -7,6 +7,8 @@ from typing import Literal as Choice
 
 from gatewright.errors import LowerError
 
+from gatewright.lower.claims import Claims
+
 
 @dataclass(frozen=True, slots=True)
 class Name:
@@ -262,8 +264,7 @@ class Design:
 
     name: str
     modules: tuple[Module, ...]
-    latency_cycles: int
-    initiation_interval: int
+    claims: Claims
     watch: tuple[LayerSignal, ...]
 
     @property
