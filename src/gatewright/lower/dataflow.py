@@ -79,8 +79,16 @@ class Dataflow:
         return self.result.values(beats[self.result.value])
 
     @property
+    def elastic(self) -> bool:
+        """Whether units wait for each other, by FIFOs between them; else all run at fixed offsets from the input."""
+        return any(channel.depth for channel in self.channels)
+
+    @property
     def starts(self) -> dict[str, int]:
-        """For each unit of a rigid group the cycle in which its beats enter, counted from the input's."""
+        """For each unit the cycle in which its beats enter, counted from the input's.
+
+        Of an elastic dataflow: those of one vector in the empty design.
+        """
         found: dict[str, int] = {}
         for unit in self.units:
             found[unit.name] = max(self._ready(channel, found) for channel in self.into(unit))
@@ -144,17 +152,21 @@ class Dataflow:
         A vector follows the last after initiation_interval cycles or more: the k-th register takes over from the one
         before it k intervals after the value came, so it needs no counter.
         """
-        if channel.consumer is None:
+        if channel.consumer is None or channel.depth:
             return 0
         starts = self.starts
         return -(-(starts[channel.consumer] - self._ready(channel, starts)) // self.initiation_interval)
 
     def _ready(self, channel: Channel, starts: dict[str, int]) -> int:
-        """Return the cycle in which a channel's value is there."""
+        """Return the cycle in which a channel's value is there; a FIFO gives it a cycle after it was written.
+
+        The results' FIFO is the shell's in a rigid design, and counts for neither.
+        """
+        fifo = int(channel.depth > 0 and channel.consumer is not None)
         if channel.producer is None:
-            return 0
+            return fifo
         maker = next(unit for unit in self.units if unit.name == channel.producer)
-        return starts[maker.name] + maker.timing.latency_cycles
+        return starts[maker.name] + maker.timing.latency_cycles + fifo
 
     def _held_bits(self, channel: Channel) -> int:
         slots = self.slots(channel)

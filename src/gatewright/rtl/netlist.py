@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal as Choice
 
 from gatewright.errors import LowerError
-
 from gatewright.lower.claims import Claims
+from gatewright.lower.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """op is one of + - * >= < ==. Both operands signed or both unsigned."""
+    """op is one of + - * >= < == &. Both operands signed or both unsigned."""
 
     op: str
     a: Expr
@@ -247,6 +247,7 @@ class LayerSignal:
     """Where a layer's element can be watched: a signal of a module and the stage in which it is valid.
 
     The program's integer is signal << shift. layer: the program's layer; instance: below the core, dots between levels.
+    start: the core's signal from which stages count, 1 where a vector enters the signal's unit; empty: the core's own.
     """
 
     layer: str
@@ -256,16 +257,49 @@ class LayerSignal:
     signal: Name
     stage: int
     shift: int
+    start: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSignal:
+    """Element `lane` of a channel's beats: the program's integer is signal << shift."""
+
+    lane: int
+    signal: Name
+    shift: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSignals:
+    """Where a channel's transfers can be watched: one-bit signals of the core, and those of its lanes.
+
+    channel: a name for people; value, stream: the op of the lowered program whose trace the beats are, and how it is
+    cut. A transfer is a cycle with valid and ready. written: a word enters the FIFO of `depth` words; empty where the
+    channel is wires.
+    """
+
+    channel: str
+    value: str
+    stream: Stream
+    depth: int
+    written: str
+    valid: str
+    ready: str
+    lanes: tuple[LaneSignal, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """A compiled core: modules (layers first, the core last) and what is claimed of it."""
+    """A compiled core: modules (layers first, the core last) and what is claimed of it.
+
+    channels: of an elastic core, in order, the last with the results; a rigid core has none.
+    """
 
     name: str
     modules: tuple[Module, ...]
     claims: Claims
     watch: tuple[LayerSignal, ...]
+    channels: tuple[ChannelSignals, ...] = ()
 
     @property
     def core(self) -> Module:
