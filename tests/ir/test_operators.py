@@ -8,7 +8,7 @@ import gatewright.ir.interp
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Fixed
 from gatewright.ir import Input, Interpreter, Pad, Program, parse_program, print_program, ranges, shapes
-from gatewright.lower.compile import lower
+from tests.lowering import lower_for
 from tests.operators import GROW, operator_programs, rational, samples, scaled
 
 
@@ -73,4 +73,4 @@ def test_hardware_names_the_layer():
     pad = Pad(name="wide", layer="border", source="x", pads=((1, 1),), value=0)
     program = Program(name="p", ops=(source, pad), output="wide", constants={})
     with pytest.raises(LowerError, match=r"layer 'border': no hardware for Pad \(op 'wide'\) yet; hardware for Pad"):
-        lower(program, samples(program, 2), family="ecp5", clock_mhz=100.0)
+        lower_for(program, samples(program, 2), family="ecp5", clock_mhz=100.0)

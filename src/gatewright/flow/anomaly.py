@@ -153,7 +153,7 @@ def _front(
     (x, _), strange, part = data.part("test"), anomalous(data, normal), target(config)[0]
     rows: list[dict[str, Any]] = []
     for index, (found, row) in enumerate(points):
-        cost = program_cost(found.program("point"), data, family=part.family, clock_mhz=config.hardware.clock_mhz)
+        cost = program_cost(found.program("point"), data, config, part)
         judged = anomaly_metrics(found.scores(x), strange)
         rows.append({"point": index, **row, **cost, "auc": judged["value"], "interval": judged["interval"]})
     return rows, choose(rows, config.model_copy(update={"task": "regression"}))

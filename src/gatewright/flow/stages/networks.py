@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gatewright.config import Config
 from gatewright.errors import ConfigError
+from gatewright.flow.lowering import cost_as_built, lowering_settings
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.tools import digest, write_json
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from gatewright.data import Dataset
     from gatewright.fit import Network
     from gatewright.ir import OutputStage, Program
-
-ESTIMATE_SAMPLES = 256  # replayed while a point of the front is lowered for its estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +67,7 @@ class TrainedNetworks:
     def _student_stages(self) -> list[Stage]:
         c = self.config
         loss = [c.distill.model_dump(), c.augment.model_dump(), c.task, c.seed, c.device]
-        budget = [c.hardware.clock_mhz, self.part.family] if c.student.pruning.budget_lut else []
+        budget = lowering_settings(c, self.part) if c.student.pruning.budget_lut else []
         before = ("data", *(("model",) if self.start else ()), "teacher")
         if c.student.precision == "fixed":
             return [
@@ -103,8 +102,7 @@ class TrainedNetworks:
                 settings=[
                     c.student.model_dump(exclude={"learned": {"point", "drop"}, "tables": True}),
                     *loss,
-                    c.hardware.clock_mhz,
-                    self.part.family,
+                    *lowering_settings(c, self.part),
                 ],
                 code=("fit", "data", "lower"),
                 packages=("torch", "numpy"),
@@ -183,7 +181,7 @@ class TrainedNetworks:
         return Network.load(folder) if (folder / "network.json").is_file() else np.load(folder / "soft_targets.npy")
 
     def _cost(self, network: Network, data: Dataset) -> dict[str, float]:
-        return estimated_cost(network, data, family=self.part.family, clock_mhz=self.config.hardware.clock_mhz)
+        return estimated_cost(network, data, self.config, self.part)
 
     def _chosen(self, out: Path) -> None:
         from gatewright.fit import Network, choose
@@ -219,25 +217,19 @@ class TrainedNetworks:
         return data
 
 
-def estimated_cost(network: Network, data: Dataset, *, family: str, clock_mhz: float) -> dict[str, float]:
-    """Return estimated lut, ff and latency_cycles of a quantized network, unrolled, with its scores as output.
+def estimated_cost(network: Network, data: Dataset, config: Config, part: Part) -> dict[str, float]:
+    """Return estimated lut, ff and latency_cycles of a quantized network as it would be built, with scores as output.
 
-    Clock cycles hold for clock_mhz and the family's delay model; training samples are replayed through the lowered
-    program.
+    Training samples are replayed through the lowered program.
     """
     from gatewright.fit import export_program
 
-    program = export_program(network, name="student", data=data, output="scores")
-    return program_cost(program, data, family=family, clock_mhz=clock_mhz)
+    return program_cost(export_program(network, name="student", data=data, output="scores"), data, config, part)
 
 
-def program_cost(program: Program, data: Dataset, *, family: str, clock_mhz: float) -> dict[str, float]:
-    """Return estimated lut, ff and latency_cycles of a program, unrolled; see estimated_cost."""
-    from gatewright.lower.compile import lower
-    from gatewright.lower.estimate import estimate
-
-    lowered = lower(program, data.part("train")[0][:ESTIMATE_SAMPLES], family=family, clock_mhz=clock_mhz)
-    figures = estimate(lowered.circuit, lowered.schedule)
+def program_cost(program: Program, data: Dataset, config: Config, part: Part) -> dict[str, float]:
+    """Return estimated lut, ff and latency_cycles of a program as it would be built; see estimated_cost."""
+    figures = cost_as_built(program, data.part("train")[0], config, part)
     return {"lut": figures.lut, "ff": figures.ff, "latency_cycles": figures.latency_cycles}
 
 
