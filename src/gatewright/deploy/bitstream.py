@@ -38,6 +38,7 @@ def build_bitstream(
         source=source,
         result=result,
         core_interval=manifest.claims.initiation_interval,
+        elastic=manifest.elastic,
     )
     top = board_top(
         board=board,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gatewright.fixedpoint import Fixed, Ints
 from gatewright.ir.program import Program
 from gatewright.lower.claims import Claims
-from gatewright.lower.cost.cells import Cost
+from gatewright.lower.cost.cells import Cost, fifo_cost
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.stream import Lane, Port, Stream
 from gatewright.lower.target import Target
@@ -128,7 +129,10 @@ class Dataflow:
             total += unit.cost(self.target.family)
             if self.initiation_interval > 1:
                 total += unit.start_cost
-        return total + Cost(ff=sum(self._held_bits(channel) for channel in self.channels))
+        total += Cost(ff=sum(self._held_bits(channel) for channel in self.channels))
+        for channel in self.channels:
+            total += self._fifo_cost(channel)
+        return total
 
     def period_ns(self, family: str) -> float:
         """Return the longest register-to-register delay by the family's delay model."""
@@ -169,8 +173,20 @@ class Dataflow:
         return starts[maker.name] + maker.timing.latency_cycles + fifo
 
     def _held_bits(self, channel: Channel) -> int:
-        slots = self.slots(channel)
-        if not slots:
-            return 0
-        reader = next(unit for unit in self.units if unit.name == channel.consumer)
-        return slots * sum(channel.lanes[i].width_bits for i in reader.wanted[reader.takes.index(channel.port)])
+        return self.slots(channel) * self._word_bits(channel)
+
+    def _word_bits(self, channel: Channel) -> int:
+        """Return the bits of the lanes that a channel's reader reads; constants take none."""
+        wanted: Sequence[int] = range(len(channel.lanes))
+        reader = next((unit for unit in self.units if unit.name == channel.consumer), None)
+        if reader is not None:
+            wanted = reader.wanted[reader.takes.index(channel.port)]
+        lanes = [channel.lanes[i] for i in wanted]
+        return sum(lane.width_bits for lane in lanes if lane.lo < lane.hi)
+
+    def _fifo_cost(self, channel: Channel) -> Cost:
+        """Return the estimated cells of a channel's FIFO and credits, and of the line beside the unit in front."""
+        if not channel.depth:
+            return Cost()
+        latency = next((u.timing.latency_cycles for u in self.units if u.name == channel.producer), 0)
+        return fifo_cost(channel.depth, self._word_bits(channel) + 1, self.target.family) + Cost(ff=latency)

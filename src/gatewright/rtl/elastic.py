@@ -104,7 +104,7 @@ class _Core:
         header = (
             *origin(program.name, self.program_hash),
             f"Core: x holds {size} elements of {given}, element 0 lowest; y holds {len(link.values)} of {result}.",
-            f"{len(dataflow.units)} units joined by FIFOs; a vector every {claims.initiation_interval} cycles or later.",
+            f"FIFOs join its {len(dataflow.units)} units; x_valid every {claims.initiation_interval} cycles or later.",
             *_NOTES,
         )
         first = [unit.name for unit in dataflow.units if self._first(unit.name)]

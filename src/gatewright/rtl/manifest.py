@@ -54,6 +54,11 @@ class RtlManifest:
     files: tuple[str, ...]
     channels: tuple[ChannelSignals, ...] = ()
 
+    @property
+    def elastic(self) -> bool:
+        """Whether the core waits for both of its ends; see rtl/elastic.py."""
+        return bool(self.channels)
+
     def sources(self, folder: Path) -> list[Path]:
         """Return the Verilog files in `folder`, leaf cells first, the top last."""
         return [folder / name for name in self.files]
