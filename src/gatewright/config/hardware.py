@@ -31,7 +31,7 @@ class Hardware(Section):
     own yosys runs, plain sums in tools that define nothing; "cells": instantiated by every synthesizer;
     "behavioural": plain sums everywhere. truth_tables: "auto" builds what depends on few input bits, a neuron or a
     sum, as a table where that is estimated to take fewer LUTs; "never" adds. boundaries: "rigid" starts every part of
-    the core at a fixed cycle after the input; "elastic" makes each layer a unit and joins units by FIFOs (docs/elastic).
+    the core at a fixed cycle after the input; "elastic" makes each layer a unit and joins them by FIFOs (docs/elastic).
     """
 
     part: str = ""

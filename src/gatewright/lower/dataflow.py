@@ -182,7 +182,7 @@ class Dataflow:
         if reader is not None:
             wanted = reader.wanted[reader.takes.index(channel.port)]
         lanes = [channel.lanes[i] for i in wanted]
-        return sum(lane.width_bits for lane in lanes if lane.lo < lane.hi)
+        return sum(Fixed.holding(lane.lo, lane.hi, 0).width_bits for lane in lanes if lane.lo < lane.hi)
 
     def _fifo_cost(self, channel: Channel) -> Cost:
         """Return the estimated cells of a channel's FIFO and credits, and of the line beside the unit in front."""
