@@ -30,7 +30,7 @@ def residual(x: Ints, *, with_input: bool = False, reuse: tuple[int, int] = (1, 
     terms = [first, made.result, *([made.source] * with_input)]
     ops = [*chain.ops, Sum(name="sum", layer="sum", left="fc1.relu", right="fc2")]
     if with_input:
-        ops.append(Sum(name="all", layer="all", left="sum", right="x"))
+        ops.append(Sum(name="all", layer="sum", left="sum", right="x"))
     program = Program(name="residual", ops=tuple(ops), output=ops[-1].name, constants=chain.constants)
     verify(program)
     join = _join(terms, program.output, made)
