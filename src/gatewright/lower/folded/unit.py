@@ -19,9 +19,6 @@ from gatewright.lower.pipeline.cost import circuit_cost
 from gatewright.lower.pipeline.schedule import Schedule, period_ns
 from gatewright.lower.stream import Port, Rigid
 
-_DSP_NS = {"xc7": 3.0, "xcup": 2.0}  # register, multiplier, register; an estimate
-_SLOW_DSP_NS = 4.5  # of every other family
-
 
 @dataclass(frozen=True, kw_only=True)
 class Folded:
@@ -144,7 +141,7 @@ def _stage_ns(plan: FoldedLayer, family: str) -> float:
     accumulate = model.logic_ns + model.carry_base_ns + model.carry_per_bit_ns * widest
     levels = -(-(plan.cycles - 1).bit_length() // 2) if plan.gather else 0
     if plan.dsp:
-        multiply = _DSP_NS.get(family, _SLOW_DSP_NS)
+        multiply = model.dsp_ns
     else:
         most = max(_bits(*ends) for ends in plan.inputs) + 2
         multiply = model.logic_ns + model.carry_base_ns + model.carry_per_bit_ns * most
