@@ -12,8 +12,14 @@ from gatewright.ir import Interpreter, Program
 from gatewright.lower.dataflow import Dataflow
 from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources
-from gatewright.sim import SimReport, simulate, watch_probes, watched_values
-from gatewright.sim.watch import channel_probes, channel_values
+from gatewright.sim import (
+    SimReport,
+    channel_probes,
+    channel_values,
+    simulate,
+    watch_probes,
+    watched_values,
+)
 from tests.lowering import lower_for
 from tests.programs import codes
 from tests.rtl.batch import wide
