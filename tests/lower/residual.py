@@ -19,13 +19,14 @@ from gatewright.lower.unrolled import Unrolled
 from tests.lowering import lower_for
 
 SIZE = 4
+_CLOCK_MHZ = {"xc7": 250.0, "ecp5": 60.0}
 
 
-def residual(x: Ints, *, with_input: bool = False, reuse: tuple[int, int] = (1, 1)) -> Dataflow:
+def residual(x: Ints, *, with_input: bool = False, reuse: tuple[int, int] = (1, 1), family: str = "xc7") -> Dataflow:
     """Return relu(fc1) + fc2(relu(fc1)), plus x where with_input, sized. The join is built by hand from three ports."""
     rng = np.random.default_rng(4)
     chain = _chain(rng)
-    made = lower_for(chain, x, family="xc7", clock_mhz=250, reuse=reuse, boundaries="elastic")
+    made = lower_for(chain, x, family=family, clock_mhz=_CLOCK_MHZ[family], reuse=reuse, boundaries="elastic")
     (first,) = (port for unit in made.units for port in unit.gives if port.value == "fc1.relu")
     terms = [first, made.result, *([made.source] * with_input)]
     ops = [*chain.ops, Sum(name="sum", layer="sum", left="fc1.relu", right="fc2")]

@@ -132,7 +132,7 @@ def judged(got, *, expected, tlast=None, came_out=None) -> SimReport:
         when[came_out:, 2:] = -1
         ends = ends[: 2 * came_out]
     phase = Phase(results=words, tlast=ends, cycles=when)
-    summary = {"faults": [], "first": None, "probes_compared": 0, "wrong_probes": 0}
+    summary = {"faults": [], "channels": [], "first": None, "probes_compared": 0, "wrong_probes": 0}
     return judge(
         BENCH,
         recording=Recording(summary=summary, phases=(phase, phase)),
