@@ -18,12 +18,11 @@ from gatewright.data import Dataset, load_dataset
 from gatewright.errors import ConfigError, FitError
 from gatewright.fit import Network, check_export, choose, export_program, train_front
 from gatewright.fit.front import Front, _Candidate
-from gatewright.fit.layer import span_bits
 from gatewright.fit.modules.learned import LearnedStack
 from gatewright.fit.modules.learned_step import Shape
 from gatewright.fit.scores.metrics import Merit, merit_of, validation_merit
 from gatewright.fit.scores.pareto import Point, non_dominated, thinned
-from gatewright.fixedpoint import Fixed
+from gatewright.fixedpoint import Fixed, span_bits
 from tests.lowering import lower_for
 
 pytestmark = pytest.mark.torch

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from gatewright.cli.main import main
 from gatewright.graph import save_graph
 from gatewright.graph.nodes import Activation
-from gatewright.ir import Program
+from gatewright.ir import load_program, save_program
 from tests.graphs import chain, dense
 from tests.programs import codes, mlp
 
@@ -35,7 +35,7 @@ def test_float_model_to_hardware(tmp_path):
     words = ("--weight-bits", 5, "--activation-bits", 5, "--program", tmp_path / "p.txt", "--output", "argmax")
     done = call("quantize", tmp_path / "m.npz", "--data", tmp_path / "x.npy", "--out", tmp_path / "q.npz", *words)
     assert done.exit_code == 0, done.output
-    program = Program.load(tmp_path / "p.txt")
+    program = load_program(tmp_path / "p.txt")
     np.save(tmp_path / "codes.npy", codes(program, 200))
     out = tmp_path / "hw"
     settings = ("--set", 'synthesis.families=["xc7"]', "--set", "hardware.clock_mhz=150")
@@ -100,7 +100,7 @@ def test_elastic_boundaries_need_a_clock(tmp_path):
     ],
 )
 def test_codes_that_do_not_fit(values, text, tmp_path):
-    mlp((4, 3), seed=1).save(tmp_path / "p.txt")
+    save_program(mlp((4, 3), seed=1), tmp_path / "p.txt")
     np.save(tmp_path / "x.npy", values)
     done = call("build", tmp_path / "p.txt", "--codes", tmp_path / "x.npy", "--out", tmp_path / "hw")
     assert done.exit_code == 2
@@ -109,7 +109,7 @@ def test_codes_that_do_not_fit(values, text, tmp_path):
 
 
 def test_settings_of_training_are_refused(tmp_path):
-    mlp((4, 3), seed=1).save(tmp_path / "p.txt")
+    save_program(mlp((4, 3), seed=1), tmp_path / "p.txt")
     done = call("build", tmp_path / "p.txt", "--set", "student.sparsity=0.5")
     assert done.exit_code == 2
     assert "a setting of hardware, synthesis, simulation" in done.output

@@ -9,7 +9,7 @@ from gatewright.chips import FAMILIES
 from gatewright.cli.main import main
 from gatewright.config import parse_config
 from gatewright.errors import ConfigError, LowerError
-from gatewright.ir import Program
+from gatewright.ir import Program, save_program
 from gatewright.lower.circuit.nodes import Circuit, Const
 from gatewright.lower.cost.delays import delay_ns, delays
 from gatewright.lower.pipeline.clock import HIGHEST_MHZ
@@ -99,7 +99,7 @@ def test_a_goal_without_clock_and_limit_is_refused(tmp_path):
 
 
 def test_estimate_prints_the_chosen_clock(tmp_path):
-    mlp((16, 12, 4), seed=5).save(tmp_path / "program.txt")
+    save_program(mlp((16, 12, 4), seed=5), tmp_path / "program.txt")
     command = ["estimate", str(tmp_path / "program.txt"), "--clock-mhz", "0", "--max-latency-ns", "30"]
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output

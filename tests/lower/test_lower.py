@@ -21,6 +21,7 @@ from gatewright.lower.passes.rounding import PASSES, fold_rounding, fuse_relu
 from gatewright.lower.pipeline.cost import circuit_cost
 from gatewright.lower.pipeline.schedule import period_ns, register_bits, schedule
 from gatewright.lower.rewrites.narrow import drop_dead, early_floor
+from gatewright.lower.rewrites.table import REWRITES, rewritten, run_rewrites
 from tests.lowering import lower_for, only
 from tests.programs import codes, mlp, programs
 
@@ -169,3 +170,19 @@ def test_ranges_beyond_int64_are_exact():
     assert check_circuit(program, circuit, corners) == 4 * len(corners)
     exact = np.array([[weight * a - weight * b + 1, 3 * a + weight * b - 1] for a, b in corners.tolist()])
     assert (simulate(circuit, corners)["output"] == exact).all()
+
+
+def test_every_rewrite_is_checked_once():
+    circuit = build(fuse_relu(fold_rounding(mlp((6, 4, 3), seed=3))), ternary=True)
+    seen: list[Circuit] = []
+
+    def check(changed: Circuit) -> int:
+        seen.append(changed)
+        return 7
+
+    made, checked = run_rewrites(circuit, family="xc7", truth_tables=True, check=check)
+    steps = dict(rewritten(circuit, family="xc7", truth_tables=True))
+    assert tuple(steps) == tuple(rewrite.name for rewrite in REWRITES)
+    assert steps["tabulate"] == steps["fuse_ternary"]  # nothing to join or tabulate: no new circuit to check
+    assert seen == [steps[name] for name in ("drop_dead", "early_floor", "fuse_ternary")]
+    assert (made, checked) == (steps["tabulate"], 3 * 7)

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gatewright.cli.given import program_file, read_codes
+from gatewright.cli.lower import lower_command
 from gatewright.cli.model import COMMANDS
 from gatewright.cli.search import search_command
-from gatewright.errors import ConfigError, DataError, GatewrightError
+from gatewright.errors import ConfigError, GatewrightError
 from gatewright.version import __version__
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from gatewright.config import Config
     from gatewright.fit.anomaly.autoencoder import Weighting
     from gatewright.flow.anomaly import Kind
@@ -141,9 +140,8 @@ def estimate(
     """Resources and latency of PROGRAM (a program.txt or a run directory) without synthesis."""
     from gatewright.flow.estimate import estimate_program
 
-    path = program / "program" / "program.txt" if program.is_dir() else program
     figures = estimate_program(
-        path,
+        program_file(program),
         part=part_name,
         clock_mhz=clock_mhz,
         max_latency_cycles=max_latency_cycles,
@@ -177,7 +175,7 @@ def build(program: Path, out: Path | None, codes: Path | None, settings: tuple[s
             )
         override(tables, setting)
     folder = out or Path("builds") / program.stem
-    results = build_program(program, folder, codes=_codes(codes), notify=_notify, warn=_warn, **tables)
+    results = build_program(program, folder, codes=read_codes(codes), notify=_notify, warn=_warn, **tables)
     _echo_build(results)
     click.echo(f"{'build directory':<20} {folder}")
 
@@ -188,17 +186,6 @@ def _echo_build(results: dict[str, Any]) -> None:
     for family, counts in results["synthesis"].items():
         numbers = ", ".join(f"{name} {counts[name]:,}" for name in ("lut", "ff", "dsp", "bram", "sites"))
         click.echo(f"{family:<20} {numbers}")
-
-
-def _codes(path: Path | None) -> NDArray[np.int64] | None:
-    if path is None:
-        return None
-    import numpy as np
-
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"--codes {path} must be a .npy file of integers: {error}") from None
 
 
 def _reuse(text: str) -> int | tuple[int, ...]:
@@ -323,7 +310,7 @@ def boards() -> None:
         click.echo(f"{b.name:<14}{b.part:<16}{b.clock_mhz:>6g} MHz  {b.title}")
 
 
-for _command in (*COMMANDS, search_command):
+for _command in (*COMMANDS, lower_command, search_command):
     main.add_command(_command)
 
 

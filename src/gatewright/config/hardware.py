@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from gatewright.chips import Family
 from gatewright.config.section import Fraction, Number, Section
+from gatewright.ir.output import OutputKind
 
 CellMapping = Literal["auto", "cells", "behavioural"]
 Reuse = Annotated[int, Field(ge=1)]
@@ -36,7 +37,7 @@ class Hardware(Section):
 
     part: str = ""
     clock_mhz: float = Field(default=200.0, ge=0, le=1000)
-    output: Literal["argmax", "scores", "topk", "threshold", "softmax"] = "argmax"
+    output: OutputKind = "argmax"
     top_k: int = Field(default=2, ge=1)
     threshold: Number | tuple[Number, ...] = 0.0
     softmax: Literal["stable", "latency"] = "stable"

@@ -71,7 +71,7 @@ def run_anomaly(
         train_variational,
     )
     from gatewright.fit.anomaly.autoencoder import check_share
-    from gatewright.ir import OutputStage
+    from gatewright.ir import OutputStage, save_program
 
     stage = output_stage(config) if "output" in config.hardware.model_fields_set else OutputStage(kind="scores")
     if config.task != "classification" or stage.kind not in ("scores", "threshold"):
@@ -109,7 +109,7 @@ def run_anomaly(
     for name in (RESULTS, "report.html"):
         (out / name).unlink(missing_ok=True)
     scored.network.save(out / "network")
-    program.save(out / "program.txt")
+    save_program(program, out / "program.txt")
     tables = {
         name: getattr(config, name).model_dump(exclude_unset=True) for name in ("hardware", "synthesis", "simulation")
     }

@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from gatewright.config import parse_config
-from gatewright.flow.lowering import choices_of, target_of
-from gatewright.flow.stages.hardware import target
-from gatewright.ir import Program
+from gatewright.flow.codes import random_codes
+from gatewright.flow.lowering import choices_of, given_hardware, target_of
+from gatewright.ir import load_program
 from gatewright.lower.compile import lower
 from gatewright.lower.estimate import estimate
 
@@ -28,15 +25,9 @@ def estimate_program(path: Path, **hardware: Any) -> dict[str, Any]:
     Raises ProgramError for a file that is no program, ConfigError for a setting that is none, LowerError where a limit
     cannot be kept.
     """
-    program = Program.load(path)
-    folded = {"architecture": "folded"} if hardware.get("reuse_factor", 1) != 1 else {}
-    config = parse_config(
-        {"name": "estimate", "data": {"source": str(path)}, "hardware": folded | hardware}, where=f"estimate of {path}"
-    )
-    chip, _ = target(config)
-    fixed, size = program.input.format, program.input.shape[-1]
-    x = np.random.default_rng(0).integers(fixed.lo, fixed.hi, (256, size), endpoint=True)
-    lowered = lower(program, x, target_of(config, chip), choices_of(config))
+    program = load_program(path)
+    config, chip = given_hardware(path, hardware)
+    lowered = lower(program, random_codes(program, 256), target_of(config, chip), choices_of(config))
     figures = estimate(lowered)
     return {
         "part": chip.name,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatewright.errors import LowerError
@@ -16,6 +18,22 @@ if TYPE_CHECKING:
     from gatewright.lower.estimate import Estimate
 
 COST_SAMPLES = 256  # replayed while a network is lowered for its estimate alone
+
+
+def given_hardware(program: Path, hardware: Mapping[str, Any]) -> tuple[Config, Part]:
+    """Return the configuration, and its chip, for a saved program and settings of the table hardware.
+
+    A reuse_factor other than 1 folds layers without architecture = "folded". Raises ConfigError for what is no setting.
+    """
+    from gatewright.config import parse_config
+    from gatewright.flow.stages.hardware import target
+
+    folded = {"architecture": "folded"} if hardware.get("reuse_factor", 1) != 1 else {}
+    config = parse_config(
+        {"name": "program", "data": {"source": str(program)}, "hardware": {**folded, **hardware}},
+        where=f"hardware for {program}",
+    )
+    return config, target(config)[0]
 
 
 def target_of(config: Config, part: Part) -> Target:

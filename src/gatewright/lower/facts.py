@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gatewright.ir.interp import Interpreter
-from gatewright.ir.ops import Input, sources
-from gatewright.ir.program import Program
+from gatewright.ir.ops import Input
+from gatewright.ir.program import Program, sources
 from gatewright.ir.ranges import Range, ranges
 from gatewright.ir.shapes import shapes
-from gatewright.lower.build.elements import live_elements
+from gatewright.lower.build.live import live_elements
 
 
 @dataclass(frozen=True, kw_only=True)

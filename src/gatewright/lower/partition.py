@@ -19,8 +19,10 @@ import numpy as np
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Fixed, Ints
 from gatewright.ir.ops import Const as Constant
-from gatewright.ir.ops import Dense, Input, Op, sources
-from gatewright.lower.build.elements import Part, build, compare, format_of
+from gatewright.ir.ops import Dense, Input
+from gatewright.ir.program import Op, sources
+from gatewright.lower.build.elements import build, compare
+from gatewright.lower.build.part import Part, format_of
 from gatewright.lower.circuit.nodes import Circuit, Const, Ref
 from gatewright.lower.cost.delays import delays
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
@@ -29,8 +31,7 @@ from gatewright.lower.folded.plan import plan
 from gatewright.lower.folded.tree import check_tree, product_sums
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.pipeline.schedule import schedule
-from gatewright.lower.rewrites.narrow import drop_dead
-from gatewright.lower.rewrites.optimise import optimise
+from gatewright.lower.rewrites.table import run_rewrites
 from gatewright.lower.stream import Lane, Port, Stream
 from gatewright.lower.target import Choices, Target
 from gatewright.lower.unrolled import Unrolled
@@ -181,7 +182,7 @@ class _Partition:
         if tree is not None:
             some = taken.codes(self.trace)[:_REPLAYED, 0, reads]
             check = partial(check_tree, folded, some)
-            tree, _ = optimise(tree, family=self.target.family, check=check, truth_tables=False)
+            tree, _ = run_rewrites(tree, family=self.target.family, check=check, truth_tables=False)
         unit = Folded(
             name=self._unused(dense.layer),
             takes=(taken,),
@@ -285,8 +286,8 @@ class _Partition:
         given = np.concatenate([port.codes(self.trace)[:, 0] for port in takes], axis=1)
         want = {layer: self.trace[facts.results[layer]] for layer, _ in values}
         want["output"] = np.concatenate([self.trace[value] for value in gives], axis=1)
-        circuit, checked = optimise(
-            drop_dead(circuit),
+        circuit, checked = run_rewrites(
+            circuit,
             family=self.target.family,
             check=partial(compare, given, want, live),
             truth_tables=self.choices.truth_tables,

@@ -47,14 +47,14 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
     from gatewright.data import Dataset
     from gatewright.fit import Network
     from gatewright.fixedpoint import Fixed
-    from gatewright.ir import Program
+    from gatewright.ir import load_program
 
     data = Dataset.load(run / "data")
     source = Fixed(width_bits=data.format.width_bits, frac_bits=data.format.frac_bits, signed=data.format.signed)
     imported, trained = config.model is not None, (run / "student" / "network.json").is_file()
     teacher = GraphNetwork.load(run / "model", source) if imported else Network.load(run / "teacher")
     student = Network.load(run / "student") if trained else GraphNetwork.load(run / "student", source)
-    program = Program.load(run / "program" / "program.txt")
+    program = load_program(run / "program" / "program.txt")
     known = [name for name in ("teacher", "student") if (run / name / "history.json").is_file()]
     history = {name: _json(run / name / "history.json") for name in known}
     x, y = data.part("test")

@@ -216,6 +216,6 @@ class Hardware:
         )
 
     def _load_program(self) -> Program:
-        from gatewright.ir import Program
+        from gatewright.ir import load_program
 
-        return Program.load(self.directory.folder("program") / "program.txt")
+        return load_program(self.directory.folder("program") / "program.txt")

@@ -132,6 +132,7 @@ class ModelNetworks:
     def _program(self, out: Path) -> None:
         from gatewright.export import check_graph_export
         from gatewright.export.vectors import samples
+        from gatewright.ir import save_program
         from gatewright.lower.passes.constants import constants_to_dense
         from gatewright.lower.passes.rounding import join_layers
 
@@ -140,7 +141,7 @@ class ModelNetworks:
         self._check_scores(made)
         compared = check_graph_export(made, samples(graph, data.x, _fixed(data)))
         program = constants_to_dense(join_layers(_staged(made, output_stage(self.config))))
-        program.save(out / "program.txt")
+        save_program(program, out / "program.txt")
         write_json(out / "check.json", {"samples_compared": compared, "mismatches": 0})
         write_json(out / "export.json", {"output_scale": made.output_scale.ravel().tolist(), "notes": made.notes})
 

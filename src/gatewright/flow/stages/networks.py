@@ -196,12 +196,13 @@ class TrainedNetworks:
     def _program(self, out: Path) -> None:
         from gatewright.data import Dataset
         from gatewright.fit import Network, check_export, export_program
+        from gatewright.ir import save_program
 
         data = Dataset.load(self.directory.folder("data"))
         network = Network.load(self.directory.folder("student"))
         program = export_program(network, name=self.config.name, data=data, output=output_stage(self.config))
         compared = check_export(network, program, data.x)
-        program.save(out / "program.txt")
+        save_program(program, out / "program.txt")
         write_json(out / "check.json", {"samples_compared": compared, "mismatches": 0})
 
     def training_data(self) -> Dataset:

@@ -7,65 +7,29 @@ attained, not estimated. Elements that nothing reads are not built; constants fo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, assert_never
 
 import numpy as np
 
 from gatewright.chips.luts import LUT6, Luts
 from gatewright.errors import LowerError
-from gatewright.fixedpoint import Fixed, Ints, Overflow, Rounding
+from gatewright.fixedpoint import Fixed, Ints, Overflow, Rounding, round_shift
 from gatewright.ir.interp import Interpreter
 from gatewright.ir.lookups import cuts
-from gatewright.ir.ops import (
-    ArgMax,
-    Dense,
-    Input,
-    Lookup,
-    Op,
-    Relu,
-    Requant,
-    Softmax,
-    Thresholds,
-    TopK,
-)
+from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
+from gatewright.ir.ops import Add, Const, Dense, Input, Max, Min, Mul, Relu, Requant, Sub
 from gatewright.ir.program import Program
-from gatewright.ir.ranges import ranges
-from gatewright.ir.rounding import round_shift, spread
-from gatewright.ir.shapes import shapes
+from gatewright.ir.rounding import spread
 from gatewright.lower.build.adders import AdderGraph, adder_graph
-from gatewright.lower.build.builder import Builder, Interval, Wire
+from gatewright.lower.build.builder import CircuitBuilder, Interval
 from gatewright.lower.build.choose import argmax, thresholds, top_k
+from gatewright.lower.build.live import live_elements
+from gatewright.lower.build.part import Part, format_of, whole
 from gatewright.lower.build.softmax import softmax
-from gatewright.lower.build.support import check_supported, unsupported
+from gatewright.lower.build.support import Supported, check_supported, supported
+from gatewright.lower.build.vectors import binary, raised, rewired
 from gatewright.lower.circuit.nodes import Circuit, GreaterEqual, Ref, Select, simulate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Some of a program's ops, as one circuit.
-
-    takes: what carries each value that is given from outside; gives: the values that leave. The circuit's input
-    elements are those of `takes` in order, its outputs those of `gives`. fracs: every value's frac_bits.
-    """
-
-    name: str
-    ops: tuple[Op, ...]
-    takes: Mapping[str, Sequence[Wire]]
-    gives: tuple[str, ...]
-    fracs: Mapping[str, int]
-
-
-def whole(program: Program) -> Part:
-    """Return all ops of a verified program."""
-    given = program.input
-    return Part(
-        name=program.name,
-        ops=tuple(op for op in program.ops if not isinstance(op, Input)),
-        takes={given.name: (Wire(given.format.lo, given.format.hi, 0),) * given.shape[-1]},
-        gives=(program.output,),
-        fracs={name: value.frac_bits for name, value in ranges(program).items()},
-    )
 
 
 def build(
@@ -78,8 +42,8 @@ def build(
     options: dict[str, Any] = {"extra_depth": extra_depth, "ternary": ternary}
     check_supported(program)
     part = part or whole(program)
-    live = live_elements(program, part)
-    builder = Builder()
+    live = live_elements(program, part.ops, part.gives)
+    builder = CircuitBuilder()
     values: dict[str, list[Ref]] = {}
     elements = 0
     for name, wires in part.takes.items():
@@ -88,7 +52,7 @@ def build(
         elements += len(wires)
     for op in part.ops:
         builder.layer = op.layer
-        values[op.name] = _lower(op, program, builder, values, live[op.name], part.fracs, options, luts)
+        values[op.name] = _lower(supported(op), program, builder, values, live[op.name], part.fracs, options, luts)
     last = {op.layer: op.name for op in part.ops}
     layer_values = tuple(
         (layer, tuple(ref if used else None for ref, used in zip(values[name], live[name], strict=True)))
@@ -108,15 +72,10 @@ def build(
     )
 
 
-def format_of(wires: Sequence[Wire], frac_bits: int) -> Fixed:
-    """Return the narrowest format that holds what any of the wires carries, shifts applied."""
-    return Fixed.holding(min(w.lo << w.shift for w in wires), max(w.hi << w.shift for w in wires), frac_bits)
-
-
 def _lower(
-    op: Op,
+    op: Supported,
     program: Program,
-    b: Builder,
+    b: CircuitBuilder,
     values: dict[str, list[Ref]],
     live: list[bool],
     fracs: Mapping[str, int],
@@ -124,6 +83,8 @@ def _lower(
     luts: Luts,
 ) -> list[Ref]:
     match op:
+        case Input():
+            raise AssertionError(f"{op.name!r} is an input: a part of a program takes it, and does not build it")
         case Dense():
             return _dense(op, program, b, values[op.source], live, fracs, options)
         case Relu():
@@ -131,6 +92,17 @@ def _lower(
             return [b.clamp(ref, 0, max(top, 0)) for ref, top in zip(values[op.source], tops, strict=True)]
         case Requant():
             return _requant(op, b, values[op.source], fracs[op.source])
+        case Const():
+            return [_constant(b, int(v)) for v in program.constants[op.value].q]
+        case Mul():
+            return binary(b, op, values[op.left], values[op.right])
+        case Add() | Sub() | Max() | Min():
+            left, right = (raised(values[name], fracs[op.name] - fracs[name]) for name in (op.left, op.right))
+            return binary(b, op, left, right)
+        case Concat():
+            return [ref for name in op.sources for ref in raised(values[name], fracs[op.name] - fracs[name])]
+        case Reshape() | Transpose() | Slice() | Pad() | Upsample():
+            return rewired(b, op, values[op.source])
         case ArgMax():
             return [argmax(b, values[op.source])]
         case TopK():
@@ -147,13 +119,13 @@ def _lower(
             exp_table, reciprocal_table = (program.constants[key].q for key in (op.exp_table, op.reciprocal_table))
             return softmax(b, op, values[op.source], exp_table, reciprocal_table)
         case _:
-            raise unsupported(op)
+            assert_never(op)
 
 
 def _dense(
     op: Dense,
     program: Program,
-    b: Builder,
+    b: CircuitBuilder,
     x: list[Ref],
     live: list[bool],
     fracs: Mapping[str, int],
@@ -212,13 +184,13 @@ def _up(ref: Ref, shift: int) -> Ref:
     return Ref(ref.node, ref.shift + shift)
 
 
-def _constant(b: Builder, value: int) -> Ref:
+def _constant(b: CircuitBuilder, value: int) -> Ref:
     """Return a constant with its trailing zeros as a shift, so that the adder spans only the bits that matter."""
     shift = (value & -value).bit_length() - 1 if value else 0
     return Ref(b.const(value >> shift), shift)
 
 
-def _requant(op: Requant, b: Builder, x: list[Ref], frac: int) -> list[Ref]:
+def _requant(op: Requant, b: CircuitBuilder, x: list[Ref], frac: int) -> list[Ref]:
     results: list[Ref] = []
     spec = zip(*(spread(v, len(x)) for v in (op.width_bits, op.keep_frac_bits, op.signed)), strict=True)
     for ref, (width, keep, signed) in zip(x, spec, strict=True):
@@ -234,7 +206,7 @@ def _requant(op: Requant, b: Builder, x: list[Ref], frac: int) -> list[Ref]:
     return results
 
 
-def _round(b: Builder, ref: Ref, drop: int, rounding: Rounding) -> Ref:
+def _round(b: CircuitBuilder, ref: Ref, drop: int, rounding: Rounding) -> Ref:
     if drop <= 0:
         return Ref(ref.node, ref.shift - drop)
     if ref.shift >= drop:
@@ -286,7 +258,7 @@ _ONE_SIGN = {
 }
 
 
-def _not_negative(b: Builder, ref: Ref) -> Ref:
+def _not_negative(b: CircuitBuilder, ref: Ref) -> Ref:
     """Return 1 where ref >= 0, else 0; ref's range has both signs."""
     return Ref(b.put(GreaterEqual(layer=b.layer, lo=0, hi=1, a=ref.node, b=b.const(0))))
 
@@ -306,36 +278,9 @@ def _interval(form: Ints, ends: Ints) -> Interval:
     return int(plus @ ends[:, 0] + minus @ ends[:, 1]), int(plus @ ends[:, 1] + minus @ ends[:, 0])
 
 
-def _holding(b: Builder, refs: tuple[Ref, ...], frac: int) -> Fixed:
+def _holding(b: CircuitBuilder, refs: tuple[Ref, ...], frac: int) -> Fixed:
     bounds = [b.span(ref) for ref in refs]
     return Fixed.holding(min(lo for lo, _ in bounds), max(hi for _, hi in bounds), frac)
-
-
-def live_elements(program: Program, part: Part | None = None) -> dict[str, list[bool]]:
-    """Return for every result which of its elements can reach the output, or what a part of the program gives."""
-    live = {name: [False] * shape[-1] for name, shape in shapes(program).items()}
-    for name in part.gives if part else (program.output,):
-        live[name] = [True] * len(live[name])
-    for op in reversed(part.ops if part else program.ops):
-        match op:
-            case Input():
-                continue
-            case Dense():
-                weight = program.constants[op.weight].q
-                used = (np.count_nonzero(weight[:, live[op.name]], axis=1) > 0).tolist()
-            case Requant():
-                widths = spread(op.width_bits, len(live[op.name]))
-                used = [alive and bits > 0 for alive, bits in zip(live[op.name], widths, strict=True)]
-            case Relu():
-                used = live[op.name]
-            case Thresholds() | Lookup():
-                used = live[op.name]
-            case ArgMax() | TopK() | Softmax():
-                used = [True] * len(live[op.source])
-            case _:
-                raise unsupported(op)
-        live[op.source] = [a or b for a, b in zip(live[op.source], used, strict=True)]
-    return live
 
 
 def check_circuit(program: Program, circuit: Circuit, x: Ints) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Fixed, Ints
-from gatewright.lower.build.builder import Builder
+from gatewright.lower.build.builder import CircuitBuilder
 from gatewright.lower.circuit.nodes import Circuit, Ref, Source, simulate
 from gatewright.lower.folded.plan import FoldedLayer
 
@@ -19,7 +19,7 @@ def product_sums(folded: FoldedLayer, name: str) -> Circuit | None:
     """
     if all(sum(len(lane.digits) for lane in unit.lanes) == 1 for unit in folded.units):
         return None
-    b = Builder(layer=folded.layer)
+    b = CircuitBuilder(layer=folded.layer)
     outputs: list[Ref] = []
     element = 0
     for unit in folded.units:

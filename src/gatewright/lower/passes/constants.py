@@ -10,8 +10,8 @@ import dataclasses
 
 import numpy as np
 
-from gatewright.ir.ops import Add, Binary, Const, Dense, Max, Min, Mul, Op, Relu, Sub, constants_of, sources
-from gatewright.ir.program import Constant, Program
+from gatewright.ir.ops import Add, Binary, Const, Dense, Max, Min, Mul, Relu, Sub
+from gatewright.ir.program import Constant, Op, Program, constants_of, sources
 from gatewright.ir.verify import verify
 from gatewright.lower.facts import Facts
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from gatewright.fixedpoint import Overflow, Rounding
 from gatewright.ir.op_tables import Thresholds
-from gatewright.ir.ops import Dense, Input, Op, Relu, Requant, constants_of
-from gatewright.ir.program import Constant, Program
+from gatewright.ir.ops import Dense, Input, Relu, Requant
+from gatewright.ir.program import Constant, Op, Program, constants_of
 from gatewright.ir.rounding import spread
 from gatewright.lower.facts import Facts
 
