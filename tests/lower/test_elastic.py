@@ -13,7 +13,7 @@ from gatewright.errors import LowerError
 from gatewright.ir import Interpreter, Program
 from gatewright.lower.dataflow import Channel, Dataflow
 from gatewright.lower.elastic import elastic, needed_depth
-from tests.lower.residual import SIZE, residual
+from tests.lower.residual import JOIN, SIZE, residual
 from tests.lowering import lower_for
 from tests.programs import codes, mlp, programs
 
@@ -148,7 +148,7 @@ def test_no_depth_is_too_large(options):
 
 def test_a_skip_waits_as_long_as_the_way_around():
     made = residual(X)
-    (skip,) = (c for c in made.channels if c.value == "fc1.relu" and c.consumer == "residual_join")
+    (skip,) = (c for c in made.channels if c.value == "fc1.relu" and c.consumer == JOIN)
     (way,) = (unit for unit in made.units if unit.gives[0].value == "fc2")
     (to_way,) = (c for c in made.channels if c.consumer == way.name)
     assert skip.depth == to_way.depth + way.timing.latency_cycles + 1

@@ -15,7 +15,7 @@ from gatewright.ir import Program, print_program
 from gatewright.lower.dataflow import Dataflow
 from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.sim import SimReport, lint, require_match, simulate_compiled
-from tests.lower.residual import SIZE, residual
+from tests.lower.residual import JOIN, SIZE, residual
 from tests.lower.test_elastic import shallower
 from tests.lowering import lower_for
 from tests.programs import codes, mlp
@@ -171,7 +171,7 @@ def test_a_broken_boundary_is_caught(tmp_path, cache, broken: str):
 def test_a_skip_one_word_too_shallow_is_caught(tmp_path, cache):
     """Nothing is wrong or lost: it costs throughput, which the judge compares with the claim."""
     made = residual(X)
-    (skip,) = (c for c in made.channels if c.value == "fc1.relu" and c.consumer == "residual_join")
+    (skip,) = (c for c in made.channels if c.value == "fc1.relu" and c.consumer == JOIN)
     report = run(shallower(made, skip), X, tmp_path, cache)
     assert (report.mismatches, report.wrong_probes) == (0, 0)
     with pytest.raises(MismatchError, match=r"^hardware != program: initiation interval is 2 cycles, claimed 1; log"):
