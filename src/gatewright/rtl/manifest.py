@@ -10,6 +10,7 @@ from typing import Any
 from gatewright.config import CellMapping
 from gatewright.errors import GatewrightError
 from gatewright.fixedpoint import Fixed
+from gatewright.ir import save_program
 from gatewright.lower.claims import Claims
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.stream import Stream
@@ -96,7 +97,7 @@ def write_design(
     design = compiled(dataflow, program_hash=program_hash)
     ports = stream_ports(dataflow, stream_bits)
     if dataflow.elastic:
-        dataflow.program.save(folder / LOWERED)
+        save_program(dataflow.program, folder / LOWERED)
     return write_core(design, *ports, program_hash=program_hash, folder=folder, mapping=mapping)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gatewright.fixedpoint import Ints
-from gatewright.ir import Interpreter, Program
+from gatewright.ir import Interpreter, Program, load_program
 from gatewright.rtl.manifest import LOWERED, RtlManifest
 from gatewright.sim.report import SimReport
 from gatewright.sim.run import simulate
@@ -52,4 +52,4 @@ def simulate_compiled(
 def _channel_values(manifest: RtlManifest, folder: Path, x: Ints) -> dict[str, Ints]:
     if not manifest.channels:
         return {}
-    return channel_values(manifest.channels, Interpreter(Program.load(folder / LOWERED)).trace(x))
+    return channel_values(manifest.channels, Interpreter(load_program(folder / LOWERED)).trace(x))
