@@ -53,7 +53,7 @@ def test_float_model_to_hardware(tmp_path):
 @pytest.mark.slow
 def test_elastic_boundaries_to_hardware(tmp_path):
     program = mlp((6, 5, 3), seed=3)
-    program.save(tmp_path / "p.txt")
+    save_program(program, tmp_path / "p.txt")
     settings = (
         "hardware.boundaries=elastic",
         "hardware.clock_mhz=150",
@@ -70,7 +70,7 @@ def test_elastic_boundaries_to_hardware(tmp_path):
 
 
 def test_estimates_of_elastic_boundaries(tmp_path):
-    mlp((6, 5, 3), seed=3).save(tmp_path / "p.txt")
+    save_program(mlp((6, 5, 3), seed=3), tmp_path / "p.txt")
     rigid, elastic = (
         dict(
             line.split(maxsplit=1)
@@ -84,7 +84,7 @@ def test_estimates_of_elastic_boundaries(tmp_path):
 
 
 def test_elastic_boundaries_need_a_clock(tmp_path):
-    mlp((6, 5, 3), seed=3).save(tmp_path / "p.txt")
+    save_program(mlp((6, 5, 3), seed=3), tmp_path / "p.txt")
     settings = ("hardware.boundaries=elastic", "hardware.clock_mhz=0", "hardware.max_latency_cycles=9")
     done = call("build", tmp_path / "p.txt", "--out", tmp_path / "hw", *(w for s in settings for w in ("--set", s)))
     assert done.exit_code != 0
