@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.errors import LowerError
-from gatewright.ir import Interpreter, Program
+from gatewright.fixedpoint import Fixed
+from gatewright.ir import Constant, Input, Interpreter, Program, Relu
+from gatewright.ir.ops import Add, Const
 from gatewright.lower.dataflow import Channel, Dataflow
 from gatewright.lower.elastic import elastic, needed_depth
 from tests.lower.residual import JOIN, SIZE, residual
@@ -152,6 +154,18 @@ def test_a_skip_waits_as_long_as_the_way_around():
     (way,) = (unit for unit in made.units if unit.gives[0].value == "fc2")
     (to_way,) = (c for c in made.channels if c.consumer == way.name)
     assert skip.depth == to_way.depth + way.timing.latency_cycles + 1
+
+
+def test_a_layer_of_constants_starts_with_the_input():
+    ops = (
+        Input(name="x", layer="input", shape=(2,), format=Fixed(width_bits=4, frac_bits=0)),
+        Const(name="c", layer="c", value="c"),
+        Relu(name="r", layer="r", source="c"),
+        Add(name="sum", layer="sum", left="x", right="r"),
+    )
+    program = Program(name="p", ops=ops, output="sum", constants={"c": Constant(np.array([3, -2]), 0)})
+    x = codes(program, 20)
+    check(lower_for(program, x, family="xc7", clock_mhz=150, boundaries="elastic"), program, x)
 
 
 def test_each_layer_is_a_unit_and_rigid_stays_one():

@@ -142,6 +142,7 @@ class _Partition:
             return
         read = {name for op in ops for name in sources(op)} - made
         takes = tuple(port for name, port in self.ports.items() if name in read)
+        takes = takes or (self.ports[program.input.name],)  # constants alone: it starts with the input
         constants = [op for op in program.ops if isinstance(op, Constant) and op.name in read]
         circuit = self._circuit(self._name(takes[-1].value), [*constants, *ops], takes, gives)
         ports = self._given(circuit, gives)
