@@ -32,6 +32,22 @@ def page() -> str:
     )  # fmt: skip
 
 
+def test_an_elastic_design_shows_its_fifos_and_a_measured_latency():
+    results = sample.classification()
+    assert "measured, not claimed" not in render(results, history=sample.history())
+    results["hardware"] |= {
+        "boundaries": "elastic",
+        "greatest_latency_cycles": 12345,
+        "channels": [{"name": "fc1.act -> net_after_fc1.act", "depth": 9, "greatest_fill": 7}],
+    }
+    assert list(problems(results)) == []
+    page = render(results, history=sample.history())
+    checked(page)
+    assert "the latency is measured, not claimed" in page
+    assert "12\u202f345" in page
+    assert re.search(r"fc1\.act -&gt; net_after_fc1\.act</th><td[^>]*>9</td><td[^>]*>7</td>", page)
+
+
 def test_a_student_without_weights_is_said_to_have_none():
     results = sample.classification()
     tables = {"name": "tables1", "shape": [60, 30], "parameters": 1920, "weights": 0, "nonzero": 0, "bits": 1920}

@@ -53,7 +53,7 @@ def choices_of(config: Config) -> Choices:
         reuse=config.hardware.reuse_factor,
         multiplier=config.hardware.multiplier,
         truth_tables=config.hardware.truth_tables == "auto",
-        boundaries="rigid",
+        boundaries=config.hardware.boundaries,
     )
 
 
