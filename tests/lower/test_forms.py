@@ -11,12 +11,10 @@ from gatewright.cli.main import main
 from gatewright.fixedpoint import Fixed
 from gatewright.ir import Constant, Dense, Input, Program, save_program, verify
 from gatewright.lower.circuit.nodes import Add3, Clamp, Const, Floor, GreaterEqual, Join, Select, Shift, Table, Wrap
-from gatewright.lower.compile import lower
 from gatewright.lower.forms import form_names, forms
 from gatewright.lower.text import operation
+from tests.lowering import lower_for, only
 from tests.programs import codes, mlp, requant, sparse_mlp
-
-WHERE = {"max_latency_cycles": 0, "max_latency_ns": 0.0}
 
 BUILT = """\
 circuit net: 9 nodes, 3 adders
@@ -79,11 +77,11 @@ def shown(path: Path, *words: str) -> str:
 def test_the_last_form_is_what_is_built(family: str, truth_tables: bool):
     for program in (mlp((6, 5, 3), seed=2), sparse_mlp((6, 4, 3), seed=1, fan_in=3)):
         x = codes(program, 40)
-        steps = list(forms(program, x, family=family, clock_mhz=150.0, truth_tables=truth_tables, **WHERE))
+        made = lower_for(program, x, family=family, clock_mhz=150.0, truth_tables=truth_tables)
+        steps = list(forms(program, x, made.target, truth_tables=truth_tables))
         assert tuple(step.after for step in steps) == form_names(family=family, truth_tables=truth_tables)
-        built = lower(program, x, family=family, clock_mhz=150.0, truth_tables=truth_tables)
-        assert steps[-1].value == built.circuit
-        assert steps[-1].schedule == built.schedule
+        assert steps[-1].value == only(made).circuit
+        assert steps[-1].schedule == only(made).schedule
 
 
 def test_text(tmp_path: Path, program: Program):

@@ -38,7 +38,7 @@ def lower_command(
         clock_mhz=clock_mhz,
         max_latency_cycles=max_latency_cycles,
         max_latency_ns=max_latency_ns,
-        truth_tables=truth_tables == "auto",
+        truth_tables=truth_tables,
         codes=read_codes(codes),
     )
     click.echo(text, nl=False)

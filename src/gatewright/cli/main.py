@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gatewright.fit.anomaly.autoencoder import Weighting
     from gatewright.flow.anomaly import Kind
     from gatewright.flow.rundir import Stage
-    from gatewright.lower.reuse import Multiplier
+    from gatewright.lower.target import Multiplier
 
 STAGE_COMMANDS = {
     "data": ("data", "Read, split and condition the data."),
@@ -124,6 +124,8 @@ for _name, (_stage, _text) in STAGE_COMMANDS.items():
 @click.option("--max-latency-ns", default=0.0, help="Limit of the latency in ns; 0: none.")
 @click.option("--reuse-factor", default="1", metavar="R[,R...]", help="Weights per multiplier, 1: unrolled; per layer.")
 @click.option("--multiplier", type=click.Choice(["auto", "dsp", "lut"]), default="auto", help="Of folded layers.")
+@click.option("--truth-tables", type=click.Choice(["auto", "never"]), default="auto", help="Or sums, never tables.")
+@click.option("--boundaries", type=click.Choice(["rigid", "elastic"]), default="rigid", help="Between layers.")
 def estimate(
     program: Path,
     part_name: str,
@@ -132,6 +134,8 @@ def estimate(
     max_latency_ns: float,
     reuse_factor: str,
     multiplier: Multiplier,
+    truth_tables: str,
+    boundaries: str,
 ) -> None:
     """Resources and latency of PROGRAM (a program.txt or a run directory) without synthesis."""
     from gatewright.flow.estimate import estimate_program
@@ -144,6 +148,8 @@ def estimate(
         max_latency_ns=max_latency_ns,
         reuse_factor=_reuse(reuse_factor),
         multiplier=multiplier,
+        truth_tables=truth_tables,
+        boundaries=boundaries,
     )
     for key, value in figures.items():
         click.echo(f"{key:<18} {value}")

@@ -14,9 +14,11 @@ from gatewright.ir.verify import verify
 from gatewright.lower.build.elements import build, check_circuit
 from gatewright.lower.circuit.nodes import Circuit
 from gatewright.lower.cost.delays import delays
+from gatewright.lower.facts import Facts
 from gatewright.lower.passes.rounding import PASSES
 from gatewright.lower.pipeline.schedule import Schedule, schedule
 from gatewright.lower.rewrites.table import REWRITES, rewritten
+from gatewright.lower.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,39 +37,29 @@ def form_names(*, family: str, truth_tables: bool) -> tuple[str, ...]:
     return ("program", *passes, "build", *rewrites, "schedule")
 
 
-def forms(
-    program: Program,
-    x: Ints,
-    *,
-    family: str,
-    clock_mhz: float,
-    max_latency_cycles: int,
-    max_latency_ns: float,
-    truth_tables: bool,
-) -> Iterator[Form]:
+def forms(program: Program, x: Ints, target: Target, *, truth_tables: bool) -> Iterator[Form]:
     """Yield the form after each of `form_names`; every circuit is compared with the program on codes x: (n, elements).
 
-    Clock and limits: see schedule. Raises LowerError where a circuit differs, or a limit cannot be met.
+    Raises LowerError where a circuit differs, or a limit cannot be met.
     """
     verify(program)
     yield Form(after="program", value=program)
-    folded = program
+    folded, model = program, delays(target.family)
     for name, run_pass in PASSES:
-        folded = run_pass(folded)
+        folded = run_pass(Facts(program=folded))
         verify(folded)
         yield Form(after=name, value=folded)
-    model = delays(family)
     built = circuit = build(folded, ternary=model.ternary, luts=model.luts)
     check_circuit(program, built, x)
     yield Form(after="build", value=built)
-    for name, circuit in rewritten(built, family=family, truth_tables=truth_tables):
+    for name, circuit in rewritten(built, family=target.family, truth_tables=truth_tables):
         check_circuit(program, circuit, x)
         yield Form(after=name, value=circuit)
     pipeline = schedule(
         circuit,
-        family=family,
-        clock_mhz=clock_mhz,
-        max_latency_cycles=max_latency_cycles,
-        max_latency_ns=max_latency_ns,
+        family=target.family,
+        clock_mhz=target.clock_mhz,
+        max_latency_cycles=target.max_latency_cycles,
+        max_latency_ns=target.max_latency_ns,
     )
     yield Form(after="schedule", value=circuit, schedule=pipeline)

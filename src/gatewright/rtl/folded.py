@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gatewright.fixedpoint import Fixed
-from gatewright.lower.folded.pieces import Folded
 from gatewright.lower.folded.plan import BLOCK_DEPTH, Interval, Lane, Unit
+from gatewright.lower.folded.unit import Folded
 from gatewright.rtl.netlist import (
     AnyBit,
     Assign,
@@ -35,7 +35,7 @@ from gatewright.rtl.netlist import (
     Wire,
 )
 from gatewright.rtl.nodes import as_signed, bits, widened
-from gatewright.rtl.parallel import compile_parallel
+from gatewright.rtl.unrolled import compile_circuit
 from gatewright.rtl.verilog import identifier
 
 CLK, RST_N, START = Name("clk", 1, False), Name("rst_n", 1, False), Name("start", 1, False)
@@ -50,9 +50,9 @@ class FoldedModules:
     results: tuple[Name | None, ...]
 
 
-def compile_folded(piece: Folded, *, name: str, origin: tuple[str, ...], program_hash: str) -> FoldedModules:
+def compile_folded(unit: Folded, *, name: str, origin: tuple[str, ...], program_hash: str) -> FoldedModules:
     """Return module `name`: ports clk, rst_n, start, x<i> for each input read, o_y<j> for each result, done."""
-    return _Compiler(piece, name, origin, program_hash).modules()
+    return _Compiler(unit, name, origin, program_hash).modules()
 
 
 def signal(name: str, interval: Interval) -> Name:
@@ -67,7 +67,7 @@ def _union(intervals: Sequence[Interval]) -> Interval:
 
 @dataclass(slots=True)
 class _Compiler:
-    piece: Folded
+    unit: Folded
     name: str
     origin: tuple[str, ...]
     program_hash: str
@@ -75,7 +75,7 @@ class _Compiler:
     inner: tuple[Module, ...] = ()
 
     def modules(self) -> FoldedModules:
-        piece, plan = self.piece, self.piece.plan
+        unit, plan = self.unit, self.unit.plan
         step = Name("t", max((plan.cycles - 1).bit_length(), 1), False)
         end = self._timetable(step)
         weights, first, group = self._rom(step)
@@ -89,15 +89,15 @@ class _Compiler:
                 "gw_start_delay",
                 "u_done",
                 (("clk", CLK), ("rst_n", RST_N), ("in", end), ("out", Name("done", 1, False))),
-                (("CYCLES", piece.tree_cycles + 3),),
+                (("CYCLES", unit.tree_cycles + 3),),
                 leaf=True,
             )
         )
         found = [y for y in results if y is not None]
         ports = [Port(RST_N, False), Port(START, False, "x is a vector")]
-        ports += [Port(signal(f"x{i}", ends), False) for i, ends in zip(piece.reads, plan.inputs, strict=True)]
+        ports += [Port(signal(f"x{i}", ends), False) for i, ends in zip(unit.reads, plan.inputs, strict=True)]
         ports += [Port(_port(y), True) for y in found]
-        ports.append(Port(Name("done", 1, False), True, f"start, {piece.latency_cycles} cycles ago"))
+        ports.append(Port(Name("done", 1, False), True, f"start, {unit.timing.latency_cycles} cycles ago"))
         module = Module(
             name=self.name,
             header=(*self.origin, *self._header()),
@@ -109,13 +109,13 @@ class _Compiler:
         return FoldedModules(module=module, inner=self.inner, results=tuple(results))
 
     def _header(self) -> tuple[str, ...]:
-        plan, piece = self.piece.plan, self.piece
+        plan, unit = self.unit.plan, self.unit
         total, count = sum(lane.weights != () for lane in plan.lanes), len(plan.groups)
         inputs = "each multiplier's list holds non-zero weights only" if plan.gather else "the inputs rotate"
         return (
             f"Layer {plan.layer}, time-multiplexed: {total} multipliers, {plan.cycles} cycles a vector, {inputs}.",
             f"{len(plan.units)} accumulators; {count} output{'s' * (count > 1)} each, one after the other.",
-            f"latency {piece.latency_cycles} cycles; a start at least {plan.cycles} cycles after the last one.",
+            f"latency {unit.timing.latency_cycles} cycles; a start at least {plan.cycles} cycles after the last one.",
             "Accumulators hold every partial sum of the timetable: no overflow. Narrower operands extend by the",
             "context rule of IEEE 1364-2005 clause 5.4, products are cut to their proven range; hence the waivers.",
             "verilator lint_off WIDTHEXPAND",
@@ -128,7 +128,7 @@ class _Compiler:
 
         Between vectors the counter rests at 0. Returns the mark of the last step.
         """
-        plan = self.piece.plan
+        plan = self.unit.plan
         self.items.append(Heading(f"step of the vector, 0..{plan.cycles - 1}"))
         begin = START
         if plan.gather:
@@ -144,7 +144,7 @@ class _Compiler:
 
     def _rom(self, step: Name) -> tuple[list[tuple[Name, int]], Name, Name | None]:
         """Return where each lane's weight starts in the word, the mark of a group's first step, the group's number."""
-        plan = self.piece.plan
+        plan = self.unit.plan
         lows: list[int] = []
         size = 0
         for lane in plan.lanes:
@@ -173,7 +173,7 @@ class _Compiler:
 
     def _rotating(self) -> list[Name]:
         """Return each lane's input: the head of its slot."""
-        plan, heads = self.piece.plan, dict[int, Name]()
+        plan, heads = self.unit.plan, dict[int, Name]()
         depth, once = plan.groups[0], len(plan.groups) == 1
         used = sorted({lane.slot for lane in plan.lanes})
         self.items.append(Heading("inputs: every slot shows one of them in each step, in turn"))
@@ -194,16 +194,16 @@ class _Compiler:
         """Return an input in the signedness of the register that takes it; place -1 is the number 0."""
         if place < 0:
             return Literal(0, wide.width, wide.signed)
-        x = signal(f"x{self.piece.reads[place]}", self.piece.plan.inputs[place])
+        x = signal(f"x{self.unit.reads[place]}", self.unit.plan.inputs[place])
         return as_signed(x) if wide.signed else x
 
     def _gathered(self, step: Name) -> list[Name]:
         """Return each lane's input: a multiplexer over the inputs of its list."""
-        plan = self.piece.plan
+        plan = self.unit.plan
         self.items.append(Heading("inputs, held for the vector's steps"))
         held: list[Name] = []
         for place, ends in enumerate(plan.inputs):
-            own = signal(f"h{self.piece.reads[place]}", ends)
+            own = signal(f"h{self.unit.reads[place]}", ends)
             held.append(own)
             self.items.append(Register(own, Choose(START, self._input(place, own), own)))
         self.items.append(Heading("each multiplier's input in each step"))
@@ -218,7 +218,7 @@ class _Compiler:
 
     def _sums(self, weights: list[tuple[Name, int]], values: list[Name]) -> list[Expr]:
         """Return each unit's sum of products, `tree_cycles` after the products' registers."""
-        plan, tree = self.piece.plan, self.piece.tree
+        plan, tree = self.unit.plan, self.unit.tree
         self.items.append(Heading("products"))
         products: list[tuple[Name, int]] = []
         for number, (lane, (word, low), value) in enumerate(zip(plan.lanes, weights, values, strict=True)):
@@ -234,8 +234,8 @@ class _Compiler:
                 products.append((target, digit.low))
         if tree is None:
             return [widened(product, low) for product, low in products]
-        assert self.piece.schedule is not None, "a tree has a schedule"
-        design = compile_parallel(tree, self.piece.schedule, program_hash=self.program_hash)
+        assert self.unit.schedule is not None, "a tree has a schedule"
+        design = compile_circuit(tree, self.unit.schedule, program_hash=self.program_hash)
         self.inner = design.modules
         inputs, outputs = tree.input_format, tree.output_format
         wide: list[Expr] = []
@@ -259,7 +259,7 @@ class _Compiler:
 
     def _accumulators(self, sums: list[Expr], first: Name, group: Name | None) -> list[tuple[Name, Name]]:
         """Return each unit's accumulator, and the mark of the cycle in which it starts anew."""
-        plan, late = self.piece.plan, self.piece.tree_cycles
+        plan, late = self.unit.plan, self.unit.tree_cycles
         self.items.append(Heading("accumulators; the marks pass the same registers as the sums"))
         mark = self._delayed(first, late + 1)
         widths = [signal("", (min(lo, -1), hi)) for lo, hi in plan.accumulators]
@@ -299,7 +299,7 @@ class _Compiler:
         return value
 
     def _results(self, totals: list[tuple[Name, Name]]) -> list[Name | None]:
-        plan = self.piece.plan
+        plan = self.unit.plan
         self.items.append(
             Heading("results: the last group's in the accumulator, earlier ones move up as it starts anew")
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gatewright.errors import LowerError
+from gatewright.fixedpoint import Fixed
 from gatewright.lower.circuit.nodes import (
     Add,
     Clamp,
@@ -35,6 +36,11 @@ class Wire:
     lo: int
     hi: int
     shift: int
+
+    @property
+    def width_bits(self) -> int:
+        """Bits that hold lo..hi, two's complement where lo < 0."""
+        return Fixed.holding(self.lo, self.hi, 0).width_bits
 
 
 @dataclass(slots=True)

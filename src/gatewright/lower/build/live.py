@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import numpy as np
@@ -9,18 +10,24 @@ import numpy as np
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
 from gatewright.ir.ops import Add, Const, Dense, Input, Max, Min, Mul, Relu, Requant, Sub
-from gatewright.ir.program import Program, sources
+from gatewright.ir.program import Op, Program, sources
 from gatewright.ir.rounding import spread
 from gatewright.ir.shapes import shapes
 from gatewright.lower.build.support import Supported, supported
 from gatewright.lower.build.vectors import FILLING, origins
 
 
-def live_elements(program: Program) -> dict[str, list[bool]]:
-    """Return for every result which of its elements can reach the output."""
+def live_elements(
+    program: Program, ops: Sequence[Op] | None = None, wanted: Sequence[str] | None = None
+) -> dict[str, list[bool]]:
+    """Return for every result which of its elements can reach the output.
+
+    ops, wanted: only of these ops, and what can reach any element of these results; all ops and the output otherwise.
+    """
     live = {name: [False] * shape[-1] for name, shape in shapes(program).items()}
-    live[program.output] = [True] * len(live[program.output])
-    for op in reversed(program.ops):
+    for name in (program.output,) if wanted is None else wanted:
+        live[name] = [True] * len(live[name])
+    for op in reversed(program.ops if ops is None else ops):
         sizes = [len(live[name]) for name in sources(op)]
         for name, used in zip(sources(op), _used(supported(op), program, live[op.name], sizes), strict=True):
             live[name] = [a or b for a, b in zip(live[name], used, strict=True)]
