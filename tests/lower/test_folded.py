@@ -34,7 +34,7 @@ def test_plan_equals_the_matrix_product(data: st.DataObject):
     live = int(matrix.any(axis=0).sum())
     padded = min(-(-rows // (reuse // g)) * -(-live // g) for g in range(1, min(reuse, live) + 1))
     rotating = rows * 7 // 60 + 1  # multipliers that the registers of rotating inputs may be worth
-    assert len(folded.lanes) <= padded + rotating or folded.gather
+    assert len(folded.multipliers) <= padded + rotating or folded.gather
     for output, (lo, hi) in enumerate(folded.results):
         plus, minus = np.maximum(matrix[:, output], 0), np.minimum(matrix[:, output], 0)
         low, high = np.array([lo for lo, _ in inputs]), np.array([hi for _, hi in inputs])
@@ -50,12 +50,12 @@ def test_pruned_weights_cost_neither_cycles_nor_multipliers():
     inputs = ((0, 63),) * 32
     full = plan("fc", dense, np.zeros(16, dtype=np.int64), inputs, reuse=8, dsp=True)
     few = plan("fc", pruned, np.zeros(16, dtype=np.int64), inputs, reuse=8, dsp=True)
-    assert len(full.lanes) == 32 * 16 // 8
+    assert len(full.multipliers) == 32 * 16 // 8
     assert few.gather
-    assert len(few.lanes) <= 2 * -(-np.count_nonzero(pruned) // 8)
+    assert len(few.multipliers) <= 2 * -(-np.count_nonzero(pruned) // 8)
 
 
-@given(programs(chain=True), st.integers(1, 36), st.sampled_from(("xc7", "ecp5")))
+@given(programs(), st.integers(1, 36), st.sampled_from(("xc7", "ecp5")))
 @settings(max_examples=40, deadline=None)
 def test_random_programs_lower_exactly(program, reuse: int, family: str):
     """lower replays every unit; here that it accepts what the IR allows, and what it then claims."""

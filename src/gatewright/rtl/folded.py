@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gatewright.fixedpoint import Fixed
-from gatewright.lower.folded.plan import BLOCK_DEPTH, Interval, Lane, Unit
+from gatewright.lower.folded.plan import BLOCK_DEPTH, Accumulator, Interval, Multiplier
 from gatewright.lower.folded.unit import Folded
 from gatewright.rtl.netlist import (
     AnyBit,
@@ -110,11 +110,11 @@ class _Compiler:
 
     def _header(self) -> tuple[str, ...]:
         plan, unit = self.unit.plan, self.unit
-        total, count = sum(lane.weights != () for lane in plan.lanes), len(plan.groups)
+        total, count = sum(multiplier.weights != () for multiplier in plan.multipliers), len(plan.groups)
         inputs = "each multiplier's list holds non-zero weights only" if plan.gather else "the inputs rotate"
         return (
             f"Layer {plan.layer}, time-multiplexed: {total} multipliers, {plan.cycles} cycles a vector, {inputs}.",
-            f"{len(plan.units)} accumulators; {count} output{'s' * (count > 1)} each, one after the other.",
+            f"{len(plan.accumulators)} accumulators; {count} output{'s' * (count > 1)} each, one after the other.",
             f"latency {unit.timing.latency_cycles} cycles; a start at least {plan.cycles} cycles after the last one.",
             "Accumulators hold every partial sum of the timetable: no overflow. Narrower operands extend by the",
             "context rule of IEEE 1364-2005 clause 5.4, products are cut to their proven range; hence the waivers.",
@@ -143,13 +143,13 @@ class _Compiler:
         return end
 
     def _rom(self, step: Name) -> tuple[list[tuple[Name, int]], Name, Name | None]:
-        """Return where each lane's weight starts in the word, the mark of a group's first step, the group's number."""
+        """Return where each weight starts in the word, the mark of a group's first step, the group's number."""
         plan = self.unit.plan
         lows: list[int] = []
         size = 0
-        for lane in plan.lanes:
+        for multiplier in plan.multipliers:
             lows.append(size)
-            size += lane.weight_bits
+            size += multiplier.weight_bits
         groups = (len(plan.groups) - 1).bit_length()
         starts = {start: number for number, start in enumerate(plan.starts)}
         words: list[int] = []
@@ -157,8 +157,8 @@ class _Compiler:
         for t in range(plan.cycles):
             number = starts.get(t, number)
             word = sum(
-                (lane.weights[t] & ((1 << lane.weight_bits) - 1)) << low
-                for lane, low in zip(plan.lanes, lows, strict=True)
+                (multiplier.weights[t] & ((1 << multiplier.weight_bits) - 1)) << low
+                for multiplier, low in zip(plan.multipliers, lows, strict=True)
             )
             words.append(word | (t in starts) << size | number << (size + 1))
         word = Name("word", size + 1 + groups, False)
@@ -172,10 +172,10 @@ class _Compiler:
         return [(word, low) for low in lows], first, group if groups else None
 
     def _rotating(self) -> list[Name]:
-        """Return each lane's input: the head of its slot."""
+        """Return each multiplier's input: the head of its slot."""
         plan, heads = self.unit.plan, dict[int, Name]()
         depth, once = plan.groups[0], len(plan.groups) == 1
-        used = sorted({lane.slot for lane in plan.lanes})
+        used = sorted({multiplier.slot for multiplier in plan.multipliers})
         self.items.append(Heading("inputs: every slot shows one of them in each step, in turn"))
         for slot in used:
             places = plan.slots[slot]
@@ -188,7 +188,7 @@ class _Compiler:
                     Register(names[k], load if once and depth > 1 and k == depth - 1 else Choose(START, load, follow))
                 )
             heads[slot] = names[0]
-        return [heads[lane.slot] for lane in plan.lanes]
+        return [heads[multiplier.slot] for multiplier in plan.multipliers]
 
     def _input(self, place: int, wide: Name) -> Expr:
         """Return an input in the signedness of the register that takes it; place -1 is the number 0."""
@@ -198,7 +198,7 @@ class _Compiler:
         return as_signed(x) if wide.signed else x
 
     def _gathered(self, step: Name) -> list[Name]:
-        """Return each lane's input: a multiplexer over the inputs of its list."""
+        """Return each multiplier's input: a multiplexer over the inputs of its list."""
         plan = self.unit.plan
         self.items.append(Heading("inputs, held for the vector's steps"))
         held: list[Name] = []
@@ -208,23 +208,23 @@ class _Compiler:
             self.items.append(Register(own, Choose(START, self._input(place, own), own)))
         self.items.append(Heading("each multiplier's input in each step"))
         values: list[Name] = []
-        for number, lane in enumerate(plan.lanes):
-            wide = signal(f"v{number}", _union([plan.inputs[i] for i in lane.reads if i >= 0]))
-            places = _filled(lane)
+        for number, multiplier in enumerate(plan.multipliers):
+            wide = signal(f"v{number}", _union([plan.inputs[i] for i in multiplier.reads if i >= 0]))
+            places = _filled(multiplier)
             cases = tuple(as_signed(held[i]) if wide.signed else held[i] for i in places)
             self.items.append(Pick(wide, step, cases))
             values.append(wide)
         return values
 
     def _sums(self, weights: list[tuple[Name, int]], values: list[Name]) -> list[Expr]:
-        """Return each unit's sum of products, `tree_cycles` after the products' registers."""
+        """Return each accumulator's sum of products, `tree_cycles` after the products' registers."""
         plan, tree = self.unit.plan, self.unit.tree
         self.items.append(Heading("products"))
         products: list[tuple[Name, int]] = []
-        for number, (lane, (word, low), value) in enumerate(zip(plan.lanes, weights, values, strict=True)):
-            for digit in lane.digits:
-                lo, hi = plan.products(lane, digit)
-                name = f"p{number}" if len(lane.digits) == 1 else f"p{number}_{digit.low}"
+        for number, (multiplier, (word, low), value) in enumerate(zip(plan.multipliers, weights, values, strict=True)):
+            for digit in multiplier.digits:
+                lo, hi = plan.products(multiplier, digit)
+                name = f"p{number}" if len(multiplier.digits) == 1 else f"p{number}_{digit.low}"
                 target = signal(name, (int(lo.min()), int(hi.max())))
                 part = Slice(word, low + digit.low + digit.width - 1, low + digit.low)
                 a, b = (as_signed(value), Signed(part)) if digit.signed else (value, part)
@@ -258,15 +258,15 @@ class _Compiler:
         return found
 
     def _accumulators(self, sums: list[Expr], first: Name, group: Name | None) -> list[tuple[Name, Name]]:
-        """Return each unit's accumulator, and the mark of the cycle in which it starts anew."""
+        """Return each accumulator, and the mark of the cycle in which it starts anew."""
         plan, late = self.unit.plan, self.unit.tree_cycles
         self.items.append(Heading("accumulators; the marks pass the same registers as the sums"))
         mark = self._delayed(first, late + 1)
-        widths = [signal("", (min(lo, -1), hi)) for lo, hi in plan.accumulators]
+        widths = [signal("", (min(lo, -1), hi)) for lo, hi in plan.totals]
         if group is not None:
             at = self._delayed(group, late)
-            rows = [[unit.biases[g] for unit in plan.units] for g in range(len(plan.groups))]
-            spans = [signal(f"b{u}", _union([(row[u], row[u]) for row in rows])) for u in range(len(plan.units))]
+            rows = [[accumulator.biases[g] for accumulator in plan.accumulators] for g in range(len(plan.groups))]
+            spans = [signal(f"b{u}", _union([(row[u], row[u]) for row in rows])) for u in range(len(plan.accumulators))]
             lows = [sum(span.width for span in spans[:u]) for u in range(len(spans))]
             words = tuple(
                 sum((value & ((1 << s.width) - 1)) << low for value, s, low in zip(row, spans, lows, strict=True))
@@ -280,7 +280,7 @@ class _Compiler:
             ]
             biases: list[Expr] = [as_signed(span) for span in spans]
         else:
-            fixed = [(unit.biases[0], unit.biases[0]) for unit in plan.units]
+            fixed = [(accumulator.biases[0], accumulator.biases[0]) for accumulator in plan.accumulators]
             biases = [Literal(lo, Fixed.holding(min(lo, -1), max(hi, 0), 0).width_bits, True) for lo, hi in fixed]
         found: list[tuple[Name, Name]] = []
         alone = all(length == 1 for length in plan.groups)
@@ -304,26 +304,26 @@ class _Compiler:
             Heading("results: the last group's in the accumulator, earlier ones move up as it starts anew")
         )
         found: list[Name | None] = [None] * plan.outputs
-        for number, (unit, (own, mark)) in enumerate(zip(plan.units, totals, strict=True)):
-            for group, held in enumerate(self._kept(number, unit, own, mark)):
-                output = unit.outputs[group]
+        for number, (accumulator, (own, mark)) in enumerate(zip(plan.accumulators, totals, strict=True)):
+            for group, held in enumerate(self._kept(number, accumulator, own, mark)):
+                output = accumulator.outputs[group]
                 if output >= 0:
                     y = signal(f"y{output}", plan.results[output])
                     self.items.append(Assign(y, bits(held, y.width - 1, 0, y.signed)))
                     found[output] = y
         return found
 
-    def _kept(self, number: int, unit: Unit, own: Name, mark: Name) -> list[Name]:
-        chain = [Name(f"c{number}_{group}", own.width, True) for group in range(len(unit.outputs) - 1)] + [own]
+    def _kept(self, number: int, accumulator: Accumulator, own: Name, mark: Name) -> list[Name]:
+        chain = [Name(f"c{number}_{group}", own.width, True) for group in range(len(accumulator.outputs) - 1)] + [own]
         for group in reversed(range(len(chain) - 1)):
             self.items.append(Register(chain[group], Choose(mark, chain[group + 1], chain[group])))
         return chain
 
 
-def _filled(lane: Lane) -> list[int]:
+def _filled(multiplier: Multiplier) -> list[int]:
     """Return the input of each step; an idle step, whose weight is 0, repeats a neighbour's."""
     places: list[int] = []
-    for place in lane.reads:
+    for place in multiplier.reads:
         places.append(place if place >= 0 or not places else places[-1])
     first = next(place for place in places if place >= 0)
     return [place if place >= 0 else first for place in places]

@@ -64,7 +64,7 @@ class Folded:
     @property
     def multipliers(self) -> int:
         """Multipliers that products share in time."""
-        return len(self.plan.lanes)
+        return len(self.plan.multipliers)
 
     @property
     def dsp(self) -> bool:
@@ -98,7 +98,7 @@ def _own_cost(unit: Folded, family: str) -> Cost:
     plan, small = unit.plan, not delays(family).ternary
     deep = 16 if small else 64
     groups = len(plan.groups)
-    word = sum(lane.weight_bits for lane in plan.lanes) + 1 + (groups - 1).bit_length()
+    word = sum(multiplier.weight_bits for multiplier in plan.multipliers) + 1 + (groups - 1).bit_length()
     block = plan.cycles >= BLOCK_DEPTH
     inputs = [_bits(*ends) for ends in plan.inputs]
     lut = 0 if block else word * -(-plan.cycles // deep)
@@ -108,21 +108,21 @@ def _own_cost(unit: Folded, family: str) -> Cost:
     ff += sum(inputs)
     if not plan.gather and plan.groups[0] > 1:
         lut += sum(inputs)
-    for lane in plan.lanes:
-        width = max(inputs[i] for i in lane.reads if i >= 0)
+    for multiplier in plan.multipliers:
+        width = max(inputs[i] for i in multiplier.reads if i >= 0)
         if plan.gather:
-            entries = len({i for i in lane.reads if i >= 0})
+            entries = len({i for i in multiplier.reads if i >= 0})
             lut += width * -(-(entries - 1) * (2 if small else 1) // 3)
             ff += width
-        for digit in lane.digits:
-            lo, hi = plan.products(lane, digit)
+        for digit in multiplier.digits:
+            lo, hi = plan.products(multiplier, digit)
             product = _bits(int(lo.min()), int(hi.max()))
             ff += 0 if plan.dsp else product
             dsp += plan.dsp
             if not plan.dsp:
                 lut += product if digit.width == 1 else product * (2 if small else 1) + 3
     feedback = any(length > 1 for length in plan.groups)
-    for lo, hi in plan.accumulators:
+    for lo, hi in plan.totals:
         width = _bits(min(lo, -1), hi)
         lut += width * (1 + (small and feedback))
         ff += width * groups
@@ -131,13 +131,13 @@ def _own_cost(unit: Folded, family: str) -> Cost:
             ff += width // 2
     counter = 2 * plan.cycles.bit_length() + 2
     ff += counter + 2 * unit.tree_cycles + 3
-    return Cost(lut=lut + counter, ff=ff, dsp=dsp, bram=bram, adders=len(plan.units))
+    return Cost(lut=lut + counter, ff=ff, dsp=dsp, bram=bram, adders=len(plan.accumulators))
 
 
 def _stage_ns(plan: FoldedLayer, family: str) -> float:
     """Return the longest of a folded layer's own stages: multiplexer, product, accumulator."""
     model = delays(family)
-    widest = max(_bits(min(lo, -1), hi) for lo, hi in plan.accumulators)
+    widest = max(_bits(min(lo, -1), hi) for lo, hi in plan.totals)
     accumulate = model.logic_ns + model.carry_base_ns + model.carry_per_bit_ns * widest
     levels = -(-(plan.cycles - 1).bit_length() // 2) if plan.gather else 0
     if plan.dsp:
