@@ -19,7 +19,6 @@ from gatewright.flow.stages.hardware import target
 from gatewright.flow.stages.networks import output_stage, program_cost
 from gatewright.report.anomaly_page import write_anomaly_page
 from gatewright.report.collect import data_part, origin
-from gatewright.report.figures import as_images
 from gatewright.tools import write_json
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ def run_anomaly(
     given = [("--kind", kind), ("--false-alarms", false_alarms), ("--beta", beta)]
     given += [("--weighting", weighting)] if kind == "autoencoder" else []
     words += [str(word) for option in given if option[1] is not None for word in option]
-    examples = _extremes(x, scores, strange)
+    examples = _extremes(data.samples("test"), scores, strange)
     write_anomaly_page(out, results, history=history, examples=examples, command=shlex.join(words))
     return results
 
@@ -201,10 +200,10 @@ def _figures(
 def _extremes(
     x: NDArray[np.integer[Any]], scores: NDArray[np.float64], strange: NDArray[np.bool_]
 ) -> dict[str, NDArray[Any]]:
-    """Return a few samples from either end of the scores of normal samples and of anomalies."""
+    """Return a few samples from either end of the scores of normal samples and of anomalies. x: (n, *shape)."""
     order = np.argsort(scores, kind="stable")
     shown: dict[str, NDArray[Any]] = {}
     for name, rows in (("normal", order[~strange[order]]), ("anomalies", order[strange[order]])):
-        shown[f"{name}, least strange"] = as_images(x[rows[:_PICTURES]])
-        shown[f"{name}, strangest"] = as_images(x[rows[::-1][:_PICTURES]])
+        shown[f"{name}, least strange"] = x[rows[:_PICTURES]]
+        shown[f"{name}, strangest"] = x[rows[::-1][:_PICTURES]]
     return shown

@@ -73,7 +73,6 @@ def build_program(
         title="take the program and its input codes",
         run=lambda folder: _take(loaded, checked, folder),
         settings=[print_program(loaded), digest(np.ascontiguousarray(checked).tobytes())],
-        code=("ir",),
     )
     execute(directory, [take, *stages.stages()], "bitstream", warn)
     results = {"name": config.name, **built(out, part, board, stages.families)}

