@@ -10,9 +10,8 @@ from scipy.special import softmax
 
 from gatewright.errors import ExportError
 from gatewright.fit.layer import Floats, Layer
-from gatewright.fit.modules.quantizers import Grid
 from gatewright.fit.network import CHUNK, Network
-from gatewright.fixedpoint import Ints, Overflow, Rounding, frac_bits
+from gatewright.fixedpoint import Grid, Ints, Overflow, Rounding, frac_bits
 from gatewright.ir import (
     ArgMax,
     Constant,

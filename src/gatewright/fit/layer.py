@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import FitError
-from gatewright.fit.modules.quantizers import Grid
-from gatewright.fixedpoint import Fixed, Ints, digit_count, frac_bits, span_bits
+from gatewright.fixedpoint import Fixed, Grid, Ints, digit_count, frac_bits, span_bits
 
 Floats = NDArray[np.float64]
 FLOAT_BITS = 32  # what one parameter of an unquantized network is counted as

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from gatewright.errors import FitError
 from gatewright.fit.layer import FLOAT_BITS, Floats, Layer
-from gatewright.fit.modules.quantizers import Grid
-from gatewright.fixedpoint import Fixed, Ints
+from gatewright.fixedpoint import Fixed, Grid, Ints
 from gatewright.tools import digest, write_atomic, write_json
 
 CHUNK = 8192  # samples evaluated at once

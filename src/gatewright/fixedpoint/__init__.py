@@ -2,12 +2,14 @@
 
 from gatewright.fixedpoint.dyadic import digit_count, frac_bits, signed_digits, span_bits
 from gatewright.fixedpoint.formats import MAX_BITS, Fixed, Ints, Overflow, Rounding
+from gatewright.fixedpoint.grid import Grid
 from gatewright.fixedpoint.lsb import least_error_frac
-from gatewright.fixedpoint.rounding import round_shift, rounded
+from gatewright.fixedpoint.rounding import round_shift, round_to_integers, rounded
 
 __all__ = [
     "MAX_BITS",
     "Fixed",
+    "Grid",
     "Ints",
     "Overflow",
     "Rounding",
@@ -15,6 +17,7 @@ __all__ = [
     "frac_bits",
     "least_error_frac",
     "round_shift",
+    "round_to_integers",
     "rounded",
     "signed_digits",
     "span_bits",

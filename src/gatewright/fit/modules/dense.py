@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gatewright.fit.layer import Layer
-from gatewright.fit.modules.quantizers import Grid, covering_grid, fake_quantize, fit_grid
+from gatewright.fit.modules.quantizers import covering_grid, fake_quantize, fit_grid, grid_tensors
 from gatewright.fit.modules.steps import Steps, step_activation
 from gatewright.fit.network import Network
 from gatewright.fit.training.device import array
 from gatewright.fit.training.prune import Masks, remove_dead
-from gatewright.fixedpoint import Fixed
+from gatewright.fixedpoint import Fixed, Grid
 
 Constants = tuple[Tensor, Tensor, Tensor, Tensor | None]
 FEW_BITS = 2  # binary and ternary
@@ -100,9 +100,9 @@ class TrainDense(nn.Module):
         if self.widths is None:
             return
         device = self.weight.device
-        self._tensors = {"weight": self.weight_grid().tensors(torch.float32, device)}
+        self._tensors = {"weight": grid_tensors(self.weight_grid(), torch.float32, device)}
         if self.relu:
-            self._tensors["activation"] = self.activation_grid().tensors(torch.float32, device)
+            self._tensors["activation"] = grid_tensors(self.activation_grid(), torch.float32, device)
 
     def fit_weight_grid(self, *, first: bool) -> None:
         """Choose the weights' LSB by the least squared error over the weights that are not pruned.
@@ -162,7 +162,7 @@ class TrainDense(nn.Module):
         """Return the (scale, lo, hi, levels) of the bias; a width of 0 follows the accumulator and never clips."""
         assert self.widths is not None
         if self.widths.bias:
-            return self.bias_grid(bias, source_frac).tensors(torch.float32, bias.device)
+            return grid_tensors(self.bias_grid(bias, source_frac), torch.float32, bias.device)
         unbounded = _UNBOUNDED.to(bias.device)
         return torch.exp2((self.weight_frac + source_frac).float()), -unbounded, unbounded, None
 

@@ -19,10 +19,9 @@ from gatewright.config import Granularity
 from gatewright.fit.layer import Layer
 from gatewright.fit.modules.dense import layer_name
 from gatewright.fit.modules.learned_step import QuantizedStep, Shape, Units, bias_on_grid, rounded
-from gatewright.fit.modules.quantizers import Grid
 from gatewright.fit.network import CHUNK, Network
 from gatewright.fit.training.prune import remove_dead
-from gatewright.fixedpoint import Fixed, frac_bits
+from gatewright.fixedpoint import Fixed, Grid, frac_bits
 
 START_BITS = 4.0  # bits below a typical magnitude with which widths start
 

@@ -21,14 +21,13 @@ from torch import Tensor, nn
 from gatewright.config import Config, Tables
 from gatewright.errors import FitError
 from gatewright.fit.layer import Layer
-from gatewright.fit.modules.quantizers import Grid
 from gatewright.fit.network import Network
 from gatewright.fit.train import Tensors, Trained, check_alive, stage_key
 from gatewright.fit.training.checkpoint import Checkpoint
 from gatewright.fit.training.device import array
 from gatewright.fit.training.loop import Job, Watch, one_thread, train
 from gatewright.fit.training.teach import Teacher, lesson
-from gatewright.fixedpoint import Fixed, Ints
+from gatewright.fixedpoint import Fixed, Grid, Ints
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset

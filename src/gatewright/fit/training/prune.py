@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.fit.modules.quantizers import Grid
+from gatewright.fixedpoint import Grid
 
 if TYPE_CHECKING:
     from gatewright.config import Pruning, Schedule

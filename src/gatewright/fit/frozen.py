@@ -1,0 +1,136 @@
+"""What training has fixed in, the nodes of a Graph out: input codes, layers with their stored formats, activations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.errors import FitError
+from gatewright.fixedpoint import Fixed, Grid, Overflow, Rounding
+from gatewright.graph.nodes import (
+    Activation,
+    AnyNode,
+    Dense,
+    Floats,
+    Graph,
+    Input,
+    Quantize,
+    Stored,
+    Table,
+    Thresholds,
+)
+
+CODES = "x"  # the node of the input codes' values; `x.read` is what is left of them where they are cut
+
+
+def frozen_graph(
+    source: Fixed,
+    layers: Iterable[list[AnyNode]],
+    *,
+    classes: tuple[str, ...],
+    input_bits: tuple[int, ...] = (),
+) -> Graph:
+    """Return the graph of layers in a row that read input codes in format `source`.
+
+    input_bits: () or, per feature, how many of the code's leading bits are read; the rest is cut off (floor), and a
+    feature of which none is left counts as 0. Each layer's nodes are in order; every node reads the one before it.
+    """
+    width = source.width_bits
+    if not all(0 <= bits <= width for bits in input_bits):
+        raise FitError(f"input_bits must be 0..{width}, the width of {source}, not {input_bits}")
+    rest = [node for layer in layers for node in layer]
+    first = rest[0]
+    assert isinstance(first, Dense), "a network begins with weights"
+    read = [_cut(source, np.array(input_bits))] if input_bits else []
+    nodes: list[AnyNode] = [Input(name="input", shape=(len(first.weight),)), codes_node(source)]
+    for node in (*read, *rest):
+        nodes.append(replace(node, sources=(nodes[-1].name,)))
+    nodes[1] = replace(nodes[1], sources=("input",))
+    return Graph(name="network", nodes=tuple(nodes), output=nodes[-1].name, classes=classes, precision="double")
+
+
+def codes_node(source: Fixed) -> Quantize:
+    """Return the quantizer behind the input, which changes no value of a code."""
+    return _quantizer(CODES, "input", Grid.uniform(source.width_bits, source.frac_bits, signed=source.signed), source)
+
+
+def dense_layer(
+    name: str,
+    weight: NDArray[np.float64],
+    bias: NDArray[np.float64],
+    *,
+    stored: Stored | None = None,
+    then: Iterable[AnyNode] = (),
+) -> list[AnyNode]:
+    """Return y = x @ weight + bias and what follows it. FitError for numbers that are not finite."""
+    numbers: dict[str, Floats] = {}
+    for key, value in (("weight", weight), ("bias", bias)):
+        numbers[key] = np.array(value, dtype=np.float64)
+        if not np.isfinite(numbers[key]).all():
+            raise FitError(f"layer {name!r}: {key} must be finite; lower learning_rate")
+        numbers[key].setflags(write=False)
+    return [Dense(name=name, **numbers, stored=stored), *then]
+
+
+def relu(layer: str, grid: Grid | None) -> list[AnyNode]:
+    """Return max(x, 0), rounded half up to a grid where one is given; the result is called `layer.act`."""
+    if grid is None:
+        return [Activation(name=f"{layer}.act", layer=layer, kind="relu")]
+    return [Activation(name=f"{layer}.relu", layer=layer, kind="relu"), requantizer(f"{layer}.act", layer, grid)]
+
+
+def steps(layer: str, thresholds: tuple[float, ...]) -> list[AnyNode]:
+    """Return the number of thresholds, ascending, that x reaches: 0, 1, ..."""
+    levels = np.array([thresholds], dtype=np.float64)
+    zero, one = np.array(0.0), np.array(1.0)
+    return [Thresholds(name=f"{layer}.act", layer=layer, thresholds=levels, start=zero, step=one, comparisons=True)]
+
+
+def tables(layer: str, table: Floats) -> list[AnyNode]:
+    """Return the entry at x of each neuron's table. table: (n_out, entries), 0 or 1."""
+    return [Table(name=f"{layer}.act", layer=layer, table=np.array(table, dtype=np.float64))]
+
+
+def requantizer(name: str, layer: str, grid: Grid) -> Quantize:
+    """Return the rounding, half up, to a grid without digits."""
+    return _quantizer(name, layer, grid, None)
+
+
+def _quantizer(name: str, layer: str, grid: Grid, source: Fixed | None) -> Quantize:
+    """Return the quantizer of a grid; source: the format whose ends hold instead of a signed grid's symmetric ones."""
+    lo, hi = (grid.lo, grid.hi) if source is None else (np.array(source.lo), np.array(source.hi))
+    scale = np.exp2(-grid.frac_bits.astype(np.float64))
+    parts: list[NDArray[Any]] = [np.array(part) for part in (scale, lo, hi)]
+    each = max(part.size for part in parts) > 1
+    scale, lo, hi = np.broadcast_arrays(*parts) if each else (part.reshape(()) for part in parts)
+    return Quantize(
+        name=name,
+        layer=layer,
+        scale=scale,
+        lo=lo,
+        hi=hi,
+        zero_point=np.array(0),
+        rounding=Rounding.HALF_UP,
+        overflow=Overflow.WRAP if grid.wrap else Overflow.SATURATE,
+        frac_bits=int(grid.frac_bits.max()),
+    )
+
+
+def _cut(source: Fixed, bits: NDArray[np.int64]) -> Quantize:
+    """Return the node that reads only the leading bits of each feature: wires, no logic."""
+    signed = source.signed & (bits > 0)
+    return Quantize(
+        name=f"{CODES}.read",
+        layer="read",
+        scale=np.exp2((source.width_bits - source.frac_bits - bits).astype(np.float64)),
+        lo=-(signed.astype(np.int64) << np.maximum(bits - 1, 0)),
+        hi=(np.int64(1) << np.maximum(bits - signed, 0)) - 1,
+        zero_point=np.array(0),
+        rounding=Rounding.TRUNCATE,
+        overflow=Overflow.WRAP,
+        frac_bits=source.frac_bits,
+    )
