@@ -8,6 +8,8 @@ from gatewright.export import check_graph_export, export_graph
 from gatewright.fit import Layer, Network
 from gatewright.fit.frozen import dense_layer, frozen_graph, relu, steps, tables
 from gatewright.fixedpoint import Grid
+from gatewright.graph.evaluate import trace
+from gatewright.graph.figures import ebops, figures
 from gatewright.graph.nodes import AnyNode, Graph, Stored
 from gatewright.ir import OutputKind, OutputStage, Program, print_program
 
@@ -41,3 +43,18 @@ def assert_same_program(network: Network, program: Program, output: OutputStage 
     real = np.ldexp(x.astype(np.float64), -network.input.frac_bits)
     assert np.array_equal(exported.encode(real), x)
     assert check_graph_export(exported, real) == len(x)
+    assert_same_figures(network, x)
+
+
+def assert_same_figures(network: Network, x: np.ndarray) -> None:
+    graph = graph_of(network)
+    counted = figures(graph)
+    rows = [{"name": row["layer"], **{k: v for k, v in row.items() if k != "layer"}} for row in network.describe()]
+    assert counted.part()["layers"] == rows
+    for key in ("parameters", "weights", "nonzero", "sparsity", "bits", "nonzero_bits"):
+        assert getattr(counted, key) == getattr(network, key)
+    assert ebops(graph) == network.ebops
+    real = np.ldexp(x.astype(np.float64), -network.input.frac_bits)
+    mine, theirs = trace(graph, real), network.trace(x)
+    for name, values in theirs.items():
+        assert np.array_equal(mine[name], values), name

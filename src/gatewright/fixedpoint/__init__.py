@@ -2,7 +2,7 @@
 
 from gatewright.fixedpoint.dyadic import digit_count, frac_bits, signed_digits, span_bits
 from gatewright.fixedpoint.formats import MAX_BITS, Fixed, Ints, Overflow, Rounding
-from gatewright.fixedpoint.grid import Grid
+from gatewright.fixedpoint.grid import Grid, formats_text
 from gatewright.fixedpoint.lsb import least_error_frac
 from gatewright.fixedpoint.rounding import round_shift, round_to_integers, rounded
 
@@ -14,6 +14,7 @@ __all__ = [
     "Overflow",
     "Rounding",
     "digit_count",
+    "formats_text",
     "frac_bits",
     "least_error_frac",
     "round_shift",

@@ -66,17 +66,11 @@ class Grid:
 
     def __str__(self) -> str:
         """Return `fixed<W,I>`, or the number of formats and their widths where elements differ."""
-        pairs = np.broadcast_arrays(self.width_bits, self.frac_bits)
-        formats = sorted({(int(w), int(f)) for w, f in zip(*(p.flat for p in pairs), strict=True)})
-        sign = "" if self.signed else "u"
         few = f" of {self.digits} digit{'s' if self.digits > 1 else ''}" if self.digits else ""
-        if len(formats) == 1:
-            width, frac = formats[0]
-            if self.signed and width in (1, 2):
-                return f"{'binary ' if width == 1 else 'ternary 0, '}±{2.0**-frac:g}"
-            return f"{sign}fixed<{width},{width - frac}>{few}"
-        widths = [w for w, _ in formats]
-        return f"{len(formats)} {sign}fixed formats, {min(widths)}..{max(widths)} bits{few}"
+        width, frac = int(self.width_bits.flat[0]), int(self.frac_bits.flat[0])
+        if self.signed and width in (1, 2) and (self.width_bits == width).all() and (self.frac_bits == frac).all():
+            return f"{'binary ' if width == 1 else 'ternary 0, '}±{2.0**-frac:g}"
+        return formats_text(self.width_bits, self.frac_bits, signed=self.signed) + few
 
     @property
     def levels(self) -> NDArray[Any] | None:
@@ -116,6 +110,18 @@ class Grid:
     def from_json(value: dict[str, Any]) -> Grid:
         """Return the grid that `to_json` described."""
         return Grid(**value)
+
+
+def formats_text(width_bits: Ints, frac_bits: Ints, *, signed: bool) -> str:
+    """Return `fixed<W,I>`, or the number of formats and their widths where elements differ. Widths, fracs: any shape."""
+    pairs = np.broadcast_arrays(width_bits, frac_bits)
+    formats = sorted({(int(w), int(f)) for w, f in zip(*(p.flat for p in pairs), strict=True)})
+    sign = "" if signed else "u"
+    if len(formats) == 1:
+        width, frac = formats[0]
+        return f"{sign}fixed<{width},{width - frac}>"
+    widths = [w for w, _ in formats]
+    return f"{len(formats)} {sign}fixed formats, {min(widths)}..{max(widths)} bits"
 
 
 def _nearest(v: NDArray[np.float64], levels: NDArray[Any]) -> NDArray[np.float64]:

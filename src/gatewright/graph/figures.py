@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.errors import ModelError
-from gatewright.fixedpoint import Fixed, Grid, Ints, digit_count, frac_bits, span_bits
+from gatewright.fixedpoint import Fixed, Ints, digit_count, formats_text, frac_bits, span_bits
 from gatewright.graph.exact import WEIGHT_BITS, bits_of, fixed_point, integer_weights
 from gatewright.graph.nodes import (
     Activation,
@@ -165,7 +165,7 @@ def _width_of_value(node: AnyNode) -> Ints:
     """Return the bits of each element, or of all, of what a node hands on."""
     match node:
         case Quantize():
-            return _grid_of(node).width_bits
+            return element_formats(node)[0]
         case Thresholds():
             return np.array(node.thresholds.shape[1].bit_length())
         case Table():
@@ -274,20 +274,19 @@ def _activation(after: list[AnyNode], *, wired: bool) -> str:
                 count = node.thresholds.shape[1]
                 return {1: "sign, 1 bit", 2: "ternary, 2 bits"}.get(count, f"{count} steps")
             case Quantize():
-                return str(_grid_of(node))
+                return formats_text(*element_formats(node), signed=bool((node.lo < node.zero_point).any()))
             case _:
                 pass
     return "float32" if any(isinstance(node, Activation) for node in after) else "accumulator (scores)"
 
 
-def _grid_of(node: Quantize) -> Grid:
-    """Return a quantizer's format, element by element; its ends may lie inside of it."""
+def element_formats(node: Quantize) -> tuple[Ints, Ints]:
+    """Return (bits, fractional bits) of each element of a fixed-point quantizer, 0 bits of those that are always 0."""
     lo, hi = node.lo - node.zero_point, node.hi - node.zero_point
-    signed = bool((lo < 0).any())
     top = np.maximum(hi, -lo - 1)
     width = np.array([int(v).bit_length() for v in top.flat], dtype=np.int64).reshape(top.shape)
     live = (node.lo != 0) | (node.hi != 0)
-    return Grid(width_bits=(width + signed) * live, frac_bits=1 - np.frexp(node.scale)[1], signed=signed)
+    return (width + bool((lo < 0).any())) * live, 1 - np.frexp(node.scale)[1].astype(np.int64)
 
 
 def _handed_on(node: Weighted, after: list[AnyNode], results: Mapping[str, str]) -> str:
