@@ -16,13 +16,22 @@ from numpy.typing import NDArray
 from gatewright.config import Config, Granularity, parse_config
 from gatewright.data import Dataset, load_dataset
 from gatewright.errors import ConfigError, FitError
-from gatewright.fit import Network, check_export, choose, export_program, train_front
+from gatewright.export import export_graph
+from gatewright.export.vectors import graph_outputs
+from gatewright.fit import choose, train_front
 from gatewright.fit.front import Front, _Candidate
+from gatewright.fit.frozen import dense_layer, frozen_graph, read_node, relu
 from gatewright.fit.modules.learned import LearnedStack
 from gatewright.fit.modules.learned_step import Shape
 from gatewright.fit.scores.metrics import Merit, merit_of, validation_merit
 from gatewright.fit.scores.pareto import Point, non_dominated, thinned
-from gatewright.fixedpoint import Fixed, span_bits
+from gatewright.fixedpoint import Fixed, Grid, span_bits
+from gatewright.graph import Graph
+from gatewright.graph.figures import element_formats
+from gatewright.graph.nodes import Quantize
+from gatewright.graph.store import checksum
+
+from .networks import proved
 
 pytestmark = pytest.mark.torch
 
@@ -144,7 +153,7 @@ def test_training_cost_is_the_estimated_lut_count(tmp_path: Path) -> None:
 
     front, data = _front(_config(), tmp_path)
     for point in front.points[-2:]:
-        program = export_program(point.network, name="w", data=data, output="scores")
+        program = export_graph(point.network, name="w").program
         lowered = lower(program, data.x[:100], family="xc7", clock_mhz=200.0)
         found = estimate(lowered.circuit, lowered.schedule).lut
         assert 0.75 * found <= point.cost <= 1.25 * found  # widths of neurons are those that training has seen
@@ -162,8 +171,7 @@ def test_every_point_is_exact_and_costs_fall(overflow: str, tmp_path: Path) -> N
     assert front.points[-1].score > 0.8
     assert len(front.history) == 4
     for point in front.points:
-        program = export_program(point.network, name="w", data=data, output="argmax")
-        assert check_export(point.network, program, data.x) == len(data.x)
+        proved(point.network, data.x, "argmax")
 
 
 @pytest.mark.parametrize("granularity", ["channel", "tensor"])
@@ -171,12 +179,11 @@ def test_shared_widths_are_shared_and_exact(granularity: str, tmp_path: Path) ->
     front, data = _front(_config(learned={"granularity": granularity}), tmp_path)
     assert front.points[-1].score > 0.8
     for point in front.points:
-        program = export_program(point.network, name="w", data=data, output="argmax")
-        assert check_export(point.network, program, data.x) == len(data.x)
-        for layer in point.network.layers:
-            if granularity == "tensor" and layer.activation_grid is not None:
-                used = np.asarray(layer.activation_grid.width_bits) > 0
-                assert len(set(np.broadcast_to(layer.activation_grid.frac_bits, used.shape)[used].tolist())) <= 1
+        proved(point.network, data.x, "argmax")
+        for node in point.network.nodes:
+            if granularity == "tensor" and isinstance(node, Quantize) and node.name.endswith(".act"):
+                width, frac = np.broadcast_arrays(*element_formats(node))
+                assert len(set(frac[width > 0].tolist())) <= 1
 
 
 def test_sharing_counts_what_is_learnt() -> None:
@@ -205,25 +212,24 @@ def test_frozen_network_is_what_the_module_computes() -> None:
     stack(x)  # sees the greatest activations
     stack.eval()
     network = stack.freeze(x, classes=(), wrap=False)
-    assert network.input_bits == (7, 4, 1, 0, 6)
+    cut = read_node(network)
+    assert cut is not None
+    assert element_formats(cut)[0].tolist() == [7, 4, 1, 0, 6]
     with torch.no_grad():
-        assert np.array_equal(network.evaluate(codes), stack(x).double().numpy())
+        assert np.array_equal(graph_outputs(network, codes), stack(x).double().numpy())
 
 
 def test_wrapped_values_return_modulo_their_range() -> None:
     network, x = _wrapping()
     # 3 bits without fraction: 5 stays, 8 becomes 0, 9.5 rounds to 10 and becomes 2, negative stays 0
-    assert network.evaluate(x)[:, 0].tolist() == [5.0, 0.0, 2.0, 0.0]
+    assert graph_outputs(network, x)[:, 0].tolist() == [5.0, 0.0, 2.0, 0.0]
 
 
-def _wrapping() -> tuple[Network, NDArray[np.int64]]:
-    from gatewright.fit import Grid, Layer
-
+def _wrapping() -> tuple[Graph, NDArray[np.int64]]:
     one, none = np.ones((1, 1)), np.zeros(1)
     grid = Grid(width_bits=np.array([3]), frac_bits=np.array([0]), signed=False, wrap=True)
-    first = Layer(name="fc1", weight=one, bias=none, relu=True, activation_grid=grid)
-    last = Layer(name="out", weight=one, bias=none, relu=False)
-    network = Network(input=Fixed(width_bits=6, frac_bits=1, signed=True), layers=(first, last))
+    layers = [dense_layer("fc1", one, none, then=relu("fc1", grid)), dense_layer("out", one, none)]
+    network = frozen_graph(Fixed(width_bits=6, frac_bits=1, signed=True), layers, classes=())
     return network, np.array([[10], [16], [19], [-6]])
 
 
@@ -244,7 +250,7 @@ def test_killed_and_resumed_run_gives_the_same_bits(tmp_path: Path, monkeypatch:
         with pytest.raises(KeyboardInterrupt):
             _front(config, tmp_path / "killed")
     resumed, _ = _front(config, tmp_path / "killed")
-    assert [p.network.checksum for p in resumed.points] == [p.network.checksum for p in whole.points]
+    assert [checksum(p.network) for p in resumed.points] == [checksum(p.network) for p in whole.points]
     assert resumed.history == whole.history
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,18 @@ import torch
 from gatewright.config import Config, Tables
 from gatewright.data import Dataset
 from gatewright.errors import ConfigError, FitError
-from gatewright.fit import Network, check_export, export_program, train_tables
+from gatewright.export.vectors import graph_outputs
+from gatewright.fit import train_tables
+from gatewright.fit.frozen import dense_layers, is_quantized
 from gatewright.fit.modules import lut_neurons as fit_tables
 from gatewright.fit.modules.lut_neurons import TableLayer, TableStack, candidates, slopes
 from gatewright.fixedpoint import Fixed
+from gatewright.graph import load_graph
+from gatewright.graph.figures import figures
+from gatewright.graph.store import checksum, from_bytes, to_bytes
 
 from .conftest import make_config, make_data
+from .networks import proved, saved
 
 pytestmark = pytest.mark.torch
 
@@ -97,18 +104,20 @@ def test_it_learns_and_the_network_is_what_training_computed(data: Dataset, tmp_
     trained = train_tables(_config(epochs=30, tables={"layers": (30,)}), data, _soft(data), work=tmp_path)
     assert max(row["score"] for row in trained.history) > 0.8
     network = trained.network
-    assert [layer.name for layer in network.layers] == ["bits", "tables1", "out"]
-    assert network.quantized
-    bits = network.layers[0].bias.size
-    assert (network.parameters, network.weights, network.nonzero, network.sparsity) == (bits + 30 * 16, 0, 0, 0.0)
-    assert network.bits == bits * network.layers[0].bias_width() + 30 * 16
-    assert [row["weight_format"] for row in network.describe()] == ["connections"] * 3
-    assert network.describe()[1]["activation_format"] == "table of 16 bits"
-    program = export_program(network, name="p", data=data, output="argmax")
-    assert check_export(network, program, data.x) == len(data.x)
-    network.save(tmp_path / "saved")
-    assert Network.load(tmp_path / "saved").checksum == network.checksum
-    assert Network.from_state(network.to_state()).checksum == network.checksum
+    layers, held = dense_layers(network), figures(network)
+    assert [layer.name for layer in layers] == ["bits", "tables1", "out"]
+    assert is_quantized(network)
+    bits = layers[0].bias.size
+    assert (held.parameters, held.weights, held.nonzero, held.sparsity) == (bits + 30 * 16, 0, 0, 0.0)
+    assert layers[0].stored is not None
+    assert layers[0].stored.bias is not None
+    assert held.bits == bits * int(layers[0].stored.bias.width_bits) + 30 * 16
+    assert [row.weight_format for row in held.layers] == ["connections"] * 3
+    assert held.layers[1].activation_format == "table of 16 bits"
+    proved(network, data.x)
+    saved(network, tmp_path / "saved")
+    assert checksum(load_graph(tmp_path / "saved" / "graph.npz")) == checksum(network)
+    assert checksum(from_bytes(to_bytes(network))) == checksum(network)
 
 
 @pytest.mark.parametrize("sizes", [(9,), (20, 9), (40, 12, 6)])
@@ -130,12 +139,12 @@ def test_frozen_scores_order_the_classes_as_training_does_without_what_is_never_
     with torch.no_grad():
         scores = stack(torch.tensor(x / 8, dtype=torch.float32)).numpy()
     network = stack.freeze(("a", "b", "c"))
-    counts = network.evaluate(x)
+    counts = graph_outputs(network, x)
     ones = np.ldexp(counts, round(-np.log2(stack.scale)))
     assert np.allclose(np.diff(scores, axis=1), np.diff(ones, axis=1) * stack.scale)
-    for layer, after in zip(network.layers[:-1], network.layers[1:], strict=True):
+    for layer, after in pairwise(dense_layers(network)):
         assert (after.weight != 0).any(axis=1).all(), f"{layer.name} has neurons that nothing reads"
-    assert network.layers[-2].weight.shape[1] == sizes[-1]
+    assert dense_layers(network)[-2].weight.shape[1] == sizes[-1]
 
 
 def test_killed_and_resumed_it_gives_the_same_bits(data: Dataset, tmp_path: Path) -> None:
@@ -152,7 +161,7 @@ def test_killed_and_resumed_it_gives_the_same_bits(data: Dataset, tmp_path: Path
     with pytest.raises(KilledError):
         train_tables(config, data, _soft(data), work=tmp_path / "torn", watch=watch)
     torn = train_tables(config, data, _soft(data), work=tmp_path / "torn")
-    assert torn.network.checksum == whole.network.checksum
+    assert checksum(torn.network) == checksum(whole.network)
     assert torn.history == whole.history
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gatewright.errors import ExportError
 from gatewright.fixedpoint import Ints, frac_bits
+from gatewright.graph.exact import EXACT_BITS
 from gatewright.graph.nodes import AnyNode, Floats
 from gatewright.graph.shapes import Shape
 from gatewright.ir import Const, Constant, Mul, Op, Program
@@ -115,4 +116,7 @@ def refusal(node: AnyNode, why: str, remedy: str) -> ExportError:
 def integers(values: Floats) -> tuple[Ints, int]:
     """Return dyadic numbers as integers on the coarsest grid that holds them, and its frac_bits."""
     frac = frac_bits(values)
-    return np.ldexp(values, frac).astype(np.int64), frac
+    q = np.ldexp(values, frac)
+    if np.abs(q).max(initial=0.0) >= 2.0**EXACT_BITS:
+        raise ExportError(f"numbers up to {np.abs(values).max():g} need more than {EXACT_BITS} bits; use fewer bits")
+    return q.astype(np.int64), frac

@@ -21,16 +21,17 @@ from torch import Tensor
 
 from gatewright.config import Config, Learned
 from gatewright.errors import FitError
-from gatewright.fit.bridge import start_from
 from gatewright.fit.modules.learned import LearnedStack
-from gatewright.fit.network import Network
 from gatewright.fit.scores.metrics import Merit, merit_of, validation_merit
 from gatewright.fit.scores.pareto import Point, non_dominated, thinned
+from gatewright.fit.start import start_from
 from gatewright.fit.train import CALIBRATION_SAMPLES, Tensors, check_alive, fold_units, stage_key
 from gatewright.fit.training.checkpoint import Checkpoint
 from gatewright.fit.training.device import array
 from gatewright.fit.training.loop import Watch, one_thread
 from gatewright.fit.training.teach import Teacher, checked_targets
+from gatewright.graph import Graph
+from gatewright.graph.store import checksum, from_bytes, to_bytes
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
@@ -60,7 +61,7 @@ def train_front(
     work: Path,
     progress: bool = False,
     watch: Watch | None = None,
-    start: Network | None = None,
+    start: Graph | None = None,
 ) -> Front:
     """Train config.student.hidden with learnt widths; keep the points that none beats in merit and cost at once.
 
@@ -83,11 +84,11 @@ def train_front(
 
 
 def _checkpoint(
-    config: Config, data: Dataset, soft: NDArray[np.float64], work: Path, start: Network | None
+    config: Config, data: Dataset, soft: NDArray[np.float64], work: Path, start: Graph | None
 ) -> Checkpoint:
     left_out = {"checkpoint_seconds": True, "learned": {"point", "drop"}, "tables": True}
     settings = [config.student.model_dump(exclude=left_out)]
-    section = [settings, config.distill.model_dump(), "" if start is None else start.checksum]
+    section = [settings, config.distill.model_dump(), "" if start is None else checksum(start)]
     key = stage_key("front", config, data, section, np.ascontiguousarray(soft).tobytes())
     return Checkpoint(path=work / "front.checkpoint", key=key)
 
@@ -109,7 +110,7 @@ class _Run:
     """A training run; `step` says what comes next."""
 
     def __init__(
-        self, config: Config, data: Dataset, tensors: Tensors, checkpoint: Checkpoint, start: Network | None
+        self, config: Config, data: Dataset, tensors: Tensors, checkpoint: Checkpoint, start: Graph | None
     ) -> None:
         self.config, self.data, self.tensors, self.checkpoint = config, data, tensors, checkpoint
         self.settings: Learned = config.student.learned
@@ -311,9 +312,7 @@ class _Run:
                 {"numbers": c.numbers, "widths": c.widths, "merit": astuple(c.merit), "cost": c.cost}
                 for c in self.candidates
             ],
-            "points": [
-                {"network": p.network.to_state(), "merit": astuple(p.merit), "cost": p.cost} for p in self.points
-            ],
+            "points": [{"network": _tensor(p.network), "merit": astuple(p.merit), "cost": p.cost} for p in self.points],
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -326,6 +325,11 @@ class _Run:
         self.order, self.history = state["order"], state["history"]
         self.candidates = [_Candidate(**{**c, "merit": Merit(*c["merit"])}) for c in state["candidates"]]
         self.points = [
-            Point(network=Network.from_state(p["network"]), merit=Merit(*p["merit"]), cost=p["cost"])
+            Point(network=from_bytes(p["network"].numpy().tobytes()), merit=Merit(*p["merit"]), cost=p["cost"])
             for p in state["points"]
         ]
+
+
+def _tensor(graph: Graph) -> Tensor:
+    """Return a graph's file as a tensor, which checkpoints may hold."""
+    return torch.tensor(np.frombuffer(to_bytes(graph), dtype=np.uint8))

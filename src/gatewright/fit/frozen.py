@@ -1,4 +1,4 @@
-"""What training has fixed in, the nodes of a Graph out: input codes, layers with their stored formats, activations."""
+"""What training has fixed in, a Graph of dense layers in a row out; and what the layers of such a graph are."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def dense_layer(
     then: Iterable[AnyNode] = (),
 ) -> list[AnyNode]:
     """Return y = x @ weight + bias and what follows it. FitError for numbers that are not finite."""
-    numbers: dict[str, Floats] = {}
     for key, value in (("weight", weight), ("bias", bias)):
-        numbers[key] = np.array(value, dtype=np.float64)
-        if not np.isfinite(numbers[key]).all():
+        if not np.isfinite(value).all():
             raise FitError(f"layer {name!r}: {key} must be finite; lower learning_rate")
-        numbers[key].setflags(write=False)
-    return [Dense(name=name, **numbers, stored=stored), *then]
+    numbers = [np.array(value, dtype=np.float64) for value in (weight, bias)]
+    for value in numbers:
+        value.setflags(write=False)
+    return [Dense(name=name, weight=numbers[0], bias=numbers[1], stored=stored), *then]
 
 
 def relu(layer: str, grid: Grid | None) -> list[AnyNode]:
@@ -98,6 +98,21 @@ def tables(layer: str, table: Floats) -> list[AnyNode]:
 def requantizer(name: str, layer: str, grid: Grid) -> Quantize:
     """Return the rounding, half up, to a grid without digits."""
     return _quantizer(name, layer, grid, None)
+
+
+def dense_layers(graph: Graph) -> list[Dense]:
+    """Return the layers with weights of a network of dense layers, in order."""
+    return [node for node in graph.nodes if isinstance(node, Dense)]
+
+
+def is_quantized(graph: Graph) -> bool:
+    """Tell whether every layer's weights have formats."""
+    return all(layer.stored is not None for layer in dense_layers(graph))
+
+
+def read_node(graph: Graph) -> Quantize | None:
+    """Return the node that cuts the input's codes; None where all their bits are read."""
+    return next((n for n in graph.nodes if isinstance(n, Quantize) and n.name == f"{CODES}.read"), None)
 
 
 def _quantizer(name: str, layer: str, grid: Grid, source: Fixed | None) -> Quantize:

@@ -15,10 +15,11 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from gatewright.config import Augment, Config, Student
 from gatewright.errors import FitError
-from gatewright.fit.bridge import start_from
+from gatewright.export.vectors import graph_outputs
+from gatewright.fit.frozen import dense_layers, is_quantized
 from gatewright.fit.modules.dense import Stack, Widths
 from gatewright.fit.modules.steps import STEPS
-from gatewright.fit.network import Network
+from gatewright.fit.start import start_from
 from gatewright.fit.training.augment import Inputs
 from gatewright.fit.training.checkpoint import Checkpoint
 from gatewright.fit.training.device import device_of
@@ -28,6 +29,8 @@ from gatewright.fit.training.loop import Job, Row, Watch, one_thread, train
 from gatewright.fit.training.recipe import Estimate, Recipe
 from gatewright.fit.training.teach import Teacher, lesson, load_teacher
 from gatewright.fixedpoint import Fixed
+from gatewright.graph import Graph
+from gatewright.graph.store import checksum
 from gatewright.tools import digest
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from gatewright.fit.modules.learned import LearnedStack
 
 FLOOR = 0.5  # a feature that varies less than this share of the mean deviation is not scaled up further: mostly noise
-RECIPE = 4  # raise when a change in fit/ changes results, so that checkpoints of the old recipe are not resumed
+RECIPE = 5  # raise when a change in fit/ changes results, so that checkpoints of the old recipe are not resumed
 CALIBRATION_SAMPLES = 2048
 FLOAT_CODE_BITS = 24  # codes wider than this are not exact in float32, in which training runs
 
@@ -44,7 +47,7 @@ FLOAT_CODE_BITS = 24  # codes wider than this are not exact in float32, in which
 class Trained:
     """A network and its history: one row per epoch, without wall times, so that equal runs are equal."""
 
-    network: Network
+    network: Graph
     history: tuple[dict[str, float], ...]
 
 
@@ -62,16 +65,16 @@ def train_teacher(config: Config, data: Dataset, *, work: Path, progress: bool =
         if start is not None and not settings.epochs:
             return Trained(network=start, history=())
         tensors = Tensors(config, data)
-        hidden = settings.hidden if start is None else tuple(layer.bias.size for layer in start.layers[:-1])
+        hidden = settings.hidden if start is None else tuple(v.bias.size for v in dense_layers(start)[:-1])
         module = _stack(config, tensors, hidden=hidden, widths=None, stage=1)
         fold_units(module, tensors, per_feature=True)
         if start is not None:
-            if start.quantized:
+            if is_quantized(start):
                 raise FitError(
                     f"teacher.pretrained {settings.pretrained} must be a float network to be trained further, not one "
                     "on grids; set teacher.epochs = 0 to take it as it is"
                 )
-            module.load_network(start)
+            start_from(module, start)
         job = Job(
             stage="teacher",
             settings=settings,
@@ -82,17 +85,17 @@ def train_teacher(config: Config, data: Dataset, *, work: Path, progress: bool =
             validate=lambda: tensors.validate(module),
         )
         section = settings.model_dump(exclude={"checkpoint_seconds", "pretrained"})
-        key = stage_key("teacher", config, data, section, start and start.checksum)
+        key = stage_key("teacher", config, data, section, start and checksum(start))
         history = train(job, module, Checkpoint(path=work / "teacher.checkpoint", key=key), progress=progress)
         network = module.freeze(classes=data.classes)
     check_alive("teacher", network, data, config)
     return Trained(network=network, history=tuple(history))
 
 
-def teacher_outputs(teacher: Network, data: Dataset) -> NDArray[np.float64]:
+def teacher_outputs(teacher: Graph, data: Dataset) -> NDArray[np.float64]:
     """Return the teacher's scores (before softmax) or values for every sample: (n, outputs). Computed once per run."""
     with one_thread():
-        return teacher.evaluate(data.x)
+        return graph_outputs(teacher, data.x)
 
 
 def train_student(
@@ -106,14 +109,14 @@ def train_student(
     estimate: Estimate | None = None,
     quantize: bool = True,
     watch: Watch | None = None,
-    start: Network | None = None,
+    start: Graph | None = None,
 ) -> Trained:
     """Distil, prune and quantize config.student in one loop; the result's weights are points of their formats.
 
-    teacher: a Network, any function of input values (n, features), or an array (n, outputs) with a row per sample of
-    `data`: scores before softmax, or values. features: (n, k), what config.distill.hint_weight lets a hidden layer
-    imitate; a Network gives its own. start: a float network of the student's layers whose weights training begins with,
-    else random ones.
+    teacher: a Graph of the data's codes, any function of input values (n, features), or an array (n, outputs) with a
+    row per sample of `data`: scores before softmax, or values. features: (n, k), what config.distill.hint_weight lets a
+    hidden layer imitate; a Graph gives its own. start: a float network of the student's layers whose weights training
+    begins with, else random ones.
     Float arithmetic until prune_start, then formats are fitted and weights pruned anew each epoch until prune_end; from
     there on masks and formats stand, and the epoch best on the validation split is kept.
     estimate: a network's cost in LUTs, for student.pruning.budget_lut. quantize False leaves the formats away: a float
@@ -154,7 +157,7 @@ def train_student(
         )
         section = [settings.model_dump(exclude={"checkpoint_seconds", "tables"}), config.distill.model_dump(), quantize]
         known = [v.tobytes() for v in (taught.outputs, taught.features) if v is not None]
-        origin = "" if start is None else start.checksum
+        origin = "" if start is None else checksum(start)
         key = stage_key("student", config, data, section, origin, *known)
         history = train(job, module, Checkpoint(path=work / "student.checkpoint", key=key), progress=progress)
         network = recipe.freeze(data.classes)
@@ -162,7 +165,7 @@ def train_student(
     return Trained(network=network, history=tuple(history))
 
 
-def untrained_student(config: Config, data: Dataset) -> Network:
+def untrained_student(config: Config, data: Dataset) -> Graph:
     """Return config.student with the random weights it starts from, pruned and in its formats.
 
     Its sizes are about those of the trained one: what a search wants to know before it trains.
@@ -323,18 +326,18 @@ def stage_key(stage: str, config: Config, data: Dataset, *parts: Any) -> str:
     return digest(RECIPE, stage, config.task, config.seed, device, augment, data.checksum, torch.__version__, *parts)
 
 
-def check_alive(stage: str, network: Network, data: Dataset, config: Config) -> None:
+def check_alive(stage: str, network: Graph, data: Dataset, config: Config) -> None:
     """Raise FitError where a layer has no weight left or the network gives one answer for everything."""
     remedy = "lower student.sparsity, or raise student.weight_bits or student.hidden"
     if stage == "teacher":
         remedy = "lower teacher.learning_rate or raise teacher.epochs"
     elif config.student.precision == "tables":
         remedy = "raise student.tables.layers or student.epochs, or choose other student.tables.thresholds"
-    for layer in network.layers:
+    for layer in dense_layers(network):
         if not layer.weight.any():
             raise FitError(f"{stage}: layer {layer.name!r} has no weight left, expected at least one; {remedy}")
     x, y = data.part("validation")
-    outputs = network.evaluate(x)
+    outputs = graph_outputs(network, x)
     if config.task != "classification":
         if np.ptp(outputs, axis=0).max() == 0.0 and np.ptp(y) > 0.0:
             raise FitError(f"{stage}: gives the same value for every validation sample; {remedy}")

@@ -113,7 +113,7 @@ class Grid:
 
 
 def formats_text(width_bits: Ints, frac_bits: Ints, *, signed: bool) -> str:
-    """Return `fixed<W,I>`, or the number of formats and their widths where elements differ. Widths, fracs: any shape."""
+    """Return `fixed<W,I>`, or how many formats there are and their widths. width_bits, frac_bits: any shape."""
     pairs = np.broadcast_arrays(width_bits, frac_bits)
     formats = sorted({(int(w), int(f)) for w, f in zip(*(p.flat for p in pairs), strict=True)})
     sign = "" if signed else "u"

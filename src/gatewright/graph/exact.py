@@ -31,6 +31,7 @@ from gatewright.graph.nodes import (
     Quantize,
     Recurrent,
     Scan,
+    Stored,
     Table,
     Thresholds,
     TopK,
@@ -187,8 +188,12 @@ def integer_weights(node: Dense | Conv | ConvTranspose) -> Floats:
 
 def quantized_weights(node: Dense | Conv | ConvTranspose) -> Lattice | None:
     """Return the lattice of integer_weights; None of weights that were never quantized."""
-    known = not isinstance(node, ConvTranspose) and node.stored is not None
-    return fixed_point(integer_weights(node), EXACT_BITS if known else WEIGHT_BITS)
+    return fixed_point(integer_weights(node), WEIGHT_BITS if stored_of(node) is None else EXACT_BITS)
+
+
+def stored_of(node: Dense | Conv | ConvTranspose) -> Stored | None:
+    """Return the formats in which a layer's numbers are stored, where they are known."""
+    return None if isinstance(node, ConvTranspose) else node.stored
 
 
 def _quantize(node: Quantize) -> Lattice:

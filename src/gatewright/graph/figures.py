@@ -15,7 +15,7 @@ import numpy as np
 
 from gatewright.errors import ModelError
 from gatewright.fixedpoint import Fixed, Ints, digit_count, formats_text, frac_bits, span_bits
-from gatewright.graph.exact import WEIGHT_BITS, bits_of, fixed_point, integer_weights
+from gatewright.graph.exact import WEIGHT_BITS, bits_of, fixed_point, integer_weights, quantized_weights, stored_of
 from gatewright.graph.nodes import (
     Activation,
     AnyNode,
@@ -26,6 +26,7 @@ from gatewright.graph.nodes import (
     Graph,
     Quantize,
     Recurrent,
+    Stored,
     Table,
     Thresholds,
 )
@@ -154,7 +155,7 @@ def ebops(graph: Graph) -> int:
         if not isinstance(node, Dense):
             continue
         read = np.broadcast_to(_width_of_value(by_name[node.sources[0]]), sizes[node.sources[0]][-1:])
-        if fixed_point(integer_weights(node), WEIGHT_BITS) is None and node.stored is None:
+        if quantized_weights(node) is None:
             found += int(read.sum()) * FLOAT_BITS * node.bias.size
         else:
             found += int((span_bits(integer_weights(node)) * read[:, None]).sum() + span_bits(node.bias).sum())
@@ -193,11 +194,11 @@ def _after(graph: Graph) -> dict[str, list[AnyNode]]:
 
 def _layer(node: Weighted, after: list[AnyNode], results: Mapping[str, str]) -> Layer:
     weight, bias = (node.kernel, node.bias) if isinstance(node, Recurrent) else (node.weight, node.bias)
-    stored = node.stored if isinstance(node, Dense | Conv) else None
+    stored = None if isinstance(node, Recurrent) else stored_of(node)
     parameters, weights, nonzero = counts(node)
     parameters += sum(n.table.size for n in after if isinstance(n, Table))
     if stored is not None:
-        bits, live, formats = _stored_bits(node, parameters, after)
+        bits, live, formats = _stored_bits(weight, bias, stored, parameters, after)
     else:
         width, bias_width = (FLOAT_BITS, FLOAT_BITS)
         if not isinstance(node, Recurrent):
@@ -220,22 +221,21 @@ def _layer(node: Weighted, after: list[AnyNode], results: Mapping[str, str]) -> 
     )
 
 
-def _stored_bits(node: Dense | Conv, parameters: int, after: list[AnyNode]) -> tuple[int, int, tuple[str, str, str]]:
+def _stored_bits(
+    weight: Floats, bias: Floats, stored: Stored, parameters: int, after: list[AnyNode]
+) -> tuple[int, int, tuple[str, str, str]]:
     """Return bits, bits without weights that are zero, and formats, as configured or learnt."""
-    stored = node.stored
-    assert stored is not None, "asked of layers whose formats are known only"
-    bias = stored.bias
-    needed = _holding(node.bias) if bias is None else int(bias.width_bits.max())
+    needed = _holding(bias) if stored.bias is None else int(stored.bias.width_bits.max())
     if stored.weight is None:
         table = next((n for n in after if isinstance(n, Table)), None)
         width = needed if table is None else 1
-        text = "none" if bias is None else f"thresholds, {needed} bits"
+        text = "none" if stored.bias is None else f"thresholds, {needed} bits"
         return parameters * width, parameters * width, ("connections", text, _activation(after, wired=True))
-    widths = np.broadcast_to(stored.weight.width_bits, node.weight.shape)
-    biases = needed * node.bias.size
-    text = f"accumulator, {needed} bits" if bias is None else str(bias)
+    widths = np.broadcast_to(stored.weight.width_bits, weight.shape)
+    biases = needed * bias.size
+    text = f"accumulator, {needed} bits" if stored.bias is None else str(stored.bias)
     formats = str(stored.weight), text, _activation(after, wired=False)
-    return int(widths.sum()) + biases, int(widths[node.weight != 0].sum()) + biases, formats
+    return int(widths.sum()) + biases, int(widths[weight != 0].sum()) + biases, formats
 
 
 def _holding(values: Floats) -> int:
@@ -254,9 +254,7 @@ def _needed(values: Floats) -> int:
 
 
 def _mean_digits(node: Weighted) -> float:
-    if isinstance(node, Recurrent) or (
-        getattr(node, "stored", None) is None and fixed_point(integer_weights(node), WEIGHT_BITS) is None
-    ):
+    if isinstance(node, Recurrent) or quantized_weights(node) is None:
         return 0.0
     kept = integer_weights(node)[node.weight != 0]
     return float(np.mean(digit_count(np.ldexp(kept, frac_bits(kept)).astype(np.int64))))

@@ -20,7 +20,8 @@ from gatewright.graph.nodes import AnyNode, Graph, Stored
 from gatewright.tools import digest, write_atomic
 
 VERSION = 1
-KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (*get_args(AnyNode), Stored, Grid)}
+KINDS: dict[str, type[AnyNode]] = {kind.__name__: kind for kind in get_args(AnyNode)}
+PARTS: dict[str, type[Any]] = {**KINDS, "Stored": Stored, "Grid": Grid}  # nodes, and what their fields hold
 
 
 def save_graph(graph: Graph, path: Path) -> None:
@@ -59,9 +60,9 @@ def from_bytes(content: bytes) -> Graph:
                 raise ModelError(f"version {header.get('gatewright-graph')!r}, this gatewright reads {VERSION}")
             nodes = tuple(_unpack(row, arrays) for row in header["nodes"])
             given = {key: header[key] for key in ("name", "output", "format", "metadata")}
-            given["precision"] = header.get("precision", "single")
-            lists = {"notes": tuple(header["notes"]), "classes": tuple(header.get("classes", ()))}
-            graph = Graph(**given, **lists, nodes=nodes)
+            notes, classes = tuple(header["notes"]), tuple(header.get("classes", ()))
+            precision = header.get("precision", "single")
+            graph = Graph(**given, nodes=nodes, notes=notes, classes=classes, precision=precision)
     except (
         OSError,
         ValueError,
@@ -116,7 +117,7 @@ def _pack(node: Any, arrays: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(value, Graph):
             inner = [_pack(node, arrays) for node in value.nodes]
             row[field.name] = {"graph": value.name, "output": value.output, "nodes": inner}
-        elif type(value).__name__ in KINDS:
+        elif type(value).__name__ in PARTS:
             row[field.name] = _pack(value, arrays)
         else:
             row[field.name] = value
@@ -124,7 +125,7 @@ def _pack(node: Any, arrays: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unpack(row: dict[str, Any], arrays: Any) -> Any:
-    kind = KINDS[row["node"]]
+    kind = PARTS[row["node"]]
     hints = get_type_hints(kind)
     known = {field.name for field in fields(kind)}
     if unknown := set(row) - known - {"node"}:

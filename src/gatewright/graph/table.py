@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from gatewright.fixedpoint import frac_bits
-from gatewright.graph.exact import WEIGHT_BITS, Lattice, bits_of, integer_weights, lattices
+from gatewright.graph.exact import WEIGHT_BITS, Lattice, bits_of, integer_weights, lattices, stored_of
 from gatewright.graph.nodes import (
     Activation,
     AnyNode,
@@ -137,7 +137,7 @@ def counts(node: Dense | Conv | ConvTranspose | Recurrent) -> tuple[int, int, in
     if isinstance(node, Recurrent):
         weights = node.kernel.size + node.recurrent.size
         return weights + node.bias.size, weights, int(np.count_nonzero(node.kernel) + np.count_nonzero(node.recurrent))
-    stored = None if isinstance(node, ConvTranspose) else node.stored
+    stored = stored_of(node)
     if stored is not None and stored.weight is None:
         return (0 if stored.bias is None else node.bias.size), 0, 0
     return node.weight.size + node.bias.size, node.weight.size, int(np.count_nonzero(node.weight))
@@ -147,7 +147,8 @@ def weight_format(node: Dense | Conv | ConvTranspose | Recurrent) -> str:
     """Return "float", or the narrowest format of the weights, in words."""
     if isinstance(node, Recurrent):
         return f"{_format(np.concatenate([node.kernel, node.recurrent]))}, {GATES[node.kind]} gates"
-    if not isinstance(node, ConvTranspose) and node.stored is not None and node.stored.weight is None:
+    stored = stored_of(node)
+    if stored is not None and stored.weight is None:
         return "connections"
     scaled = "" if (node.weight_scale == 1).all() else " x scale"
     text = _format(integer_weights(node))

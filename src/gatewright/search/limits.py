@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from gatewright.config import Config
 from gatewright.errors import ConfigError, LowerError
-from gatewright.flow.stages.networks import ESTIMATE_SAMPLES, output_stage
+from gatewright.flow.stages.networks import ESTIMATE_SAMPLES
+from gatewright.flow.stages.output import output_stage
 
 if TYPE_CHECKING:
     from gatewright.chips import Part
     from gatewright.data import Dataset
-    from gatewright.fit import Network
+    from gatewright.graph import Graph
     from gatewright.lower.folded_estimate import Estimate
 
 Cost = dict[str, float]
@@ -86,17 +87,17 @@ def feasible(excess: Mapping[str, float]) -> bool:
     return all(value <= 0 for value in excess.values())
 
 
-def cost_of(network: Network, config: Config, data: Dataset, part: Part) -> Cost:
+def cost_of(network: Graph, config: Config, data: Dataset, part: Part) -> Cost:
     """Return the estimate of a network's core as the flow would build it, output stage included.
 
     The pipeline keeps the latency limit where it can; a network that cannot is costed at the latency it needs.
     """
-    from gatewright.fit import export_program
+    from gatewright.export import export_graph
     from gatewright.lower.folded_estimate import estimate_lowered
     from gatewright.lower.reuse import lower_reuse
 
     hardware = config.hardware
-    program = export_program(network, name=config.name, data=data, output=output_stage(config))
+    program = export_graph(network, name=config.name, output=output_stage(config)).program
     x = data.part("train")[0][:ESTIMATE_SAMPLES]
 
     def estimate(max_cycles: int, max_ns: float) -> Estimate:

@@ -19,17 +19,19 @@ from torch import Tensor, nn
 
 from gatewright.config import Config
 from gatewright.errors import FitError
+from gatewright.export import export_graph
+from gatewright.export.vectors import graph_trace
 from gatewright.fit.anomaly.autoencoder import check_student, normal_samples
-from gatewright.fit.export import layer_ops
-from gatewright.fit.layer import Floats
+from gatewright.fit.frozen import dense_layers, is_quantized
 from gatewright.fit.modules.dense import Stack, Widths
 from gatewright.fit.modules.quantizers import fake_quantize
-from gatewright.fit.network import Network
 from gatewright.fit.train import CALIBRATION_SAMPLES, Tensors, check_alive, fold_inputs, layer_widths, stage_key
 from gatewright.fit.training.checkpoint import Checkpoint
 from gatewright.fit.training.loop import Job, Row, one_thread, train
 from gatewright.fit.training.recipe import Recipe
 from gatewright.fixedpoint import Fixed, Overflow, Rounding
+from gatewright.graph import Graph
+from gatewright.graph.nodes import Floats
 from gatewright.ir import Constant, Dense, Lookup, Program, Requant
 
 if TYPE_CHECKING:
@@ -49,13 +51,13 @@ class Variational:
     2**-TABLE_FRAC. history: one row per epoch of training.
     """
 
-    network: Network
+    network: Graph
     beta: float = 1.0
     history: tuple[dict[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        outputs = self.network.layers[-1].bias.size
-        if not self.network.quantized or outputs % 2:
+        outputs = dense_layers(self.network)[-1].bias.size
+        if not is_quantized(self.network) or outputs % 2:
             raise FitError(
                 "an encoder must be a quantized network with a mean and a log-variance per latent, not one with "
                 f"{outputs} outputs; train it with train_variational"
@@ -64,7 +66,7 @@ class Variational:
     @property
     def latents(self) -> int:
         """Numbers that the decoder would read."""
-        return self.network.layers[-1].bias.size // 2
+        return dense_layers(self.network)[-1].bias.size // 2
 
     @property
     def step(self) -> float:
@@ -77,7 +79,8 @@ class Variational:
 
     def expected(self, x_codes: NDArray[np.integer[Any]]) -> dict[str, Floats]:
         """Return sums, activations, latents, their parts of the score, and the score, by the names of their ops."""
-        floats = self.network.trace(x_codes)
+        floats = graph_trace(self.network, x_codes)
+        del floats[self.network.nodes[0].name]  # the samples, which the chip gets as codes
         scale = 2.0**MEAN.frac_bits
         lo, hi = (np.repeat((getattr(MEAN, end), getattr(LOG_VARIANCE, end)), self.latents) for end in ("lo", "hi"))
         latent = np.clip(np.floor(floats["out"] * scale + 0.5), lo, hi) / scale
@@ -87,7 +90,8 @@ class Variational:
 
     def program(self, name: str) -> Program:
         """Return the program of the score: the encoder's ops, then `latent`, `parts` (tables), `score` (their sum)."""
-        ops, constants = layer_ops(self.network)
+        encoder = export_graph(self.network, name=name).program
+        ops, constants = encoder.ops, dict(encoder.constants)
         latent = Requant(
             name="latent",
             layer="latent",

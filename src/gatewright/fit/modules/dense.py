@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gatewright.fit.layer import Layer
+from gatewright.fit.frozen import dense_layer, frozen_graph, relu, steps
 from gatewright.fit.modules.quantizers import covering_grid, fake_quantize, fit_grid, grid_tensors
 from gatewright.fit.modules.steps import Steps, step_activation
-from gatewright.fit.network import Network
 from gatewright.fit.training.device import array
 from gatewright.fit.training.prune import Masks, remove_dead
 from gatewright.fixedpoint import Fixed, Grid
+from gatewright.graph.nodes import AnyNode, Floats, Graph, Stored
 
 Constants = tuple[Tensor, Tensor, Tensor, Tensor | None]
 FEW_BITS = 2  # binary and ternary
@@ -264,14 +264,6 @@ class Stack(nn.Module):
         extra = [] if self.offset is None else [self.offset]
         return [*(layer.bias for layer in self.layers), *extra]
 
-    @torch.no_grad()
-    def load_network(self, network: Network) -> None:
-        """Take the numbers of a network of the same shape as float parameters, the layers' units taken out again."""
-        for layer, known in zip(self.layers, network.layers, strict=True):
-            weight, bias = (torch.tensor(v, device=self.device) for v in (known.weight, known.bias))
-            layer.weight.copy_(weight / layer.gain)
-            layer.bias.copy_((bias + layer.centre.double() @ weight - layer.bias_shift) / layer.bias_gain)
-
     def refresh(self) -> None:
         """Rebuild the layers' constants after a state was loaded."""
         for layer in self.layers:
@@ -308,13 +300,13 @@ class Stack(nn.Module):
             layer.weight.copy_(torch.clamp(layer.weight, lo / unit, hi / unit))
 
     @torch.no_grad()
-    def freeze(self, *, classes: tuple[str, ...]) -> Network:
-        """Return what was learnt as a Network: numbers on their grids, affine maps folded, dead neurons emptied."""
-        network = Network(input=self.source, layers=tuple(self._frozen_layers()), classes=classes)
-        return remove_dead(network) if self.quantizing else network
+    def freeze(self, *, classes: tuple[str, ...]) -> Graph:
+        """Return what was learnt: numbers on their grids, affine maps folded, dead neurons emptied."""
+        graph = frozen_graph(self.source, self._frozen_layers(), classes=classes)
+        return remove_dead(graph) if self.quantizing else graph
 
-    def _frozen_layers(self) -> list[Layer]:
-        layers: list[Layer] = []
+    def _frozen_layers(self) -> list[list[AnyNode]]:
+        layers: list[list[AnyNode]] = []
         frac = self.source.frac_bits
         last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
@@ -322,42 +314,28 @@ class Stack(nn.Module):
             if not self.quantizing:
                 weight = _float64(layer.weight) * _float64(layer.gain) * _float64(layer.mask)
                 bias = _float64(layer.bias) * _float64(layer.bias_gain) + _float64(layer.bias_shift)
-                layers.append(
-                    Layer(name=name, weight=weight, bias=bias - _float64(layer.centre) @ weight, relu=layer.relu)
-                )
+                bias = bias - _float64(layer.centre) @ weight
+                layers.append(dense_layer(name, weight, bias, then=relu(name, None) if layer.relu else ()))
                 continue
             assert layer.widths is not None
             weight_t, bias_t = layer.values(frac)
-            fixed_bias = layer.widths.bias > 0
-            frozen = Layer(
-                name=name,
-                weight=_float64(weight_t),
-                bias=_float64(bias_t),
-                relu=layer.relu,
-                weight_grid=layer.weight_grid(),
-                bias_grid=layer.bias_grid(bias_t, frac) if fixed_bias else None,
-                activation_grid=layer.activation_grid() if layer.relu else None,
-            )
+            grid = layer.weight_grid()
+            stored = Stored(weight=grid, bias=layer.bias_grid(bias_t, frac) if layer.widths.bias else None)
+            weight, bias = _float64(weight_t), _float64(bias_t)
+            if index and (before := self.layers[index - 1].steps) is not None:
+                weight, bias, stored = _reading_counts(weight, bias, grid, before)
+            then = relu(name, layer.activation_grid()) if layer.relu else []
             if layer.steps is not None:
-                counts = Grid.uniform(layer.steps.width_bits, 0, signed=False)
-                frozen = replace(frozen, thresholds=layer.steps.thresholds, activation_grid=counts)
-            before = self.layers[index - 1].steps if index else None
-            layers.append(frozen if before is None else _reading_counts(frozen, before))
+                then = steps(name, layer.steps.thresholds)
+            layers.append(dense_layer(name, weight, bias, stored=stored, then=then))
             frac = int(layer.activation_frac)
         return layers
 
 
-def _reading_counts(layer: Layer, steps: Steps) -> Layer:
-    """Return a layer that gives for counts what the given one gives for lo + step * counts, its bias off its grid."""
-    grid = layer.weight_grid
-    assert grid is not None
-    return replace(
-        layer,
-        weight=layer.weight * steps.step,
-        bias=layer.bias + steps.lo * layer.weight.sum(axis=0),
-        weight_grid=replace(grid, frac_bits=grid.frac_bits - (steps.step.bit_length() - 1)),
-        bias_grid=None,
-    )
+def _reading_counts(weight: Floats, bias: Floats, grid: Grid, before: Steps) -> tuple[Floats, Floats, Stored]:
+    """Return numbers that give for counts what the given ones give for lo + step * counts, biases off their grid."""
+    finer = replace(grid, frac_bits=grid.frac_bits - (before.step.bit_length() - 1))
+    return weight * before.step, bias + before.lo * weight.sum(axis=0), Stored(weight=finer)
 
 
 def layer_name(index: int, last: int) -> str:

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from gatewright.config import Granularity
-from gatewright.fit.layer import Layer
+from gatewright.fit.frozen import dense_layer, frozen_graph, relu
 from gatewright.fit.modules.dense import layer_name
 from gatewright.fit.modules.learned_step import QuantizedStep, Shape, Units, bias_on_grid, rounded
-from gatewright.fit.network import CHUNK, Network
 from gatewright.fit.training.prune import remove_dead
 from gatewright.fixedpoint import Fixed, Grid, frac_bits
+from gatewright.graph.nodes import AnyNode, Graph, Stored
 
+CHUNK = 8192  # samples evaluated at once
 START_BITS = 4.0  # bits below a typical magnitude with which widths start
 
 
@@ -171,8 +172,8 @@ class LearnedStack(nn.Module):
         return 1.0 - int(integer.count_nonzero()) / self.shape.weights
 
     @torch.no_grad()
-    def freeze(self, x: Tensor, *, classes: tuple[str, ...], wrap: bool) -> Network:
-        """Return what was learnt as a Network whose activations hold every value that training inputs x reach.
+    def freeze(self, x: Tensor, *, classes: tuple[str, ...], wrap: bool) -> Graph:
+        """Return what was learnt as a graph whose activations hold every value that training inputs x reach.
 
         wrap: values beyond return modulo their range instead of stopping at its end. All on the CPU, where x must lie.
         """
@@ -190,22 +191,18 @@ class LearnedStack(nn.Module):
             finest = fracs[index + 1] if index + 1 < len(fracs) else None
             parts.append((weight, bias_on_grid(bias, integers[index], weight_fracs[index], fracs[index], finest)))
         tops = _greatest(x, now.read > 0, [2.0 ** frac.double() for frac in fracs], parts)
-        read, layers = now.read, list[Layer]()
-        for index, (weight, bias) in enumerate(parts):
-            grid = None
+        read, layers = now.read, list[list[AnyNode]]()
+        for index, (weight_t, bias_t) in enumerate(parts):
             name = layer_name(index, len(parts) - 1)
-            weight = weight * (read > 0)[:, None]
+            weight, bias = (weight_t * (read > 0)[:, None]).numpy(), bias_t.numpy()
+            then: list[AnyNode] = []
             if index < len(tops):
                 grid = _activation_grid(tops[index].numpy(), fracs[index + 1].numpy(), wrap=wrap)
-                read = torch.tensor(grid.width_bits)
-            layers.append(_frozen(name, weight.numpy(), bias.numpy(), grid))
-        network = Network(
-            input=self.source,
-            layers=tuple(layers),
-            classes=classes,
-            input_bits=tuple(int(bits) for bits in now.read),
-        )
-        return remove_dead(network)
+                read, then = torch.tensor(grid.width_bits), relu(name, grid)
+            stored = Stored(weight=_tight_grid(weight), bias=_tight_grid(bias))
+            layers.append(dense_layer(name, weight, bias, stored=stored, then=then))
+        bits = tuple(int(bits) for bits in now.read)
+        return remove_dead(frozen_graph(self.source, layers, classes=classes, input_bits=bits))
 
 
 def _greatest(x: Tensor, read: Tensor, scales: list[Tensor], parts: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
@@ -223,18 +220,6 @@ def _greatest(x: Tensor, read: Tensor, scales: list[Tensor], parts: list[tuple[T
 def _activation_grid(greatest: np.ndarray, frac: np.ndarray, *, wrap: bool) -> Grid:
     width = np.where(greatest > 0, np.frexp(greatest)[1], 0)
     return Grid(width_bits=width, frac_bits=frac.astype(np.int64), signed=False, wrap=wrap)
-
-
-def _frozen(name: str, weight: np.ndarray, bias: np.ndarray, activation: Grid | None) -> Layer:
-    return Layer(
-        name=name,
-        weight=weight,
-        bias=bias,
-        relu=activation is not None,
-        weight_grid=_tight_grid(weight),
-        bias_grid=_tight_grid(bias),
-        activation_grid=activation,
-    )
 
 
 def _tight_grid(values: np.ndarray) -> Grid:

@@ -20,14 +20,15 @@ from torch import Tensor, nn
 
 from gatewright.config import Config, Tables
 from gatewright.errors import FitError
-from gatewright.fit.layer import Layer
-from gatewright.fit.network import Network
+from gatewright.fit.frozen import dense_layer, frozen_graph, steps, tables
 from gatewright.fit.train import Tensors, Trained, check_alive, stage_key
 from gatewright.fit.training.checkpoint import Checkpoint
 from gatewright.fit.training.device import array
 from gatewright.fit.training.loop import Job, Watch, one_thread, train
 from gatewright.fit.training.teach import Teacher, lesson
 from gatewright.fixedpoint import Fixed, Grid, Ints
+from gatewright.fixedpoint import frac_bits as needed_frac_bits
+from gatewright.graph.nodes import AnyNode, Graph, Stored
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
@@ -39,7 +40,7 @@ EVERY = 2  # steps between two of the preferences, whose gradient is most of a s
 CONNECTED = 0.8  # share of the epochs after which connections stand and only tables are learnt
 SHARPNESS = 0.3  # a class's count is divided by so many of its standard deviations sqrt(tables) / 2, twice, for a score
 CHUNK = 2048  # samples evaluated at once
-BIT = Grid.uniform(1, 0, signed=False)
+WIRES = Stored(weight=None)  # connections and counts
 
 
 def train_tables(
@@ -204,9 +205,9 @@ class TableStack(nn.Module):
         """Nothing is cached."""
 
     @torch.no_grad()
-    def freeze(self, classes: tuple[str, ...]) -> Network:
-        """Return what was learnt as a Network without the tables and bits that nothing reads; scores on a grid."""
-        layers: list[Layer] = []
+    def freeze(self, classes: tuple[str, ...]) -> Graph:
+        """Return what was learnt as a graph without the tables and bits that nothing reads; scores on a grid."""
+        layers: list[list[AnyNode]] = []
         kept = np.arange(len(self.layers[-1].table))
         group, frac = len(kept) // self.classes, round(-math.log2(self.scale))
         layers.append(_counts(group, self.classes, frac))
@@ -216,7 +217,7 @@ class TableStack(nn.Module):
             kept, read = np.unique(pins, return_inverse=True)
             layers.append(_tables(f"tables{index + 1}", read.reshape(pins.shape), table, len(kept)))
         layers.append(_bits(self.features[kept], self.codes[kept], self.source, self.inputs))
-        return Network(input=self.source, layers=tuple(reversed(layers)), classes=classes)
+        return frozen_graph(self.source, reversed(layers), classes=classes)
 
 
 class TableLayer(nn.Module):
@@ -295,23 +296,25 @@ class _Look(torch.autograd.Function):
         return grad_bits, grad_table, grad_preference, None, None
 
 
-def _bits(features: Ints, codes: Ints, source: Fixed, count: int) -> Layer:
+def _bits(features: Ints, codes: Ints, source: Fixed, count: int) -> list[AnyNode]:
     """Return the layer that compares: feature - threshold >= 0. count: features of a sample."""
     weight = np.zeros((count, len(features)))
     weight[features, np.arange(len(features))] = 1.0
-    return Layer(
-        name="bits",
-        weight=weight,
-        bias=-np.ldexp(codes.astype(np.float64), -source.frac_bits),
-        relu=False,
-        wired=True,
-        weight_grid=Grid.uniform(2, 0, signed=True),
-        activation_grid=BIT,
-        thresholds=(0.0,),
-    )
+    stored = Stored(weight=None, bias=_holding(-codes, source.frac_bits))
+    bias = -np.ldexp(codes.astype(np.float64), -source.frac_bits)
+    return dense_layer("bits", weight, bias, stored=stored, then=steps("bits", (0.0,)))
 
 
-def _tables(name: str, pins: Ints, table: NDArray[np.bool_], n_in: int) -> Layer:
+def _holding(codes: Ints, frac_bits: int) -> Grid:
+    """Return the grid of the thresholds' bits: no finer than they are."""
+    values = np.ldexp(codes.astype(np.float64), -frac_bits)
+    frac = needed_frac_bits(values)
+    q = np.ldexp(values, frac).astype(np.int64)
+    held = Fixed.holding(int(q.min()), int(q.max()), frac)
+    return Grid.uniform(held.width_bits, frac, signed=held.signed)
+
+
+def _tables(name: str, pins: Ints, table: NDArray[np.bool_], n_in: int) -> list[AnyNode]:
     """Return a layer of tables; pins: (n_out, inputs), which input each reads; twice the same is one."""
     weight, entries = np.zeros((n_in, len(pins))), np.zeros(table.shape)
     for neuron, row in enumerate(pins):
@@ -320,25 +323,9 @@ def _tables(name: str, pins: Ints, table: NDArray[np.bool_], n_in: int) -> Layer
         old = np.sum([(address >> bit & 1) << k for k, bit in enumerate(pin)], axis=0)
         weight[read, neuron] = 2.0 ** np.arange(len(read))
         entries[neuron, : len(address)] = table[neuron, old]
-    return Layer(
-        name=name,
-        weight=weight,
-        bias=np.zeros(len(pins)),
-        relu=False,
-        wired=True,
-        weight_grid=Grid.uniform(pins.shape[1] + 1, 0, signed=True),
-        activation_grid=BIT,
-        table=entries,
-    )
+    return dense_layer(name, weight, np.zeros(len(pins)), stored=WIRES, then=tables(name, entries))
 
 
-def _counts(group: int, classes: int, frac: int) -> Layer:
+def _counts(group: int, classes: int, frac: int) -> list[AnyNode]:
     """Return the layer that counts the ones of each class's group, in units of 2**-frac."""
-    return Layer(
-        name="out",
-        weight=np.repeat(np.eye(classes), group, axis=0) * 2.0**-frac,
-        bias=np.zeros(classes),
-        relu=False,
-        wired=True,
-        weight_grid=Grid.uniform(2, frac, signed=True),
-    )
+    return dense_layer("out", np.repeat(np.eye(classes), group, axis=0) * 2.0**-frac, np.zeros(classes), stored=WIRES)

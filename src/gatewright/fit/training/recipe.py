@@ -11,11 +11,12 @@ from torch import Tensor
 from gatewright.config import Student
 from gatewright.errors import FitError
 from gatewright.fit.modules.dense import Stack
-from gatewright.fit.network import Network
 from gatewright.fit.training.prune import due_masks, due_share, shrink
 from gatewright.fit.training.regularise import penalty
+from gatewright.graph import Graph
+from gatewright.graph.figures import ebops
 
-Estimate = Callable[[Network], float]  # a quantized network in, its cost in LUTs out
+Estimate = Callable[[Graph], float]  # a quantized network in, its cost in LUTs out
 AIM = 0.98  # share of the budget at which pruning aims: weights go on training afterwards
 LEAST_USED = 0.95  # share of it below which weights return
 LATE_LOOKS = 3  # how often after prune_end the budget is looked at again
@@ -46,7 +47,7 @@ class Recipe:
             raise FitError("student.pruning has a budget, which needs formats; train with quantize=True")
         if self.pruning.budget_lut and estimate is None:
             raise FitError("student.pruning.budget_lut needs a cost function; give train_student estimate=")
-        self._estimate: Estimate = estimate if self.pruning.budget_lut and estimate else lambda n: float(n.ebops)
+        self._estimate: Estimate = estimate if self.pruning.budget_lut and estimate else lambda n: float(ebops(n))
         step = max(1, (settings.epochs - self.frozen) // (LATE_LOOKS + 1))
         self.looks = {self.frozen + k * step for k in range(1, LATE_LOOKS + 1)}
 
@@ -73,7 +74,7 @@ class Recipe:
         """Return what regularisation adds to the loss; the module's state says whether it is on."""
         return self.module.shrinkage * penalty([layer.weight for layer in self.module.layers], self.pruning)
 
-    def freeze(self, classes: tuple[str, ...]) -> Network:
+    def freeze(self, classes: tuple[str, ...]) -> Graph:
         """Return the network, without the neurons that structured pruning has removed."""
         network = self.module.freeze(classes=classes)
         return shrink(network) if self.pruning.kind == "neurons" else network

@@ -10,20 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.config import Config
-from gatewright.errors import ConfigError, ExportError
+from gatewright.errors import ConfigError
 from gatewright.flow.rundir import RunDirectory, Stage
-from gatewright.flow.stages.imported import Imported, exported, fitted, quantized
-from gatewright.flow.stages.networks import TrainedNetworks, output_stage
+from gatewright.flow.stages.imported import Imported, fitted, quantized
+from gatewright.flow.stages.networks import TrainedNetworks
+from gatewright.flow.stages.output import output_stage
+from gatewright.flow.stages.program import format_of, program_stage
 from gatewright.tools import write_json
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
-    from gatewright.export import Exported
     from gatewright.export.profile import Spread
-    from gatewright.fit import Network
-    from gatewright.fixedpoint import Fixed
     from gatewright.graph import Graph
-    from gatewright.ir import OutputStage, Program
 
 PROFILED = 512  # training samples that the profile of ranges is taken of
 TITLES = {
@@ -77,16 +75,7 @@ class ModelNetworks:
             code=("graph",),
             packages=("numpy",),
         )
-        program = Stage(
-            name="program",
-            title="export the integer program and compare it with the model",
-            run=self._program,
-            needs=("data", "student"),
-            settings=[c.name, self.imported.identity, asdict(output_stage(c))],
-            code=("graph", "ir"),
-            packages=("numpy",),
-        )
-        return [model, student, program]
+        return [model, student, program_stage(c, self.directory, self.imported)]
 
     # ---- the steps, in the order in which they run
 
@@ -105,7 +94,7 @@ class ModelNetworks:
         from gatewright.export.vectors import graph_outputs
 
         data = self._data()
-        scores = graph_outputs(self._graph("model"), data.x, _fixed(data))
+        scores = graph_outputs(self._graph("model"), data.x, format_of(data))
         if not np.isfinite(scores).all():
             raise ConfigError(
                 f"model {self.imported.file} gives {np.count_nonzero(~np.isfinite(scores))} scores that are not finite "
@@ -113,10 +102,8 @@ class ModelNetworks:
             )
         np.save(out / "soft_targets.npy", scores)
 
-    def _start(self, data: Dataset) -> Network:
-        from gatewright.fit.bridge import float_network
-
-        return float_network(self._graph("model"), _fixed(data), data.classes)
+    def _start(self) -> Graph:
+        return self._graph("model")
 
     def _student(self, out: Path) -> None:
         from gatewright.export.vectors import samples
@@ -124,26 +111,10 @@ class ModelNetworks:
 
         data, graph = self._data(), self._graph("model")
         if self.imported.road == "post-training":
-            x = samples(graph, data.part("train")[0], _fixed(data))
-            graph = quantized(graph, x, self.imported.settings, _fixed(data))
+            x = samples(graph, data.part("train")[0], format_of(data))
+            graph = quantized(graph, x, self.imported.settings, format_of(data))
         save_graph(graph, out / "graph.npz")
         _write_profile(graph, data, out)
-
-    def _program(self, out: Path) -> None:
-        from gatewright.export import check_graph_export
-        from gatewright.export.vectors import samples
-        from gatewright.ir import save_program
-        from gatewright.lower.passes.constants import constants_to_dense
-        from gatewright.lower.passes.rounding import join_layers
-
-        data, graph = self._data(), self._graph("student")
-        made = exported(graph, self.config, _fixed(data), data.classes, self.imported.road)
-        self._check_scores(made)
-        compared = check_graph_export(made, samples(graph, data.x, _fixed(data)))
-        program = constants_to_dense(join_layers(_staged(made, output_stage(self.config))))
-        save_program(program, out / "program.txt")
-        write_json(out / "check.json", {"samples_compared": compared, "mismatches": 0})
-        write_json(out / "export.json", {"output_scale": made.output_scale.ravel().tolist(), "notes": made.notes})
 
     # ---- what several steps read
 
@@ -156,19 +127,6 @@ class ModelNetworks:
         from gatewright.graph import load_graph
 
         return load_graph(self.directory.folder(stage) / "graph.npz")
-
-    def _check_scores(self, made: Exported) -> None:
-        """Refuse what leaves other numbers than the user asks for on the chip."""
-        if self.config.task == "regression" and len(made.notes) > len(made.graph.notes):
-            raise ExportError(
-                f"{made.notes[-1]} A regression needs its values: set model.output_format, e.g. "
-                '"fixed<12,4>", so that the function becomes a table on the chip'
-            )
-        if self.config.hardware.output in ("threshold", "softmax") and (made.output_scale != 1).any():
-            raise ExportError(
-                f'hardware.output "{self.config.hardware.output}" needs scores that are plain fixed-point numbers, the '
-                'scores of this model have a real scale; use "argmax", "topk" or "scores"'
-            )
 
 
 def origin(imported: Imported, graph: Graph) -> dict[str, Any]:
@@ -200,24 +158,10 @@ def origin(imported: Imported, graph: Graph) -> dict[str, Any]:
     }
 
 
-def _staged(made: Exported, stage: OutputStage) -> Program:
-    """Return the program with what leaves the chip; a class number is the export's own."""
-    from gatewright.ir import add_output_stage
-
-    return made.program if stage.kind in ("argmax", "scores") else add_output_stage(made.program, stage)
-
-
 def _write_profile(graph: Graph, data: Dataset, out: Path) -> None:
     from gatewright.export import profile
     from gatewright.export.vectors import samples
 
     x: NDArray[np.int64] = data.part("train")[0]
-    rows: list[Spread] = profile(graph, samples(graph, x[:: max(1, len(x) // PROFILED)], _fixed(data)))
+    rows: list[Spread] = profile(graph, samples(graph, x[:: max(1, len(x) // PROFILED)], format_of(data)))
     write_json(out / "profile.json", [asdict(row) for row in rows])
-
-
-def _fixed(data: Dataset) -> Fixed:
-    from gatewright.fixedpoint import Fixed
-
-    f = data.format
-    return Fixed(width_bits=f.width_bits, frac_bits=f.frac_bits, signed=f.signed)

@@ -1,4 +1,4 @@
-"""An imported float Graph in, a float Network out, and a stack of layers that starts from its weights."""
+"""A float Graph of dense layers with ReLU between in; a stack of layers that starts from its weights out."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from gatewright.errors import FitError
-from gatewright.fit.layer import Layer
-from gatewright.fit.modules.dense import Stack, layer_name
-from gatewright.fit.network import Network
-from gatewright.fixedpoint import Fixed
+from gatewright.fit.modules.dense import Stack
 from gatewright.graph import Graph, simplify
-from gatewright.graph.nodes import Activation, Dense, Input
+from gatewright.graph.nodes import Activation, Dense, Input, Quantize
 
 if TYPE_CHECKING:
     from gatewright.fit.modules.learned import LearnedStack
@@ -25,10 +22,10 @@ def hidden_layers(graph: Graph) -> tuple[int, ...] | None:
     return None if found is None else tuple(dense.bias.size for dense, _ in found[:-1])
 
 
-def float_network(graph: Graph, source: Fixed, classes: tuple[str, ...]) -> Network:
-    """Return a graph of dense layers with ReLU between as a float Network of input codes in `source`.
+def float_layers(graph: Graph) -> list[Dense]:
+    """Return the dense layers of a graph of these with ReLU between, batch normalisations folded into them.
 
-    Batch normalisations are folded; layers are named fc1, fc2, ..., out. Raises FitError for any other graph.
+    A quantizer of the input's codes may come first. Raises FitError for any other graph.
     """
     found = _layers(graph)
     if found is None:
@@ -36,23 +33,18 @@ def float_network(graph: Graph, source: Fixed, classes: tuple[str, ...]) -> Netw
             f"model {graph.name!r} is not made of dense layers with ReLU between, so no student can start from its "
             'weights; set model.start = "random" and the student\'s layers in student.hidden'
         )
-    last = len(found) - 1
-    layers = tuple(
-        Layer(name=layer_name(index, last), weight=dense.weight, bias=dense.bias, relu=relu)
-        for index, (dense, relu) in enumerate(found)
-    )
-    return Network(input=source, layers=layers, classes=classes)
+    return [dense for dense, _ in found]
 
 
 @torch.no_grad()
-def start_from(module: Stack | LearnedStack, network: Network) -> None:
-    """Give a stack of the same layers, whose units are folded already, the network's weights and biases."""
+def start_from(module: Stack | LearnedStack, graph: Graph) -> None:
+    """Give a stack of the same layers, whose units are folded already, a float graph's weights and biases."""
     if isinstance(module, Stack):
         numbers = [(layer.weight.data, layer.bias.data) for layer in module.layers]
     else:
         flat = module.numbers.data
         numbers = list(zip(module.shape.matrices(flat), module.shape.biases(flat), strict=True))
-    for layer, (weights, biases), given in zip(module.layers, numbers, network.layers, strict=True):
+    for layer, (weights, biases), given in zip(module.layers, numbers, float_layers(graph), strict=True):
         weight, bias = (torch.tensor(v, device=module.device) for v in (given.weight, given.bias))
         weights.copy_(weight / layer.gain.double())
         centred = bias + layer.centre.double() @ weight
@@ -69,14 +61,14 @@ def _layers(graph: Graph) -> list[tuple[Dense, bool]] | None:
     for node in nodes:
         if node.sources != (before,):
             return None
-        if isinstance(node, Dense) and (node.weight_scale == 1).all():
+        if isinstance(node, Dense) and (node.weight_scale == 1).all() and node.stored is None:
             joins = bool(found) and not found[-1][1]  # two maps without a ReLU between are one
             found.append((_joined(found.pop()[0], node) if joins else node, False))
         elif isinstance(node, Activation) and node.kind == "relu" and not node.parameters and found:
             if found[-1][1]:
                 return None
             found[-1] = (found[-1][0], True)
-        else:
+        elif not isinstance(node, Quantize) or before != first.name:
             return None
         before = node.name
     return found if found and not found[-1][1] else None
