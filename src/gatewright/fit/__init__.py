@@ -15,7 +15,6 @@ from gatewright.fit.anomaly.variational import Variational, train_variational
 from gatewright.fit.export import check_export, export_program
 from gatewright.fit.front import Front, train_front
 from gatewright.fit.layer import Layer
-from gatewright.fit.modules.lut_neurons import train_tables
 from gatewright.fit.modules.quantizers import Grid
 from gatewright.fit.network import Network
 from gatewright.fit.scores.metrics import compression_table, evaluate_predictions, metrics, validation_score
@@ -23,6 +22,7 @@ from gatewright.fit.scores.pareto import Point, choose
 from gatewright.fit.scores.roc import anomaly_metrics, auc_difference, decision_shares, roc_points, score_histogram
 from gatewright.fit.train import Trained, teacher_outputs, train_student, train_teacher, untrained_student
 from gatewright.fit.training.teach import Teacher, hidden_features, with_targets
+from gatewright.fit.truth_tables import train_tables
 
 __all__ = [
     "Autoencoder",

@@ -1,22 +1,16 @@
-"""An imported float Graph in, a float Network out, and a stack of layers that starts from its weights."""
+"""An imported float Graph in, a float Network out, from whose weights a student can start."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
-
-import torch
 
 from gatewright.errors import FitError
 from gatewright.fit.layer import Layer
-from gatewright.fit.modules.dense import Stack, layer_name
+from gatewright.fit.modules.stacks import layer_name
 from gatewright.fit.network import Network
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import Graph, simplify
 from gatewright.graph.nodes import Activation, Dense, Input
-
-if TYPE_CHECKING:
-    from gatewright.fit.modules.learned import LearnedStack
 
 
 def hidden_layers(graph: Graph) -> tuple[int, ...] | None:
@@ -42,21 +36,6 @@ def float_network(graph: Graph, source: Fixed, classes: tuple[str, ...]) -> Netw
         for index, (dense, relu) in enumerate(found)
     )
     return Network(input=source, layers=layers, classes=classes)
-
-
-@torch.no_grad()
-def start_from(module: Stack | LearnedStack, network: Network) -> None:
-    """Give a stack of the same layers, whose units are folded already, the network's weights and biases."""
-    if isinstance(module, Stack):
-        numbers = [(layer.weight.data, layer.bias.data) for layer in module.layers]
-    else:
-        flat = module.numbers.data
-        numbers = list(zip(module.shape.matrices(flat), module.shape.biases(flat), strict=True))
-    for layer, (weights, biases), given in zip(module.layers, numbers, network.layers, strict=True):
-        weight, bias = (torch.tensor(v, device=module.device) for v in (given.weight, given.bias))
-        weights.copy_(weight / layer.gain.double())
-        centred = bias + layer.centre.double() @ weight
-        biases.copy_((centred - layer.bias_shift.double()) / layer.bias_gain.double())
 
 
 def _layers(graph: Graph) -> list[tuple[Dense, bool]] | None:
