@@ -17,7 +17,9 @@ from gatewright.data import Dataset
 from gatewright.errors import ConfigError, FitError
 from gatewright.fit import Network, check_export, export_program, train_tables
 from gatewright.fit.modules import lut_neurons as fit_tables
-from gatewright.fit.modules.lut_neurons import TableLayer, TableStack, candidates, slopes
+from gatewright.fit.modules.lut_neurons import Counts, TableLayer, slopes
+from gatewright.fit.training.prune import shrink
+from gatewright.fit.truth_tables import candidates, table_stack
 from gatewright.fixedpoint import Fixed
 
 from .conftest import make_config, make_data
@@ -66,7 +68,7 @@ def test_a_layer_reads_its_tables_and_its_gradients_are_the_straight_through_one
     generator = torch.Generator().manual_seed(2)
     layer = TableLayer(7, 5, 3, generator)
     bits = (torch.rand(7, 40, generator=generator) < 0.5).float().requires_grad_()
-    out = layer(bits, learns=True)
+    out = layer(bits.T, None)[0].T
     weight = torch.rand(5, 40, generator=generator)
     (out * weight).sum().backward()
     pins = layer.sources().view(5, 3)
@@ -89,7 +91,12 @@ def test_a_layer_reads_its_tables_and_its_gradients_are_the_straight_through_one
     torch.testing.assert_close(bits.grad, read)
     torch.testing.assert_close(layer.preference.grad, preference, rtol=0.02, atol=0.02)  # bfloat16
     layer.zero_grad()
-    layer(bits, learns=False).sum().backward()
+    layer.steps += 1  # at every second step
+    layer(bits.T, None)[0].sum().backward()
+    assert layer.preference.grad is None
+    layer.steps += 1
+    layer.connect(False)
+    layer(bits.T, None)[0].sum().backward()
     assert layer.preference.grad is None
 
 
@@ -116,7 +123,7 @@ def test_frozen_scores_order_the_classes_as_training_does_without_what_is_never_
     rng = np.random.default_rng(len(sizes))
     source = Fixed(width_bits=6, frac_bits=3)
     features, codes = np.arange(12) % 4, rng.integers(-30, 31, 12)
-    stack = TableStack(
+    stack = table_stack(
         Tables(layers=sizes, inputs=3),
         source=source,
         features=features,
@@ -129,10 +136,12 @@ def test_frozen_scores_order_the_classes_as_training_does_without_what_is_never_
     x = rng.integers(-32, 32, (300, 4))
     with torch.no_grad():
         scores = stack(torch.tensor(x / 8, dtype=torch.float32)).numpy()
-    network = stack.freeze(("a", "b", "c"))
+    network = shrink(stack.freeze(classes=("a", "b", "c")))
+    counted = stack.layers[-1]
+    assert isinstance(counted, Counts)
     counts = network.evaluate(x)
-    ones = np.ldexp(counts, round(-np.log2(stack.scale)))
-    assert np.allclose(np.diff(scores, axis=1), np.diff(ones, axis=1) * stack.scale)
+    ones = np.ldexp(counts, round(-np.log2(counted.scale)))
+    assert np.allclose(np.diff(scores, axis=1), np.diff(ones, axis=1) * counted.scale)
     for layer, after in zip(network.layers[:-1], network.layers[1:], strict=True):
         assert (after.weight != 0).any(axis=1).all(), f"{layer.name} has neurons that nothing reads"
     assert network.layers[-2].weight.shape[1] == sizes[-1]
