@@ -63,7 +63,7 @@ class TrainDense(TrainLayer):
         steps: Steps | None = None,
     ) -> None:
         super().__init__()
-        self.units, self.widths, self.relu, self.steps = n_out, widths, relu, steps
+        self.units, self.bits, self.relu, self.steps = n_out, widths, relu, steps
         std = (2.0 / n_in) ** 0.5 if relu else (1.0 / n_in) ** 0.5  # He et al. 2015; 1/n_in where no ReLU follows
         self.weight = nn.Parameter(torch.randn(n_in, n_out, generator=generator) * std)
         self.bias = nn.Parameter(torch.zeros(n_out))
@@ -79,21 +79,21 @@ class TrainDense(TrainLayer):
 
     def _weight_grid(self) -> Grid:
         """Return the format of the weights as it stands."""
-        assert self.widths is not None
-        return _grid(self.widths.weight, self.weight_frac, signed=True, digits=self.widths.digits)
+        assert self.bits is not None
+        return _grid(self.bits.weight, self.weight_frac, signed=True, digits=self.bits.digits)
 
     def _activation_grid(self) -> Grid:
         """Return the format of the activations as it stands."""
-        assert self.widths is not None
-        return _grid(self.widths.activation, self.activation_frac, signed=False)
+        assert self.bits is not None
+        return _grid(self.bits.activation, self.activation_frac, signed=False)
 
     def refresh(self) -> None:
         """Rebuild the constants of forward() after a format has changed or a checkpoint was read."""
-        if self.widths is None:
+        if self.bits is None:
             return
         device = self.weight.device
         self._tensors = {"weight": self._weight_grid().tensors(torch.float32, device)}
-        width = self.widths.activation if self.steps is None else self.steps.width_bits
+        width = self.bits.activation if self.steps is None else self.steps.width_bits
         if self.relu:
             self._tensors["activation"] = self._activation_grid().tensors(torch.float32, device)
         if self.relu or self.steps is not None:
@@ -104,8 +104,8 @@ class TrainDense(TrainLayer):
 
         Binary and ternary weights keep the first one: clipped to it, they would ask for a smaller one each time.
         """
-        assert self.widths is not None
-        if self.widths.weight <= FEW_BITS and not first:
+        assert self.bits is not None
+        if self.bits.weight <= FEW_BITS and not first:
             self.refresh()
             return
         w = array(self._folded_weight())
@@ -117,13 +117,13 @@ class TrainDense(TrainLayer):
         self.refresh()
 
     def _best_frac(self, w: NDArray[np.float32]) -> int:
-        assert self.widths is not None
-        return int(fit_grid(w, self.widths.weight, signed=True, digits=self.widths.digits).frac_bits)
+        assert self.bits is not None
+        return int(fit_grid(w, self.bits.weight, signed=True, digits=self.bits.digits).frac_bits)
 
     def _fit_activation_grid(self, z: Tensor) -> None:
         """Choose the activations' LSB by the least squared error over ReLU(z)."""
-        assert self.widths is not None
-        grid = fit_grid(array(z.clamp(min=0.0)), self.widths.activation, signed=False)
+        assert self.bits is not None
+        grid = fit_grid(array(z.clamp(min=0.0)), self.bits.activation, signed=False)
         self.activation_frac.fill_(int(grid.frac_bits))
         self.refresh()
 
@@ -157,14 +157,14 @@ class TrainDense(TrainLayer):
 
     def _bias_grid(self, bias: Tensor, read: Format) -> Grid:
         """Return the bias's format: as many bits as configured, at the finest LSB that fits (at most the sum's)."""
-        assert self.widths is not None
+        assert self.bits is not None
         finest = array(read.finest).astype(np.int64) + array(self.weight_frac)
-        return covering_grid(array(bias.double()), self.widths.bias, finest=finest)
+        return covering_grid(array(bias.double()), self.bits.bias, finest=finest)
 
     def _bias_tensors(self, bias: Tensor, read: Format) -> Constants:
         """Return the (scale, lo, hi, levels) of the bias; a width of 0 follows the accumulator and never clips."""
-        assert self.widths is not None
-        if self.widths.bias:
+        assert self.bits is not None
+        if self.bits.bias:
             return self._bias_grid(bias, read).tensors(torch.float32, bias.device)
         unbounded = _UNBOUNDED.to(bias.device)
         return torch.exp2((self.weight_frac + read.finest).float()), -unbounded, unbounded, None
@@ -239,7 +239,7 @@ class TrainDense(TrainLayer):
             bias = _float64(self.bias) * _float64(self.bias_gain) + _float64(self.bias_shift)
             bias = bias - _float64(self.centre) @ weight
             return Layer(name=name, weight=weight, bias=bias, relu=self.relu), None
-        assert self.widths is not None
+        assert self.bits is not None
         weight_t, bias_t = self._values(read)
         frozen = Layer(
             name=name,
@@ -247,7 +247,7 @@ class TrainDense(TrainLayer):
             bias=_float64(bias_t),
             relu=self.relu,
             weight_grid=self._weight_grid(),
-            bias_grid=self._bias_grid(bias_t, read) if self.widths.bias > 0 else None,
+            bias_grid=self._bias_grid(bias_t, read) if self.bits.bias > 0 else None,
             activation_grid=self._activation_grid() if self.relu else None,
         )
         if self.steps is not None:
