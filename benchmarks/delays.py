@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import BUILD, publish
-from gatewright.chips import Family, part
+from gatewright.chips import Family, part, router
 from gatewright.ir.program import Program
 from gatewright.lower.compile import lower
 from gatewright.lower.estimate import estimate
 from gatewright.rtl.harness import harness
 from gatewright.rtl.manifest import write_rtl
-from gatewright.synth import ROUTERS, place_and_route, synthesize
+from gatewright.synth import place_and_route, synthesize
 from gatewright.tools import write_atomic
 from tests.programs import codes, mlp
 
@@ -64,7 +64,7 @@ def _row(family: Family, name: str, program: Program, step: float) -> dict[str, 
     placed = place_and_route(
         netlist=folder / "synth" / "netlist.json",
         part=part(PARTS[family]),
-        lpf=_pins(family, folder),
+        pins=_pins(family, folder),
         freq_mhz=2 * clock,
         seed=1,
         out=folder / "place",
@@ -81,7 +81,7 @@ def _row(family: Family, name: str, program: Program, step: float) -> dict[str, 
         "routed / model": round(routed / lowered.schedule.period_ns, 3),
         "LUT est.": guess.lut,
         "sites": report.sites,
-        "placed": sum(placed.used.get(cell, 0) for cell in ROUTERS[family].comb),
+        "placed": sum(placed.used.get(cell, 0) for cell in router(family).comb),
         "FF est.": guess.ff,
         "FF": report.ff,
     }

@@ -63,7 +63,7 @@ def _place(sources: Sequence[Path], top: str, out: Path) -> dict[str, Any]:
         place_and_route(
             netlist=out / "netlist.json",
             part=part(PART),
-            lpf=None,
+            pins=None,
             freq_mhz=TARGET_MHZ,
             seed=seed,
             out=out / f"seed{seed}",

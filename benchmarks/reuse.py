@@ -60,7 +60,7 @@ def _row(family: Family, sparsity: float, reuse: int, multiplier: Multiplier) ->
         placed = place_and_route(
             netlist=folder / "netlist.json",
             part=part(PART),
-            lpf=None,
+            pins=None,
             freq_mhz=CLOCK_MHZ,
             seed=1,
             out=folder,

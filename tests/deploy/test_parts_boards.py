@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from gatewright.chips import PARTS, check_fit, part
-from gatewright.deploy import BOARDS, StreamPorts, board, board_top, lpf
+from gatewright.chips import FAMILIES, PARTS, check_fit, part, router
+from gatewright.deploy import BOARDS, StreamPorts, board, board_top, clock_for, pin_file
 from gatewright.deploy.clocks.ecp5 import pll_for
 from gatewright.errors import BudgetError, ConfigError
-from gatewright.synth import ROUTERS
 
 CORE = StreamPorts(module="core", input_bytes=30, output_bytes=1)
 
@@ -40,7 +40,7 @@ def test_every_part_is_whole(name):
     assert item.lut_inputs == (6 if item.family in {"xc7", "xcup", "intel"} else 4)
     per_lut = {"xc7": 2, "xcup": 2, "intel": 2, "gowin": 0.75}  # half ALMs; three quarters of Gowin's CLS have one
     assert item.ff == item.lut * per_lut.get(item.family, 1)
-    assert bool(item.nextpnr) == (item.family in ROUTERS)
+    assert bool(item.nextpnr) == (FAMILIES[item.family].router is not None)
     check_fit(item, lut=item.lut, ff=item.ff, dsp=item.dsp, bram=item.bram)
 
 
@@ -63,11 +63,11 @@ def test_too_large_for_every_part_of_the_family_promises_none():
 def test_every_board_is_whole(name):
     item = BOARDS[name]
     assert part(item.part).family == "ecp5"
-    pins = [item.clock_pin, item.uart_rx, item.uart_tx, *item.leds, *item.keep_high]
+    pins = [item.clock_pin, item.link.rx, item.link.tx, *item.leds, *item.keep_high]
     assert len(set(pins)) == len(pins)
     assert all(re.fullmatch(r"[A-Z]{1,2}\d{1,2}", pin) for pin in pins)
     assert item.source
-    text = lpf(item)
+    text = pin_file(item).text
     assert text.count("LOCATE COMP") == text.count("IOBUF PORT") == len(pins)
     top = board_top(board=item, core=CORE, clock_mhz=50)
     ports = top.verilog[: top.verilog.index(");")]
@@ -75,8 +75,24 @@ def test_every_board_is_whole(name):
         assert re.search(rf"\b{port}\b", ports)
 
 
+def test_a_family_without_router_names_those_that_have_one():
+    with pytest.raises(
+        ConfigError, match="'xc7' has no open place and route; choose a part of ecp5, ice40, gowin, gatemate"
+    ):
+        router("xc7")
+
+
+def test_a_board_of_another_family_has_no_pin_file_and_only_its_own_clock():
+    other = replace(board("ulx3s_25f"), part="ICE40HX8K")
+    with pytest.raises(ConfigError, match="pin constraints are written for ecp5, not for family 'ice40'"):
+        pin_file(other)
+    assert clock_for("ice40", 12.0, 12.0).clock_mhz == 12.0
+    with pytest.raises(ConfigError, match="there is no PLL for family 'ice40' here, only for ecp5"):
+        clock_for("ice40", 12.0, 48.0)
+
+
 def test_ulx3s_pins_as_in_its_constraint_file():
-    text = lpf(board("ulx3s_85f"))
+    text = pin_file(board("ulx3s_85f")).text
     for port, pin in {"clk_board": "G2", "uart_rx": "M1", "uart_tx": "L4", "led[0]": "B2", "led[7]": "H3"}.items():
         assert f'LOCATE COMP "{port}" SITE "{pin}";' in text
     assert 'FREQUENCY PORT "clk_board" 25 MHZ;' in text

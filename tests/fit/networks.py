@@ -10,7 +10,7 @@ import numpy as np
 from gatewright.data import Dataset, InputFormat
 from gatewright.export import check_graph_export, export_graph
 from gatewright.export.vectors import input_format, samples
-from gatewright.fit.frozen import dense_layer, dense_layers, frozen_graph, relu
+from gatewright.fit.frozen import cut, dense_layer, dense_layers, frozen_graph, relu
 from gatewright.fixedpoint import Fixed, Grid
 from gatewright.graph import Graph, save_graph
 from gatewright.graph.nodes import Stored
@@ -38,7 +38,7 @@ def random_network(
         x_frac = int(act.frac_bits.max())
     names = tuple(f"c{k}" for k in range(sizes[-1])) if classes else ()
     source = Fixed(width_bits=6, frac_bits=frac, signed=signed)
-    return frozen_graph(source, layers, classes=names, input_bits=input_bits)
+    return frozen_graph(source, [cut(source, input_bits), *layers] if input_bits else layers, classes=names)
 
 
 def float_network(rng, sizes, source: Fixed, classes: tuple[str, ...] = ()) -> Graph:

@@ -11,7 +11,7 @@ from gatewright.data import InputFormat
 from gatewright.errors import ExportError, ModelError, ProgramError
 from gatewright.export import check_graph_export, export_graph
 from gatewright.export.vectors import graph_outputs, samples
-from gatewright.fit.frozen import dense_layer, frozen_graph, relu, steps, tables
+from gatewright.fit.frozen import cut, dense_layer, frozen_graph, relu, steps, tables
 from gatewright.fixedpoint import Fixed, Grid
 from gatewright.flow.stages.program import check_reads
 from gatewright.graph import evaluate
@@ -66,13 +66,14 @@ def test_names_of_ops_and_classes():
 def test_names_of_what_is_cut_counted_and_looked_up():
     bits, table = np.array([[0.0, 1.0, 1.0, 0.0]]), np.array([[1.0], [2.0]])
     wires = Stored(weight=None)
+    source = Fixed(width_bits=4, frac_bits=1)
     layers = [
+        cut(source, (2, 0)),
         dense_layer("bits", np.eye(2), np.array([-1.0, -2.0]), stored=wires, then=steps("bits", (0.0,))),
         dense_layer("tables1", table, np.zeros(1), stored=wires, then=tables("tables1", bits)),
         dense_layer("out", np.ones((1, 1)), np.zeros(1), stored=wires),
     ]
-    source = Fixed(width_bits=4, frac_bits=1)
-    network = frozen_graph(source, layers, classes=(), input_bits=(2, 0))
+    network = frozen_graph(source, layers, classes=())
     program = proved(network, np.array([[-8, 7], [7, -8], [3, 3], [0, 0]]), SCORES)
     assert [(op.name, op.layer) for op in program.ops] == [
         ("x", "input"),
@@ -85,9 +86,9 @@ def test_names_of_what_is_cut_counted_and_looked_up():
     ]
     named = ["bits.weight", "bits.bias", "bits.thresholds", "tables1.weight", "tables1.bias", "tables1.table"]
     assert list(program.constants) == [*named, "out.weight", "out.bias"]
-    cut = program.op("x.read")
-    assert isinstance(cut, Requant)
-    assert (cut.frac_bits, cut.width_bits, cut.keep_frac_bits, cut.signed) == (1, (2, 0), (-1, -3), (True,))
+    read = program.op("x.read")
+    assert isinstance(read, Requant)
+    assert (read.frac_bits, read.width_bits, read.keep_frac_bits, read.signed) == (1, (2, 0), (-1, -3), (True,))
 
 
 def test_configured_formats_are_exported_element_by_element():

@@ -21,8 +21,8 @@ from gatewright.export.vectors import graph_outputs
 from gatewright.fit import choose, train_front
 from gatewright.fit.front import Front, _Candidate
 from gatewright.fit.frozen import dense_layer, frozen_graph, read_node, relu
-from gatewright.fit.modules.learned import LearnedStack
-from gatewright.fit.modules.learned_step import Shape
+from gatewright.fit.modules.packed import Packed
+from gatewright.fit.modules.stacks import learned_stack
 from gatewright.fit.scores.metrics import Merit, merit_of, validation_merit
 from gatewright.fit.scores.pareto import Point, non_dominated, thinned
 from gatewright.fixedpoint import Fixed, Grid, span_bits
@@ -81,7 +81,7 @@ def _adder_inputs(q: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
     return torch.where(used, 1.0 + (bits - 1.0) / 3.0, torch.zeros(())) + slope * (smooth - smooth.detach())
 
 
-def _reference(stack: LearnedStack, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _reference(stack: Packed, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return outputs and cost as autograd has them from the definitions, layer by layer; biases are not rounded."""
     shape, units, widths = stack.shape, stack.units(), stack.all_widths()
     weights = shape.matrices(stack.numbers[: shape.weights] * units.weight)
@@ -123,26 +123,27 @@ def test_outputs_cost_and_gradients_are_those_of_the_definition(
     monkeypatch.setattr(learned_step, "bias_on_grid", unrounded)
     generator = torch.Generator().manual_seed(3)
     source = Fixed(width_bits=7, frac_bits=4, signed=True)
-    stack = LearnedStack([5, 8, 6, 3], source=source, dropout=0.0, generator=generator, granularity=granularity)
+    stack = learned_stack([5, 8, 6, 3], source=source, dropout=0.0, generator=generator, granularity=granularity)
+    packed = stack.packed
+    assert packed is not None
     x = torch.randint(-64, 64, (48, 5), generator=generator) * 2.0**-4
-    stack.layers[0].centre.copy_(x.mean(dim=0))
-    stack.layers[0].gain = torch.rand(5, 1, generator=generator) + 0.5
-    stack.start_widths(x)
+    stack.fold_inputs(x.mean(dim=0).double(), torch.rand(5, 1, generator=generator) + 0.5)
+    stack.calibrate(x, first=True)
     with torch.no_grad():
-        stack.widths.add_(torch.randn(stack.widths.shape, generator=generator) * 1.5)
+        packed.widths.add_(torch.randn(packed.widths.shape, generator=generator) * 1.5)
         if granularity != "tensor":
-            stack.widths[-5:-2] = torch.tensor([4.0, -3.0, 0.3])  # of features
-        stack.numbers.add_(torch.randn(stack.numbers.shape, generator=generator) * 0.1)
+            packed.widths[-5:-2] = torch.tensor([4.0, -3.0, 0.3])  # of features
+        packed.numbers.add_(torch.randn(packed.numbers.shape, generator=generator) * 0.1)
         stack(x)  # sees the greatest activations
     stack.eval()
     target = torch.randn(48, 3, generator=generator)
     found: list[list[torch.Tensor]] = []
-    for outputs, cost in (stack.outputs_and_cost(x), _reference(stack, x)):
+    for outputs, cost in (stack.outputs_and_cost(x), _reference(packed, x)):
         stack.zero_grad()
         ((outputs - target).square().mean() + 0.01 * cost).backward()  # type: ignore[no-untyped-call]
-        assert stack.numbers.grad is not None
-        assert stack.widths.grad is not None
-        found.append([outputs.detach(), cost.detach(), stack.numbers.grad, stack.widths.grad])
+        assert packed.numbers.grad is not None
+        assert packed.widths.grad is not None
+        found.append([outputs.detach(), cost.detach(), packed.numbers.grad, packed.widths.grad])
     for ours, reference in zip(*found, strict=True):
         torch.testing.assert_close(ours, reference, rtol=2e-4, atol=2e-5)
 
@@ -187,31 +188,45 @@ def test_shared_widths_are_shared_and_exact(granularity: str, tmp_path: Path) ->
 
 
 def test_sharing_counts_what_is_learnt() -> None:
-    shape = Shape(sizes=(5, 8, 3), frac_bits=4, width_bits=7)  # 64 weights, 8 activations, 5 features
-    counts: dict[Granularity, int] = {"weight": 64 + 8 + 5, "channel": 8 + 3 + 8 + 5, "tensor": 2 + 1 + 1}
+    def packed(granularity: Granularity) -> Packed:
+        generator, source = torch.Generator(), Fixed(width_bits=7, frac_bits=4, signed=True)
+        stack = learned_stack([5, 8, 3], source=source, dropout=0.0, generator=generator, granularity=granularity)
+        assert stack.packed is not None
+        return stack.packed
+
+    counts: dict[Granularity, int] = {"channel": 8 + 3 + 8 + 5, "tensor": 2 + 1 + 1}
     for granularity, count in counts.items():
-        share = shape.sharing(granularity)
+        share = packed(granularity).share
+        assert share is not None
         assert (share.shape, int(share.max()) + 1, len(share.unique())) == ((77,), count, count)
-    first, second = shape.matrices(shape.sharing("channel"))
+        assert packed(granularity).widths.shape == (count,)
+    assert packed("weight").share is None  # each its own: 64 weights, 8 activations, 5 features
+    assert packed("weight").widths.shape == (64 + 8 + 5,)
+    share = packed("channel").share
+    assert share is not None
+    first, second = packed("channel").shape.matrices(share)
     assert (first == torch.arange(8)).all()
     assert (second == torch.arange(8, 11)).all()
 
 
 def test_frozen_network_is_what_the_module_computes() -> None:
     source = Fixed(width_bits=7, frac_bits=4, signed=True)
-    stack = LearnedStack([5, 6, 3], source=source, dropout=0.0, generator=torch.Generator().manual_seed(1))
+    stack = learned_stack([5, 6, 3], source=source, dropout=0.0, generator=torch.Generator().manual_seed(1))
+    packed = stack.packed
+    assert packed is not None
     codes = np.random.default_rng(1).integers(-64, 64, (200, 5))
     x = torch.tensor(codes * 2.0**-4, dtype=torch.float32)
-    stack.layers[0].centre.copy_(torch.round(x.mean(dim=0) * 16) / 16)  # so that float32 is exact, too
-    stack.start_widths(x)
+    centre = torch.round(x.mean(dim=0) * 16) / 16  # so that float32 is exact, too
+    stack.fold_inputs(centre.double(), torch.ones(()))
+    stack.calibrate(x, first=True)
     with torch.no_grad():
         widths = torch.tensor([4.0, 1.0, -2.0, -3.0, 3.0])  # the fourth is not read at all
-        stack.shape.features(stack.widths).copy_(widths)
-        stack.shape.activations(stack.widths)[2] = -9.0  # a neuron of no bits
+        packed.shape.features(packed.widths).copy_(widths)
+        packed.shape.activations(packed.widths)[2] = -9.0  # a neuron of no bits
     stack.train()
     stack(x)  # sees the greatest activations
     stack.eval()
-    network = stack.freeze(x, classes=(), wrap=False)
+    network = stack.freeze(classes=(), x=x)
     cut = read_node(network)
     assert cut is not None
     assert element_formats(cut)[0].tolist() == [7, 4, 1, 0, 6]
@@ -274,7 +289,7 @@ def test_non_dominated_keeps_a_dearer_point_of_equal_score_only_for_a_lower_loss
 
 def test_a_candidate_is_beaten_by_equal_score_only_with_no_higher_loss() -> None:
     none = torch.zeros(0)
-    found = _Candidate(numbers=none, widths=none, merit=Merit(0.9, -0.4), cost=10.0)
+    found = _Candidate(learnt=[none], merit=Merit(0.9, -0.4), cost=10.0)
     beats = [(10, 0.9, 0.4), (9, 0.91, 0.8), (9, 0.9, 0.3)]
     leaves = [(9, 0.9, 0.5), (9, 0.89, 0.1), (11, 0.95, 0.1)]
     assert all(found.beaten_by(point) for point in _points(*beats))

@@ -4,8 +4,6 @@ import json
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch", reason="the metrics of a Network need torch: pip install gatewright[fit]")
 from scipy.special import softmax
 from sklearn import metrics as sk
 
@@ -16,8 +14,6 @@ from gatewright.fit.scores.metrics import half_width_68, wilson
 
 from .conftest import make_data
 from .networks import dataset_for, random_network
-
-pytestmark = pytest.mark.torch
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ torch = pytest.importorskip("torch")
 from gatewright.errors import FitError  # noqa: E402
 from gatewright.export.vectors import graph_outputs  # noqa: E402
 from gatewright.fit.frozen import codes_node  # noqa: E402
-from gatewright.fit.modules.dense import Stack, Widths  # noqa: E402
-from gatewright.fit.modules.learned import LearnedStack  # noqa: E402
-from gatewright.fit.start import float_layers, hidden_layers, start_from  # noqa: E402
+from gatewright.fit.modules.dense import Widths  # noqa: E402
+from gatewright.fit.modules.stacks import dense_stack, learned_stack  # noqa: E402
+from gatewright.fit.start import float_layers, hidden_layers  # noqa: E402
 from gatewright.fixedpoint import Fixed  # noqa: E402
 from gatewright.graph.nodes import Activation, Affine  # noqa: E402
 from tests.graphs import chain, dense  # noqa: E402
@@ -61,14 +61,12 @@ def test_training_starts_from_the_network_whatever_the_units(kind):
     widths = [Widths(weight=8, bias=0, activation=8), Widths(weight=8, bias=0, activation=0)]
     given = {"source": SOURCE, "dropout": 0.0, "generator": torch.Generator()}
     if kind == "learned":
-        stack = LearnedStack([4, 6, 3], **given)
+        stack = learned_stack([4, 6, 3], **given)
     else:
-        stack = Stack([4, 6, 3], widths=widths if kind == "quantized" else None, **given)
-    stack.layers[0].centre.copy_(torch.tensor(RNG.normal(size=4)))
+        stack = dense_stack([4, 6, 3], widths=widths if kind == "quantized" else None, **given)
     each = torch.tensor(RNG.uniform(0.5, 2, (4, 1))).float()
-    stack.layers[0].gain = torch.tensor(0.37) if kind == "quantized" else each
-    stack.layers[-1].bias_gain, stack.layers[-1].gain = torch.tensor(3.0), torch.tensor(3.0)
-    stack.layers[-1].bias_shift.copy_(torch.tensor(RNG.normal(size=3)))
-    start_from(stack, graph)
+    stack.fold_inputs(torch.tensor(RNG.normal(size=4)), torch.tensor(0.37) if kind == "quantized" else each)
+    stack.fold_outputs(torch.tensor([3.0, 0.5, 7.0]), torch.tensor(RNG.normal(size=3)))
+    stack.start_from(graph)
     got = stack(torch.tensor(np.ldexp(CODES, -SOURCE.frac_bits), dtype=torch.float32)).detach().numpy()
     np.testing.assert_allclose(got, graph_outputs(graph, CODES, SOURCE), rtol=1e-4, atol=1e-4)

@@ -18,8 +18,9 @@ from gatewright.errors import ConfigError, FitError
 from gatewright.export.vectors import graph_outputs, graph_trace
 from gatewright.fit import train_student
 from gatewright.fit.frozen import dense_layers
-from gatewright.fit.modules.dense import Stack, Widths
+from gatewright.fit.modules.dense import TrainDense, Widths
 from gatewright.fit.modules.quantizers import fit_grid
+from gatewright.fit.modules.stacks import dense_stack
 from gatewright.fit.modules.steps import STEPS, step_activation
 from gatewright.fixedpoint import Fixed, Grid
 from gatewright.graph import load_graph
@@ -81,7 +82,7 @@ def test_steps_and_their_gradient() -> None:
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_frozen_counts_give_what_training_computed(kind: str, bits: int) -> None:
     generator = torch.Generator().manual_seed(bits)
-    stack = Stack(
+    stack = dense_stack(
         [5, 7, 6, 3],
         source=Fixed(width_bits=6, frac_bits=2),
         widths=[Widths(weight=bits, bias=0, activation=4)] * 3,
@@ -90,10 +91,10 @@ def test_frozen_counts_give_what_training_computed(kind: str, bits: int) -> None
         steps=STEPS[kind],
     )
     for layer in stack.layers:
+        assert isinstance(layer, TrainDense)
         layer.bias.data = torch.randn(layer.bias.shape, generator=generator)
     codes = np.random.default_rng(0).integers(-32, 32, (200, 5))
     x = torch.tensor(codes / 4, dtype=torch.float32)
-    stack.quantizing = True
     stack.calibrate(x, first=True)
     with torch.no_grad():
         want = stack(x).double().numpy()

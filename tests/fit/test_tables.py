@@ -20,8 +20,10 @@ from gatewright.export.vectors import graph_outputs
 from gatewright.fit import train_tables
 from gatewright.fit.frozen import dense_layers, is_quantized
 from gatewright.fit.modules import lut_neurons as fit_tables
-from gatewright.fit.modules.lut_neurons import TableLayer, TableStack, candidates, slopes
-from gatewright.fixedpoint import Fixed
+from gatewright.fit.modules.lut_neurons import Counts, TableLayer, slopes
+from gatewright.fit.training.prune import shrink
+from gatewright.fit.truth_tables import candidates, table_stack
+from gatewright.fixedpoint import Fixed, frac_bits
 from gatewright.graph import load_graph
 from gatewright.graph.figures import figures
 from gatewright.graph.store import checksum, from_bytes, to_bytes
@@ -73,7 +75,7 @@ def test_a_layer_reads_its_tables_and_its_gradients_are_the_straight_through_one
     generator = torch.Generator().manual_seed(2)
     layer = TableLayer(7, 5, 3, generator)
     bits = (torch.rand(7, 40, generator=generator) < 0.5).float().requires_grad_()
-    out = layer(bits, learns=True)
+    out = layer(bits.T, None)[0].T
     weight = torch.rand(5, 40, generator=generator)
     (out * weight).sum().backward()
     pins = layer.sources().view(5, 3)
@@ -96,7 +98,12 @@ def test_a_layer_reads_its_tables_and_its_gradients_are_the_straight_through_one
     torch.testing.assert_close(bits.grad, read)
     torch.testing.assert_close(layer.preference.grad, preference, rtol=0.02, atol=0.02)  # bfloat16
     layer.zero_grad()
-    layer(bits, learns=False).sum().backward()
+    layer.steps += 1  # at every second step
+    layer(bits.T, None)[0].sum().backward()
+    assert layer.preference.grad is None
+    layer.steps += 1
+    layer.connect(False)
+    layer(bits.T, None)[0].sum().backward()
     assert layer.preference.grad is None
 
 
@@ -109,9 +116,11 @@ def test_it_learns_and_the_network_is_what_training_computed(data: Dataset, tmp_
     assert is_quantized(network)
     bits = layers[0].bias.size
     assert (held.parameters, held.weights, held.nonzero, held.sparsity) == (bits + 30 * 16, 0, 0, 0.0)
-    assert layers[0].stored is not None
-    assert layers[0].stored.bias is not None
-    assert held.bits == bits * int(layers[0].stored.bias.width_bits) + 30 * 16
+    codes = np.ldexp(layers[0].bias, data.format.frac_bits).astype(np.int64)
+    frac = frac_bits(layers[0].bias)
+    width = Fixed.holding(int(codes.min()), int(codes.max()), 0).width_bits - (data.format.frac_bits - frac)
+    assert held.bits == bits * width + 30 * 16
+    assert held.layers[0].bias_format == f"thresholds, {width} bits"
     assert [row.weight_format for row in held.layers] == ["connections"] * 3
     assert held.layers[1].activation_format == "table of 16 bits"
     proved(network, data.x)
@@ -125,7 +134,7 @@ def test_frozen_scores_order_the_classes_as_training_does_without_what_is_never_
     rng = np.random.default_rng(len(sizes))
     source = Fixed(width_bits=6, frac_bits=3)
     features, codes = np.arange(12) % 4, rng.integers(-30, 31, 12)
-    stack = TableStack(
+    stack = table_stack(
         Tables(layers=sizes, inputs=3),
         source=source,
         features=features,
@@ -138,10 +147,12 @@ def test_frozen_scores_order_the_classes_as_training_does_without_what_is_never_
     x = rng.integers(-32, 32, (300, 4))
     with torch.no_grad():
         scores = stack(torch.tensor(x / 8, dtype=torch.float32)).numpy()
-    network = stack.freeze(("a", "b", "c"))
+    network = shrink(stack.freeze(classes=("a", "b", "c")))
+    counted = stack.layers[-1]
+    assert isinstance(counted, Counts)
     counts = graph_outputs(network, x)
-    ones = np.ldexp(counts, round(-np.log2(stack.scale)))
-    assert np.allclose(np.diff(scores, axis=1), np.diff(ones, axis=1) * stack.scale)
+    ones = np.ldexp(counts, round(-np.log2(counted.scale)))
+    assert np.allclose(np.diff(scores, axis=1), np.diff(ones, axis=1) * counted.scale)
     for layer, after in pairwise(dense_layers(network)):
         assert (after.weight != 0).any(axis=1).all(), f"{layer.name} has neurons that nothing reads"
     assert dense_layers(network)[-2].weight.shape[1] == sizes[-1]

@@ -25,7 +25,7 @@ from gatewright.fit import (
     with_targets,
 )
 from gatewright.fit.frozen import dense_layers, is_quantized
-from gatewright.fit.modules.dense import Stack
+from gatewright.fit.modules.stacks import dense_stack
 from gatewright.fit.training.hint import Hint
 from gatewright.fit.training.teach import lesson
 from gatewright.fixedpoint import Fixed
@@ -83,7 +83,8 @@ def test_probabilities_and_other_classes_are_refused(teacher: Graph, data: Datas
 
 def test_hint_loss_is_the_mean_square_of_what_the_projection_misses() -> None:
     generator = torch.Generator().manual_seed(0)
-    module = Stack([3, 4, 2], source=Fixed(width_bits=6, frac_bits=2), widths=None, dropout=0.0, generator=generator)
+    source = Fixed(width_bits=6, frac_bits=2)
+    module = dense_stack([3, 4, 2], source=source, widths=None, dropout=0.0, generator=generator)
     features = np.array([[1.0, 5.0, 7.0], [3.0, 5.0, 1.0]])  # the second is constant and left out
     settings = make_config(distill={"hint_weight": 0.5}).distill
     hint = Hint(module, settings, features)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gatewright.errors import FitError, ModelError
-from gatewright.fit.frozen import dense_layer, frozen_graph, relu, steps, tables
+from gatewright.fit.frozen import cut, dense_layer, frozen_graph, relu, steps, tables
 from gatewright.fit.scores.metrics import compression_table
 from gatewright.fixedpoint import Fixed, Grid
 from gatewright.graph import Graph, load_graph, save_graph
@@ -65,18 +65,17 @@ def test_what_is_not_quantized_counts_32_bits_a_parameter():
 
 def test_truth_tables_store_entries_and_thresholds_and_their_wires_nothing():
     wires, entries = Stored(weight=None), np.array([[0.0, 1.0, 1.0, 0.0]])
-    stored = Stored(weight=None, bias=Grid.uniform(4, 0, signed=True))
     layers = [
-        dense_layer("bits", np.eye(2), np.array([-3.0, 2.0]), stored=stored, then=steps("bits", (0.0,))),
+        dense_layer("bits", np.eye(2), np.array([-3.0, 2.0]), stored=wires, then=steps("bits", (0.0,))),
         dense_layer("t", np.array([[1.0], [2.0]]), np.zeros(1), stored=wires, then=tables("t", entries)),
         dense_layer("out", np.ones((1, 1)), np.zeros(1), stored=wires),
     ]
     network = frozen_graph(SOURCE, layers, classes=())
     held = figures(network)
     assert [layer.parameters for layer in held.layers] == [2, 4, 0]
-    assert [layer.bits for layer in held.layers] == [2 * 4, 4, 0]
+    assert [layer.bits for layer in held.layers] == [2 * 3, 4, 0]
     assert (held.weights, held.nonzero, held.sparsity) == (0, 0, 0.0)
-    assert [layer.bias_format for layer in held.layers] == ["thresholds, 4 bits", "none", "none"]
+    assert [layer.bias_format for layer in held.layers] == ["thresholds, 3 bits", "none", "none"]
     assert [layer.activation_format for layer in held.layers[:2]] == ["1 bit", "table of 4 bits"]
     assert [row.operations for row in table(network) if row.op == "Dense"] == [0, 0, 0]
 
@@ -89,8 +88,8 @@ def test_formats_of_elements_and_their_words():
         )
     ]
     network = frozen_graph(SOURCE, layers, classes=(), input_bits=(2, 0))
-    cut, act = (node for node in network.nodes if isinstance(node, Quantize) and node.name != "x")
-    assert [part.tolist() for part in element_formats(cut)] == [[2, 0], [-1, -3]]
+    read, act = (node for node in network.nodes if isinstance(node, Quantize) and node.name != "x")
+    assert [part.tolist() for part in element_formats(read)] == [[2, 0], [-1, -3]]
     assert [part.tolist() for part in element_formats(act)] == [[3, 0], [1, 4]]
     assert figures(network).layers[0].activation_format == "2 ufixed formats, 0..3 bits"
     signed = figures(chain((1,), dense("fc", np.eye(1)), quantizer("q", 0.5, -8, 7)))
@@ -148,5 +147,5 @@ def test_networks_are_saved_with_every_bit(tmp_path):
 def test_numbers_that_training_lost_are_refused():
     with pytest.raises(FitError, match="layer 'out': weight must be finite; lower learning_rate"):
         dense_layer("out", np.full((1, 1), np.inf), np.zeros(1))
-    with pytest.raises(FitError, match=r"input_bits must be 0..3, the width of ufixed<3,3>, not \(4,\)"):
-        frozen_graph(SOURCE, [dense_layer("out", np.ones((1, 1)), np.zeros(1))], classes=(), input_bits=(4,))
+    with pytest.raises(FitError, match=r"leading bits must be 0..3, the width of ufixed<3,3>, not \(4,\)"):
+        cut(SOURCE, (4,))

@@ -5,13 +5,14 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatewright.chips import FAMILIES
 from gatewright.cli.main import main
 from gatewright.config import parse_config
 from gatewright.errors import ConfigError, LowerError
 from gatewright.ir import Program, save_program
 from gatewright.lower.circuit.nodes import Circuit, Const
 from gatewright.lower.compile import lower
-from gatewright.lower.cost.delays import FAMILIES, delay_ns, delays
+from gatewright.lower.cost.delays import delay_ns, delays
 from gatewright.lower.pipeline.clock import HIGHEST_MHZ
 from gatewright.lower.pipeline.schedule import schedule
 from tests.programs import codes, mlp, programs

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatewright.chips import FAMILIES
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Fixed, Rounding
 from gatewright.ir import Constant, Dense, Input, Program, Requant, run
@@ -15,7 +16,7 @@ from gatewright.lower.build.adders import adder_graph
 from gatewright.lower.build.elements import build, check_circuit
 from gatewright.lower.circuit.nodes import Add, Circuit, Const, Floor, operands, simulate, width
 from gatewright.lower.compile import lower
-from gatewright.lower.cost.delays import FAMILIES, delay_ns, delays
+from gatewright.lower.cost.delays import delay_ns, delays
 from gatewright.lower.estimate import estimate
 from gatewright.lower.passes.rounding import PASSES, fold_rounding, fuse_relu
 from gatewright.lower.pipeline.schedule import period_ns, register_bits, schedule

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatewright.chips import FAMILIES
+from gatewright.chips.luts import ALM, LUT4, LUT4_MUX7, LUT6, Luts
 from gatewright.errors import LowerError
 from gatewright.lower.build.elements import build, check_circuit
 from gatewright.lower.circuit.nodes import Add, Add3, Circuit, Clamp, Table, operands
 from gatewright.lower.compile import lower
-from gatewright.lower.cost.delays import FAMILIES, delays
-from gatewright.lower.cost.luts import ALM, LUT4, LUT4_MUX7, LUT6, Luts, packed
+from gatewright.lower.cost.delays import delays
+from gatewright.lower.cost.luts import packed
 from gatewright.lower.cost.sites import node_sites
 from gatewright.lower.estimate import estimate
 from gatewright.lower.pipeline.schedule import schedule

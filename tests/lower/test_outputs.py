@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gatewright.chips.luts import ALM, LUT4, LUT4_MUX7, LUT6
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Fixed
 from gatewright.ir import Constant, Input, Lookup, Program, Thresholds, TopK
@@ -14,7 +15,7 @@ from gatewright.lower.build.builder import Builder
 from gatewright.lower.build.elements import build, check_circuit
 from gatewright.lower.build.softmax import product
 from gatewright.lower.circuit.nodes import GreaterEqual, Ref, Source, Table, evaluate
-from gatewright.lower.cost.luts import ALM, LUT4, LUT4_MUX7, LUT6, table_levels, table_luts
+from gatewright.lower.cost.luts import table_levels, table_luts
 from gatewright.lower.rewrites.narrow import drop_dead
 from tests.programs import codes
 

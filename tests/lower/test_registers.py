@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
+from gatewright.chips import FAMILIES
 from gatewright.ir import Program
 from gatewright.lower.circuit.nodes import Circuit, Const, GreaterEqual, Source, evaluate, operands
 from gatewright.lower.circuit.values import OUTPUT, values
 from gatewright.lower.compile import lower
-from gatewright.lower.cost.delays import FAMILIES, delay_ns, delays, in_register
+from gatewright.lower.cost.delays import delay_ns, delays, in_register
 from gatewright.lower.pipeline import asap as chains
 from gatewright.lower.pipeline.schedule import register_bits, schedule
 from tests.programs import codes, mlp, programs

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.chips import FAMILIES
 from gatewright.config import CellMapping
 from gatewright.ir import Program
 from gatewright.lower.compile import lower
-from gatewright.lower.cost.delays import FAMILIES
 from gatewright.rtl.manifest import RtlManifest, write_rtl
 from gatewright.rtl.shell import leaf_sources
 from gatewright.sim import simulate_compiled

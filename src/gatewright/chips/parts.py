@@ -8,10 +8,33 @@ V, in half ALMs of 2 flip-flops each). Lattice's and Gowin's exact LUT counts ar
 
 from __future__ import annotations
 
-from gatewright.chips import Family, Part
+from dataclasses import dataclass
+from typing import Literal
+
+from gatewright.chips.families import Family
 from gatewright.errors import BudgetError, ConfigError, nearest
 
-__all__ = ["PARTS", "Part", "check_fit", "part"]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One chip and what it holds.
+
+    lut: look-up tables with lut_inputs inputs, in the unit of the family's `sites` (see chips/families.py: half ALMs,
+    half CPEs); ff: flip-flops; dsp: multiplier blocks (DSP48, 18x18 or 16x16 multipliers, variable-precision blocks);
+    bram: block RAMs of bram_kbit kbit; nextpnr: nextpnr's options for the device, empty where none can place it.
+    """
+
+    name: str
+    family: Family
+    lut: int
+    ff: int
+    dsp: int
+    bram: int
+    lut_inputs: Literal[4, 6]
+    bram_kbit: int = 18
+    package: str = ""
+    speed: str = ""
+    nextpnr: tuple[str, ...] = ()
 
 
 def _xilinx(name: str, family: Family, lut: int, dsp: int, ramb36: int, package: str = "", speed: str = "") -> Part:

@@ -1,4 +1,4 @@
-"""The table of boards: a name in; chip, pins and clock out; and the pin constraints (LPF) of a board's top.
+"""The table of boards: a name in; chip, oscillator, link to the host and pins out.
 
 The pins come from public constraint files (see each board's `source` and docs/boards.md).
 """
@@ -11,11 +11,23 @@ from gatewright.errors import ConfigError, nearest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Board:
-    """A board with an ECP5, an oscillator, a UART to the host, and LEDs.
+class Uart:
+    """A serial line to the host. rx: the pin on which the FPGA *receives*; tx: on which it sends."""
 
-    uart_rx: the pin on which the FPGA *receives*; uart_tx: on which it sends. leds: the pins, led[0] first.
-    keep_high: pins that the bitstream must hold at 1. loader: the board's name for openFPGALoader.
+    rx: str
+    tx: str
+
+
+Link = Uart
+"""How a host reaches the core, a closed union; deploy/links/table.py has a file for each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """A board with a chip, an oscillator, a link to the host, and LEDs.
+
+    leds: the pins, led[0] first. keep_high: pins that the bitstream must hold at 1. loader: the board's name for
+    openFPGALoader. source: where the pins were read.
     """
 
     name: str
@@ -23,8 +35,7 @@ class Board:
     part: str
     clock_pin: str
     clock_mhz: float
-    uart_rx: str
-    uart_tx: str
+    link: Link
     leds: tuple[str, ...]
     leds_active_low: bool = False
     keep_high: tuple[str, ...] = ()
@@ -38,8 +49,7 @@ _ULX3S = Board(
     part="LFE5U-25F",
     clock_pin="G2",
     clock_mhz=25.0,
-    uart_rx="M1",  # ftdi_txd: named from the USB chip's side
-    uart_tx="L4",  # ftdi_rxd
+    link=Uart(rx="M1", tx="L4"),  # ftdi_txd and ftdi_rxd: named from the USB chip
     leds=("B2", "C2", "C1", "D2", "D1", "E2", "E1", "H3"),
     keep_high=("L2",),  # wifi_gpio0: low would put the ESP32 into its boot loader
     loader="ulx3s",
@@ -51,8 +61,7 @@ _ECPIX5 = Board(
     part="LFE5UM5G-85F",
     clock_pin="K23",
     clock_mhz=100.0,
-    uart_rx="R26",
-    uart_tx="R24",
+    link=Uart(rx="R26", tx="R24"),
     leds=("R21", "W21", "K24", "R23"),  # the green ones of four RGB LEDs
     leds_active_low=True,
     loader="ecpix5",
@@ -69,8 +78,7 @@ _ALL = (
         part="LFE5U-25F",
         clock_pin="P3",
         clock_mhz=25.0,
-        uart_rx="H18",
-        uart_tx="J17",
+        link=Uart(rx="H18", tx="J17"),
         leds=("U16",),
         leds_active_low=True,
         loader="colorlight-i5",
@@ -90,17 +98,3 @@ def board(name: str) -> Board:
     if key not in BOARDS:
         raise ConfigError(f"board must be in the table of boards, not {name!r}.{nearest(key, list(BOARDS))}")
     return BOARDS[key]
-
-
-def lpf(board: Board) -> str:
-    """Return the pin and clock constraints of the top that deploy/links/uart.py makes for the board."""
-    pins = {"clk_board": board.clock_pin, "uart_rx": board.uart_rx, "uart_tx": board.uart_tx}
-    pins |= {f"led[{index}]": pin for index, pin in enumerate(board.leds)}
-    pins |= {f"keep_high[{index}]": pin for index, pin in enumerate(board.keep_high)}
-    options = {"clk_board": "PULLMODE=NONE", "uart_rx": "PULLMODE=UP"}
-    lines = [f"# {board.title}. Pins: {board.source}", "BLOCK RESETPATHS;", "BLOCK ASYNCPATHS;"]
-    for port, pin in pins.items():
-        lines.append(f'LOCATE COMP "{port}" SITE "{pin}";')
-        lines.append(f'IOBUF PORT "{port}" IO_TYPE=LVCMOS33 {options.get(port, "DRIVE=4")};')
-    lines.append(f'FREQUENCY PORT "clk_board" {board.clock_mhz:g} MHZ;')
-    return "\n".join(lines) + "\n"

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from gatewright.fit.anomaly.simple import simple_scores
     from gatewright.fit.anomaly.variational import Variational, train_variational
     from gatewright.fit.front import Front, train_front
-    from gatewright.fit.modules.lut_neurons import train_tables
     from gatewright.fit.scores.metrics import compression_table, evaluate_predictions, metrics, validation_score
     from gatewright.fit.scores.pareto import Point, choose
     from gatewright.fit.scores.roc import anomaly_metrics, auc_difference, decision_shares, roc_points, score_histogram
     from gatewright.fit.train import Trained, teacher_outputs, train_student, train_teacher, untrained_student
     from gatewright.fit.training.teach import Teacher, hidden_features, with_targets
+    from gatewright.fit.truth_tables import train_tables
 
 __all__ = [
     "Autoencoder",
@@ -93,7 +93,7 @@ _HOME = {
     "train_autoencoder_front": "anomaly.autoencoder",
     "train_front": "front",
     "train_student": "train",
-    "train_tables": "modules.lut_neurons",
+    "train_tables": "truth_tables",
     "train_teacher": "train",
     "train_variational": "anomaly.variational",
     "untrained_student": "train",

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from gatewright.config import Config, Learned
 from gatewright.errors import FitError
-from gatewright.fit.modules.learned import LearnedStack
+from gatewright.fit.modules.stacks import learned_stack
 from gatewright.fit.scores.metrics import Merit, merit_of, validation_merit
 from gatewright.fit.scores.pareto import Point, non_dominated, thinned
-from gatewright.fit.start import start_from
 from gatewright.fit.train import CALIBRATION_SAMPLES, Tensors, check_alive, fold_units, stage_key
 from gatewright.fit.training.checkpoint import Checkpoint
 from gatewright.fit.training.device import array
@@ -97,8 +96,7 @@ def _checkpoint(
 class _Candidate:
     """A student that may be kept at the end of its cycle: its parameters, validation merit and cost."""
 
-    numbers: Tensor
-    widths: Tensor
+    learnt: list[Tensor]
     merit: Merit
     cost: float
 
@@ -115,19 +113,20 @@ class _Run:
         self.config, self.data, self.tensors, self.checkpoint = config, data, tensors, checkpoint
         self.settings: Learned = config.student.learned
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + 3)
-        self.module = LearnedStack(
+        self.module = learned_stack(
             [tensors.x.shape[1], *config.student.hidden, tensors.outputs],
             source=tensors.source,
             dropout=config.student.dropout,
             generator=generator,
             granularity=self.settings.granularity,
+            wrap=self.settings.overflow == "wrap",
         ).to(tensors.device)
         fold_units(self.module, tensors, per_feature=True)
         if start is not None:
-            start_from(self.module, start)
+            self.module.start_from(start)
         rate = config.student.learning_rate
         self.optimizer = torch.optim.Adam(
-            [{"params": [self.module.numbers], "lr": rate}, {"params": [self.module.widths], "lr": rate}], fused=True
+            [{"params": self._numbers(), "lr": rate}, {"params": self.module.widths(), "lr": rate}], fused=True
         )
         steps = config.student.epochs * math.ceil(len(tensors.x) / config.student.batch_size)
         self.warm = max(1, round(self.settings.warm_up * steps))
@@ -201,7 +200,7 @@ class _Run:
     def _start_widths(self) -> None:
         sample = self.tensors.x[:: max(1, len(self.tensors.x) // CALIBRATION_SAMPLES)]
         self.loss_sum = 0.0
-        self.module.start_widths(sample)
+        self.module.calibrate(sample, first=True)
         with torch.no_grad():
             self.first = float(self.module.outputs_and_cost(sample)[1])
         self.largest = self.settings.lut_start or 0.5 * self.first
@@ -241,8 +240,7 @@ class _Run:
             outputs, cost = self.module.outputs_and_cost(self.tensors.x_val)
         self.module.train()
         found = _Candidate(
-            numbers=self.module.numbers.detach().clone(),
-            widths=self.module.widths.detach().clone(),
+            learnt=[part.detach().clone() for part in self._learnt()],
             merit=merit_of(array(outputs.double()), self.data),
             cost=float(cost),
         )
@@ -252,17 +250,24 @@ class _Run:
     @torch.no_grad()
     def _keep_candidates(self) -> None:
         """Freeze what the cycle's candidates have learnt: points from now on."""
-        here = self.module.numbers.clone(), self.module.widths.clone()
+        here = [part.clone() for part in self._learnt()]
         for found in self.candidates:
-            self.module.numbers.copy_(found.numbers)
-            self.module.widths.copy_(found.widths)
-            wrap = self.settings.overflow == "wrap"
-            network = self.module.freeze(self.tensors.x.cpu(), classes=self.data.classes, wrap=wrap)
+            self._put_back(found.learnt)
+            network = self.module.freeze(classes=self.data.classes, x=self.tensors.x.cpu())
             merit = validation_merit(network, self.data)
             self.points = list(non_dominated([*self.points, Point(network=network, merit=merit, cost=found.cost)]))
-        self.module.numbers.copy_(here[0])
-        self.module.widths.copy_(here[1])
+        self._put_back(here)
         self.candidates = []
+
+    def _numbers(self) -> list[nn.Parameter]:
+        return [*self.module.decayed(), *self.module.biases()]
+
+    def _learnt(self) -> list[nn.Parameter]:
+        return [*self._numbers(), *self.module.widths()]
+
+    def _put_back(self, learnt: list[Tensor]) -> None:
+        for part, value in zip(self._learnt(), learnt, strict=True):
+            part.copy_(value)
 
     def _end_cycle(self, cycle: int) -> None:
         """Write the cycle's row; make it the last one where too little is left of what the best student knows."""
@@ -308,16 +313,14 @@ class _Run:
             "reals": [self.pressure, self.first, self.largest, self.smallest, self.cost, self.loss_sum],
             "order": self.order,
             "history": self.history,
-            "candidates": [
-                {"numbers": c.numbers, "widths": c.widths, "merit": astuple(c.merit), "cost": c.cost}
-                for c in self.candidates
-            ],
+            "candidates": [{"learnt": c.learnt, "merit": astuple(c.merit), "cost": c.cost} for c in self.candidates],
             "points": [{"network": _tensor(p.network), "merit": astuple(p.merit), "cost": p.cost} for p in self.points],
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.module.load_state_dict(state["module"])
         self.module.quantizing = state["quantizing"]
+        self.module.refresh()
         self.optimizer.load_state_dict(state["optimizer"])
         self.module.generator.set_state(state["generator"])
         self.step, self.total, self.at = state["numbers"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,29 +27,16 @@ from gatewright.graph.nodes import (
 CODES = "x"  # the node of the input codes' values; `x.read` is what is left of them where they are cut
 
 
-def frozen_graph(
-    source: Fixed,
-    layers: Iterable[list[AnyNode]],
-    *,
-    classes: tuple[str, ...],
-    input_bits: tuple[int, ...] = (),
-) -> Graph:
+def frozen_graph(source: Fixed, layers: Iterable[list[AnyNode]], *, classes: tuple[str, ...]) -> Graph:
     """Return the graph of layers in a row that read input codes in format `source`.
 
-    input_bits: () or, per feature, how many of the code's leading bits are read; the rest is cut off (floor), and a
-    feature of which none is left counts as 0. Each layer's nodes are in order; every node reads the one before it.
+    Each layer's nodes are in order; every node reads the one before it.
     """
-    width = source.width_bits
-    if not all(0 <= bits <= width for bits in input_bits):
-        raise FitError(f"input_bits must be 0..{width}, the width of {source}, not {input_bits}")
     rest = [node for layer in layers for node in layer]
-    first = rest[0]
-    assert isinstance(first, Dense), "a network begins with weights"
-    read = [_cut(source, np.array(input_bits))] if input_bits else []
-    nodes: list[AnyNode] = [Input(name="input", shape=(len(first.weight),)), codes_node(source)]
-    for node in (*read, *rest):
+    first = next(node for node in rest if isinstance(node, Dense))
+    nodes: list[AnyNode] = [Input(name="input", shape=(len(first.weight),))]
+    for node in (codes_node(source), *rest):
         nodes.append(replace(node, sources=(nodes[-1].name,)))
-    nodes[1] = replace(nodes[1], sources=("input",))
     return Graph(name="network", nodes=tuple(nodes), output=nodes[-1].name, classes=classes, precision="double")
 
 
@@ -135,10 +122,16 @@ def _quantizer(name: str, layer: str, grid: Grid, source: Fixed | None) -> Quant
     )
 
 
-def _cut(source: Fixed, bits: NDArray[np.int64]) -> Quantize:
-    """Return the node that reads only the leading bits of each feature: wires, no logic."""
+def cut(source: Fixed, leading: Sequence[int]) -> list[AnyNode]:
+    """Return the node that reads only so many leading bits of each feature's code: wires, no logic.
+
+    The rest is cut off (floor), and a feature of which nothing is left counts as 0.
+    """
+    if not all(0 <= bits <= source.width_bits for bits in leading):
+        raise FitError(f"leading bits must be 0..{source.width_bits}, the width of {source}, not {tuple(leading)}")
+    bits = np.array(leading, dtype=np.int64)
     signed = source.signed & (bits > 0)
-    return Quantize(
+    node = Quantize(
         name=f"{CODES}.read",
         layer="read",
         scale=np.exp2((source.width_bits - source.frac_bits - bits).astype(np.float64)),
@@ -149,3 +142,4 @@ def _cut(source: Fixed, bits: NDArray[np.int64]) -> Quantize:
         overflow=Overflow.WRAP,
         frac_bits=source.frac_bits,
     )
+    return [node]

@@ -1,19 +1,12 @@
-"""A float Graph of dense layers with ReLU between in; a stack of layers that starts from its weights out."""
+"""A float Graph in; the dense layers out from whose weights a student can start, where it is made of such."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
-
-import torch
 
 from gatewright.errors import FitError
-from gatewright.fit.modules.dense import Stack
 from gatewright.graph import Graph, simplify
 from gatewright.graph.nodes import Activation, Dense, Input, Quantize
-
-if TYPE_CHECKING:
-    from gatewright.fit.modules.learned import LearnedStack
 
 
 def hidden_layers(graph: Graph) -> tuple[int, ...] | None:
@@ -34,21 +27,6 @@ def float_layers(graph: Graph) -> list[Dense]:
             'weights; set model.start = "random" and the student\'s layers in student.hidden'
         )
     return [dense for dense, _ in found]
-
-
-@torch.no_grad()
-def start_from(module: Stack | LearnedStack, graph: Graph) -> None:
-    """Give a stack of the same layers, whose units are folded already, a float graph's weights and biases."""
-    if isinstance(module, Stack):
-        numbers = [(layer.weight.data, layer.bias.data) for layer in module.layers]
-    else:
-        flat = module.numbers.data
-        numbers = list(zip(module.shape.matrices(flat), module.shape.biases(flat), strict=True))
-    for layer, (weights, biases), given in zip(module.layers, numbers, float_layers(graph), strict=True):
-        weight, bias = (torch.tensor(v, device=module.device) for v in (given.weight, given.bias))
-        weights.copy_(weight / layer.gain.double())
-        centred = bias + layer.centre.double() @ weight
-        biases.copy_((centred - layer.bias_shift.double()) / layer.bias_gain.double())
 
 
 def _layers(graph: Graph) -> list[tuple[Dense, bool]] | None:

@@ -17,9 +17,10 @@ from gatewright.config import Augment, Config, Student
 from gatewright.errors import FitError
 from gatewright.export.vectors import graph_outputs
 from gatewright.fit.frozen import dense_layers, is_quantized
-from gatewright.fit.modules.dense import Stack, Widths
+from gatewright.fit.modules.dense import Widths
+from gatewright.fit.modules.stack import Stack
+from gatewright.fit.modules.stacks import dense_stack
 from gatewright.fit.modules.steps import STEPS
-from gatewright.fit.start import start_from
 from gatewright.fit.training.augment import Inputs
 from gatewright.fit.training.checkpoint import Checkpoint
 from gatewright.fit.training.device import device_of
@@ -35,10 +36,9 @@ from gatewright.tools import digest
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
-    from gatewright.fit.modules.learned import LearnedStack
 
 FLOOR = 0.5  # a feature that varies less than this share of the mean deviation is not scaled up further: mostly noise
-RECIPE = 5  # raise when a change in fit/ changes results, so that checkpoints of the old recipe are not resumed
+RECIPE = 5  # raise when fit/ changes results or what a state holds, so that old checkpoints are not resumed
 CALIBRATION_SAMPLES = 2048
 FLOAT_CODE_BITS = 24  # codes wider than this are not exact in float32, in which training runs
 
@@ -74,7 +74,7 @@ def train_teacher(config: Config, data: Dataset, *, work: Path, progress: bool =
                     f"teacher.pretrained {settings.pretrained} must be a float network to be trained further, not one "
                     "on grids; set teacher.epochs = 0 to take it as it is"
                 )
-            start_from(module, start)
+            module.start_from(start)
         job = Job(
             stage="teacher",
             settings=settings,
@@ -130,7 +130,7 @@ def train_student(
         module = _stack(config, tensors, hidden=settings.hidden, widths=layer_widths(settings), stage=2)
         fold_units(module, tensors, per_feature=False)
         if start is not None:
-            start_from(module, start)
+            module.start_from(start)
         sample = tensors.x[:: max(1, len(tensors.x) // CALIBRATION_SAMPLES)]
         recipe = Recipe(settings, module, sample, estimate, quantize=quantize)
         hint = None if taught.features is None else Hint(module, config.distill, taught.features[data.split == 0])
@@ -149,7 +149,7 @@ def train_student(
             loss=loss,
             begin_epoch=recipe.begin_epoch,
             after_step=recipe.after_step,
-            validate=lambda: {**tensors.validate(module), "sparsity": _sparsity(module)},
+            validate=lambda: {**tensors.validate(module), "sparsity": module.sparsity()},
             first_selectable=recipe.frozen,
             admissible=recipe.within_budget,
             none_admissible=recipe.missed,
@@ -256,7 +256,7 @@ def _stack(
 ) -> Stack:
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + stage)
     settings = config.student if widths else config.teacher
-    return Stack(
+    return dense_stack(
         [tensors.x.shape[1], *hidden, tensors.outputs],
         source=tensors.source,
         widths=widths,
@@ -266,32 +266,24 @@ def _stack(
     ).to(tensors.device)
 
 
-def fold_units(module: Stack | LearnedStack, tensors: Tensors, *, per_feature: bool) -> None:
-    """Give the first layer the inputs' centre and scale, and the last layer the targets'.
+def fold_units(module: Stack, tensors: Tensors, *, per_feature: bool) -> None:
+    """Give the first layers the inputs' centre and scale, and the last layer the targets'.
 
     A quantized layer has one scale for all features (a common factor does not change which format fits best);
     a float layer has one per feature.
     """
     fold_inputs(module, tensors, per_feature=per_feature)
     if tensors.task == "regression":
-        last = module.layers[-1]
-        last.gain = last.gain * tensors.y_std.float()
-        last.bias_gain = tensors.y_std.float()
-        last.bias_shift.copy_(tensors.y_mean)
-        last.format_per_output()
+        module.fold_outputs(tensors.y_std.float(), tensors.y_mean)
 
 
-def fold_inputs(module: Stack | LearnedStack, tensors: Tensors, *, per_feature: bool) -> None:
-    """Give the first layer the inputs' centre and scale; see `fold_units`."""
-    first = module.layers[0]
+def fold_inputs(module: Stack, tensors: Tensors, *, per_feature: bool) -> None:
+    """Give the first layers the inputs' centre and scale; see `fold_units`."""
     x = tensors.x.double()
     common = x.var(dim=0, correction=0).mean().sqrt().clamp(min=1e-12)
     deviation = x.std(dim=0, correction=0).clamp(min=FLOOR * common)
-    first.centre.copy_(x.mean(dim=0))
-    if per_feature:
-        first.gain = (1.0 / deviation)[:, None].float()
-    else:
-        first.gain = (1.0 / common).float()
+    gain = (1.0 / deviation)[:, None] if per_feature else 1.0 / common
+    module.fold_inputs(x.mean(dim=0), gain.float())
 
 
 def _positive(deviation: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -309,15 +301,6 @@ def layer_widths(student: Student) -> list[Widths]:
         Widths(weight=w, bias=student.bias_bits, activation=a, digits=student.weight_digits)
         for w, a in zip(weight, (*activation, 0), strict=True)
     ]
-
-
-def _sparsity(module: Stack) -> float:
-    """Return the share of weights that are zero as the hardware would have them (pruned ones only, before formats)."""
-    weights = [
-        layer.values(0)[0] if module.quantizing else layer.folded_weight() * layer.mask for layer in module.layers
-    ]
-    total = sum(weight.numel() for weight in weights)
-    return 1.0 - sum(int(weight.count_nonzero()) for weight in weights) / total
 
 
 def stage_key(stage: str, config: Config, data: Dataset, *parts: Any) -> str:

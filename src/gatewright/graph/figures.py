@@ -229,7 +229,7 @@ def _stored_bits(
     if stored.weight is None:
         table = next((n for n in after if isinstance(n, Table)), None)
         width = needed if table is None else 1
-        text = "none" if stored.bias is None else f"thresholds, {needed} bits"
+        text = f"thresholds, {needed} bits" if bias.any() else "none"
         return parameters * width, parameters * width, ("connections", text, _activation(after, wired=True))
     widths = np.broadcast_to(stored.weight.width_bits, weight.shape)
     biases = needed * bias.size

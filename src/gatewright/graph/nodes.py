@@ -70,8 +70,8 @@ class Input(Node):
 class Stored:
     """The formats in which a layer's numbers are stored, as configured or learnt: what reports count as its bits.
 
-    weight: None where the weights are connections and counts, which store nothing. bias: None where biases follow the
-    accumulator's own grid (and, where the weights store nothing, are all 0 and store nothing either).
+    weight: None where the weights are connections and counts, which store nothing; biases then do where any is not 0.
+    bias: None where biases follow the accumulator's own grid.
     """
 
     weight: Grid | None

@@ -132,14 +132,14 @@ def _row(node: AnyNode, shape: Shape, lattice: Lattice | None, source: Shape) ->
 def counts(node: Dense | Conv | ConvTranspose | Recurrent) -> tuple[int, int, int]:
     """Return how many parameters (biases among them), weights, and weights that are not zero a layer holds.
 
-    Weights that are connections count as none, and biases then only where they are stored.
+    Weights that are connections count as none, and biases then only where any is not 0.
     """
     if isinstance(node, Recurrent):
         weights = node.kernel.size + node.recurrent.size
         return weights + node.bias.size, weights, int(np.count_nonzero(node.kernel) + np.count_nonzero(node.recurrent))
     stored = stored_of(node)
     if stored is not None and stored.weight is None:
-        return (0 if stored.bias is None else node.bias.size), 0, 0
+        return (node.bias.size if node.bias.any() else 0), 0, 0
     return node.weight.size + node.bias.size, node.weight.size, int(np.count_nonzero(node.weight))
 
 

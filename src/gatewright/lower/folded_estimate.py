@@ -17,9 +17,6 @@ from gatewright.lower.folded.pieces import Folded, LoweredFolded, Segment
 from gatewright.lower.folded.plan import BLOCK_DEPTH, FoldedLayer
 from gatewright.lower.pipeline.schedule import period_ns
 
-_DSP_NS = {"xc7": 3.0, "xcup": 2.0}  # register, multiplier, register; an estimate
-_SLOW_DSP_NS = 4.5  # of every other family
-
 
 def estimate_lowered(lowered: Lowered | LoweredFolded) -> Estimate:
     """Return the estimate of a core of any architecture."""
@@ -121,7 +118,7 @@ def _stage_ns(plan: FoldedLayer, family: str) -> float:
     accumulate = model.logic_ns + model.carry_base_ns + model.carry_per_bit_ns * widest
     levels = -(-(plan.cycles - 1).bit_length() // 2) if plan.gather else 0
     if plan.dsp:
-        multiply = _DSP_NS.get(family, _SLOW_DSP_NS)
+        multiply = model.dsp_ns
     else:
         most = max(_bits(*ends) for ends in plan.inputs) + 2
         multiply = model.logic_ns + model.carry_base_ns + model.carry_per_bit_ns * most

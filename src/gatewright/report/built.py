@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gatewright.chips import FAMILIES, Part, router
+from gatewright.chips import part as find_part
+
 if TYPE_CHECKING:
-    from gatewright.chips import Part
     from gatewright.deploy import Board
 
 
@@ -77,7 +79,8 @@ def _synthesis(run: Path, family: str, part: Part, board: Board | None, estimate
 
 def _board(run: Path, board: Board) -> dict[str, Any]:
     built = _json(run / "bitstream" / "board.json")
-    used = built["used"]
+    used, row = built["used"], FAMILIES[find_part(board.part).family]
+    placer = router(find_part(board.part).family)
     return {
         "name": board.name,
         "title": board.title,
@@ -85,10 +88,10 @@ def _board(run: Path, board: Board) -> dict[str, Any]:
         "clock_mhz": built["clock_mhz"],
         "oscillator_mhz": board.clock_mhz,
         "fmax_mhz": built["fmax_mhz"],
-        "lut": used["TRELLIS_COMB"],
-        "ff": used["TRELLIS_FF"],
-        "dsp": used["MULT18X18D"],
-        "bram": used["DP16KD"],
+        "lut": sum(used.get(cell, 0) for cell in placer.comb),
+        "ff": sum(used.get(cell, 0) for cell in placer.ff),
+        "dsp": sum(number for cell, number in used.items() if row.kinds.get(cell, ("", 0))[0] == "dsp"),
+        "bram": sum(number for cell, number in used.items() if row.kinds.get(cell, ("", 0))[0] == "bram"),
         "loader": board.loader,
         "link": f"UART, {built['baud']:,} baud".replace(",", " "),
     }

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gatewright.chips import FAMILIES
 from gatewright.report.numbers import DASH, THIN, count, difference, fixed, percent, significant, unit
-from gatewright.synth.families import TARGETS
 
 Results = Mapping[str, Any]
 
-FAMILIES = {name: target.title for name, target in TARGETS.items()}
+TITLES = {name: row.title for name, row in FAMILIES.items()}
 _COUNTS = (
     ("lut", "LUT"),
     ("ff", "flip-flops"),
@@ -132,7 +132,7 @@ def source_text(synthesis: Mapping[str, Any]) -> str:
 def family_tables(results: Results) -> list[FamilyTable]:
     """Return one resource table per synthesized family, the target's first."""
     own = family(results)
-    order = {name: rank for rank, name in enumerate(FAMILIES)}
+    order = {name: rank for rank, name in enumerate(TITLES)}
     names = sorted(results["synthesis"], key=lambda name: (name != own, order.get(name, len(order)), name))
     return [_family_table(results["synthesis"][name], name, name == own) for name in names]
 
@@ -158,7 +158,7 @@ def _family_table(synthesis: Mapping[str, Any], name: str, chosen: bool) -> Fami
             )
         )
     return FamilyTable(
-        title=FAMILIES.get(name, name),
+        title=TITLES.get(name, name),
         part=synthesis["part"],
         tool=synthesis.get("tool", ""),
         chosen=chosen,

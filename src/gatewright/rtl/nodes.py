@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
+from gatewright.chips.luts import LUT6
 from gatewright.fixedpoint import Fixed
 from gatewright.lower.circuit.nodes import (
     Add,
@@ -24,7 +25,7 @@ from gatewright.lower.circuit.nodes import (
     is_sign_test,
     width,
 )
-from gatewright.lower.cost.luts import LUT6, packed
+from gatewright.lower.cost.luts import packed
 from gatewright.lower.cost.ternary_luts import chain_bits, pair_span
 from gatewright.rtl.netlist import (
     AnyBit,

@@ -1,4 +1,4 @@
-"""EHXPLLL of the ECP5: two frequencies in, legal dividers out (Lattice FPGA-DS-02012, sysCLOCK PLL timing)."""
+"""EHXPLLL of the ECP5: two frequencies in, legal dividers and the instance out (FPGA-DS-02012, sysCLOCK PLL timing)."""
 
 from __future__ import annotations
 
@@ -68,3 +68,45 @@ def pll_for(input_mhz: float, output_mhz: float) -> Pll | None:
             f"no PLL setting makes {output_mhz:g} MHz or less from {input_mhz:g} MHz; ask for another clock_mhz"
         )
     return found
+
+
+def pll_text(pll: Pll) -> str:
+    """Return the PLL's instance: clk_board in, clk and locked out."""
+    return f"""
+    // {pll.input_mhz:g} MHz * {pll.clkfb_div} / {pll.clki_div} = {pll.output_mhz:g} MHz, VCO {pll.vco_mhz:g} MHz
+    wire clk;
+    wire locked;
+    (* FREQUENCY_PIN_CLKI="{pll.input_mhz:g}", FREQUENCY_PIN_CLKOP="{pll.output_mhz:g}" *)
+    (* ICP_CURRENT="12", LPF_RESISTOR="8", MFG_ENABLE_FILTEROPAMP="1", MFG_GMCREF_SEL="2" *)
+    EHXPLLL #(
+        .PLLRST_ENA("DISABLED"),
+        .INTFB_WAKE("DISABLED"),
+        .STDBY_ENABLE("DISABLED"),
+        .DPHASE_SOURCE("DISABLED"),
+        .OUTDIVIDER_MUXA("DIVA"),
+        .OUTDIVIDER_MUXB("DIVB"),
+        .OUTDIVIDER_MUXC("DIVC"),
+        .OUTDIVIDER_MUXD("DIVD"),
+        .CLKI_DIV({pll.clki_div}),
+        .CLKOP_ENABLE("ENABLED"),
+        .CLKOP_DIV({pll.clkop_div}),
+        .CLKOP_CPHASE({pll.clkop_div // 2}),
+        .CLKOP_FPHASE(0),
+        .FEEDBK_PATH("CLKOP"),
+        .CLKFB_DIV({pll.clkfb_div})
+    ) pll (
+        .RST(1'b0),
+        .STDBY(1'b0),
+        .CLKI(clk_board),
+        .CLKOP(clk),
+        .CLKFB(clk),
+        .PHASESEL0(1'b0),
+        .PHASESEL1(1'b0),
+        .PHASEDIR(1'b1),
+        .PHASESTEP(1'b1),
+        .PHASELOADREG(1'b1),
+        .PLLWAKESYNC(1'b0),
+        .ENCLKOP(1'b0),
+        .LOCK(locked)
+    );
+"""

@@ -1,12 +1,13 @@
-"""Board top: a board and an AXI4-Stream core with 8-bit buses in; Verilog of a top that answers over UART out."""
+"""A board with a UART and an AXI4-Stream core with 8-bit buses in; Verilog of a top that answers over UART out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from gatewright.chips import part
 from gatewright.deploy.boards import Board
-from gatewright.deploy.clocks.ecp5 import Pll, pll_for
+from gatewright.deploy.clocks.table import clock_for
 from gatewright.errors import ConfigError
 
 LEAF = Path(__file__).resolve().parents[2] / "rtl" / "leaf"
@@ -52,7 +53,6 @@ class BoardTop:
     baud: int
     divider: int
     gap_ms: float
-    pll: Pll | None
     vectors_per_second: float
     latency_us: float
 
@@ -69,15 +69,15 @@ def board_top(
 ) -> BoardTop:
     """Make a top module (default name: CORE_BOARD) with ports clk_board, uart_rx, uart_tx, led and keep_high.
 
-    clock_mhz: wanted clock of the core; where it is not the board's own, a PLL makes the nearest legal one below.
+    clock_mhz: wanted clock of the core; where it is not the board's own, the nearest legal one below is made.
     gap_ms: silence after which a torn vector is given up (see rtl/leaf/gw_uart_host.v).
     header: lines for the comment at the top, e.g. the program's hash.
-    Give LEAF_SOURCES, the core's files and this text to synthesize, boards.lpf(board) to place_and_route.
+    Give LEAF_SOURCES, the core's files and this text to synthesize, pins.table.pin_file(board) to the router.
 
     Raises ConfigError where the clock or the baud rate is impossible.
     """
-    pll = pll_for(board.clock_mhz, clock_mhz)
-    real_mhz = pll.output_mhz if pll else board.clock_mhz
+    clock = clock_for(part(board.part).family, board.clock_mhz, clock_mhz)
+    real_mhz = clock.clock_mhz
     divider = _divider(real_mhz, baud)
     gap_cycles = round(gap_ms * 1e3 * real_mhz)
     if not 20 * divider <= gap_cycles < 2**31:
@@ -106,7 +106,7 @@ def board_top(
         module=name,
         ports=",\n    ".join(ports),
     )
-    text += _pll_text(pll) if pll else _NO_PLL
+    text += clock.verilog
     text += _BODY.format(
         core=core.module,
         divider=divider,
@@ -129,7 +129,6 @@ def board_top(
         baud=baud,
         divider=divider,
         gap_ms=gap_ms,
-        pll=pll,
         vectors_per_second=baud / max(bits),
         latency_us=sum(bits) / baud * 1e6,
     )
@@ -157,53 +156,6 @@ module {module} (
     {ports}
 );
 """
-
-_NO_PLL = """
-    wire clk = clk_board;
-    wire locked = 1'b1;
-"""
-
-
-def _pll_text(pll: Pll) -> str:
-    return f"""
-    // {pll.input_mhz:g} MHz * {pll.clkfb_div} / {pll.clki_div} = {pll.output_mhz:g} MHz, VCO {pll.vco_mhz:g} MHz
-    wire clk;
-    wire locked;
-    (* FREQUENCY_PIN_CLKI="{pll.input_mhz:g}", FREQUENCY_PIN_CLKOP="{pll.output_mhz:g}" *)
-    (* ICP_CURRENT="12", LPF_RESISTOR="8", MFG_ENABLE_FILTEROPAMP="1", MFG_GMCREF_SEL="2" *)
-    EHXPLLL #(
-        .PLLRST_ENA("DISABLED"),
-        .INTFB_WAKE("DISABLED"),
-        .STDBY_ENABLE("DISABLED"),
-        .DPHASE_SOURCE("DISABLED"),
-        .OUTDIVIDER_MUXA("DIVA"),
-        .OUTDIVIDER_MUXB("DIVB"),
-        .OUTDIVIDER_MUXC("DIVC"),
-        .OUTDIVIDER_MUXD("DIVD"),
-        .CLKI_DIV({pll.clki_div}),
-        .CLKOP_ENABLE("ENABLED"),
-        .CLKOP_DIV({pll.clkop_div}),
-        .CLKOP_CPHASE({pll.clkop_div // 2}),
-        .CLKOP_FPHASE(0),
-        .FEEDBK_PATH("CLKOP"),
-        .CLKFB_DIV({pll.clkfb_div})
-    ) pll (
-        .RST(1'b0),
-        .STDBY(1'b0),
-        .CLKI(clk_board),
-        .CLKOP(clk),
-        .CLKFB(clk),
-        .PHASESEL0(1'b0),
-        .PHASESEL1(1'b0),
-        .PHASEDIR(1'b1),
-        .PHASESTEP(1'b1),
-        .PHASELOADREG(1'b1),
-        .PLLWAKESYNC(1'b0),
-        .ENCLKOP(1'b0),
-        .LOCK(locked)
-    );
-"""
-
 
 _BODY = """
     // Reset until the clock is good, released in step with it. The first value comes with the bitstream.

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from gatewright.config import Student
 from gatewright.errors import FitError
-from gatewright.fit.modules.dense import Stack
+from gatewright.fit.modules.stack import Stack
+from gatewright.fit.training.device import array
 from gatewright.fit.training.prune import due_masks, due_share, shrink
 from gatewright.fit.training.regularise import penalty
 from gatewright.graph import Graph
@@ -72,7 +73,7 @@ class Recipe:
 
     def loss(self) -> Tensor:
         """Return what regularisation adds to the loss; the module's state says whether it is on."""
-        return self.module.shrinkage * penalty([layer.weight for layer in self.module.layers], self.pruning)
+        return self.module.shrinkage * penalty([group.weight for group in self.module.groups()], self.pruning)
 
     def freeze(self, classes: tuple[str, ...]) -> Graph:
         """Return the network, without the neurons that structured pruning has removed."""
@@ -96,10 +97,13 @@ class Recipe:
         )
 
     def _compress(self, share: float, sparsity: float) -> None:
-        self.module.set_masks(due_masks(self.module.magnitudes(), share, sparsity, self.pruning))
+        if groups := self.module.groups():
+            masks = due_masks([array(group.weight) for group in groups], share, sparsity, self.pruning)
+            with torch.no_grad():
+                for group, mask in zip(groups, masks, strict=True):
+                    group.mask.copy_(torch.from_numpy(mask))
         if self.quantize:
-            first, self.module.quantizing = not self.module.quantizing, True
-            self.module.calibrate(self.sample, first=first)
+            self.module.calibrate(self.sample, first=not self.module.quantizing)
 
     def _sparsity_for(self, budget: float) -> float:
         """Return about the least sparsity that costs at most so much, by bisection. Masks and formats change."""

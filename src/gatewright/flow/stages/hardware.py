@@ -109,7 +109,10 @@ class Hardware:
 
     def _places_alone(self, family: str) -> bool:
         """Whether a family's clock comes from placing the bare design: where no board's design is placed."""
-        return self.config.synthesis.place and family == "ecp5" == self.part.family and self.board is None
+        from gatewright.synth import tool_for
+
+        mine = family == self.part.family and self.board is None
+        return self.config.synthesis.place and mine and tool_for(family).places_bare(self.part)
 
     # ---- the steps, in the order in which they run
 
@@ -174,12 +177,13 @@ class Hardware:
     def _synth(self, family: str, out: Path) -> None:
         from gatewright.chips import check_fit
         from gatewright.rtl.manifest import RtlManifest
-        from gatewright.synth import place_and_route, synthesize
+        from gatewright.synth import tool_for
 
         folder = self.directory.folder("rtl")
         manifest = RtlManifest.load(folder)
         mine = family == self.part.family
-        report = synthesize(
+        tool = tool_for(family)
+        report = tool.synthesize(
             sources=manifest.sources(folder),
             top=manifest.top,
             family=cast(Any, family),
@@ -191,10 +195,10 @@ class Hardware:
         if mine:
             check_fit(self.part, lut=report.sites, ff=report.ff, dsp=report.dsp, bram=report.bram)
         if self._places_alone(family):
-            placed = place_and_route(
+            placed = tool.place(
                 netlist=out / "netlist.json",
                 part=self.part,
-                lpf=None,
+                pins=None,
                 freq_mhz=manifest.clock_mhz,
                 seed=self.config.synthesis.seed,
                 out=out,

@@ -201,7 +201,7 @@ class TrainedNetworks:
         data = Dataset.load(self.directory.folder("data"))
         output_stage(self.config).check_scores(len(data.classes) or (1 if data.y.ndim == 1 else data.y.shape[1]))
         if self.config.student.precision == "tables":
-            from gatewright.fit.modules.lut_neurons import check_shared
+            from gatewright.fit.truth_tables import check_shared
 
             check_shared(self.config.student.tables, len(data.classes))
         return data

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from gatewright.chips.luts import Luts
 from gatewright.lower.build.builder import Builder
 from gatewright.lower.circuit.nodes import Ref, width
-from gatewright.lower.cost.luts import Luts, raw_values, table_luts
+from gatewright.lower.cost.luts import raw_values, table_luts
 
 MAX_COMPARED_BITS = 10  # wider numbers are always compared: their table would take seconds to cost
 

@@ -11,6 +11,7 @@ from typing import Any, assert_never
 
 import numpy as np
 
+from gatewright.chips.luts import LUT6, Luts
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Fixed, Ints, Overflow, Rounding, round_shift
 from gatewright.ir.interp import Interpreter
@@ -27,7 +28,6 @@ from gatewright.lower.build.choose import argmax, thresholds, top_k
 from gatewright.lower.build.softmax import softmax
 from gatewright.lower.build.support import check_supported, unsupported
 from gatewright.lower.circuit.nodes import Circuit, GreaterEqual, Ref, Select, Source, simulate
-from gatewright.lower.cost.luts import LUT6, Luts
 
 
 def build(

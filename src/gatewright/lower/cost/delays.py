@@ -1,17 +1,14 @@
 """A circuit node and a device family in, its delay in ns out: the linear model that pipelining uses.
 
-A combinational node costs base + per_bit * carry length; a register stage costs `register_ns` (clock to output,
-set-up, and the route between). Numbers are calibrated against place and route where an open router exists: ECP5,
-iCE40, Gowin, GateMate (`python -m benchmarks delays`), on the safe side. For Xilinx parts they come from the cell
-delays of the open timing data in Yosys' xc7 library scaled for routing; Nexus takes ECP5's, which is made in an older
-process; Intel's and the generic ones are guesses. Those are labelled by `basis` wherever a clock is printed.
+The numbers, and what they rest on, stand in the family's row (chips/families.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import assert_never
 
+from gatewright.chips import FAMILIES
+from gatewright.chips.delays import Delays
 from gatewright.errors import LowerError, nearest
 from gatewright.lower.circuit.nodes import (
     Add,
@@ -31,80 +28,14 @@ from gatewright.lower.circuit.nodes import (
     is_sign_test,
     width,
 )
-from gatewright.lower.cost.luts import ALM, LUT4, LUT4_MUX7, LUT4_MUX8, LUT6, Luts, table_levels
-
-UNCALIBRATED = "estimate, not calibrated"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delays:
-    """Delays in ns of one family. ternary: whether its LUTs add three numbers in one carry chain.
-
-    luts: what its tables are built of.
-    keep_sums: whether yosys is kept from merging adders: without that it turns sums of sums between two registers
-    into carry-save logic, which takes more LUTs than the carry chains that it saves.
-    basis: what the numbers rest on, printed beside every clock that comes of them.
-    """
-
-    register_ns: float
-    carry_base_ns: float
-    carry_per_bit_ns: float
-    logic_ns: float
-    ternary: bool = False
-    keep_sums: bool = False
-    luts: Luts = LUT4
-    basis: str = UNCALIBRATED
-
-
-FAMILIES: dict[str, Delays] = {
-    "xc7": Delays(register_ns=0.9, carry_base_ns=1.25, carry_per_bit_ns=0.03, logic_ns=0.75, ternary=True, luts=LUT6),
-    "xcup": Delays(register_ns=0.5, carry_base_ns=0.70, carry_per_bit_ns=0.015, logic_ns=0.40, ternary=True, luts=LUT6),
-    "ecp5": Delays(
-        register_ns=1.3,
-        carry_base_ns=2.15,
-        carry_per_bit_ns=0.075,
-        logic_ns=1.20,
-        luts=LUT4_MUX7,
-        keep_sums=True,
-        basis="nextpnr, LFE5U speed 6",
-    ),
-    "nexus": Delays(
-        register_ns=1.3, carry_base_ns=2.15, carry_per_bit_ns=0.075, logic_ns=1.20, luts=LUT4_MUX7, keep_sums=True
-    ),
-    "ice40": Delays(
-        register_ns=1.7,
-        carry_base_ns=2.1,
-        carry_per_bit_ns=0.16,
-        logic_ns=1.20,
-        basis="nextpnr, iCE40HX8K",
-    ),
-    "gowin": Delays(
-        register_ns=1.8,
-        carry_base_ns=1.0,
-        carry_per_bit_ns=0.04,
-        logic_ns=1.00,
-        luts=LUT4_MUX8,
-        keep_sums=True,
-        basis="nextpnr, GW2A-18 C8/I7",
-    ),
-    "gatemate": Delays(
-        register_ns=2.6,
-        carry_base_ns=4.3,
-        carry_per_bit_ns=0.12,
-        logic_ns=2.50,
-        keep_sums=True,
-        basis="nextpnr, CCGM1A1",
-    ),
-    "intel": Delays(register_ns=1.2, carry_base_ns=1.60, carry_per_bit_ns=0.04, logic_ns=1.00, ternary=True, luts=ALM),
-    "generic": Delays(register_ns=2.0, carry_base_ns=3.0, carry_per_bit_ns=0.50, logic_ns=2.00),
-}
+from gatewright.lower.cost.luts import table_levels
 
 
 def delays(family: str) -> Delays:
     """Return a family's delays; LowerError lists the known ones."""
     if family not in FAMILIES:
         raise LowerError(f"no delay model for family {family!r}.{nearest(family, list(FAMILIES))}")
-    return FAMILIES[family]
+    return FAMILIES[family].delays
 
 
 def carry_bits(circuit: Circuit, node: Add | GreaterEqual) -> int:

@@ -16,28 +16,8 @@ from functools import cache
 
 import numpy as np
 
+from gatewright.chips.luts import LUT4, Luts
 from gatewright.lower.circuit.nodes import Node, width
-
-
-@dataclass(frozen=True, slots=True)
-class Luts:
-    """What a family builds tables of: inputs of a LUT, levels of multiplexers behind LUTs that cost none.
-
-    sites: of one LUT that uses every input, in the family's unit; one with an input less takes a site.
-    pairs: whether one LUT holds two functions of the same inputs, one fewer than it has.
-    """
-
-    inputs: int
-    free_levels: int
-    sites: int = 1
-    pairs: bool = False
-
-
-LUT6 = Luts(6, 2, pairs=True)  # MUXF7, MUXF8; LUT6_2
-LUT4 = Luts(4, 0)
-LUT4_MUX7 = Luts(4, 3)  # PFUMX or WIDEFN9, two levels of L6MUX21
-LUT4_MUX8 = Luts(4, 4)  # MUX2_LUT5 .. MUX2_LUT8
-ALM = Luts(6, 0, sites=2)
 
 
 def raw_values(source: Node) -> list[int]:

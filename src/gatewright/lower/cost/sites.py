@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from gatewright.chips import FAMILIES
+from gatewright.chips.luts import Luts
 from gatewright.lower.circuit.nodes import (
     Add,
     Add3,
@@ -23,32 +25,28 @@ from gatewright.lower.circuit.nodes import (
     width,
 )
 from gatewright.lower.cost.delays import carry_bits, delays, in_register
-from gatewright.lower.cost.luts import Luts, table_luts
+from gatewright.lower.cost.luts import table_luts
 from gatewright.lower.cost.ternary_luts import ternary_luts
-
-# ECP5 and Nexus: up to 4 bits yosys builds LUT4s instead of a carry chain
-_SHORT = (0, 1, 2, 3, 10)
-_SHORT_CONSTANT = (0, 1, 1, 3, 4)
 
 
 def adder_sites(family: str, bits: int, *, minus: bool = False, constant: bool = False) -> int:
     """Return the sites of an adder or subtractor whose carry chain has `bits` bits.
 
-    constant: one operand is a constant. The unit is that of synth.families.Target.site.
+    constant: one operand is a constant. The unit is that of chips.FamilyData.site.
     """
-    if family in {"ecp5", "nexus"}:
-        if bits < len(_SHORT):
-            return (_SHORT_CONSTANT if constant else _SHORT)[bits]
-        head = 2 if family == "nexus" else 0  # a CCU2 leads into each chain
-        return 2 * ((bits + 1) // 2) + head
-    if family in {"ice40", "gatemate"} and minus and not constant:
-        return max(2 * bits - 1, 1)  # a carry cell inverts no operand: a LUT before it does
+    adders = FAMILIES[family].adders
+    if bits < len(adders.short):
+        return (adders.short_constant if constant else adders.short)[bits]
+    if adders.paired:
+        return 2 * ((bits + 1) // 2) + adders.head
+    if adders.inverters and minus and not constant:
+        return max(2 * bits - 1, 1)
     return bits
 
 
 def node_sites(circuit: Circuit, index: int, family: str, *, registered: bool) -> int:
     """Return the sites of one node. registered: whether every reader reads it from a register, which may then do it."""
-    node, paired = circuit.nodes[index], family in {"xc7", "xcup"}
+    node, paired = circuit.nodes[index], delays(family).luts.pairs
     match node:
         case Source() | Const() | Floor() | Shift() | Wrap() | Join():
             return 0

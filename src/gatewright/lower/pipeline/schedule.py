@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gatewright.chips.delays import Delays
 from gatewright.lower.circuit.nodes import Circuit, Const, operands
 from gatewright.lower.circuit.values import OUTPUT, Values, values
-from gatewright.lower.cost.delays import Delays, delay_ns, delays, in_register
+from gatewright.lower.cost.delays import delay_ns, delays, in_register
 from gatewright.lower.pipeline.asap import apart, earliest
 from gatewright.lower.pipeline.clock import Goal, Timing
 from gatewright.lower.pipeline.registers import fewest_registers

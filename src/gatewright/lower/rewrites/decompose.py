@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gatewright.chips.luts import Luts
 from gatewright.fixedpoint import Ints
-from gatewright.lower.cost.luts import Luts, table_luts
+from gatewright.lower.cost.luts import table_luts
 
 _HOPEFUL = 5  # in eighths of all patterns: more faces than that are not brought below half of them by an exchange
 _MULTIPLEXED = 2  # inputs beyond a LUT's for which a table of LUTs and multiplexers is considered as well

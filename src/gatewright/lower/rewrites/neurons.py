@@ -17,6 +17,7 @@ from functools import cache
 
 import numpy as np
 
+from gatewright.chips.luts import Luts
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Ints
 from gatewright.lower.build.builder import Builder
@@ -41,7 +42,6 @@ from gatewright.lower.circuit.nodes import (
 from gatewright.lower.circuit.values import passed_on
 from gatewright.lower.closure import best_closure
 from gatewright.lower.cost.delays import delays
-from gatewright.lower.cost.luts import Luts
 from gatewright.lower.cost.sites import node_sites
 from gatewright.lower.rewrites.decompose import Cell, Network, Signal, decompose
 from gatewright.lower.rewrites.narrow import drop_dead

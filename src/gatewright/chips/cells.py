@@ -1,4 +1,4 @@
-"""A family's name in; how yosys maps to it and what its cells count, out. One table row per family.
+"""The cells that yosys writes for each family: cell -> (kind of count, number it counts).
 
 Sources: UG474, UG574 (Xilinx); FPGA-TN-02204 (ECP5: four LUTs hold the 16x4 RAM, its write port blocks two more);
 FPGA-TN-02099 (Nexus, likewise); iCE40 LP/HX data sheet DS1040; UG288 (Gowin CFU); DS1001 (GateMate CPE);
@@ -8,29 +8,6 @@ CV-5V2 chapter 1 (Cyclone V ALM). Cell names: yosys 0.70's cell libraries.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-from gatewright.chips import Family
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """How one family is synthesized and counted.
-
-    title: for people. site: what SynthReport.sites counts, and Part.lut holds. command: of yosys, {top} to fill in;
-    bare: its options that leave I/O and clock buffers out.
-    kinds: cell -> (kind of count, number it counts); wide: LUT-like cells -> sites, where that is not 1.
-    carry_sites: sites of one carry cell. cells: whether the leaf cells' hand-mapped halves are read (GW_XILINX_CELLS).
-    """
-
-    title: str
-    site: str
-    command: str
-    kinds: Mapping[str, tuple[str, int]]
-    bare: str = ""
-    wide: Mapping[str, int] = field(default_factory=dict[str, int])
-    carry_sites: int = 0
-    cells: bool = False
 
 
 def _kinds(**cells: str | Mapping[str, int]) -> dict[str, tuple[str, int]]:
@@ -43,7 +20,7 @@ def _kinds(**cells: str | Mapping[str, int]) -> dict[str, tuple[str, int]]:
 
 
 _LUT1_TO_6 = "LUT1 LUT2 LUT3 LUT4 LUT5 LUT6"
-_XILINX = _kinds(
+XILINX = _kinds(
     lut=f"{_LUT1_TO_6} LUT6_2",
     inv="INV",
     mux="MUXF7 MUXF8 MUXF9",
@@ -58,7 +35,7 @@ _XILINX = _kinds(
         "RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8": 8,
     },
 )  # fmt: skip
-_ECP5 = _kinds(
+ECP5 = _kinds(
     lut=_LUT1_TO_6,
     inv="INV",
     mux="PFUMX L6MUX21",
@@ -68,7 +45,7 @@ _ECP5 = _kinds(
     bram="DP16KD PDPW16KD",
     lutram={"TRELLIS_DPR16X4": 6},
 )
-_NEXUS = _kinds(
+NEXUS = _kinds(
     lut=_LUT1_TO_6,
     inv="INV",
     mux="WIDEFN9 PFUMX L6MUX21",
@@ -80,7 +57,7 @@ _NEXUS = _kinds(
     const="VHI VLO",
 )
 _ICE40_FF = ("", "E", "SR", "R", "SS", "S", "ESR", "ER", "ESS", "ES")
-_ICE40 = _kinds(
+ICE40 = _kinds(
     lut="SB_LUT4",
     carry="SB_CARRY",
     ff=" ".join(f"SB_DFF{edge}{kind}" for edge in ("", "N") for kind in _ICE40_FF),
@@ -88,7 +65,7 @@ _ICE40 = _kinds(
     bram="SB_RAM40_4K SB_RAM40_4KNR SB_RAM40_4KNW SB_RAM40_4KNRNW",
 )
 _GOWIN_FF = ("", "E", "S", "SE", "R", "RE", "P", "PE", "C", "CE")
-_GOWIN = _kinds(
+GOWIN = _kinds(
     lut=_LUT1_TO_6,
     inv="INV",
     mux="MUX2_LUT5 MUX2_LUT6 MUX2_LUT7 MUX2_LUT8",
@@ -99,14 +76,14 @@ _GOWIN = _kinds(
     lutram={"RAM16S1": 6, "RAM16S2": 6, "RAM16S4": 6, "RAM16SDP1": 6, "RAM16SDP2": 6, "RAM16SDP4": 6},
     const="GND VCC",
 )
-_GATEMATE = _kinds(
+GATEMATE = _kinds(
     lut="CC_LUT1 CC_LUT2 CC_LUT3 CC_LUT4 CC_L2T4 CC_L2T5 CC_MX2 CC_MX4",
     carry="CC_ADDF",
     ff="CC_DFF CC_DLT",
     dsp="CC_MULT",
     bram={"CC_BRAM_20K": 1, "CC_BRAM_40K": 2},
 )
-_INTEL = _kinds(
+INTEL = _kinds(
     lut="MISTRAL_ALUT2 MISTRAL_ALUT3 MISTRAL_ALUT4 MISTRAL_ALUT5 MISTRAL_ALUT6",
     inv="MISTRAL_NOT",
     carry="MISTRAL_ALUT_ARITH",
@@ -131,79 +108,4 @@ _GENERIC_FF = [
         ),
     )
 ]
-_GENERIC = _kinds(lut="$lut", ff=" ".join(_GENERIC_FF))
-
-_XILINX_COMMAND = "synth_xilinx -family {family} -flatten -nodsp -top {{top}}"
-
-TARGETS: dict[Family, Target] = {
-    "xc7": Target(
-        title="Xilinx 7 series",
-        site="LUT6",
-        command=_XILINX_COMMAND.format(family="xc7"),
-        bare="-noiopad -noclkbuf",
-        kinds=_XILINX,
-        cells=True,
-    ),
-    "xcup": Target(
-        title="Xilinx UltraScale+",
-        site="LUT6",
-        command=_XILINX_COMMAND.format(family="xcup"),
-        bare="-noiopad -noclkbuf",
-        kinds=_XILINX,
-        cells=True,
-    ),
-    "ecp5": Target(
-        title="Lattice ECP5",
-        site="LUT4",
-        command="synth_lattice -family ecp5 -nodsp -top {top}",
-        kinds=_ECP5,
-        carry_sites=2,
-    ),
-    "nexus": Target(
-        title="Lattice Nexus",
-        site="LUT4",
-        command="synth_lattice -family lifcl -nodsp -top {top}",
-        bare="-noiopad",
-        kinds=_NEXUS,
-        carry_sites=2,
-    ),
-    "ice40": Target(
-        title="Lattice iCE40",
-        site="logic cell",
-        command="synth_ice40 -device hx -top {top}",
-        kinds=_ICE40,
-    ),
-    "gowin": Target(
-        title="Gowin LittleBee and Arora",
-        site="LUT4",
-        command="synth_gowin -family gw2a -nodsp -top {top}",
-        bare="-noiopads",
-        kinds=_GOWIN,
-        carry_sites=1,
-    ),
-    "gatemate": Target(
-        title="Cologne Chip GateMate",
-        site="half CPE",
-        command="synth_gatemate -luttree -nomx8 -nomult -top {top}",
-        bare="-noiopad -noclkbuf",
-        kinds=_GATEMATE,
-        wide={"CC_L2T5": 2, "CC_MX4": 2},
-        carry_sites=1,
-    ),
-    "intel": Target(
-        title="Intel Cyclone V",
-        site="half ALM",
-        command="synth_intel_alm -family cyclonev -nodsp -top {top}",
-        bare="-noiopad -noclkbuf",
-        kinds=_INTEL,
-        wide={"MISTRAL_ALUT6": 2},
-        carry_sites=1,
-    ),
-    "generic": Target(
-        title="generic LUT4, no carry chains",
-        site="LUT4",
-        command="synth -flatten -lut 4 -top {top}",
-        kinds=_GENERIC,
-    ),
-}
-"""Family -> Target."""
+GENERIC = _kinds(lut="$lut", ff=" ".join(_GENERIC_FF))
