@@ -1,5 +1,7 @@
 """A float graph of dense layers as the start of a student's training."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,7 +43,7 @@ def test_a_float_mlp_is_its_dense_layers(last):
     x = np.ldexp(CODES, -SOURCE.frac_bits)
     got = np.maximum(x @ first.weight + first.bias, 0) @ second.weight + second.bias
     np.testing.assert_allclose(got, graph_outputs(graph, CODES, SOURCE), rtol=1e-4, atol=1e-4)
-    codes = codes_node(SOURCE)
+    codes = replace(codes_node(SOURCE), name="codes")
     assert hidden_layers(chain((4,), codes, *graph.nodes[1:])) == (6,)
 
 
