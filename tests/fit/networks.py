@@ -58,6 +58,7 @@ def dataset_for(network: Graph, n: int = 40, seed: int = 0) -> Dataset:
         name="random",
         task="classification" if network.classes else "regression",
         x=rng.integers(source.lo, source.hi + 1, (n, features)),
+        shape=(features,),
         y=np.zeros(n, dtype=np.int64) if network.classes else np.zeros((n, layers[-1].bias.size)),
         split=np.zeros(n, dtype=np.uint8),
         format=source,
