@@ -35,10 +35,11 @@ from gatewright.fit.scores.pareto import Point, thinned
 from gatewright.graph import Graph
 from gatewright.graph.figures import ebops, figures
 from gatewright.graph.store import checksum
-from gatewright.lower.compile import Lowered, lower
+from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.estimate import estimate
-from gatewright.rtl.manifest import write_rtl
+from gatewright.rtl.manifest import write_design
 from gatewright.tools import write_json
+from tests.lowering import lower_for
 
 CLOCK_MHZ = 200.0
 REPLAYED = 300
@@ -258,8 +259,8 @@ def measured(
         return row
     made = export_graph(network, name="core", output="argmax")
     check_graph_export(made, samples(network, data.part("test")[0]))
-    lowered = lower(made.program, data.part("train")[0][:REPLAYED], family="xc7", clock_mhz=CLOCK_MHZ)
-    cost = estimate(lowered.circuit, lowered.schedule)
+    lowered = lower_for(made.program, data.part("train")[0][:REPLAYED], family="xc7", clock_mhz=CLOCK_MHZ)
+    cost = estimate(lowered)
     lut, ff, mark = cost.lut, cost.ff, "~"
     if cost.lut <= largest:
         lut, ff, mark = *_count(lowered, network, folder / model.replace(" ", "_")), ""
@@ -274,9 +275,7 @@ def measured(
     }
 
 
-def _count(lowered: Lowered, network: Graph, folder: Path) -> tuple[int, int]:
-    manifest = write_rtl(
-        lowered.circuit, lowered.schedule, program_hash=checksum(network), stream_bits=0, folder=folder / "rtl"
-    )
+def _count(lowered: Dataflow, network: Graph, folder: Path) -> tuple[int, int]:
+    manifest = write_design(lowered, program_hash=checksum(network), stream_bits=0, folder=folder / "rtl")
     cells = count(tuple(manifest.sources(folder / "rtl")), top=manifest.core, family="xc7", out=folder)
     return cells.lut, cells.ff

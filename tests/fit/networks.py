@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gatewright.data import Dataset, InputFormat
+from gatewright.data import Dataset
 from gatewright.export import check_graph_export, export_graph
 from gatewright.export.vectors import input_format, samples
 from gatewright.fit.frozen import cut, dense_layer, dense_layers, frozen_graph, relu
@@ -58,9 +58,10 @@ def dataset_for(network: Graph, n: int = 40, seed: int = 0) -> Dataset:
         name="random",
         task="classification" if network.classes else "regression",
         x=rng.integers(source.lo, source.hi + 1, (n, features)),
+        shape=(features,),
         y=np.zeros(n, dtype=np.int64) if network.classes else np.zeros((n, layers[-1].bias.size)),
         split=np.zeros(n, dtype=np.uint8),
-        format=InputFormat(width_bits=source.width_bits, frac_bits=source.frac_bits, signed=source.signed),
+        format=source,
         classes=network.classes,
         feature_names=tuple(f"f{k}" for k in range(features)),
         contract={},

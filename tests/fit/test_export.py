@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewright.data import InputFormat
 from gatewright.errors import ExportError, ModelError, ProgramError
 from gatewright.export import check_graph_export, export_graph
 from gatewright.export.vectors import graph_outputs, samples
@@ -165,10 +164,10 @@ def test_data_of_another_format_or_width_is_refused():
     data = dataset_for(network)
     made = export_graph(network, name="net")
     check_reads(made, data)
-    other = replace(data, format=InputFormat(width_bits=7, frac_bits=2, signed=True))
+    other = replace(data, format=Fixed(width_bits=7, frac_bits=2, signed=True))
     with pytest.raises(ExportError, match=r"reads fixed<6,4>, not fixed<7,5>; train it on this dataset"):
         check_reads(made, other)
-    short = replace(data, x=data.x[:, :3], feature_names=data.feature_names[:3])
+    short = replace(data, x=data.x[:, :3], shape=(3,), feature_names=data.feature_names[:3])
     with pytest.raises(ExportError, match="reads 4 features, not 3"):
         check_reads(made, short)
     with pytest.raises(ModelError, match=r"input codes must be \(n, 4\), not \(40, 3\)"):

@@ -30,6 +30,7 @@ from gatewright.graph import Graph
 from gatewright.graph.figures import element_formats
 from gatewright.graph.nodes import Quantize
 from gatewright.graph.store import checksum
+from tests.lowering import lower_for
 
 from .networks import proved
 
@@ -149,14 +150,13 @@ def test_outputs_cost_and_gradients_are_those_of_the_definition(
 
 
 def test_training_cost_is_the_estimated_lut_count(tmp_path: Path) -> None:
-    from gatewright.lower.compile import lower
     from gatewright.lower.estimate import estimate
 
     front, data = _front(_config(), tmp_path)
     for point in front.points[-2:]:
         program = export_graph(point.network, name="w").program
-        lowered = lower(program, data.x[:100], family="xc7", clock_mhz=200.0)
-        found = estimate(lowered.circuit, lowered.schedule).lut
+        lowered = lower_for(program, data.x[:100], family="xc7", clock_mhz=200.0)
+        found = estimate(lowered).lut
         assert 0.75 * found <= point.cost <= 1.25 * found  # widths of neurons are those that training has seen
 
 

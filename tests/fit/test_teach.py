@@ -178,7 +178,7 @@ def test_a_trained_teacher_that_does_not_suit_is_refused(teacher: Graph, data: D
     saved(teacher, tmp_path / "t")
     with pytest.raises(FitError, match=r"teacher.pretrained .*t must know the data's classes \['a', 'b', 'c'\]"):
         train_teacher(pretrained(tmp_path / "t"), replace(data, classes=("a", "b", "c")), work=tmp_path)
-    less = replace(data, x=data.x[:, :5], feature_names=data.feature_names[:5])
+    less = replace(data, x=data.x[:, :5], shape=(5,), feature_names=data.feature_names[:5])
     with pytest.raises(FitError, match=r"must read the data's 5 features, not 6"):
         train_teacher(pretrained(tmp_path / "t"), less, work=tmp_path)
     (tmp_path / "old").mkdir()

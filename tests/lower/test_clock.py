@@ -11,15 +11,15 @@ from gatewright.config import parse_config
 from gatewright.errors import ConfigError, LowerError
 from gatewright.ir import Program, save_program
 from gatewright.lower.circuit.nodes import Circuit, Const
-from gatewright.lower.compile import lower
 from gatewright.lower.cost.delays import delay_ns, delays
 from gatewright.lower.pipeline.clock import HIGHEST_MHZ
 from gatewright.lower.pipeline.schedule import schedule
+from tests.lowering import lower_for, only
 from tests.programs import codes, mlp, programs
 
 
 def circuit_of(program: Program, family: str) -> Circuit:
-    return lower(program, codes(program, 8), family=family, clock_mhz=100).circuit
+    return only(lower_for(program, codes(program, 8), family=family, clock_mhz=100)).circuit
 
 
 @given(programs(), st.sampled_from(sorted(FAMILIES)), st.integers(1, 6))

@@ -4,7 +4,7 @@ from gatewright.ir.interp import Interpreter, run
 from gatewright.ir.op_moves import Concat, Fill, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK
 from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, PoolKind, Relu, Requant, Sub
-from gatewright.ir.output import OutputKind, OutputStage, add_output_stage, softmax_error
+from gatewright.ir.output import OutputKind, OutputStage, PlainOutput, add_output_stage, softmax_error
 from gatewright.ir.program import Constant, Op, Program, Scan
 from gatewright.ir.ranges import Range, ranges
 from gatewright.ir.shapes import shapes
@@ -32,6 +32,7 @@ __all__ = [
     "OutputKind",
     "OutputStage",
     "Pad",
+    "PlainOutput",
     "Pool",
     "PoolKind",
     "Program",

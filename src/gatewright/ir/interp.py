@@ -33,7 +33,10 @@ WORKING_SET = 1 << 18  # elements that one op may touch at once: larger batches 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """Evaluates one program many times. ranges: of every result, by name; analysed once, where they are not given."""
+    """Evaluates one program many times.
+
+    ranges: the range of every result, by name; analysed once, where they are not given.
+    """
 
     program: Program
     ranges: dict[str, Range] = field(default_factory=dict[str, Range])

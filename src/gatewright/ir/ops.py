@@ -44,8 +44,9 @@ class Const:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dense:
-    """y = x @ W + b, exactly. x: (..., n_in) -> (..., n_out); weight: (n_in, n_out); bias: (n_out,).
+    """A matrix product and a bias, exactly: y = x @ W + b.
 
+    x: (..., n_in) -> (..., n_out); weight: (n_in, n_out); bias: (n_out,).
     Result frac_bits = max(x.frac + W.frac, b.frac); sum and bias are shifted up to it.
     """
 
@@ -95,7 +96,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relu:
-    """y = max(x, 0). Same shape and frac_bits."""
+    """The greater of each element and 0. Same shape and frac_bits."""
 
     name: str
     layer: str

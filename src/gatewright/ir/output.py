@@ -19,6 +19,10 @@ from gatewright.ir.softmax import softmax_error_bound, softmax_op
 from gatewright.ir.verify import verify
 
 OutputKind = Literal["argmax", "scores", "topk", "threshold", "softmax"]
+"""What leaves the chip; see OutputStage."""
+
+PlainOutput = Literal["scores", "argmax", "softmax"]
+"""Those that need no settings of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

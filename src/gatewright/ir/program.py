@@ -60,7 +60,9 @@ class Scan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """name: identifier; ops in order, the first is the Input; output: name of the result; classes: () for scores.
+    """A network as integer operations, in the order in which they are done.
+
+    name: identifier; ops: the first is the Input; output: name of the result; classes: () for scores.
 
     Two programs are equal when every op, table and name is. Call `gatewright.ir.verify.verify` on anything built
     by hand.

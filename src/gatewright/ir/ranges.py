@@ -31,7 +31,10 @@ _SAFE = 1 << 61  # below it one sum or difference of two values fits int64
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """lo, hi: arrays of the value's shape, int64 or (past 61 bits) Python ints; frac_bits as the value's."""
+    """The lowest and highest integer that each element of a value can be.
+
+    lo, hi: arrays of the value's shape, int64 or (past 61 bits) Python ints; frac_bits as the value's.
+    """
 
     lo: Bounds
     hi: Bounds

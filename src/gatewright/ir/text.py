@@ -113,12 +113,16 @@ def print_program(program: Program) -> str:
     return "\n".join(lines) + "\n"
 
 
+def print_op(op: Op) -> str:
+    """Return an op's line, without what its constants hold."""
+    fields = [f for f in dataclasses.fields(op) if f.name != "name"]
+    words = [f"{f.name}={_print_field(f.name, getattr(op, f.name))}" for f in fields]
+    return f"%{op.name} = {_SPELLING[type(op)]} {' '.join(words)}"
+
+
 def _body_lines(program: Program) -> list[str]:
     lines = [f"name {program.name}", f"classes {json.dumps(list(program.classes))}", ""]
-    for op in program.ops:
-        fields = [f for f in dataclasses.fields(op) if f.name != "name"]
-        words = [f"{f.name}={_print_field(f.name, getattr(op, f.name))}" for f in fields]
-        lines.append(f"%{op.name} = {_SPELLING[type(op)]} {' '.join(words)}")
+    lines += map(print_op, program.ops)
     lines += [f"return %{program.output}", ""]
     for name, constant in program.constants.items():
         shape = json.dumps(list(constant.q.shape)).replace(" ", "")

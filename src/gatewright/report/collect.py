@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from gatewright.config import Config
 from gatewright.report.built import built
-from gatewright.report.figures import as_images
 from gatewright.report.model import model_part, ranges_of
 from gatewright.report.stage import StageRow
 from gatewright.tools import digest, package_version
@@ -44,13 +43,11 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
     """Read every stage's files under `run`. Deterministic: no times, no absolute paths."""
     from gatewright.data import Dataset
     from gatewright.export.vectors import graph_outputs
-    from gatewright.fixedpoint import Fixed
     from gatewright.graph import load_graph
     from gatewright.graph.figures import figures
     from gatewright.ir import load_program
 
     data = Dataset.load(run / "data")
-    source = Fixed(width_bits=data.format.width_bits, frac_bits=data.format.frac_bits, signed=data.format.signed)
     folders = {"teacher": "teacher" if config.model is None else "model", "student": "student"}
     networks = {name: load_graph(run / folder / "graph.npz") for name, folder in folders.items()}
     program = load_program(run / "program" / "program.txt")
@@ -62,7 +59,7 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
     on_chip = _on_chip(config, program, x, y, data.classes, _output_scale(run))
 
     parts = {name: figures(network).part() for name, network in networks.items()}
-    outputs = {name: graph_outputs(network, x, source) for name, network in networks.items()}
+    outputs = {name: graph_outputs(network, x, data.format) for name, network in networks.items()}
     compression = _compression(parts["teacher"], parts["student"])
     epochs = {name: {"epochs": len(rows)} for name, rows in history.items()}
     results: dict[str, Any] = {
@@ -246,8 +243,8 @@ def _output_scale(run: Path) -> NDArray[np.float64]:
 
 def _examples(data: Dataset) -> dict[str, NDArray[Any]]:
     """Return the first few training samples of each class."""
-    x, y = data.part("train")
-    return {name: as_images(x[y == i][:_PICTURES_PER_CLASS]) for i, name in enumerate(data.classes)}
+    x, y = data.samples("train"), data.part("train")[1]
+    return {name: x[y == i][:_PICTURES_PER_CLASS] for i, name in enumerate(data.classes)}
 
 
 def _stages(run: Path) -> list[StageRow]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
-from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from gatewright.errors import FitError
@@ -17,13 +16,13 @@ from gatewright.export.vectors import graph_outputs
 from gatewright.graph import Graph
 from gatewright.graph.figures import figures
 from gatewright.graph.table import table, total
+from gatewright.intervals import CONFIDENCE, wilson
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
     from gatewright.data.dataset import Split
 
 Floats = NDArray[np.float64]
-CONFIDENCE = 0.95
 RESAMPLES = 1000
 CENTRAL = 0.6827  # share of a normal distribution within one standard deviation
 
@@ -138,12 +137,6 @@ def _counted(network: Graph) -> dict[str, int]:
     }
 
 
-def wilson(successes: int, trials: int) -> list[float]:
-    """Return the 95 % Wilson score interval of a share (Wilson 1927)."""
-    found = binomtest(successes, trials).proportion_ci(CONFIDENCE, method="wilson")
-    return [float(found.low), float(found.high)]
-
-
 def _classification(
     y: NDArray[Any], said: NDArray[Any], scores: NDArray[Any] | None, classes: tuple[str, ...]
 ) -> dict[str, Any]:
@@ -158,7 +151,7 @@ def _classification(
         "task": "classification",
         "metric": "accuracy",
         "value": correct / total,
-        "interval": wilson(correct, total),
+        "interval": list(wilson(correct, total)),
         "samples": total,
         "correct": correct,
         "classes": list(names),
@@ -177,7 +170,7 @@ def _one_class(confusion: NDArray[Any], k: int) -> dict[str, Any]:
     return {
         "support": support,
         "recall": hit / support if support else None,
-        "interval": wilson(hit, support) if support else None,
+        "interval": list(wilson(hit, support)) if support else None,
         "precision": hit / said if said else None,
     }
 

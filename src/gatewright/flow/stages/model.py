@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from gatewright.config import Config
 from gatewright.errors import ConfigError
 from gatewright.flow.rundir import RunDirectory, Stage
-from gatewright.flow.stages.imported import Imported, fitted, quantized
+from gatewright.flow.stages.imported import Imported, fitted, quantized, read_model
 from gatewright.flow.stages.networks import TrainedNetworks
 from gatewright.flow.stages.output import output_stage
-from gatewright.flow.stages.program import format_of, program_stage
+from gatewright.flow.stages.program import program_stage
+from gatewright.flow.steps import step_digest
 from gatewright.tools import write_json
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ class ModelNetworks:
             title=f"fit {self.imported.file} to the data",
             run=self._model,
             needs=("data",),
-            settings=[self.imported.identity, c.task],
-            code=("graph", "importers"),
+            settings=[self.imported.identity, c.task, step_digest(read_model)],  # which has run before any stage
             packages=("h5py", "onnx", "torch"),
         )
         if road == "qat":
@@ -61,7 +61,6 @@ class ModelNetworks:
                 title=TITLES[road],
                 run=self._teacher,
                 needs=("data", "model"),
-                code=("graph",),
                 packages=("numpy",),
             )
             start = self._start if self.imported.settings.start == "model" else None
@@ -72,7 +71,6 @@ class ModelNetworks:
             run=self._student,
             needs=("data", "model"),
             settings=[self.imported.identity, c.data.input_format],
-            code=("graph",),
             packages=("numpy",),
         )
         return [model, student, program_stage(c, self.directory, self.imported)]
@@ -94,7 +92,7 @@ class ModelNetworks:
         from gatewright.export.vectors import graph_outputs
 
         data = self._data()
-        scores = graph_outputs(self._graph("model"), data.x, format_of(data))
+        scores = graph_outputs(self._graph("model"), data.x, data.format)
         if not np.isfinite(scores).all():
             raise ConfigError(
                 f"model {self.imported.file} gives {np.count_nonzero(~np.isfinite(scores))} scores that are not finite "
@@ -111,8 +109,8 @@ class ModelNetworks:
 
         data, graph = self._data(), self._graph("model")
         if self.imported.road == "post-training":
-            x = samples(graph, data.part("train")[0], format_of(data))
-            graph = quantized(graph, x, self.imported.settings, format_of(data))
+            x = samples(graph, data.part("train")[0], data.format)
+            graph = quantized(graph, x, self.imported.settings, data.format)
         save_graph(graph, out / "graph.npz")
         _write_profile(graph, data, out)
 
@@ -163,5 +161,5 @@ def _write_profile(graph: Graph, data: Dataset, out: Path) -> None:
     from gatewright.export.vectors import samples
 
     x: NDArray[np.int64] = data.part("train")[0]
-    rows: list[Spread] = profile(graph, samples(graph, x[:: max(1, len(x) // PROFILED)], format_of(data)))
+    rows: list[Spread] = profile(graph, samples(graph, x[:: max(1, len(x) // PROFILED)], data.format))
     write_json(out / "profile.json", [asdict(row) for row in rows])

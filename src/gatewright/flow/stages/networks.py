@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gatewright.config import Config
 from gatewright.errors import ConfigError
+from gatewright.flow.lowering import cost_as_built, lowering_settings
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.flow.stages.output import output_stage
 from gatewright.flow.stages.program import program_stage
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from gatewright.data import Dataset
     from gatewright.graph import Graph
     from gatewright.ir import Program
-
-ESTIMATE_SAMPLES = 256  # replayed while a point of the front is lowered for its estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +51,6 @@ class TrainedNetworks:
                 run=self._teacher,
                 needs=("data",),
                 settings=[c.teacher.model_dump(), pretrained_digest(c), *rest],
-                code=("fit", "data"),
                 packages=("torch", "numpy"),
             ),
             *self._student_stages(),
@@ -62,17 +60,16 @@ class TrainedNetworks:
     def _student_stages(self) -> list[Stage]:
         c = self.config
         loss = [c.distill.model_dump(), c.augment.model_dump(), c.task, c.seed, c.device]
-        budget = [c.hardware.clock_mhz, self.part.family] if c.student.pruning.budget_lut else []
+        budget = lowering_settings(c, self.part) if c.student.pruning.budget_lut else []
         before = ("data", *(("model",) if self.start else ()), "teacher")
         if c.student.precision == "fixed":
             return [
                 Stage(
                     name="student",
                     title="distil, prune and quantize the student",
-                    run=self._student,
+                    run=self._student_in_budget if budget else self._student,
                     needs=before,
                     settings=[c.student.model_dump(exclude={"precision", "learned", "tables"}), *loss, *budget],
-                    code=("fit", "data", "lower") if budget else ("fit", "data"),
                     packages=("torch", "numpy"),
                 )
             ]
@@ -84,7 +81,6 @@ class TrainedNetworks:
                     run=self._tables,
                     needs=before,
                     settings=[c.student.model_dump(exclude={"learned"}), *loss],
-                    code=("fit", "data"),
                     packages=("torch", "numpy"),
                 )
             ]
@@ -97,10 +93,8 @@ class TrainedNetworks:
                 settings=[
                     c.student.model_dump(exclude={"learned": {"point", "drop"}, "tables": True}),
                     *loss,
-                    c.hardware.clock_mhz,
-                    self.part.family,
+                    *lowering_settings(c, self.part),
                 ],
-                code=("fit", "data", "lower"),
                 packages=("torch", "numpy"),
             ),
             Stage(
@@ -109,7 +103,6 @@ class TrainedNetworks:
                 run=self._chosen,
                 needs=("front",),
                 settings=[c.student.learned.point, c.student.learned.drop, c.task],
-                code=("fit",),
             ),
         ]
 
@@ -125,7 +118,10 @@ class TrainedNetworks:
         write_json(out / "history.json", trained.history)
         np.save(out / "soft_targets.npy", teacher_outputs(trained.network, data))
 
-    def _student(self, out: Path) -> None:
+    def _student_in_budget(self, out: Path) -> None:
+        self._student(out, lambda network, data: self._cost(network, data)["lut"])
+
+    def _student(self, out: Path, lut: Callable[[Graph, Dataset], float] | None = None) -> None:
         from gatewright.fit import train_student
         from gatewright.graph import save_graph
 
@@ -136,7 +132,7 @@ class TrainedNetworks:
             self._taught(),
             work=self.directory.work("student"),
             progress=self.progress,
-            estimate=lambda network: self._cost(network, data)["lut"],
+            estimate=lut and (lambda network: lut(network, data)),
             start=self.start and self.start(),
         )
         save_graph(trained.network, out / "graph.npz")
@@ -182,7 +178,7 @@ class TrainedNetworks:
         return load_graph(file) if file.is_file() else np.load(folder / "soft_targets.npy")
 
     def _cost(self, network: Graph, data: Dataset) -> dict[str, float]:
-        return estimated_cost(network, data, family=self.part.family, clock_mhz=self.config.hardware.clock_mhz)
+        return estimated_cost(network, data, self.config, self.part)
 
     def _chosen(self, out: Path) -> None:
         from gatewright.fit.scores.pareto import choose
@@ -207,34 +203,28 @@ class TrainedNetworks:
         return data
 
 
-def estimated_cost(network: Graph, data: Dataset, *, family: str, clock_mhz: float) -> dict[str, float]:
-    """Return estimated lut, ff and latency_cycles of a quantized network, unrolled, with its scores as output.
+def estimated_cost(network: Graph, data: Dataset, config: Config, part: Part) -> dict[str, float]:
+    """Return estimated lut, ff and latency_cycles of a quantized network as it would be built, with scores as output.
 
-    Clock cycles hold for clock_mhz and the family's delay model; training samples are replayed through the lowered
-    program.
+    Training samples are replayed through the lowered program.
     """
     from gatewright.export import export_graph
 
-    program = export_graph(network, name="student").program
-    return program_cost(program, data, family=family, clock_mhz=clock_mhz)
+    return program_cost(export_graph(network, name="student").program, data, config, part)
 
 
-def program_cost(program: Program, data: Dataset, *, family: str, clock_mhz: float) -> dict[str, float]:
-    """Return estimated lut, ff and latency_cycles of a program, unrolled; see estimated_cost."""
-    from gatewright.lower.compile import lower
-    from gatewright.lower.estimate import estimate
-
-    lowered = lower(program, data.part("train")[0][:ESTIMATE_SAMPLES], family=family, clock_mhz=clock_mhz)
-    figures = estimate(lowered.circuit, lowered.schedule)
+def program_cost(program: Program, data: Dataset, config: Config, part: Part) -> dict[str, float]:
+    """Return estimated lut, ff and latency_cycles of a program as it would be built; see estimated_cost."""
+    figures = cost_as_built(program, data.part("train")[0], config, part)
     return {"lut": figures.lut, "ff": figures.ff, "latency_cycles": figures.latency_cycles}
 
 
 def pretrained_digest(config: Config) -> str | None:
     """Return what tells that the network a teacher starts from has changed; None without one."""
-    from gatewright.fit.training.teach import teacher_file
-
     if not config.teacher.pretrained:
         return None
+    from gatewright.fit.training.teach import teacher_file
+
     file = teacher_file(Path(config.teacher.pretrained))
     if not file.is_file():
         raise ConfigError(f"teacher.pretrained must be a run directory or a folder with graph.npz, not {file.parent}")

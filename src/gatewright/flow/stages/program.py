@@ -16,7 +16,6 @@ from gatewright.tools import write_json
 if TYPE_CHECKING:
     from gatewright.data import Dataset
     from gatewright.export import Exported
-    from gatewright.fixedpoint import Fixed
 
 
 def program_stage(config: Config, directory: RunDirectory, imported: Imported | None = None) -> Stage:
@@ -31,7 +30,6 @@ def program_stage(config: Config, directory: RunDirectory, imported: Imported | 
         run=run,
         needs=("data", "student"),
         settings=[config.name, asdict(output_stage(config)), *([imported.identity] if imported else [])],
-        code=("export", "graph", "ir", "lower"),
         packages=("numpy",),
     )
 
@@ -50,27 +48,19 @@ def _program(out: Path, config: Config, directory: RunDirectory, imported: Impor
     if imported is None:
         made = export_graph(graph, name=config.name, output=output_stage(config))
     else:
-        made = exported(graph, config, format_of(data), imported.road)
+        made = exported(graph, config, data.format, imported.road)
         _check_values(made, config)
     check_reads(made, data)
-    compared = check_graph_export(made, samples(graph, data.x, format_of(data)))
+    compared = check_graph_export(made, samples(graph, data.x, data.format))
     save_program(constants_to_dense(join_layers(made.program)), out / "program.txt")
     write_json(out / "check.json", {"samples_compared": compared, "mismatches": 0})
     write_json(out / "export.json", {"output_scale": made.output_scale.ravel().tolist(), "notes": made.notes})
 
 
-def format_of(data: Dataset) -> Fixed:
-    """Return the format of a dataset's codes."""
-    from gatewright.fixedpoint import Fixed
-
-    f = data.format
-    return Fixed(width_bits=f.width_bits, frac_bits=f.frac_bits, signed=f.signed)
-
-
 def check_reads(made: Exported, data: Dataset) -> None:
     """Raise ExportError for data of another format or of other features than those that the program reads."""
     read, source = made.program.input, data.format
-    if str(read.format) != str(source):
+    if read.format != source:
         raise ExportError(f"the network reads {read.format}, not {source}; train it on this dataset")
     if read.shape != (data.x.shape[1],):
         raise ExportError(

@@ -27,7 +27,7 @@ TERNARY_DEPTH = 1.5  # levels that a ternary adder counts: one look-up table mor
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """Term number a << shift_a plus or minus term number b << shift_b, and a third one where c >= 0."""
+    """One adder: term a << shift_a plus or minus term b << shift_b, and a third term where c >= 0."""
 
     a: int
     b: int
@@ -41,7 +41,7 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A column: sign * (term << shift); term -1 is the constant 0."""
+    """What a column of the matrix comes to: sign * (term << shift); term -1 is the constant 0."""
 
     term: int
     shift: int
@@ -50,7 +50,10 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class AdderGraph:
-    """Terms 0 .. inputs-1 are the inputs; term inputs+i is sums[i]; outputs has one entry per column."""
+    """The adders that compute a matrix product, in order.
+
+    Terms 0 .. inputs-1 are the inputs; term inputs+i is sums[i]; outputs has one entry per column.
+    """
 
     inputs: int
     sums: tuple[Sum, ...]
@@ -82,7 +85,9 @@ def adder_graph(
 
 @dataclass(slots=True)
 class _Search:
-    """columns[c]: sign of every digit, by digit = term << 6 | power. plus, minus: a term's digits in all columns.
+    """What is left to add, and the pairs that may be shared.
+
+    columns[c]: sign of every digit, by digit = term << 6 | power. plus, minus: a term's digits in all columns.
 
     plus and minus hold bit c * lane + power for a digit of column c, so that one shift and one AND find a pair in every
     column; a lane is wide enough for no column to reach into its neighbour.

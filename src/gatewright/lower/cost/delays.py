@@ -60,8 +60,10 @@ def in_register(circuit: Circuit, index: int) -> bool:
         case Select():
             other = circuit.nodes[node.b]
             return isinstance(other, Const) and other.lo == 0
-        case _:
+        case Source() | Const() | Add() | Add3() | Floor() | Shift() | Wrap() | GreaterEqual() | Table() | Join():
             return False
+        case _:
+            assert_never(node)
 
 
 def ternary_bits(node: Add3) -> int:
