@@ -119,7 +119,7 @@ def test_a_hint_makes_the_hidden_layer_predict_the_features(teacher: Graph, data
 def test_hints_need_features_and_layers_that_exist(teacher: Graph, data: Dataset, tmp_path: Path) -> None:
     config = make_config(distill={"hint_weight": 1.0})
     scores = teacher_outputs(teacher, data)
-    with pytest.raises(FitError, match=r"hint_weight needs a teacher's features; give train_student features= or a N"):
+    with pytest.raises(FitError, match=r"hint_weight needs a teacher's features; give train_student features= or a G"):
         train_student(config, data, scores, work=tmp_path)
     with pytest.raises(FitError, match=r"features must be finite and \(240, k\), one row per sample, not \(239, 2\)"):
         train_student(config, data, scores, features=np.ones((239, 2)), work=tmp_path)
