@@ -58,15 +58,16 @@ class Packed(nn.Module):
     def lend(self, *, widths: bool = True) -> None:
         """Give the layers views of their numbers as they lie now; gradients of what they compute come here.
 
-        widths: whether of their widths, too, which float arithmetic does not read.
+        widths: whether of what belongs to their widths, too, which float arithmetic does not read.
         """
         read, dense = self._parts
-        tops = (*self.shape.per_layer(self.top), self.top[self.shape.hidden :])
-        numbers = zip(dense, self.shape.matrices(self.numbers), self.shape.biases(self.numbers), tops, strict=True)
-        for layer, weight, bias, top in numbers:
-            layer.weight, layer.bias, layer.top = weight, bias, top
+        numbers = zip(dense, self.shape.matrices(self.numbers), self.shape.biases(self.numbers), strict=True)
+        for layer, weight, bias in numbers:
+            layer.weight, layer.bias = weight, bias
         if not widths:
             return
+        for layer, top in zip(dense, (*self.shape.per_layer(self.top), self.top[self.shape.hidden :]), strict=True):
+            layer.top = top
         learnt = [p.view(s) for p, s in zip(self.widths.split(self._sizes), self._shapes, strict=True)]
         read.feature_widths = learnt[-1]
         for layer, weights, activations in zip(dense, learnt[: len(dense)], learnt[len(dense) : -1], strict=True):
