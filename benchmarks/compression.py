@@ -33,10 +33,11 @@ from gatewright.fit import (
 )
 from gatewright.fit.scores.metrics import Merit, validation_merit
 from gatewright.fit.scores.pareto import Point, thinned
-from gatewright.lower.compile import Lowered, lower
+from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.estimate import estimate
-from gatewright.rtl.manifest import write_rtl
+from gatewright.rtl.manifest import write_design
 from gatewright.tools import write_json
+from tests.lowering import lower_for
 
 CLOCK_MHZ = 200.0
 REPLAYED = 300
@@ -256,8 +257,8 @@ def measured(
         return row
     program = export_program(network, name="core", data=data, output="argmax")
     check_export(network, program, data.part("test")[0])
-    lowered = lower(program, data.part("train")[0][:REPLAYED], family="xc7", clock_mhz=CLOCK_MHZ)
-    figures = estimate(lowered.circuit, lowered.schedule)
+    lowered = lower_for(program, data.part("train")[0][:REPLAYED], family="xc7", clock_mhz=CLOCK_MHZ)
+    figures = estimate(lowered)
     lut, ff, mark = figures.lut, figures.ff, "~"
     if figures.lut <= largest:
         lut, ff, mark = *_count(lowered, network, folder / model.replace(" ", "_")), ""
@@ -272,9 +273,7 @@ def measured(
     }
 
 
-def _count(lowered: Lowered, network: Network, folder: Path) -> tuple[int, int]:
-    manifest = write_rtl(
-        lowered.circuit, lowered.schedule, program_hash=network.checksum, stream_bits=0, folder=folder / "rtl"
-    )
+def _count(lowered: Dataflow, network: Network, folder: Path) -> tuple[int, int]:
+    manifest = write_design(lowered, program_hash=network.checksum, stream_bits=0, folder=folder / "rtl")
     cells = count(tuple(manifest.sources(folder / "rtl")), top=manifest.core, family="xc7", out=folder)
     return cells.lut, cells.ff

@@ -14,7 +14,7 @@ from gatewright.graph.evaluate import evaluate
 from gatewright.graph.nodes import Activation, Affine, Combine, Softmax
 from gatewright.ir import Constant, Lookup, Requant, run
 from gatewright.ir import Softmax as SoftmaxOp
-from gatewright.ir.ops import Thresholds as ThresholdsOp
+from gatewright.ir.op_tables import Thresholds as ThresholdsOp
 from gatewright.ir.output import softmax_error
 from tests.graphs import chain, dense, quantized_graphs, quantizer
 

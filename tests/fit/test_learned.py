@@ -18,12 +18,12 @@ from gatewright.data import Dataset, load_dataset
 from gatewright.errors import ConfigError, FitError
 from gatewright.fit import Network, check_export, choose, export_program, train_front
 from gatewright.fit.front import Front, _Candidate
-from gatewright.fit.layer import span_bits
 from gatewright.fit.modules.packed import Packed
 from gatewright.fit.modules.stacks import learned_stack
 from gatewright.fit.scores.metrics import Merit, merit_of, validation_merit
 from gatewright.fit.scores.pareto import Point, non_dominated, thinned
-from gatewright.fixedpoint import Fixed
+from gatewright.fixedpoint import Fixed, span_bits
+from tests.lowering import lower_for
 
 pytestmark = pytest.mark.torch
 
@@ -141,14 +141,13 @@ def test_outputs_cost_and_gradients_are_those_of_the_definition(
 
 
 def test_training_cost_is_the_estimated_lut_count(tmp_path: Path) -> None:
-    from gatewright.lower.compile import lower
     from gatewright.lower.estimate import estimate
 
     front, data = _front(_config(), tmp_path)
     for point in front.points[-2:]:
         program = export_program(point.network, name="w", data=data, output="scores")
-        lowered = lower(program, data.x[:100], family="xc7", clock_mhz=200.0)
-        found = estimate(lowered.circuit, lowered.schedule).lut
+        lowered = lower_for(program, data.x[:100], family="xc7", clock_mhz=200.0)
+        found = estimate(lowered).lut
         assert 0.75 * found <= point.cost <= 1.25 * found  # widths of neurons are those that training has seen
 
 

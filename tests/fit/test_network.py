@@ -9,8 +9,8 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 
 from gatewright.errors import FitError
 from gatewright.fit import Grid, Layer, Network, compression_table
-from gatewright.fit.layer import frac_bits, mean_digits
-from gatewright.fixedpoint import Fixed
+from gatewright.fit.layer import mean_digits
+from gatewright.fixedpoint import Fixed, frac_bits
 
 from .test_export import random_network
 

@@ -12,7 +12,8 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 import torch
 
 from gatewright.errors import FitError
-from gatewright.fit.modules.quantizers import Grid, covering_grid, fake_quantize, fit_grid, round_half_up, signed_digits
+from gatewright.fit.modules.quantizers import Grid, covering_grid, fake_quantize, fit_grid, round_half_up
+from gatewright.fixedpoint import digit_count
 
 pytestmark = pytest.mark.torch
 FLOATS = st.floats(-1e6, 1e6, allow_nan=False)
@@ -111,7 +112,7 @@ def test_one_digit_means_powers_of_two():
     assert g.quantize(np.arange(-8.0, 8.0)).tolist() == [-8, -8, -4, -4, -4, -2, -2, -1, 0, 1, 2, 4, 4, 4, 8, 8]
     assert g.quantize(np.array([-99.0, 99.0])).tolist() == [-8, 8]
     assert str(g) == "fixed<5,5> of 1 digit"
-    assert signed_digits(np.array([0, 1, -3, 7, 21, 255])).tolist() == [0, 1, 2, 2, 3, 2]
+    assert digit_count(np.array([0, 1, -3, 7, 21, 255])).tolist() == [0, 1, 2, 2, 3, 2]
 
 
 def test_impossible_widths_and_values_are_refused():

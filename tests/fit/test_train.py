@@ -15,8 +15,8 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 
 from gatewright.errors import FitError
 from gatewright.fit import check_export, export_program, teacher_outputs, train_student, train_teacher
-from gatewright.fit.modules.quantizers import signed_digits
 from gatewright.fit.training.checkpoint import Checkpoint
+from gatewright.fixedpoint import digit_count
 
 from .conftest import both_stages, make_config, make_data
 
@@ -76,7 +76,7 @@ def test_student_keeps_its_promises(options, data, soft, tmp_path):
         assert layer.weight_grid.contains(layer.weight)
         if limit := config.student.weight_digits:
             scaled = np.ldexp(layer.weight, int(layer.weight_grid.frac_bits)).astype(np.int64)
-            assert signed_digits(scaled).max() <= limit
+            assert digit_count(scaled).max() <= limit
         assert layer.bias_grid is None or layer.bias_grid.contains(layer.bias)
     program = export_program(network, name="toy", data=data, output="argmax")
     assert check_export(network, program, data.x) == len(data.x)

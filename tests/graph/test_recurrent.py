@@ -16,8 +16,8 @@ from gatewright.graph.nodes import Activation, Concat, Dense, Quantize, Recurren
 from gatewright.graph.recurrent import as_scan
 from gatewright.ir import Scan as ScanOp
 from gatewright.ir import parse_program, print_program
-from gatewright.lower.compile import lower
 from tests.graphs import chain, dense, quantizer
+from tests.lowering import lower_for
 
 RNG = np.random.default_rng(3)
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
@@ -240,7 +240,7 @@ def test_hardware_names_the_layer():
     with pytest.raises(
         LowerError, match=r"layer 'memory': no hardware for a recurrent cell \(Scan\) \(op 'memory'\) yet"
     ):
-        lower(exported.program, exported.encode(np.zeros((2, 6, 3))), family="ecp5", clock_mhz=100.0)
+        lower_for(exported.program, exported.encode(np.zeros((2, 6, 3))), family="ecp5", clock_mhz=100.0)
 
 
 def test_bad_scans_and_settings_are_named():

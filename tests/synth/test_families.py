@@ -11,11 +11,11 @@ import pytest
 from gatewright.chips import FAMILIES, PARTS, Family, part, router
 from gatewright.chips.delays import UNCALIBRATED
 from gatewright.errors import GatewrightError
-from gatewright.lower.compile import lower
 from gatewright.rtl.harness import harness
-from gatewright.rtl.manifest import write_rtl
+from gatewright.rtl.manifest import write_design
 from gatewright.synth import place_and_route, synthesize, tool_for
 from gatewright.synth.yosys import count_cells, script
+from tests.lowering import lower_for, only
 from tests.programs import codes, mlp
 
 ADDER = """module adder(input clk, input [7:0] a, b, output reg [8:0] y, output reg z);
@@ -86,8 +86,8 @@ def test_a_small_network_places_behind_its_harness(tmp_path: Path, family: Famil
     if family == "gatemate":
         pytest.skip("GateMate's router takes minutes and 1.9 GB; `python -m benchmarks delays` runs it")
     program = mlp((4, 3), seed=1, weight_bits=3, output="scores")
-    lowered = lower(program, codes(program, 50), family=family, clock_mhz=100.0)
-    manifest = write_rtl(lowered.circuit, lowered.schedule, program_hash="0" * 64, stream_bits=0, folder=tmp_path)
+    lowered = lower_for(program, codes(program, 50), family=family, clock_mhz=100.0)
+    manifest = write_design(lowered, program_hash="0" * 64, stream_bits=0, folder=tmp_path)
     inputs, outputs = {"x": manifest.source.packed_bits}, {"y": manifest.result.packed_bits}
     (tmp_path / "top.v").write_text(
         harness(name="top", module=manifest.core, clock="clk", inputs=inputs, outputs=outputs)
@@ -108,7 +108,7 @@ def test_a_small_network_places_behind_its_harness(tmp_path: Path, family: Famil
     assert placed.meets_timing
     assert sum(placed.used[cell] for cell in router(family).comb) >= report.sites
     assert placed.slowest_mhz is not None
-    assert placed.slowest_mhz >= 0.8 * lowered.schedule.fmax_mhz
+    assert placed.slowest_mhz >= 0.8 * only(lowered).schedule.fmax_mhz
 
 
 def test_families_without_out_of_context_name_the_harness(tmp_path: Path):

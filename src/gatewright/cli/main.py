@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gatewright.cli.given import program_file, read_codes
+from gatewright.cli.lower import lower_command
 from gatewright.cli.model import COMMANDS
 from gatewright.cli.search import search_command
-from gatewright.errors import ConfigError, DataError, GatewrightError
+from gatewright.errors import ConfigError, GatewrightError
 from gatewright.version import __version__
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from gatewright.config import Config
     from gatewright.fit.anomaly.autoencoder import Weighting
     from gatewright.flow.anomaly import Kind
     from gatewright.flow.rundir import Stage
-    from gatewright.lower.reuse import Multiplier
+    from gatewright.lower.target import Multiplier
 
 STAGE_COMMANDS = {
     "data": ("data", "Read, split and condition the data."),
@@ -125,6 +124,8 @@ for _name, (_stage, _text) in STAGE_COMMANDS.items():
 @click.option("--max-latency-ns", default=0.0, help="Limit of the latency in ns; 0: none.")
 @click.option("--reuse-factor", default="1", metavar="R[,R...]", help="Weights per multiplier, 1: unrolled; per layer.")
 @click.option("--multiplier", type=click.Choice(["auto", "dsp", "lut"]), default="auto", help="Of folded layers.")
+@click.option("--truth-tables", type=click.Choice(["auto", "never"]), default="auto", help="Or sums, never tables.")
+@click.option("--boundaries", type=click.Choice(["rigid", "elastic"]), default="rigid", help="Between layers.")
 def estimate(
     program: Path,
     part_name: str,
@@ -133,19 +134,22 @@ def estimate(
     max_latency_ns: float,
     reuse_factor: str,
     multiplier: Multiplier,
+    truth_tables: str,
+    boundaries: str,
 ) -> None:
     """Resources and latency of PROGRAM (a program.txt or a run directory) without synthesis."""
     from gatewright.flow.estimate import estimate_program
 
-    path = program / "program" / "program.txt" if program.is_dir() else program
     figures = estimate_program(
-        path,
+        program_file(program),
         part=part_name,
         clock_mhz=clock_mhz,
         max_latency_cycles=max_latency_cycles,
         max_latency_ns=max_latency_ns,
         reuse_factor=_reuse(reuse_factor),
         multiplier=multiplier,
+        truth_tables=truth_tables,
+        boundaries=boundaries,
     )
     for key, value in figures.items():
         click.echo(f"{key:<18} {value}")
@@ -171,7 +175,7 @@ def build(program: Path, out: Path | None, codes: Path | None, settings: tuple[s
             )
         override(tables, setting)
     folder = out or Path("builds") / program.stem
-    results = build_program(program, folder, codes=_codes(codes), notify=_notify, warn=_warn, **tables)
+    results = build_program(program, folder, codes=read_codes(codes), notify=_notify, warn=_warn, **tables)
     _echo_build(results)
     click.echo(f"{'build directory':<20} {folder}")
 
@@ -182,17 +186,6 @@ def _echo_build(results: dict[str, Any]) -> None:
     for family, counts in results["synthesis"].items():
         numbers = ", ".join(f"{name} {counts[name]:,}" for name in ("lut", "ff", "dsp", "bram", "sites"))
         click.echo(f"{family:<20} {numbers}")
-
-
-def _codes(path: Path | None) -> NDArray[np.int64] | None:
-    if path is None:
-        return None
-    import numpy as np
-
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"--codes {path} must be a .npy file of integers: {error}") from None
 
 
 def _reuse(text: str) -> int | tuple[int, ...]:
@@ -317,7 +310,7 @@ def boards() -> None:
         click.echo(f"{b.name:<14}{b.part:<16}{b.clock_mhz:>6g} MHz  {b.title}")
 
 
-for _command in (*COMMANDS, search_command):
+for _command in (*COMMANDS, lower_command, search_command):
     main.add_command(_command)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import DataError
+from gatewright.ir.output import PlainOutput
 from gatewright.tools import write_json
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ INPUT_FORMAT = click.option(
 )
 OUTPUT = click.option(
     "--output",
-    type=click.Choice(["scores", "argmax", "softmax"]),
+    type=click.Choice(get_args(PlainOutput)),
     default="scores",
     show_default=True,
     help="The program's result.",
@@ -59,7 +60,7 @@ def import_command(
     out: Path | None,
     program: Path | None,
     input_format: str,
-    output: str,
+    output: PlainOutput,
     output_format: str,
     precision: Path | None,
 ) -> None:
@@ -159,7 +160,7 @@ def quantize_command(
     precision: Path | None,
     program: Path | None,
     input_format: str,
-    output: str,
+    output: PlainOutput,
     output_format: str,
 ) -> None:
     """Quantize a float MODEL after training: formats are calibrated on samples, nothing is trained.
@@ -298,12 +299,13 @@ def _differences(rows: list[Any]) -> None:
 
 
 def _write_program(
-    graph: Graph, x: Floats | None, path: Path, input_format: str, output: Any, output_format: str
+    graph: Graph, x: Floats | None, path: Path, input_format: str, output: PlainOutput, output_format: str
 ) -> None:
     from gatewright.export import check_graph_export, export_graph
     from gatewright.export.builder import legal
     from gatewright.fixedpoint import Fixed
     from gatewright.graph import shapes
+    from gatewright.ir import save_program
 
     fixed = Fixed.parse(input_format) if input_format else None
     exported = export_graph(
@@ -317,7 +319,7 @@ def _write_program(
         shape = shapes(graph)[graph.nodes[0].name]
         x = np.random.default_rng(0).normal(0, 1, (64, *shape))
     compared = check_graph_export(exported, x)
-    exported.program.save(path)
+    save_program(exported.program, path)
     scale = (
         ""
         if exported.output_scale.size == 1 and float(exported.output_scale) == 1

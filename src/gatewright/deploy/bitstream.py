@@ -35,10 +35,11 @@ def build_bitstream(
     shell = axis_shell(
         name=link,
         core=manifest.core,
-        latency_cycles=manifest.latency_cycles,
+        latency_cycles=manifest.claims.latency_cycles,
         source=source,
         result=result,
-        core_interval=manifest.initiation_interval,
+        core_interval=manifest.claims.initiation_interval,
+        elastic=manifest.elastic,
     )
     top = link_top(
         board=board,
@@ -59,7 +60,7 @@ def build_bitstream(
         top=top.module,
         family=part.family,
         out=out,
-        dsp=manifest.dsp,
+        dsp=manifest.claims.dsp,
     )
     check_fit(part, lut=report.sites, ff=report.ff, dsp=report.dsp, bram=report.bram)
     placed = _place(out, pins=out / pins.name, board=board, part=part, clock_mhz=top.clock_mhz, seed=seed)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from gatewright.errors import ConfigError, DataError
 from gatewright.export.prepare import SQUASHING, quantize_input
-from gatewright.fixedpoint import Fixed, Overflow, Rounding
+from gatewright.fixedpoint import Fixed, Overflow, Rounding, frac_bits
 from gatewright.fixedpoint.lsb import least_error_frac
 from gatewright.graph.evaluate import body_inputs, evaluate, trace
-from gatewright.graph.exact import PARAMETER_BITS, Lattice, fixed_point, frac_bits, lattices, scan_lattices
+from gatewright.graph.exact import PARAMETER_BITS, Lattice, fixed_point, lattices, scan_lattices
 from gatewright.graph.nodes import (
     Activation,
     Affine,

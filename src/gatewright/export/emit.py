@@ -14,8 +14,8 @@ from gatewright.export.absorb import absorb
 from gatewright.export.builder import Builder, Code, arrays_of
 from gatewright.export.emit_scan import Known, emit_scan
 from gatewright.export.pending import Chain
-from gatewright.fixedpoint import Ints
-from gatewright.graph.exact import Lattice, bias_steps, cells, frac_bits, integer_weights, is_power_of_two
+from gatewright.fixedpoint import Ints, frac_bits
+from gatewright.graph.exact import Lattice, bias_steps, cells, integer_weights, is_power_of_two
 from gatewright.graph.functions import INCREASING
 from gatewright.graph.nodes import (
     Activation,

@@ -12,8 +12,8 @@ import numpy as np
 from gatewright import ir
 from gatewright.export.builder import Builder, Code, legal
 from gatewright.export.pending import Chain
-from gatewright.fixedpoint import Fixed, Ints, Overflow, Rounding
-from gatewright.graph.exact import ONE, Lattice, frac_bits, scan_lattices
+from gatewright.fixedpoint import Fixed, Ints, Overflow, Rounding, frac_bits
+from gatewright.graph.exact import ONE, Lattice, scan_lattices
 from gatewright.graph.nodes import AnyNode, Graph, Scan, Slice
 from gatewright.graph.shapes import Shape, shapes
 

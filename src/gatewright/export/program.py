@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,9 @@ from gatewright.graph.nodes import Softmax as SoftmaxNode
 from gatewright.graph.shapes import shapes
 from gatewright.graph.simplify import drop_dead
 from gatewright.ir import ArgMax, Input, Interpreter, Program, Softmax, ranges, verify
-from gatewright.ir.output import OutputStage, add_output_stage, softmax_error
+from gatewright.ir.output import OutputStage, PlainOutput, add_output_stage, softmax_error
 from gatewright.ir.ranges import Range
 
-Output = Literal["scores", "argmax", "softmax"]
 PROBABILITIES = Fixed(width_bits=8, frac_bits=8, signed=False)
 CHUNK = 1024
 
@@ -76,7 +75,7 @@ def export_graph(
     *,
     name: str,
     input_format: Fixed | None = None,
-    output: Output = "scores",
+    output: PlainOutput = "scores",
     output_format: Fixed | None = None,
     classes: tuple[str, ...] = (),
     precision: Precision = "single",

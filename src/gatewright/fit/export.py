@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from gatewright.errors import ExportError
-from gatewright.fit.layer import Floats, Layer, frac_bits
+from gatewright.fit.layer import Floats, Layer
 from gatewright.fit.modules.quantizers import Grid
 from gatewright.fit.network import CHUNK, Network
-from gatewright.fixedpoint import Ints, Overflow, Rounding
+from gatewright.fixedpoint import Ints, Overflow, Rounding, frac_bits
 from gatewright.ir import (
     ArgMax,
     Constant,
@@ -114,7 +114,7 @@ def check_export(network: Network, program: Program, x_codes: NDArray[np.integer
     x_codes: (n, features). Returns n. Raises ExportError naming op, sample, element and difference in LSBs.
     """
     interpreter = Interpreter(program)
-    fracs = {name: r.frac_bits for name, r in interpreter._ranges.items()}
+    fracs = {name: r.frac_bits for name, r in interpreter.ranges.items()}
     for at in range(0, len(x_codes), CHUNK):
         codes = np.asarray(x_codes[at : at + CHUNK], dtype=np.int64)
         floats, integers = network.trace(codes), interpreter.trace(codes)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import FitError
-from gatewright.fit.modules.quantizers import Grid, signed_digits
-from gatewright.fixedpoint import Fixed, Ints
+from gatewright.fit.modules.quantizers import Grid
+from gatewright.fixedpoint import Fixed, Ints, digit_count, frac_bits, span_bits
 
 Floats = NDArray[np.float64]
 FLOAT_BITS = 32  # what one parameter of an unquantized network is counted as
@@ -149,26 +149,7 @@ def mean_digits(layer: Layer) -> float:
     if layer.weight_grid is None or not layer.nonzero:
         return 0.0
     kept = layer.weight[layer.weight != 0]
-    return float(np.mean(signed_digits(np.ldexp(kept, frac_bits(kept)).astype(np.int64))))
-
-
-def span_bits(values: Floats) -> Ints:
-    """Return the bits from the highest to the lowest set bit of each dyadic number, 0 for 0. Any shape, same out."""
-    mantissa, _ = np.frexp(np.abs(values))
-    whole = (mantissa * 2.0**53).astype(np.int64)
-    low = np.log2((whole & -whole).clip(min=1).astype(np.float64)).astype(np.int64)
-    return np.where(whole > 0, 53 - low, 0)
-
-
-def frac_bits(values: Floats) -> int:
-    """Return the least frac at which every value is an integer (0 where all are zero)."""
-    kept = values[values != 0]
-    if not kept.size:
-        return 0
-    mantissa, exponent = np.frexp(kept)
-    whole = np.abs(mantissa * 2.0**53).astype(np.int64)
-    zeros = np.log2((whole & -whole).astype(np.float64)).astype(np.int64)
-    return int((53 - exponent - zeros).max())
+    return float(np.mean(digit_count(np.ldexp(kept, frac_bits(kept)).astype(np.int64))))
 
 
 def _weight_text(layer: Layer) -> str:

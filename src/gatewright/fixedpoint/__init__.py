@@ -1,6 +1,21 @@
-"""Numbers: fixed-point formats and the search for their LSB; below everything that has numbers."""
+"""Numbers: formats, rounding, dyadic numbers and the search for an LSB; below everything that has numbers."""
 
+from gatewright.fixedpoint.dyadic import digit_count, frac_bits, signed_digits, span_bits
 from gatewright.fixedpoint.formats import MAX_BITS, Fixed, Ints, Overflow, Rounding
 from gatewright.fixedpoint.lsb import least_error_frac
+from gatewright.fixedpoint.rounding import round_shift, rounded
 
-__all__ = ["MAX_BITS", "Fixed", "Ints", "Overflow", "Rounding", "least_error_frac"]
+__all__ = [
+    "MAX_BITS",
+    "Fixed",
+    "Ints",
+    "Overflow",
+    "Rounding",
+    "digit_count",
+    "frac_bits",
+    "least_error_frac",
+    "round_shift",
+    "rounded",
+    "signed_digits",
+    "span_bits",
+]

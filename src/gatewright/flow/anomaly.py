@@ -14,12 +14,11 @@ from gatewright.config import Config
 from gatewright.data import load_dataset
 from gatewright.errors import ConfigError, DataError
 from gatewright.flow.build import build_program
+from gatewright.flow.lowering import chip_of
 from gatewright.flow.rundir import Stage, unheard
-from gatewright.flow.stages.hardware import target
 from gatewright.flow.stages.networks import output_stage, program_cost
 from gatewright.report.anomaly_page import write_anomaly_page
 from gatewright.report.collect import data_part, origin
-from gatewright.report.figures import as_images
 from gatewright.tools import write_json
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def run_anomaly(
         train_variational,
     )
     from gatewright.fit.anomaly.autoencoder import check_share
-    from gatewright.ir import OutputStage
+    from gatewright.ir import OutputStage, save_program
 
     stage = output_stage(config) if "output" in config.hardware.model_fields_set else OutputStage(kind="scores")
     if config.task != "classification" or stage.kind not in ("scores", "threshold"):
@@ -109,7 +108,7 @@ def run_anomaly(
     for name in (RESULTS, "report.html"):
         (out / name).unlink(missing_ok=True)
     scored.network.save(out / "network")
-    program.save(out / "program.txt")
+    save_program(program, out / "program.txt")
     tables = {
         name: getattr(config, name).model_dump(exclude_unset=True) for name in ("hardware", "synthesis", "simulation")
     }
@@ -136,7 +135,7 @@ def run_anomaly(
     given = [("--kind", kind), ("--false-alarms", false_alarms), ("--beta", beta)]
     given += [("--weighting", weighting)] if kind == "autoencoder" else []
     words += [str(word) for option in given if option[1] is not None for word in option]
-    examples = _extremes(x, scores, strange)
+    examples = _extremes(data.samples("test"), scores, strange)
     write_anomaly_page(out, results, history=history, examples=examples, command=shlex.join(words))
     return results
 
@@ -150,10 +149,10 @@ def _front(
     """
     from gatewright.fit import anomalous, anomaly_metrics, choose
 
-    (x, _), strange, part = data.part("test"), anomalous(data, normal), target(config)[0]
+    (x, _), strange, part = data.part("test"), anomalous(data, normal), chip_of(config)[0]
     rows: list[dict[str, Any]] = []
     for index, (found, row) in enumerate(points):
-        cost = program_cost(found.program("point"), data, family=part.family, clock_mhz=config.hardware.clock_mhz)
+        cost = program_cost(found.program("point"), data, config, part)
         judged = anomaly_metrics(found.scores(x), strange)
         rows.append({"point": index, **row, **cost, "auc": judged["value"], "interval": judged["interval"]})
     return rows, choose(rows, config.model_copy(update={"task": "regression"}))
@@ -201,10 +200,10 @@ def _figures(
 def _extremes(
     x: NDArray[np.integer[Any]], scores: NDArray[np.float64], strange: NDArray[np.bool_]
 ) -> dict[str, NDArray[Any]]:
-    """Return a few samples from either end of the scores of normal samples and of anomalies."""
+    """Return a few samples from either end of the scores of normal samples and of anomalies. x: (n, *shape)."""
     order = np.argsort(scores, kind="stable")
     shown: dict[str, NDArray[Any]] = {}
     for name, rows in (("normal", order[~strange[order]]), ("anomalies", order[strange[order]])):
-        shown[f"{name}, least strange"] = as_images(x[rows[:_PICTURES]])
-        shown[f"{name}, strangest"] = as_images(x[rows[::-1][:_PICTURES]])
+        shown[f"{name}, least strange"] = x[rows[:_PICTURES]]
+        shown[f"{name}, strangest"] = x[rows[::-1][:_PICTURES]]
     return shown

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from gatewright.config import parse_config
-from gatewright.errors import DataError
 from gatewright.fixedpoint import Ints
+from gatewright.flow.codes import checked_codes
+from gatewright.flow.lowering import chip_of
 from gatewright.flow.run import execute
 from gatewright.flow.rundir import RunDirectory, Stage, unheard
-from gatewright.flow.stages.hardware import Hardware, target
-from gatewright.ir import Program
+from gatewright.flow.stages.hardware import Hardware
+from gatewright.ir import Program, load_program, save_program
 from gatewright.ir.text import print_program
 from gatewright.lower.build.support import check_supported
 from gatewright.lower.passes.constants import constants_to_dense
@@ -44,7 +45,7 @@ def build_program(
     Stages are cached as in `run`. Raises ProgramError, DataError for codes that do not fit, ConfigError, and from the
     stage that failed.
     """
-    loaded = constants_to_dense(join_layers(Program.load(program)))
+    loaded = constants_to_dense(join_layers(load_program(program)))
     config = parse_config(
         {
             "name": _identifier(loaded.name),
@@ -55,8 +56,9 @@ def build_program(
         },
         where=f"build of {program}",
     )
-    checked = _checked(codes, loaded, config.simulation.vectors, config.simulation.seed)
-    part, board = target(config)
+    check_supported(loaded)
+    checked = checked_codes(codes, loaded, config.simulation.vectors, seed=config.simulation.seed)
+    part, board = chip_of(config)
     directory = RunDirectory(out, notify)
     given = directory.folder("program")
     stages = Hardware(
@@ -72,7 +74,6 @@ def build_program(
         title="take the program and its input codes",
         run=lambda folder: _take(loaded, checked, folder),
         settings=[print_program(loaded), digest(np.ascontiguousarray(checked).tobytes())],
-        code=("ir",),
     )
     execute(directory, [take, *stages.stages()], "bitstream", warn)
     results = {"name": config.name, **built(out, part, board, stages.families)}
@@ -81,26 +82,8 @@ def build_program(
 
 
 def _take(program: Program, codes: Ints, out: Path) -> None:
-    program.save(out / "program.txt")
+    save_program(program, out / "program.txt")
     np.save(out / "codes.npy", codes)
-
-
-def _checked(codes: Ints | None, program: Program, count: int, seed: int) -> Ints:
-    check_supported(program)
-    fixed, shape = program.input.format, program.input.shape
-    if codes is None:
-        return np.random.default_rng(seed).integers(fixed.lo, fixed.hi, (count, *shape), endpoint=True)
-    if codes.ndim != 2 or codes.shape[1:] != shape or not len(codes) or not np.issubdtype(codes.dtype, np.integer):
-        raise DataError(
-            f"input codes must be integers of shape (n, {shape[0]}), not {codes.dtype} {codes.shape}; "
-            "encode samples as the model's export does"
-        )
-    if codes.min() < fixed.lo or codes.max() > fixed.hi:
-        raise DataError(
-            f"input codes must lie in {fixed.lo}..{fixed.hi} ({fixed}), not {codes.min()}..{codes.max()}; "
-            "encode samples as the model's export does"
-        )
-    return codes.astype(np.int64)
 
 
 def _identifier(name: str) -> str:

@@ -2,54 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from gatewright.chips import part as find_part
-from gatewright.ir import Program
-from gatewright.lower.compile import Lowered
-from gatewright.lower.folded_estimate import estimate_lowered
-from gatewright.lower.reuse import Multiplier, lower_reuse
+from gatewright.flow.codes import random_codes
+from gatewright.flow.lowering import choices_of, given_hardware, target_of
+from gatewright.ir import load_program
+from gatewright.lower.compile import lower
+from gatewright.lower.estimate import estimate
 
 
-def estimate_program(
-    path: Path,
-    *,
-    part: str = "XC7A35T",
-    clock_mhz: float = 200.0,
-    max_latency_cycles: int = 0,
-    max_latency_ns: float = 0.0,
-    reuse_factor: int | Sequence[int] = 1,
-    multiplier: Multiplier = "auto",
-) -> dict[str, Any]:
+def estimate_program(path: Path, **hardware: Any) -> dict[str, Any]:
     """Return resources and latency of a saved program for a part and clock, without synthesis.
 
-    clock_mhz 0: the fastest clock that keeps max_latency_cycles and max_latency_ns; beside a clock they are limits.
+    hardware: settings of the configuration's table of this name, with its defaults; part, clock_mhz (0: the fastest
+    that keeps max_latency_cycles and max_latency_ns; beside a clock they are limits), reuse_factor, multiplier,
+    truth_tables and boundaries count here. A reuse_factor other than 1 folds layers without architecture = "folded".
 
     The lowered program is replayed on 256 random inputs. Keys: part, family, adders, lut, lut_percent, ff,
     ff_percent, dsp, bram, initiation_interval, latency_cycles, latency_ns, clock_mhz, fmax_mhz (by the delay model),
     fmax_basis (what the model rests on).
-    reuse_factor, multiplier: as in the configuration's table hardware; factors above 1 fold layers.
-    Raises ProgramError for a file that is no program, LowerError where a limit cannot be kept.
+    Raises ProgramError for a file that is no program, ConfigError for a setting that is none, LowerError where a limit
+    cannot be kept.
     """
-    program, chip = Program.load(path), find_part(part)
-    fixed, size = program.input.format, program.input.shape[-1]
-    x = np.random.default_rng(0).integers(fixed.lo, fixed.hi, (256, size), endpoint=True)
-    lowered = lower_reuse(
-        program,
-        x,
-        family=chip.family,
-        clock_mhz=clock_mhz,
-        reuse=reuse_factor,
-        multiplier=multiplier,
-        dsp_blocks=chip.dsp,
-        max_latency_cycles=max_latency_cycles,
-        max_latency_ns=max_latency_ns,
-    )
-    figures = estimate_lowered(lowered)
+    program = load_program(path)
+    config, chip = given_hardware(path, hardware)
+    lowered = lower(program, random_codes(program, 256), target_of(config, chip), choices_of(config))
+    figures = estimate(lowered)
     return {
         "part": chip.name,
         "family": figures.family,
@@ -60,10 +39,10 @@ def estimate_program(
         "ff_percent": round(100 * figures.ff / chip.ff, 1),
         "dsp": figures.dsp,
         "bram": figures.bram,
-        "initiation_interval": 1 if isinstance(lowered, Lowered) else lowered.initiation_interval,
+        "initiation_interval": lowered.initiation_interval,
         "latency_cycles": figures.latency_cycles,
         "latency_ns": figures.latency_ns,
-        "clock_mhz": lowered.schedule.clock_mhz if isinstance(lowered, Lowered) else lowered.clock_mhz,
+        "clock_mhz": lowered.target.clock_mhz,
         "fmax_mhz": figures.fmax_mhz,
         "fmax_basis": figures.basis,
     }

@@ -12,8 +12,8 @@ from math import log2
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gatewright.fixedpoint import frac_bits
 from gatewright.graph.check import check
 from gatewright.graph.nodes import (
     Activation,
@@ -149,17 +149,6 @@ def fixed_point(values: Floats, bits: int) -> Lattice | None:
     """Return the plain lattice of given numbers, None where they need more than `bits` bits on one grid."""
     found = Lattice(ONE, frac_bits(values), float(np.abs(values).max(initial=0.0)))
     return found if bits_of(found) <= bits else None
-
-
-def frac_bits(values: NDArray[Any]) -> int:
-    """Return the least frac at which every value is an integer (0 where all are zero)."""
-    kept = values[values != 0]
-    if not kept.size:
-        return 0
-    mantissa, exponent = np.frexp(kept)
-    whole = np.abs(mantissa * 2.0**53).astype(np.int64)
-    zeros = np.log2((whole & -whole).astype(np.float64)).astype(np.int64)
-    return int((53 - exponent - zeros).max())
 
 
 def is_power_of_two(values: Floats) -> bool:

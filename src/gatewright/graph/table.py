@@ -7,7 +7,8 @@ from math import prod
 
 import numpy as np
 
-from gatewright.graph.exact import Lattice, bits_of, frac_bits, integer_weights, lattices
+from gatewright.fixedpoint import frac_bits
+from gatewright.graph.exact import Lattice, bits_of, integer_weights, lattices
 from gatewright.graph.nodes import (
     Activation,
     AnyNode,

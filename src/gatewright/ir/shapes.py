@@ -9,38 +9,10 @@ import numpy as np
 
 from gatewright.errors import ProgramError
 from gatewright.fixedpoint import MAX_BITS, Ints
-from gatewright.ir.op_tables import SoftmaxVariant
-from gatewright.ir.ops import (
-    Add,
-    ArgMax,
-    Concat,
-    Const,
-    Conv,
-    Dense,
-    Input,
-    Lookup,
-    Max,
-    Min,
-    Mul,
-    Op,
-    Pad,
-    Pool,
-    PoolKind,
-    Relu,
-    Requant,
-    Reshape,
-    Scan,
-    Slice,
-    Softmax,
-    Sub,
-    Thresholds,
-    TopK,
-    Transpose,
-    Upsample,
-    constants_of,
-    sources,
-)
-from gatewright.ir.program import Constant, Program
+from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK
+from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, PoolKind, Relu, Requant, Sub
+from gatewright.ir.program import Constant, Op, Program, Scan, constants_of, sources
 from gatewright.ir.windows import pool_cells, window_counts
 
 Shape = tuple[int, ...]

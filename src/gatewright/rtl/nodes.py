@@ -22,9 +22,9 @@ from gatewright.lower.circuit.nodes import (
     Source,
     Table,
     Wrap,
+    is_sign_test,
     width,
 )
-from gatewright.lower.cost.delays import is_sign_test
 from gatewright.lower.cost.luts import packed
 from gatewright.lower.cost.ternary_luts import chain_bits, pair_span
 from gatewright.rtl.netlist import (

@@ -181,16 +181,13 @@ def _train(task: StudentTask, data: Dataset, work: Path, watcher: Watcher) -> tu
 
     config, teacher = task.config, task.teacher
     if config.student.precision == "fixed":
-        hardware = config.hardware
         trained = train_student(
             config,
             data,
             teacher,
             work=work,
             watch=watcher,
-            estimate=lambda network: estimated_cost(
-                network, data, family=task.part.family, clock_mhz=hardware.clock_mhz
-            )["lut"],
+            estimate=lambda network: estimated_cost(network, data, config, task.part)["lut"],
         )
         networks = [trained.network]
     elif config.student.precision == "tables":

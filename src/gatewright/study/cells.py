@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from gatewright.config import Config, Pruning
 from gatewright.errors import ConfigError
+from gatewright.flow.lowering import lowering_settings
 from gatewright.flow.run import fingerprint
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.tools import digest, write_json
 
 if TYPE_CHECKING:
+    from gatewright.chips import Part
     from gatewright.data import Dataset
     from gatewright.fit import Network
 
@@ -77,7 +79,7 @@ class Seed:
     config: Config
     seed: int
     directory: RunDirectory
-    family: str
+    part: Part
 
     @property
     def _mine(self) -> Config:
@@ -96,7 +98,6 @@ class Seed:
                 title="read, split and condition the data",
                 run=self._data,
                 settings=[c.data.model_dump(), fingerprint(c.data.source), fingerprint(c.data.labels), c.task],
-                code=("data",),
                 packages=("numpy", "scikit-learn", "pandas", "pillow"),
             ),
             Stage(
@@ -105,7 +106,6 @@ class Seed:
                 run=self._teacher,
                 needs=(self.name("data"),),
                 settings=c.model_dump(exclude={*BEYOND_TRAINING, "student", "distill"}),
-                code=("fit", "data"),
                 packages=("torch", "numpy"),
             ),
         ]
@@ -121,10 +121,8 @@ class Seed:
             settings=[
                 c.model_dump(exclude=BEYOND_TRAINING),
                 "quantization" in chosen,
-                c.hardware.clock_mhz,
-                self.family,
+                *lowering_settings(c, self.part),
             ],
-            code=("fit", "data", "lower"),
             packages=("torch", "numpy"),
         )
 
@@ -167,7 +165,7 @@ class Seed:
         if quantize:
             program = export_program(trained.network, name="cell", data=data, output="scores")
             figures["samples_compared"] = check_export(trained.network, program, data.part("test")[0])
-            cost = estimated_cost(trained.network, data, family=self.family, clock_mhz=config.hardware.clock_mhz)
+            cost = estimated_cost(trained.network, data, config, self.part)
             figures |= {"ebops": trained.network.ebops, **cost}
         trained.network.save(out)
         write_json(out / "history.json", trained.history)

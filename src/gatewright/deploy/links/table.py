@@ -9,7 +9,7 @@ from typing import Any, assert_never
 
 from gatewright.deploy.boards import Board, Link, Uart
 from gatewright.deploy.links import uart
-from gatewright.deploy.pins.pads import Pad
+from gatewright.deploy.pads import Pad
 from gatewright.rtl.shell import StreamPort
 
 BEAT_BITS = 8  # of the stream between a link and the core's shell

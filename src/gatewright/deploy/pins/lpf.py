@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gatewright.deploy.pins.pads import Pad
+from gatewright.deploy.pads import Pad
 
 _OPTIONS = {"clock": "PULLMODE=NONE", "input": "PULLMODE=UP", "output": "DRIVE=4"}
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from gatewright.chips import part
 from gatewright.deploy.boards import Board
 from gatewright.deploy.links.table import link_pads
+from gatewright.deploy.pads import Pad
 from gatewright.deploy.pins.lpf import lpf
-from gatewright.deploy.pins.pads import Pad
 from gatewright.errors import ConfigError
 
 Writer = Callable[..., str]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gatewright.config import Granularity
-from gatewright.fit.layer import Floats, Layer, frac_bits
+from gatewright.fit.layer import Floats, Layer
 from gatewright.fit.modules.learnt_widths import (
     FADE,
     AdderInputs,
@@ -32,7 +32,7 @@ from gatewright.fit.modules.learnt_widths import (
 )
 from gatewright.fit.modules.protocol import Format, TrainLayer, per_input
 from gatewright.fit.modules.quantizers import Grid
-from gatewright.fixedpoint import Fixed
+from gatewright.fixedpoint import Fixed, frac_bits
 
 START_BITS = 4.0  # bits below a typical magnitude with which widths start
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gatewright.errors import FitError
 from gatewright.fit.training.device import CPU
-from gatewright.fixedpoint import Ints
+from gatewright.fixedpoint import Ints, digit_count
 from gatewright.fixedpoint.lsb import least_error_frac
 
 
@@ -163,20 +163,10 @@ def fake_quantize(x: Tensor, scale: Tensor, lo: Tensor, hi: Tensor, levels: Tens
     return _FakeQuantize.apply(x, scale, lo, hi, levels)  # type: ignore[no-any-return]
 
 
-def signed_digits(q: Ints) -> Ints:
-    """Return the number of non-zero digits of each integer in canonical signed digit form (the fewest possible).
-
-    popcount(n ^ 3n) for n = |q| (Reitwiesner 1960). Any shape, same shape out.
-    """
-    n = np.abs(np.asarray(q, dtype=np.int64))
-    counts = [int(v).bit_count() for v in (n ^ (3 * n)).flat]
-    return np.array(counts, dtype=np.int64).reshape(n.shape)
-
-
 def _sparse_integers(top: int, digits: int, *, below: Ints | None = None) -> Ints:
     """Return 0..top's integers with at most so many signed digits; with `below`, the greatest one <= each entry."""
     levels = np.arange(int(top) + 1, dtype=np.int64)
-    levels = levels[signed_digits(levels) <= digits]
+    levels = levels[digit_count(levels) <= digits]
     return levels if below is None else levels[np.searchsorted(levels, below, side="right") - 1]
 
 

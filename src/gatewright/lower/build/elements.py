@@ -6,97 +6,85 @@ attained, not estimated. Elements that nothing reads are not built; constants fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
 import numpy as np
 
 from gatewright.chips.luts import LUT6, Luts
 from gatewright.errors import LowerError
-from gatewright.fixedpoint import Fixed, Ints, Overflow, Rounding
+from gatewright.fixedpoint import Fixed, Ints, Overflow, Rounding, round_shift
 from gatewright.ir.interp import Interpreter
 from gatewright.ir.lookups import cuts
-from gatewright.ir.ops import (
-    ArgMax,
-    Dense,
-    Input,
-    Lookup,
-    Op,
-    Relu,
-    Requant,
-    Softmax,
-    Thresholds,
-    TopK,
-)
+from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
+from gatewright.ir.ops import Add, Const, Dense, Input, Max, Min, Mul, Relu, Requant, Sub
 from gatewright.ir.program import Program
-from gatewright.ir.ranges import Range, ranges
-from gatewright.ir.rounding import round_shift, spread
-from gatewright.ir.shapes import shapes
+from gatewright.ir.rounding import spread
 from gatewright.lower.build.adders import AdderGraph, adder_graph
-from gatewright.lower.build.builder import Builder, Interval, Wire
+from gatewright.lower.build.builder import CircuitBuilder, Interval
 from gatewright.lower.build.choose import argmax, thresholds, top_k
+from gatewright.lower.build.live import live_elements
+from gatewright.lower.build.part import Part, format_of, whole
 from gatewright.lower.build.softmax import softmax
-from gatewright.lower.build.support import check_supported, unsupported
-from gatewright.lower.circuit.nodes import Circuit, GreaterEqual, Ref, Select, Source, simulate
+from gatewright.lower.build.support import Supported, check_supported, supported
+from gatewright.lower.build.vectors import binary, raised, rewired
+from gatewright.lower.circuit.nodes import Circuit, GreaterEqual, Ref, Select, simulate
 
 
 def build(
-    program: Program,
-    *,
-    extra_depth: int = 0,
-    ternary: bool = False,
-    luts: Luts = LUT6,
-    inputs: Sequence[Wire] | None = None,
+    program: Program, part: Part | None = None, *, extra_depth: int = 0, ternary: bool = False, luts: Luts = LUT6
 ) -> Circuit:
-    """Return the circuit of a verified program. extra_depth, ternary: see adders.adder_graph.
+    """Return the circuit of a verified program, or of a part of it. extra_depth, ternary: see adders.adder_graph.
 
-    luts: what tables are built of, where a table and comparators compete.
-    inputs: one for each input element where more is known of them than their format.
+    luts: what tables are built of, where a table and comparators compete. Raises LowerError for ops without hardware.
     """
     options: dict[str, Any] = {"extra_depth": extra_depth, "ternary": ternary}
     check_supported(program)
-    known = ranges(program, None if inputs is None else _range(inputs, program.input.format.frac_bits))
-    fracs = {name: value.frac_bits for name, value in known.items()}
-    live = live_elements(program)
-    builder = Builder()
+    part = part or whole(program)
+    live = live_elements(program, part.ops, part.gives)
+    builder = CircuitBuilder()
     values: dict[str, list[Ref]] = {}
-    for op in program.ops:
+    elements = 0
+    for name, wires in part.takes.items():
+        builder.layer = program.op(name).layer
+        values[name] = [builder.source(elements + i, wire) for i, wire in enumerate(wires)]
+        elements += len(wires)
+    for op in part.ops:
         builder.layer = op.layer
-        if isinstance(op, Input) and inputs is not None:
-            values[op.name] = [builder.source(i, wire) for i, wire in enumerate(inputs)]
-            continue
-        values[op.name] = _lower(op, program, builder, values, live[op.name], fracs, options, luts)
-    last = {op.layer: op.name for op in program.ops if not isinstance(op, Input)}
+        values[op.name] = _lower(supported(op), program, builder, values, live[op.name], part.fracs, options, luts)
+    last = {op.layer: op.name for op in part.ops}
     layer_values = tuple(
         (layer, tuple(ref if used else None for ref, used in zip(values[name], live[name], strict=True)))
         for layer, name in last.items()
     )
-    outputs = tuple(values[program.output])
+    outputs = tuple(ref for name in part.gives for ref in values[name])
+    fracs = {part.fracs[name] for name in part.takes}, {part.fracs[name] for name in part.gives}
+    taken, given = (found.pop() if len(found) == 1 else 0 for found in fracs)
     return Circuit(
-        name=program.name,
+        name=part.name,
         nodes=tuple(builder.nodes),
-        input_format=program.input.format,
-        input_elements=program.input.shape[-1],
+        input_format=format_of([wire for wires in part.takes.values() for wire in wires], taken),
+        input_elements=elements,
         layer_values=layer_values,
         outputs=outputs,
-        output_format=_holding(builder, outputs, known[program.output].frac_bits),
+        output_format=_holding(builder, outputs, given),
     )
 
 
 def _lower(
-    op: Op,
+    op: Supported,
     program: Program,
-    b: Builder,
+    b: CircuitBuilder,
     values: dict[str, list[Ref]],
     live: list[bool],
-    fracs: dict[str, int],
+    fracs: Mapping[str, int],
     options: dict[str, Any],
     luts: Luts,
 ) -> list[Ref]:
     match op:
         case Input():
-            lo, hi = op.format.lo, op.format.hi
-            return [Ref(b.put(Source(layer=op.layer, lo=lo, hi=hi, element=i))) for i in range(op.shape[-1])]
+            raise AssertionError(f"{op.name!r} is an input: a part of a program takes it, and does not build it")
         case Dense():
             return _dense(op, program, b, values[op.source], live, fracs, options)
         case Relu():
@@ -104,6 +92,17 @@ def _lower(
             return [b.clamp(ref, 0, max(top, 0)) for ref, top in zip(values[op.source], tops, strict=True)]
         case Requant():
             return _requant(op, b, values[op.source], fracs[op.source])
+        case Const():
+            return [_constant(b, int(v)) for v in program.constants[op.value].q]
+        case Mul():
+            return binary(b, op, values[op.left], values[op.right])
+        case Add() | Sub() | Max() | Min():
+            left, right = (raised(values[name], fracs[op.name] - fracs[name]) for name in (op.left, op.right))
+            return binary(b, op, left, right)
+        case Concat():
+            return [ref for name in op.sources for ref in raised(values[name], fracs[op.name] - fracs[name])]
+        case Reshape() | Transpose() | Slice() | Pad() | Upsample():
+            return rewired(b, op, values[op.source])
         case ArgMax():
             return [argmax(b, values[op.source])]
         case TopK():
@@ -120,16 +119,16 @@ def _lower(
             exp_table, reciprocal_table = (program.constants[key].q for key in (op.exp_table, op.reciprocal_table))
             return softmax(b, op, values[op.source], exp_table, reciprocal_table)
         case _:
-            raise unsupported(op)
+            assert_never(op)
 
 
 def _dense(
     op: Dense,
     program: Program,
-    b: Builder,
+    b: CircuitBuilder,
     x: list[Ref],
     live: list[bool],
-    fracs: dict[str, int],
+    fracs: Mapping[str, int],
     options: dict[str, Any],
 ) -> list[Ref]:
     weight, bias = program.constants[op.weight], program.constants[op.bias]
@@ -185,13 +184,13 @@ def _up(ref: Ref, shift: int) -> Ref:
     return Ref(ref.node, ref.shift + shift)
 
 
-def _constant(b: Builder, value: int) -> Ref:
+def _constant(b: CircuitBuilder, value: int) -> Ref:
     """Return a constant with its trailing zeros as a shift, so that the adder spans only the bits that matter."""
     shift = (value & -value).bit_length() - 1 if value else 0
     return Ref(b.const(value >> shift), shift)
 
 
-def _requant(op: Requant, b: Builder, x: list[Ref], frac: int) -> list[Ref]:
+def _requant(op: Requant, b: CircuitBuilder, x: list[Ref], frac: int) -> list[Ref]:
     results: list[Ref] = []
     spec = zip(*(spread(v, len(x)) for v in (op.width_bits, op.keep_frac_bits, op.signed)), strict=True)
     for ref, (width, keep, signed) in zip(x, spec, strict=True):
@@ -207,7 +206,7 @@ def _requant(op: Requant, b: Builder, x: list[Ref], frac: int) -> list[Ref]:
     return results
 
 
-def _round(b: Builder, ref: Ref, drop: int, rounding: Rounding) -> Ref:
+def _round(b: CircuitBuilder, ref: Ref, drop: int, rounding: Rounding) -> Ref:
     if drop <= 0:
         return Ref(ref.node, ref.shift - drop)
     if ref.shift >= drop:
@@ -259,7 +258,7 @@ _ONE_SIGN = {
 }
 
 
-def _not_negative(b: Builder, ref: Ref) -> Ref:
+def _not_negative(b: CircuitBuilder, ref: Ref) -> Ref:
     """Return 1 where ref >= 0, else 0; ref's range has both signs."""
     return Ref(b.put(GreaterEqual(layer=b.layer, lo=0, hi=1, a=ref.node, b=b.const(0))))
 
@@ -279,41 +278,9 @@ def _interval(form: Ints, ends: Ints) -> Interval:
     return int(plus @ ends[:, 0] + minus @ ends[:, 1]), int(plus @ ends[:, 1] + minus @ ends[:, 0])
 
 
-def _holding(b: Builder, refs: tuple[Ref, ...], frac: int) -> Fixed:
+def _holding(b: CircuitBuilder, refs: tuple[Ref, ...], frac: int) -> Fixed:
     bounds = [b.span(ref) for ref in refs]
     return Fixed.holding(min(lo for lo, _ in bounds), max(hi for _, hi in bounds), frac)
-
-
-def _range(wires: Sequence[Wire], frac_bits: int) -> Range:
-    lo = np.array([w.lo << w.shift for w in wires], dtype=np.int64)
-    hi = np.array([w.hi << w.shift for w in wires], dtype=np.int64)
-    return Range(lo, hi, frac_bits)
-
-
-def live_elements(program: Program) -> dict[str, list[bool]]:
-    """Return for every result which of its elements can reach the output."""
-    live = {name: [False] * shape[-1] for name, shape in shapes(program).items()}
-    live[program.output] = [True] * len(live[program.output])
-    for op in reversed(program.ops):
-        match op:
-            case Input():
-                continue
-            case Dense():
-                weight = program.constants[op.weight].q
-                used = (np.count_nonzero(weight[:, live[op.name]], axis=1) > 0).tolist()
-            case Requant():
-                widths = spread(op.width_bits, len(live[op.name]))
-                used = [alive and bits > 0 for alive, bits in zip(live[op.name], widths, strict=True)]
-            case Relu():
-                used = live[op.name]
-            case Thresholds() | Lookup():
-                used = live[op.name]
-            case ArgMax() | TopK() | Softmax():
-                used = [True] * len(live[op.source])
-            case _:
-                raise unsupported(op)
-        live[op.source] = [a or b for a, b in zip(live[op.source], used, strict=True)]
-    return live
 
 
 def check_circuit(program: Program, circuit: Circuit, x: Ints) -> int:
@@ -322,18 +289,26 @@ def check_circuit(program: Program, circuit: Circuit, x: Ints) -> int:
     Elements that cannot reach the output are skipped, the output itself never. Returns the number of values compared;
     raises LowerError naming layer, element and sample.
     """
-    want, got = Interpreter(program).trace(x), simulate(circuit, x)
-    last = {op.layer: op.name for op in program.ops if not isinstance(op, Input)}
+    trace = Interpreter(program).trace(x)
+    want = {op.layer: trace[op.name] for op in program.ops if not isinstance(op, Input)}
+    return compare(x, want | {"output": trace[program.output]}, [True] * len(circuit.outputs), circuit)
+
+
+def compare(x: Ints, want: Mapping[str, Ints], live: Sequence[bool], circuit: Circuit) -> int:
+    """Compare what a circuit makes of x, (n, elements), with each layer's result and "output" in `want`.
+
+    live: which outputs matter. Returns and raises as check_circuit.
+    """
+    got = simulate(circuit, x)
+    kept = [(layer, [ref is not None for ref in refs]) for layer, refs in circuit.layer_values]
     compared = 0
-    for layer, refs in (*circuit.layer_values, ("output", circuit.outputs)):
-        name = program.output if layer == "output" else last[layer]
-        alive = np.array([ref is not None for ref in refs])
-        wrong = np.argwhere((want[name] != got[layer]) & alive)
+    for layer, alive in (*kept, ("output", list(live))):
+        wrong = np.argwhere((want[layer] != got[layer]) & np.array(alive))
         if len(wrong):
             sample, element = (int(v) for v in wrong[0])
             raise LowerError(
                 f"lowered program != program: layer {layer!r}, element {element}, sample {sample}: expected "
-                f"{want[name][sample, element]}, got {got[layer][sample, element]} ({len(wrong)} values differ)"
+                f"{want[layer][sample, element]}, got {got[layer][sample, element]} ({len(wrong)} values differ)"
             )
-        compared += int(alive.sum()) * len(x)
+        compared += sum(alive) * len(x)
     return compared

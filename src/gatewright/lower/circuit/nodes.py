@@ -18,7 +18,7 @@ from gatewright.fixedpoint import MAX_BITS, Fixed, Ints
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Element `element` of the input vector."""
+    """An element of the input vector, by its number."""
 
     layer: str
     lo: int
@@ -28,7 +28,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Const:
-    """The number lo == hi."""
+    """A number that never changes: lo, which is also hi."""
 
     layer: str
     lo: int
@@ -37,7 +37,7 @@ class Const:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Add:
-    """(a << shift_a) + (b << shift_b), or minus where `minus`. Shifts >= 0, one of them 0."""
+    """A sum or difference: (a << shift_a) + (b << shift_b), or minus where `minus`. Shifts >= 0, one of them 0."""
 
     layer: str
     lo: int
@@ -51,7 +51,7 @@ class Add:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Add3:
-    """(a << shift_a) +- (b << shift_b) +- (c << shift_c): one ternary adder. Shifts >= 0, one of them 0."""
+    """One ternary adder: (a << shift_a) +- (b << shift_b) +- (c << shift_c). Shifts >= 0, one of them 0."""
 
     layer: str
     lo: int
@@ -68,7 +68,7 @@ class Add3:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
-    """a >> drop, rounding towards minus infinity: wires only."""
+    """A number without its low bits: a >> drop, towards minus infinity. Wires only."""
 
     layer: str
     lo: int
@@ -79,7 +79,7 @@ class Floor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
-    """a << up: wires only."""
+    """A number with zeros below it: a << up. Wires only."""
 
     layer: str
     lo: int
@@ -90,7 +90,7 @@ class Shift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clamp:
-    """min(max(a, lo), hi): ReLU, saturation or both, whichever end is reachable."""
+    """A ReLU, a saturation or both: min(max(a, lo), hi), of whose ends one at least is reached."""
 
     layer: str
     lo: int
@@ -112,7 +112,7 @@ class Wrap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GreaterEqual:
-    """1 where a >= b, else 0."""
+    """A comparison: 1 where a >= b, else 0."""
 
     layer: str
     lo: int
@@ -123,7 +123,7 @@ class GreaterEqual:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Select:
-    """a where condition is 1, else b."""
+    """A choice: a where condition is 1, else b."""
 
     layer: str
     lo: int
@@ -135,7 +135,7 @@ class Select:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """values[index]: any function of some bits, in LUTs. index: the low widths[i] bits of reads[i], i = 0 lowest."""
+    """Any function of some bits, in LUTs: values[index]. index: the low widths[i] bits of reads[i], i = 0 lowest."""
 
     layer: str
     lo: int
@@ -169,7 +169,7 @@ class Ref:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circuit:
-    """A whole network.
+    """A network, or a part of one, as scalar operations.
 
     nodes: topological order. layer_values: for each program layer, its result's elements, None for one that cannot
     reach the output. outputs: elements of the program's result, all carried in `output_format`.
@@ -231,6 +231,11 @@ def width(node: Node) -> int:
     """Return the bits that hold lo..hi: two's complement where lo < 0, else unsigned; a constant 0 has one bit."""
     size = max(node.hi, ~node.lo).bit_length() + 1 if node.lo < 0 else node.hi.bit_length() or 1
     return size if size <= MAX_BITS else Fixed.holding(node.lo, node.hi, 0).width_bits  # which says what is wrong
+
+
+def is_sign_test(circuit: Circuit, node: GreaterEqual) -> bool:
+    """Whether a comparison is with 0: then it is the sign bit."""
+    return isinstance(circuit.nodes[node.b], Const) and circuit.nodes[node.b].lo == 0
 
 
 def evaluate(node: Node, values: Sequence[Ints] | Mapping[int, Ints], x: Ints) -> Ints:

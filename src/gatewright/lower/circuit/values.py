@@ -8,9 +8,26 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import assert_never
 
-from gatewright.lower.circuit.nodes import Circuit, Const, Floor, GreaterEqual, Shift, Wrap, operands, width
-from gatewright.lower.cost.delays import is_sign_test
+from gatewright.lower.circuit.nodes import (
+    Add,
+    Add3,
+    Circuit,
+    Clamp,
+    Const,
+    Floor,
+    GreaterEqual,
+    Join,
+    Select,
+    Shift,
+    Source,
+    Table,
+    Wrap,
+    is_sign_test,
+    operands,
+    width,
+)
 
 OUTPUT = -1  # the reader that stands for the register rank at the outputs
 
@@ -26,7 +43,9 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """root[i]: the computed node whose bits node i is (itself, but for wires); reads[i]: who reads which bits of it.
+    """The values that a circuit's registers hold, and who reads them.
+
+    root[i]: the computed node whose bits node i is (itself, but for wires); reads[i]: who reads which bits of it.
 
     before[i]: the values that node i reads. Constants are no values: they need no register. Wires read nothing here.
     """
@@ -60,7 +79,7 @@ def values(circuit: Circuit) -> Values:
             case Floor() | Shift() | Wrap():
                 root[index] = root[node.a]
                 span.append(passed_on(node, *span[node.a]))
-            case _:
+            case Source() | Const() | Add() | Add3() | Clamp() | GreaterEqual() | Select() | Table() | Join():
                 span.append((0, width(node), 0))
                 for operand in dict.fromkeys(operands(node)):
                     if isinstance(nodes[root[operand]], Const):
@@ -70,6 +89,8 @@ def values(circuit: Circuit) -> Values:
                     if isinstance(node, GreaterEqual) and is_sign_test(circuit, node):
                         low = max(high - 1, low)
                     reads[root[operand]].append(Read(low, high, index))
+            case _:
+                assert_never(node)
     for ref in circuit.outputs:
         if not isinstance(nodes[root[ref.node]], Const):
             reads[root[ref.node]].append(Read(*span[ref.node][:2], OUTPUT))

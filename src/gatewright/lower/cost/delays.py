@@ -25,6 +25,7 @@ from gatewright.lower.circuit.nodes import (
     Source,
     Table,
     Wrap,
+    is_sign_test,
     width,
 )
 from gatewright.lower.cost.luts import table_levels
@@ -46,11 +47,6 @@ def carry_bits(circuit: Circuit, node: Add | GreaterEqual) -> int:
     return max(width(node) - max(node.shift_a, node.shift_b), 1)
 
 
-def is_sign_test(circuit: Circuit, node: GreaterEqual) -> bool:
-    """Whether a comparison is with 0: then it is the sign bit."""
-    return isinstance(circuit.nodes[node.b], Const) and circuit.nodes[node.b].lo == 0
-
-
 def in_register(circuit: Circuit, index: int) -> bool:
     """Whether a flip-flop can do a node by its synchronous set or reset: a ReLU, a saturation of one reachable end.
 
@@ -64,8 +60,10 @@ def in_register(circuit: Circuit, index: int) -> bool:
         case Select():
             other = circuit.nodes[node.b]
             return isinstance(other, Const) and other.lo == 0
-        case _:
+        case Source() | Const() | Add() | Add3() | Floor() | Shift() | Wrap() | GreaterEqual() | Table() | Join():
             return False
+        case _:
+            assert_never(node)
 
 
 def ternary_bits(node: Add3) -> int:

@@ -52,7 +52,10 @@ def table_luts(entries: Sequence[int], luts: Luts) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Lut:
-    """inputs: bits of the index; tables: one or two truth tables over them; bits: which bits of an entry each gives."""
+    """One LUT of a packed table.
+
+    inputs: bits of the index; tables: one or two truth tables over them; bits: which bits of an entry each gives.
+    """
 
     inputs: tuple[int, ...]
     tables: tuple[int, ...]

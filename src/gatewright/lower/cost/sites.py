@@ -21,9 +21,10 @@ from gatewright.lower.circuit.nodes import (
     Source,
     Table,
     Wrap,
+    is_sign_test,
     width,
 )
-from gatewright.lower.cost.delays import carry_bits, delays, in_register, is_sign_test
+from gatewright.lower.cost.delays import carry_bits, delays, in_register
 from gatewright.lower.cost.luts import table_luts
 from gatewright.lower.cost.ternary_luts import ternary_luts
 

@@ -1,4 +1,4 @@
-"""A ternary adder in; the bits in which two operands or more can change, and the LUTs that these need, out."""
+"""A ternary adder in, its LUTs out: one for each bit in which two operands or more can change."""
 
 from __future__ import annotations
 

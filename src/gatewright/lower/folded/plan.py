@@ -1,10 +1,10 @@
 """A dense layer's matrix and a reuse factor in, its time-multiplexed plan out: what each multiplier does in each cycle.
 
-A *unit* is one accumulator with its *lanes* (multipliers). All units follow one timetable: groups of cycles, and one
-output per unit and group. Inputs reach the lanes in one of two ways, whichever costs less:
+An accumulator has multipliers of its own. All follow one timetable: groups of cycles, and one output per accumulator
+and group. Inputs reach the multipliers in one of two ways, whichever costs less:
 
-rotate  the inputs stand in slots, shift registers that every unit shares; a lane multiplies whatever its slot shows.
-gather  each lane has a multiplexer and a list of the non-zero weights alone, so pruned weights cost no cycle.
+rotate  the inputs stand in slots, shift registers that all share; a multiplier takes whatever its slot shows.
+gather  each multiplier has a multiplexer and a list of the non-zero weights alone, so pruned weights cost no cycle.
 
 `simulate` is the meaning, cycle by cycle, and checks every proven range.
 """
@@ -26,7 +26,7 @@ DIGIT_BITS = 2  # a multiplier in logic is a sum of products with this many bits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digit:
-    """Bits low..low+width-1 of a lane's weight; the highest digit of signed weights is signed."""
+    """Bits low..low+width-1 of a multiplier's weight; the highest digit of signed weights is signed."""
 
     low: int
     width: int
@@ -39,8 +39,8 @@ class Digit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
-    """A multiplier. In cycle t: input reads[t] (-1: the number 0) times weights[t]. slot: rotating register, or -1."""
+class Multiplier:
+    """In cycle t: input reads[t] (-1: the number 0) times weights[t]. slot: rotating register, or -1."""
 
     slot: int
     reads: tuple[int, ...]
@@ -54,12 +54,12 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
-    """An accumulator: in group g it computes outputs[g] (-1: nothing) from biases[g] on."""
+class Accumulator:
+    """In group g it computes outputs[g] (-1: nothing) from biases[g] on."""
 
     outputs: tuple[int, ...]
     biases: tuple[int, ...]
-    lanes: tuple[Lane, ...]
+    multipliers: tuple[Multiplier, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class FoldedLayer:
     inputs: tuple[Interval, ...]
     outputs: int
     groups: tuple[int, ...]
-    units: tuple[Unit, ...]
+    accumulators: tuple[Accumulator, ...]
     constants: dict[int, int]
     gather: bool
     dsp: bool
@@ -89,24 +89,24 @@ class FoldedLayer:
         return tuple(sum(self.groups[:g]) for g in range(len(self.groups)))
 
     @property
-    def lanes(self) -> tuple[Lane, ...]:
-        """Every lane, unit by unit."""
-        return tuple(lane for unit in self.units for lane in unit.lanes)
+    def multipliers(self) -> tuple[Multiplier, ...]:
+        """Every multiplier, accumulator by accumulator."""
+        return tuple(multiplier for accumulator in self.accumulators for multiplier in accumulator.multipliers)
 
     @property
     def slots(self) -> tuple[tuple[int, ...], ...]:
-        """Rotating registers that some lane reads: the inputs of each in order of their cycles; -1 fills the last."""
+        """Rotating registers that are read: the inputs of each in order of their cycles; -1 fills the last."""
         depth = self.groups[0]
-        count = 1 + max((lane.slot for lane in self.lanes), default=-1)
+        count = 1 + max((multiplier.slot for multiplier in self.multipliers), default=-1)
         rows = [tuple(range(p * depth, (p + 1) * depth)) for p in range(count)]
         return tuple(tuple(i if i < len(self.inputs) else -1 for i in row) for row in rows)
 
     @cached_property
-    def accumulators(self) -> tuple[Interval, ...]:
-        """The interval that each unit's accumulator stays in, partial sums included."""
+    def totals(self) -> tuple[Interval, ...]:
+        """The interval that each accumulator stays in, partial sums included."""
         found: list[Interval] = []
-        for unit in self.units:
-            bounds = [self._running(unit, group) for group in range(len(self.groups))]
+        for accumulator in self.accumulators:
+            bounds = [self._running(accumulator, group) for group in range(len(self.groups))]
             found.append((min(int(lo.min()) for lo, _ in bounds), max(int(hi.max()) for _, hi in bounds)))
         return tuple(found)
 
@@ -114,28 +114,28 @@ class FoldedLayer:
     def results(self) -> tuple[Interval, ...]:
         """The interval of each output."""
         found = [(self.constants.get(j, 0), self.constants.get(j, 0)) for j in range(self.outputs)]
-        for unit in self.units:
-            for group, output in enumerate(unit.outputs):
+        for accumulator in self.accumulators:
+            for group, output in enumerate(accumulator.outputs):
                 if output >= 0:
-                    lo, hi = self._running(unit, group)
+                    lo, hi = self._running(accumulator, group)
                     found[output] = int(lo[-1]), int(hi[-1])
         return tuple(found)
 
-    def products(self, lane: Lane, digit: Digit) -> tuple[Ints, Ints]:
+    def products(self, multiplier: Multiplier, digit: Digit) -> tuple[Ints, Ints]:
         """Return lo and hi of input times digit in each cycle."""
-        ends = [self.inputs[i] if i >= 0 else (0, 0) for i in lane.reads]
-        values = [digit.of(w) for w in lane.weights]
+        ends = [self.inputs[i] if i >= 0 else (0, 0) for i in multiplier.reads]
+        values = [digit.of(w) for w in multiplier.weights]
         pairs = [(min(a * v, b * v), max(a * v, b * v)) for (a, b), v in zip(ends, values, strict=True)]
         return np.array([lo for lo, _ in pairs], dtype=np.int64), np.array([hi for _, hi in pairs], dtype=np.int64)
 
-    def _running(self, unit: Unit, group: int) -> tuple[Ints, Ints]:
+    def _running(self, accumulator: Accumulator, group: int) -> tuple[Ints, Ints]:
         """Return lo and hi of the accumulator after each cycle of a group."""
         first = self.starts[group]
         last = first + self.groups[group]
-        lo = hi = np.full(self.groups[group], unit.biases[group], dtype=np.int64)
-        for lane in unit.lanes:
-            whole = Digit(low=0, width=lane.weight_bits, signed=min(lane.weights) < 0)
-            bottom, top = self.products(lane, whole)
+        lo = hi = np.full(self.groups[group], accumulator.biases[group], dtype=np.int64)
+        for multiplier in accumulator.multipliers:
+            whole = Digit(low=0, width=multiplier.weight_bits, signed=min(multiplier.weights) < 0)
+            bottom, top = self.products(multiplier, whole)
             lo, hi = lo + np.cumsum(bottom[first:last]), hi + np.cumsum(top[first:last])
         return lo, hi
 
@@ -162,8 +162,8 @@ def plan(
     options: list[tuple[float, int, bool, tuple[int, ...]]] = []
     for groups in range(1, min(reuse, len(live)) + 1):
         units = -(-len(live) // groups)
-        lanes = -(-rows // (reuse // groups))
-        depth = -(-rows // lanes)
+        multipliers = -(-rows // (reuse // groups))
+        depth = -(-rows // multipliers)
         used = sum(
             bool(matrix[p * depth : (p + 1) * depth, live[u * groups : (u + 1) * groups]].any())
             for u in range(units)
@@ -171,17 +171,19 @@ def plan(
         )
         options.append((used * each + rows * bits * (depth > 1), groups * depth, False, (depth,) * groups))
         if (timetable := _dense_timetable(matrix, live, groups, reuse)) is not None:
-            lengths, lanes = timetable
+            lengths, multipliers = timetable
             multiplexer = bits * (sum(lengths) - 1) / 3 + bits
-            options.append((lanes * (each + multiplexer), sum(lengths), True, lengths))
+            options.append((multipliers * (each + multiplexer), sum(lengths), True, lengths))
     _, _, gather, lengths = min(options)
-    units = _gathered(matrix, bias, live, lengths, dsp) if gather else _rotating(matrix, bias, live, lengths, dsp)
+    accumulators = (
+        _gathered(matrix, bias, live, lengths, dsp) if gather else _rotating(matrix, bias, live, lengths, dsp)
+    )
     return FoldedLayer(
         layer=layer,
         inputs=inputs,
         outputs=len(bias),
         groups=lengths,
-        units=units,
+        accumulators=accumulators,
         constants=constants,
         gather=gather,
         dsp=dsp,
@@ -196,11 +198,11 @@ def _by_weights(matrix: Ints, live: list[int], groups: int) -> list[list[int]]:
 
 
 def _dense_timetable(matrix: Ints, live: list[int], groups: int, reuse: int) -> tuple[tuple[int, ...], int] | None:
-    """Return each group's cycles and the number of lanes, non-zero weights packed densely; None: not possible."""
+    """Return each group's cycles and the number of multipliers, non-zero weights packed densely; None: not possible."""
     members = _by_weights(matrix, live, groups)
     counts = [[int(np.count_nonzero(matrix[:, j])) for j in group] for group in members]
-    for lanes in range(1, matrix.shape[0] + 1):
-        lengths = tuple(-(-group[0] // lanes) for group in counts)
+    for multipliers in range(1, matrix.shape[0] + 1):
+        lengths = tuple(-(-group[0] // multipliers) for group in counts)
         if sum(lengths) <= reuse:
             used = [-(-k // length) for group, length in zip(counts, lengths, strict=True) for k in group]
             units = len(members[0])
@@ -208,30 +210,34 @@ def _dense_timetable(matrix: Ints, live: list[int], groups: int, reuse: int) -> 
     return None
 
 
-def _rotating(matrix: Ints, bias: Ints, live: list[int], lengths: tuple[int, ...], dsp: bool) -> tuple[Unit, ...]:
+def _rotating(
+    matrix: Ints, bias: Ints, live: list[int], lengths: tuple[int, ...], dsp: bool
+) -> tuple[Accumulator, ...]:
     groups, depth, rows = len(lengths), lengths[0], matrix.shape[0]
-    units: list[Unit] = []
+    made: list[Accumulator] = []
     for first in range(0, len(live), groups):
         mine = live[first : first + groups] + [-1] * (groups - len(live[first : first + groups]))
-        lanes: list[Lane] = []
+        multipliers: list[Multiplier] = []
         for slot in range(-(-rows // depth)):
             reads = [i if i < rows else -1 for i in range(slot * depth, (slot + 1) * depth)] * groups
             outputs = [j for j in mine for _ in range(depth)]
             weights = [int(matrix[i, j]) if i >= 0 and j >= 0 else 0 for i, j in zip(reads, outputs, strict=True)]
             if any(weights):
-                lanes.append(_lane(slot, reads, weights, dsp))
-        units.append(_unit(mine, bias, lanes))
-    return tuple(units)
+                multipliers.append(_multiplier(slot, reads, weights, dsp))
+        made.append(_accumulator(mine, bias, multipliers))
+    return tuple(made)
 
 
-def _gathered(matrix: Ints, bias: Ints, live: list[int], lengths: tuple[int, ...], dsp: bool) -> tuple[Unit, ...]:
+def _gathered(
+    matrix: Ints, bias: Ints, live: list[int], lengths: tuple[int, ...], dsp: bool
+) -> tuple[Accumulator, ...]:
     members = _by_weights(matrix, live, len(lengths))
-    units: list[Unit] = []
+    made: list[Accumulator] = []
     for u in range(len(members[0])):
         mine = [group[u] if u < len(group) else -1 for group in members]
         lists = [[int(i) for i in np.flatnonzero(matrix[:, j])] if j >= 0 else [] for j in mine]
         count = max(-(-len(found) // length) for found, length in zip(lists, lengths, strict=True))
-        lanes: list[Lane] = []
+        multipliers: list[Multiplier] = []
         for p in range(count):
             reads: list[int] = []
             weights: list[int] = []
@@ -239,17 +245,17 @@ def _gathered(matrix: Ints, bias: Ints, live: list[int], lengths: tuple[int, ...
                 part = found[p * length : (p + 1) * length]
                 reads += part + [-1] * (length - len(part))
                 weights += [int(matrix[i, j]) for i in part] + [0] * (length - len(part))
-            lanes.append(_lane(-1, reads, weights, dsp))
-        units.append(_unit(mine, bias, lanes))
-    return tuple(units)
+            multipliers.append(_multiplier(-1, reads, weights, dsp))
+        made.append(_accumulator(mine, bias, multipliers))
+    return tuple(made)
 
 
-def _unit(outputs: list[int], bias: Ints, lanes: list[Lane]) -> Unit:
+def _accumulator(outputs: list[int], bias: Ints, multipliers: list[Multiplier]) -> Accumulator:
     biases = tuple(int(bias[j]) if j >= 0 else 0 for j in outputs)
-    return Unit(outputs=tuple(outputs), biases=biases, lanes=tuple(lanes))
+    return Accumulator(outputs=tuple(outputs), biases=biases, multipliers=tuple(multipliers))
 
 
-def _lane(slot: int, reads: list[int], weights: list[int], dsp: bool) -> Lane:
+def _multiplier(slot: int, reads: list[int], weights: list[int], dsp: bool) -> Multiplier:
     whole = Fixed.holding(min(weights), max(weights), 0)
     step = whole.width_bits if dsp else DIGIT_BITS
     lows = range(0, whole.width_bits, step)
@@ -258,7 +264,7 @@ def _lane(slot: int, reads: list[int], weights: list[int], dsp: bool) -> Lane:
         for low in lows
     ]
     used = tuple(digit for digit in digits if any(digit.of(w) for w in weights))
-    return Lane(slot=slot, reads=tuple(reads), weights=tuple(weights), digits=used)
+    return Multiplier(slot=slot, reads=tuple(reads), weights=tuple(weights), digits=used)
 
 
 def simulate(folded: FoldedLayer, x: Ints) -> Ints:
@@ -269,19 +275,19 @@ def simulate(folded: FoldedLayer, x: Ints) -> Ints:
     out = np.zeros((len(x), folded.outputs), dtype=np.int64)
     for output, value in folded.constants.items():
         out[:, output] = value
-    for number, (unit, (lo, hi)) in enumerate(zip(folded.units, folded.accumulators, strict=True)):
+    for number, (accumulator, (lo, hi)) in enumerate(zip(folded.accumulators, folded.totals, strict=True)):
         for group, (start, length) in enumerate(zip(folded.starts, folded.groups, strict=True)):
-            total = np.full(len(x), unit.biases[group], dtype=np.int64)
+            total = np.full(len(x), accumulator.biases[group], dtype=np.int64)
             for t in range(start, start + length):
-                for lane in unit.lanes:
-                    weight = sum(digit.of(lane.weights[t]) << digit.low for digit in lane.digits)
+                for multiplier in accumulator.multipliers:
+                    weight = sum(digit.of(multiplier.weights[t]) << digit.low for digit in multiplier.digits)
                     if weight:
-                        total = total + weight * x[:, lane.reads[t]]
+                        total = total + weight * x[:, multiplier.reads[t]]
                 if total.size and (total.min() < lo or total.max() > hi):
                     raise LowerError(
-                        f"layer {folded.layer!r}, unit {number}, cycle {t}: accumulator {total.min()}..{total.max()} "
+                        f"layer {folded.layer!r}, accumulator {number}, cycle {t}: {total.min()}..{total.max()} "
                         f"leaves its range {lo}..{hi}; this is a bug, report it"
                     )
-            if unit.outputs[group] >= 0:
-                out[:, unit.outputs[group]] = total
+            if accumulator.outputs[group] >= 0:
+                out[:, accumulator.outputs[group]] = total
     return out

@@ -1,4 +1,4 @@
-"""A folded layer's plan in, the circuit that adds each unit's products out."""
+"""A folded layer's plan in, the circuit that adds each accumulator's products out."""
 
 from __future__ import annotations
 
@@ -6,27 +6,30 @@ import numpy as np
 
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Fixed, Ints
-from gatewright.lower.build.builder import Builder
+from gatewright.lower.build.builder import CircuitBuilder
 from gatewright.lower.circuit.nodes import Circuit, Ref, Source, simulate
 from gatewright.lower.folded.plan import FoldedLayer
 
 
 def product_sums(folded: FoldedLayer, name: str) -> Circuit | None:
-    """Return the circuit that adds each unit's products: one input per digit of each lane, one output per unit.
+    """Return the circuit that adds up products: one input per digit of a multiplier, one output per accumulator.
 
-    None where every unit has a single product. Intervals are those that occur in some cycle, so sums are no wider than
-    the timetable needs.
+    None where every accumulator has a single product. Intervals are those that occur in some cycle, so sums are no
+    wider than the timetable needs.
     """
-    if all(sum(len(lane.digits) for lane in unit.lanes) == 1 for unit in folded.units):
+    if all(
+        sum(len(multiplier.digits) for multiplier in accumulator.multipliers) == 1
+        for accumulator in folded.accumulators
+    ):
         return None
-    b = Builder(layer=folded.layer)
+    b = CircuitBuilder(layer=folded.layer)
     outputs: list[Ref] = []
     element = 0
-    for unit in folded.units:
+    for accumulator in folded.accumulators:
         terms: list[tuple[int, int, Ref, Ints, Ints]] = []  # depth, number, value, its lo and hi in each cycle
-        for lane in unit.lanes:
-            for digit in lane.digits:
-                lo, hi = folded.products(lane, digit)
+        for multiplier in accumulator.multipliers:
+            for digit in multiplier.digits:
+                lo, hi = folded.products(multiplier, digit)
                 node = Source(layer=folded.layer, lo=int(lo.min()), hi=int(hi.max()), element=element)
                 terms.append((0, element, Ref(b.put(node), digit.low), lo << digit.low, hi << digit.low))
                 element += 1
@@ -53,12 +56,12 @@ def check_tree(folded: FoldedLayer, given: Ints, tree: Circuit) -> int:
     for t in range(folded.cycles):
         terms: list[Ints] = []
         sums: list[Ints] = []
-        for unit in folded.units:
+        for accumulator in folded.accumulators:
             sums.append(np.zeros(len(given), dtype=np.int64))
-            for lane in unit.lanes:
-                value = given[:, lane.reads[t]] if lane.reads[t] >= 0 else sums[-1] * 0
-                terms += [value * digit.of(lane.weights[t]) for digit in lane.digits]
-                sums[-1] = sums[-1] + value * lane.weights[t]
+            for multiplier in accumulator.multipliers:
+                value = given[:, multiplier.reads[t]] if multiplier.reads[t] >= 0 else sums[-1] * 0
+                terms += [value * digit.of(multiplier.weights[t]) for digit in multiplier.digits]
+                sums[-1] = sums[-1] + value * multiplier.weights[t]
         if not np.array_equal(simulate(tree, np.stack(terms, axis=1))["output"], np.stack(sums, axis=1)):
             raise LowerError(f"the adders of layer {folded.layer!r} differ in cycle {t}; this is a bug, report it")
-    return folded.cycles * len(folded.units) * len(given)
+    return folded.cycles * len(folded.accumulators) * len(given)

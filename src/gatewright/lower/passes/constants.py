@@ -10,16 +10,16 @@ import dataclasses
 
 import numpy as np
 
-from gatewright.ir.ops import Add, Binary, Const, Dense, Max, Min, Mul, Op, Relu, Sub, constants_of, sources
-from gatewright.ir.program import Constant, Program
-from gatewright.ir.ranges import ranges
-from gatewright.ir.shapes import shapes
+from gatewright.ir.ops import Add, Binary, Const, Dense, Max, Min, Mul, Relu, Sub
+from gatewright.ir.program import Constant, Op, Program, constants_of, sources
 from gatewright.ir.verify import verify
+from gatewright.lower.facts import Facts
 
 
 def constants_to_dense(program: Program) -> Program:
     """Return the verified program; ops on more than one axis, and of two results, stay as they are."""
-    known, sizes = ranges(program), shapes(program)
+    facts = Facts(program=program)
+    known, sizes = facts.ranges, facts.shapes
     ops: list[Op] = []
     constants = dict(program.constants)
     for op in program.ops:

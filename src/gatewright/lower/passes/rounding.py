@@ -12,27 +12,27 @@ import numpy as np
 
 from gatewright.fixedpoint import Overflow, Rounding
 from gatewright.ir.op_tables import Thresholds
-from gatewright.ir.ops import Dense, Input, Op, Relu, Requant, constants_of, sources
-from gatewright.ir.program import Constant, Program
-from gatewright.ir.ranges import ranges
+from gatewright.ir.ops import Dense, Input, Relu, Requant
+from gatewright.ir.program import Constant, Op, Program, constants_of
 from gatewright.ir.rounding import spread
+from gatewright.lower.facts import Facts
 
-Pass = Callable[[Program], Program]
+Pass = Callable[[Facts], Program]
 
 
-def fold_rounding(program: Program) -> Program:
+def fold_rounding(facts: Facts) -> Program:
     """Round half up = add half an LSB, then truncate: put the half into the bias of the dense layer before.
 
     floor(relu(x) + h) == relu(floor(x + h)) for 0 <= h < 1 LSB, so a ReLU between may stay where it is.
     """
-    known = ranges(program)
+    program, known = facts.program, facts.ranges
     changed: dict[str, Op] = {}
     constants = dict(program.constants)
     for op in program.ops:
         if not (isinstance(op, Requant) and op.rounding is Rounding.HALF_UP):
             continue
         dense = _dense_behind(program, op.source)
-        if dense is None or len(_readers(program, dense.name)) != 1 or len(_readers(program, op.source)) != 1:
+        if dense is None or _readers(facts, dense.name) != 1 or _readers(facts, op.source) != 1:
             continue
         if len({dense.layer, program.op(op.source).layer, op.layer}) != 1:
             continue  # the sum or the ReLU is a layer's result, which must stay
@@ -46,28 +46,29 @@ def fold_rounding(program: Program) -> Program:
     return _replace(program, changed, constants)
 
 
-def fuse_relu(program: Program) -> Program:
+def fuse_relu(facts: Facts) -> Program:
     """Drop a ReLU before a saturating unsigned Requant: its lower end is already 0."""
+    program = facts.program
     changed: dict[str, Op] = {}
     gone: set[str] = set()
     for op in program.ops:
         if not (isinstance(op, Requant) and op.overflow is Overflow.SATURATE and not any(op.signed)):
             continue
         source = program.op(op.source)
-        if isinstance(source, Relu) and source.layer == op.layer and len(_readers(program, source.name)) == 1:
+        if isinstance(source, Relu) and source.layer == op.layer and _readers(facts, source.name) == 1:
             changed[op.name] = dataclasses.replace(op, source=source.source)
             gone.add(source.name)
     kept = dataclasses.replace(program, ops=tuple(op for op in program.ops if op.name not in gone))
     return _replace(kept, changed, dict(program.constants))
 
 
-def fold_bias(program: Program) -> Program:
+def fold_bias(facts: Facts) -> Program:
     """Move the bias of a neuron that reads one input into its thresholds: no adder before the comparators.
 
     w x + b >= t as w x >= t - b. Sums of more inputs keep theirs: it is one more operand of an adder tree, and the sign
     of the sum costs no comparator.
     """
-    known = ranges(program)
+    program, known = facts.program, facts.ranges
     changed: dict[str, Op] = {}
     constants = dict(program.constants)
     for op in program.ops:
@@ -76,7 +77,7 @@ def fold_bias(program: Program) -> Program:
             continue
         bias, cuts, frac = constants[dense.bias], constants[op.thresholds], known[dense.name].frac_bits
         single = (np.count_nonzero(constants[dense.weight].q, axis=0) == 1) & (bias.q != 0)
-        if not single.any() or cuts.frac_bits > frac or len(_readers(program, dense.name)) != 1:
+        if not single.any() or cuts.frac_bits > frac or _readers(facts, dense.name) != 1:
             continue
         moved = np.where(single, bias.q, 0) << (frac - bias.frac_bits)
         rows = np.broadcast_to(cuts.q << (frac - cuts.frac_bits), (bias.q.size, cuts.q.shape[1]))
@@ -92,12 +93,13 @@ def join_layers(program: Program) -> Program:
 
     The layer's result is then the last of them; that of the sum in between is no longer a layer's.
     """
+    facts = Facts(program=program)
     layers = {op.name: op.layer for op in program.ops}
     changed: dict[str, Op] = {}
     for op in program.ops:
         if not isinstance(op, Relu | Requant) or isinstance(program.op(op.source), Input):
             continue
-        if len(_readers(program, op.source)) == 1 and layers[op.source] != op.layer:
+        if _readers(facts, op.source) == 1 and layers[op.source] != op.layer:
             layers[op.name] = layers[op.source]
             changed[op.name] = dataclasses.replace(op, layer=layers[op.name])
     return _replace(program, changed, dict(program.constants))
@@ -117,9 +119,9 @@ def _dense_behind(program: Program, name: str) -> Dense | None:
     return op if isinstance(op, Dense) else None
 
 
-def _readers(program: Program, name: str) -> list[Op]:
-    readers = [op for op in program.ops if name in sources(op)]
-    return readers + [program.op(name)] * (program.output == name)
+def _readers(facts: Facts, name: str) -> int:
+    """Return how many ops read a result, leaving the program counted as one."""
+    return len(facts.readers[name]) + (facts.program.output == name)
 
 
 def _replace(program: Program, changed: dict[str, Op], constants: dict[str, Constant]) -> Program:

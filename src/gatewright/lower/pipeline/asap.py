@@ -1,4 +1,4 @@
-"""Delays of nodes in; the earliest stages, and the pairs of nodes that may not share one, out."""
+"""Delays of nodes in; their earliest stages out, and which pairs of nodes may not share a stage."""
 
 from __future__ import annotations
 

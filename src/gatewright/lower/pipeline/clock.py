@@ -35,9 +35,9 @@ class Goal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """What a circuit can do. cycles_at(MHz): least latency in cycles at a clock; highest_mhz: its slowest node's clock.
+    """Which latency a circuit reaches at which clock.
 
-    name: as errors call it.
+    cycles_at(MHz): least latency in cycles at a clock; highest_mhz: its slowest node's clock; name: as errors call it.
     """
 
     name: str

@@ -23,7 +23,10 @@ from gatewright.lower.closure import best_closure
 
 @dataclass(slots=True)
 class _Potentials:
-    """Minimize sum weight * at, with at[b] >= at[a] + least for every (a, b, least) and fixed entries staying."""
+    """A linear program: minimize sum weight * at.
+
+    at[b] >= at[a] + least holds for every (a, b, least), and fixed entries stay.
+    """
 
     at: list[int] = field(default_factory=list[int])
     weight: list[int] = field(default_factory=list[int])

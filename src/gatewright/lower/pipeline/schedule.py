@@ -22,7 +22,9 @@ from gatewright.lower.pipeline.registers import fewest_registers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """stages[i]: stage of node i; latency_cycles: register stages from input to output; II is 1.
+    """A pipeline: in which stage every node lies.
+
+    stages[i]: stage of node i; latency_cycles: register stages from input to output; II is 1.
 
     period_ns: the longest chain plus register overhead by the delay model, the claim behind fmax_mhz.
     """

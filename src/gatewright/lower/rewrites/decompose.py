@@ -23,7 +23,7 @@ _MULTIPLEXED = 2  # inputs beyond a LUT's for which a table of LUTs and multiple
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cell:
-    """values[index]: a table; inputs: the bits of its index, the lowest first."""
+    """A table of the network. values[index]: its entries; inputs: the bits of its index, the lowest first."""
 
     inputs: tuple[Signal, ...]
     values: tuple[int, ...]
@@ -31,7 +31,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Bit `bit` of a cell's value; of the function's own index where `cell` is None."""
+    """One bit: that of number `bit` of a cell's value, or of the function's own index where `cell` is None."""
 
     cell: Cell | None
     bit: int
@@ -39,7 +39,10 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """bits: the function's value, the lowest bit first; a plain 0 or 1 where it is constant. sites: LUTs."""
+    """Cells that together compute a function.
+
+    bits: the function's value, the lowest bit first; a plain 0 or 1 where it is constant. sites: LUTs of all cells.
+    """
 
     bits: tuple[Signal | int, ...]
     sites: int

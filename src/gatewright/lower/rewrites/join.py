@@ -6,13 +6,33 @@ Such a sum makes no carry, so it costs neither a LUT nor time; the bits of a tab
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import assert_never
 
-from gatewright.lower.circuit.nodes import Add, Add3, Circuit, Join, Node, width
+from gatewright.lower.circuit.nodes import (
+    Add,
+    Add3,
+    Circuit,
+    Clamp,
+    Const,
+    Floor,
+    GreaterEqual,
+    Join,
+    Node,
+    Select,
+    Shift,
+    Source,
+    Table,
+    Wrap,
+    width,
+)
 from gatewright.lower.rewrites.narrow import drop_dead
 
 
 def join_disjoint(circuit: Circuit) -> Circuit:
-    """Replace adders of two or three operands that fill one another's place exactly; joins of joins become one."""
+    """Replace adders of two or three operands that fill one another's place exactly; joins of joins become one.
+
+    Where there are none it returns the circuit itself.
+    """
     nodes = list(circuit.nodes)
     for index, node in enumerate(nodes):
         terms = sorted(_terms(node), key=lambda term: term[1])
@@ -20,7 +40,7 @@ def join_disjoint(circuit: Circuit) -> Circuit:
             pieces = [piece for read, _ in terms for piece in _pieces(nodes, read)]
             reads, widths = zip(*pieces, strict=True)
             nodes[index] = Join(layer=node.layer, lo=node.lo, hi=node.hi, reads=reads, widths=widths)
-    return drop_dead(replace(circuit, nodes=tuple(nodes)))
+    return drop_dead(replace(circuit, nodes=tuple(nodes))) if nodes != list(circuit.nodes) else circuit
 
 
 def _fit(nodes: list[Node], terms: list[tuple[int, int]]) -> int | None:
@@ -40,8 +60,12 @@ def _terms(node: Node) -> list[tuple[int, int]]:
             return [(node.a, node.shift_a), (node.b, node.shift_b)]
         case Add3(minus_b=False, minus_c=False):
             return [(node.a, node.shift_a), (node.b, node.shift_b), (node.c, node.shift_c)]
-        case _:
+        case Add() | Add3() | Source() | Const() | Floor() | Shift() | Clamp() | Wrap():
             return []
+        case GreaterEqual() | Select() | Table() | Join():
+            return []
+        case _:
+            assert_never(node)
 
 
 def _pieces(nodes: list[Node], read: int) -> list[tuple[int, int]]:

@@ -14,33 +14,39 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import assert_never
 
 import numpy as np
 
 from gatewright.chips.luts import Luts
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Ints
-from gatewright.lower.build.builder import Builder
+from gatewright.lower.build.builder import CircuitBuilder
 from gatewright.lower.circuit.nodes import (
+    Add,
+    Add3,
     Circuit,
+    Clamp,
     Const,
     Floor,
     GreaterEqual,
     Join,
     Node,
     Ref,
+    Select,
     Shift,
     Source,
     Table,
     Wrap,
     evaluate,
+    is_sign_test,
     operands,
     reread,
     width,
 )
 from gatewright.lower.circuit.values import passed_on
 from gatewright.lower.closure import best_closure
-from gatewright.lower.cost.delays import delays, is_sign_test
+from gatewright.lower.cost.delays import delays
 from gatewright.lower.cost.sites import node_sites
 from gatewright.lower.rewrites.decompose import Cell, Network, Signal, decompose
 from gatewright.lower.rewrites.narrow import drop_dead
@@ -56,7 +62,10 @@ Support = dict[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A node that may become a table. bits: where bit i of the table's index comes from, (value, bit of it)."""
+    """A node that may become a table.
+
+    bits: where bit i of the table's index comes from, (value, bit of it). raw: the table, one entry for each index.
+    """
 
     network: Network
     bits: tuple[tuple[int, int], ...]
@@ -64,7 +73,7 @@ class Candidate:
 
 
 def tabulate(circuit: Circuit, *, family: str) -> Circuit:
-    """Replace what the family builds of fewer LUTs as tables."""
+    """Make tables of the nodes that the family then builds of fewer LUTs."""
     luts = delays(family).luts
 
     @cache
@@ -75,7 +84,7 @@ def tabulate(circuit: Circuit, *, family: str) -> Circuit:
     chosen = _choose(circuit, cost, found, PRICE[luts.pairs]) if found else set[int]()
     if not chosen:
         return circuit
-    b, place = Builder(), list[int]()
+    b, place = CircuitBuilder(), list[int]()
     for index, node in enumerate(circuit.nodes):
         b.layer = node.layer
         if index in chosen:
@@ -148,7 +157,7 @@ def supports(circuit: Circuit) -> list[Support | None]:
                 below = span(node.a, node.layer)
                 spans[index] = (below[0], *passed_on(node, *below[1:])) if below else None
                 found.append(None if below else found[node.a])
-            case _:
+            case Add() | Add3() | Clamp() | GreaterEqual() | Select() | Table() | Join():
                 support: Support | None = {}
                 for operand in operands(node):
                     if isinstance(nodes[operand], Const):
@@ -161,6 +170,8 @@ def supports(circuit: Circuit) -> list[Support | None]:
                         inner = {below[0]: ((1 << below[2]) - 1) >> low << low}
                     support = None if support is None or inner is None else _joined(support, inner)
                 found.append(support or None)
+            case _:
+                assert_never(node)
     return found
 
 
@@ -228,7 +239,7 @@ def _choose(circuit: Circuit, cost: Callable[[int], int], found: dict[int, Candi
     return {index for index in found if index in needed and stays[index] not in needed}
 
 
-def _emit(b: Builder, candidate: Candidate, node: Node, place: Sequence[int]) -> int:
+def _emit(b: CircuitBuilder, candidate: Candidate, node: Node, place: Sequence[int]) -> int:
     """Append a candidate's network; return the node of its value."""
     made: dict[Cell, int] = {}
 
@@ -265,7 +276,7 @@ def _emit(b: Builder, candidate: Candidate, node: Node, place: Sequence[int]) ->
     return b.put(Join(layer=b.layer, lo=node.lo, hi=node.hi, reads=reads, widths=widths))
 
 
-def _slices(b: Builder, bits: Sequence[tuple[int, int]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _slices(b: CircuitBuilder, bits: Sequence[tuple[int, int]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return wires that carry the bits in order, and how many each carries; neighbours of one value go together."""
     runs: list[tuple[int, int, int]] = []
     for value, bit in bits:
@@ -276,7 +287,7 @@ def _slices(b: Builder, bits: Sequence[tuple[int, int]]) -> tuple[tuple[int, ...
     return tuple(_slice(b, *run) for run in runs), tuple(high - low for _, low, high in runs)
 
 
-def _slice(b: Builder, value: int, low: int, high: int) -> int:
+def _slice(b: CircuitBuilder, value: int, low: int, high: int) -> int:
     """Return bits low .. high-1 of a value as an unsigned number."""
     node = b.nodes[value]
     if low:
@@ -288,7 +299,7 @@ def _slice(b: Builder, value: int, low: int, high: int) -> int:
     return b.put(Wrap(layer=b.layer, lo=0, hi=top, a=value, width_bits=high - low, signed=False))
 
 
-def _prove(b: Builder, place: Sequence[int], candidate: Candidate, nodes: Sequence[Node], node: Node) -> None:
+def _prove(b: CircuitBuilder, place: Sequence[int], candidate: Candidate, nodes: Sequence[Node], node: Node) -> None:
     """Compare the network with the table for every pattern of its inputs; a difference is a fault of this file."""
     given: dict[int, Ints] = {}
     same = np.ones(len(candidate.raw), dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Circuit and Schedule in, Design out: the fully unrolled, pipelined architecture, one module per layer.
+"""An unrolled unit in, its modules out: a pipelined core and, below it, one module per layer.
 
 A node becomes a wire in its layer's module; a value that is read in a later stage passes registers in the module
 that made it, so a layer exports exactly the versions its readers need (`y3_s2`: element 3 as of stage 2).
@@ -22,11 +22,11 @@ from gatewright.lower.circuit.nodes import (
 from gatewright.lower.cost.delays import delays
 from gatewright.lower.pipeline.schedule import Schedule, last_use
 from gatewright.lower.rewrites.neurons import supports
+from gatewright.lower.unrolled import Unrolled
 from gatewright.rtl.netlist import (
     Assign,
     Binary,
     Concat,
-    Design,
     Expr,
     Heading,
     Instance,
@@ -48,9 +48,28 @@ from gatewright.version import __version__
 NARROW = 6
 
 
-def compile_parallel(circuit: Circuit, schedule: Schedule, *, program_hash: str) -> Design:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnrolledModules:
+    """name: of the circuit, as an identifier; modules: a layer's each, the core last; watch: stages from its input."""
+
+    name: str
+    modules: tuple[Module, ...]
+    watch: tuple[LayerSignal, ...]
+
+    @property
+    def core(self) -> Module:
+        """The module that holds the others."""
+        return self.modules[-1]
+
+
+def compile_circuit(circuit: Circuit, schedule: Schedule, *, program_hash: str) -> UnrolledModules:
     """Return the core `<name>_core`: ports clk, x (all input elements), y (all output elements)."""
-    return _Compiler(circuit, schedule, program_hash).design()
+    return _Compiler(circuit, schedule, program_hash).compiled()
+
+
+def compile_unrolled(unit: Unrolled, *, program_hash: str) -> UnrolledModules:
+    """Return the core of a unit: x holds the elements of all `takes`, y those of all `gives`."""
+    return compile_circuit(unit.circuit, unit.schedule, program_hash=program_hash)
 
 
 @dataclass(slots=True)
@@ -81,14 +100,12 @@ class _Compiler:
                 if self.owner[operand] != self.owner[index] and not self._const(operand):
                     self.exports.add((operand, stages[index]))
 
-    def design(self) -> Design:
+    def compiled(self) -> UnrolledModules:
         layers = list(dict.fromkeys(owner for i, owner in enumerate(self.owner) if not self._const(i)))
         modules = {layer: self._layer(layer) for layer in layers}
-        return Design(
+        return UnrolledModules(
             name=self.name,
             modules=(*modules.values(), self._core(modules)),
-            latency_cycles=self.schedule.latency_cycles,
-            initiation_interval=1,
             watch=tuple(self._watch()),
         )
 
