@@ -32,6 +32,7 @@ from gatewright.fit.training.recipe import Recipe
 from gatewright.fit.truth_tables import table_stack
 from gatewright.fixedpoint import Fixed, Grid
 from gatewright.graph.nodes import AnyNode, Stored
+from gatewright.graph.store import checksum
 
 from .conftest import make_config
 
