@@ -15,7 +15,7 @@ from gatewright.fixedpoint import Fixed, Grid
 from gatewright.flow.stages.program import check_reads
 from gatewright.graph import evaluate
 from gatewright.graph.nodes import Quantize, Stored, Table
-from gatewright.ir import ArgMax, Constant, Dense, OutputKind, OutputStage, Requant, TopK, ranges, run
+from gatewright.ir import ArgMax, Constant, Dense, OutputKind, OutputStage, Requant, Thresholds, TopK, ranges, run
 from tests.graphs import chain, dense, quantizer
 
 from .networks import dataset_for, float_network, proved, random_network
@@ -139,12 +139,13 @@ def test_a_wrong_output_is_caught(kind: OutputKind):
     network = random_network(np.random.default_rng(3), [4, 3, 2])
     made = export_graph(network, name="net", output=OutputStage(kind=kind, threshold=(-1.0, 2.0)))
     last = made.program.ops[-1]
-    other = export_graph(network, name="net", output=OutputStage(kind=kind, threshold=(-99.0, 99.0))).program
-    if isinstance(last, ArgMax | TopK):
-        flipped = replace(last, source="flipped")
+    if isinstance(last, Thresholds):
+        other = replace(made.program, ops=(*made.program.ops[:-1], replace(last, start=1)))
+    else:
+        assert isinstance(last, ArgMax | TopK)
         minus = Dense(name="flipped", layer="out", source="out", weight="flip", bias="none")
         tables = {"flip": Constant(-np.eye(2, dtype=np.int64), 0), "none": Constant(np.zeros(2, dtype=np.int64), 0)}
-        ops = (*made.program.ops[:-1], minus, flipped)
+        ops = (*made.program.ops[:-1], minus, replace(last, source="flipped"))
         other = replace(made.program, ops=ops, constants={**made.program.constants, **tables})
     wrong = replace(made, program=other, known=ranges(other))
     with pytest.raises(ExportError, match=rf"op '{last.name}', sample \d+, element \d: the network gives"):
@@ -166,7 +167,7 @@ def test_data_of_another_format_or_width_is_refused():
     other = replace(data, format=Fixed(width_bits=7, frac_bits=2, signed=True))
     with pytest.raises(ExportError, match=r"reads fixed<6,4>, not fixed<7,5>; train it on this dataset"):
         check_reads(made, other)
-    short = replace(data, x=data.x[:, :3], feature_names=data.feature_names[:3])
+    short = replace(data, x=data.x[:, :3], shape=(3,), feature_names=data.feature_names[:3])
     with pytest.raises(ExportError, match="reads 4 features, not 3"):
         check_reads(made, short)
     with pytest.raises(ModelError, match=r"input codes must be \(n, 4\), not \(40, 3\)"):

@@ -119,7 +119,7 @@ def test_a_hint_makes_the_hidden_layer_predict_the_features(teacher: Graph, data
 def test_hints_need_features_and_layers_that_exist(teacher: Graph, data: Dataset, tmp_path: Path) -> None:
     config = make_config(distill={"hint_weight": 1.0})
     scores = teacher_outputs(teacher, data)
-    with pytest.raises(FitError, match=r"hint_weight needs a teacher's features; give train_student features= or a N"):
+    with pytest.raises(FitError, match=r"hint_weight needs a teacher's features; give train_student features= or a G"):
         train_student(config, data, scores, work=tmp_path)
     with pytest.raises(FitError, match=r"features must be finite and \(240, k\), one row per sample, not \(239, 2\)"):
         train_student(config, data, scores, features=np.ones((239, 2)), work=tmp_path)
@@ -178,7 +178,7 @@ def test_a_trained_teacher_that_does_not_suit_is_refused(teacher: Graph, data: D
     saved(teacher, tmp_path / "t")
     with pytest.raises(FitError, match=r"teacher.pretrained .*t must know the data's classes \['a', 'b', 'c'\]"):
         train_teacher(pretrained(tmp_path / "t"), replace(data, classes=("a", "b", "c")), work=tmp_path)
-    less = replace(data, x=data.x[:, :5], feature_names=data.feature_names[:5])
+    less = replace(data, x=data.x[:, :5], shape=(5,), feature_names=data.feature_names[:5])
     with pytest.raises(FitError, match=r"must read the data's 5 features, not 6"):
         train_teacher(pretrained(tmp_path / "t"), less, work=tmp_path)
     (tmp_path / "old").mkdir()

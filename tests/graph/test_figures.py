@@ -82,12 +82,9 @@ def test_truth_tables_store_entries_and_thresholds_and_their_wires_nothing():
 
 def test_formats_of_elements_and_their_words():
     grid = Grid(width_bits=np.array([3, 0]), frac_bits=np.array([1, 4]), signed=False)
-    layers = [
-        dense_layer(
-            "fc1", np.eye(2), np.zeros(2), stored=Stored(weight=Grid.uniform(2, 0, signed=True)), then=relu("fc1", grid)
-        )
-    ]
-    network = frozen_graph(SOURCE, layers, classes=(), input_bits=(2, 0))
+    stored = Stored(weight=Grid.uniform(2, 0, signed=True))
+    layer = dense_layer("fc1", np.eye(2), np.zeros(2), stored=stored, then=relu("fc1", grid))
+    network = frozen_graph(SOURCE, [cut(SOURCE, (2, 0)), layer], classes=())
     read, act = (node for node in network.nodes if isinstance(node, Quantize) and node.name != "x")
     assert [part.tolist() for part in element_formats(read)] == [[2, 0], [-1, -3]]
     assert [part.tolist() for part in element_formats(act)] == [[3, 0], [1, 4]]

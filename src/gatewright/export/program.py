@@ -47,7 +47,6 @@ from gatewright.ir import (
 )
 from gatewright.ir.ranges import Range
 
-PROBABILITIES = Fixed(width_bits=8, frac_bits=8, signed=False)
 CHUNK = 1024
 
 

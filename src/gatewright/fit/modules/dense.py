@@ -180,10 +180,9 @@ class TrainDense(TrainLayer):
             return z, None
         return (fake_quantize(z, *self._tensors["activation"]) if quantized else torch.relu(z)), gives
 
-    @torch.no_grad()
     def cost(self, read: Format) -> Tensor:
         """Return the LUTs of adder trees of the weights as they stand, as learnt widths are costed."""
-        integer = self._weight(quantized=True) * self._tensors["weight"][0]
+        integer = self._weight(quantized=True).detach() * self._tensors["weight"][0]
         return tree_luts(adder_inputs(integer), per_input(read.width_bits, len(integer)))
 
     def groups(self) -> list[Group]:

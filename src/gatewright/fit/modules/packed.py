@@ -55,16 +55,22 @@ class Packed(nn.Module):
             del layer.weight, layer.bias, layer.weight_widths, layer.activation_widths, layer.top
         self.lend()
 
-    def lend(self) -> None:
-        """Give the layers views of their numbers as they lie now; gradients of what they compute come here."""
+    def lend(self, *, widths: bool = True) -> None:
+        """Give the layers views of their numbers as they lie now; gradients of what they compute come here.
+
+        widths: whether of what belongs to their widths, too, which float arithmetic does not read.
+        """
         read, dense = self._parts
-        widths = [p.view(s) for p, s in zip(self.widths.split(self._sizes), self._shapes, strict=True)]
-        read.feature_widths = widths[-1]
-        tops = (*self.shape.per_layer(self.top), self.top[self.shape.hidden :])
-        numbers = zip(self.shape.matrices(self.numbers), self.shape.biases(self.numbers), tops, strict=True)
-        own = zip(widths[: len(dense)], widths[len(dense) : -1], strict=True)
-        for layer, (weight, bias, top), (weights, activations) in zip(dense, numbers, own, strict=True):
-            layer.weight, layer.bias, layer.top = weight, bias, top
+        numbers = zip(dense, self.shape.matrices(self.numbers), self.shape.biases(self.numbers), strict=True)
+        for layer, weight, bias in numbers:
+            layer.weight, layer.bias = weight, bias
+        if not widths:
+            return
+        for layer, top in zip(dense, (*self.shape.per_layer(self.top), self.top[self.shape.hidden :]), strict=True):
+            layer.top = top
+        learnt = [p.view(s) for p, s in zip(self.widths.split(self._sizes), self._shapes, strict=True)]
+        read.feature_widths = learnt[-1]
+        for layer, weights, activations in zip(dense, learnt[: len(dense)], learnt[len(dense) : -1], strict=True):
             layer.weight_widths, layer.activation_widths = weights, activations
 
     def step(self, x: Tensor, kept: Sequence[Tensor] | None) -> tuple[Tensor, Tensor]:

@@ -99,7 +99,8 @@ class Stack(nn.Module):
         return self._walked(x, None)
 
     def _walked(self, x: Tensor, costs: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
-        self._lend()
+        if self.packed is not None:
+            self.packed.lend(widths=self.quantizing)
         read = self._reads if self.quantizing else None
         hidden: list[Tensor] = []
         for layer, is_hidden in zip(self.layers, self._hidden, strict=True):

@@ -15,7 +15,6 @@ from gatewright.config import Config
 from gatewright.errors import FitError, ModelError
 from gatewright.export.vectors import graph_outputs, graph_trace
 from gatewright.fit.frozen import codes_node, dense_layers
-from gatewright.fixedpoint import Fixed
 from gatewright.graph import Graph, load_graph, shapes
 from gatewright.graph.nodes import Floats, Quantize
 
@@ -131,10 +130,8 @@ def load_teacher(path: Path, data: Dataset) -> Graph:
     check_classes(network, data, f"teacher.pretrained {path}")
     if not dense_layers(network) or not isinstance(network.nodes[1], Quantize):
         raise FitError(f"teacher.pretrained {path} must be a network that gatewright trained, not an imported model")
-    source = data.format
-    codes = codes_node(Fixed(width_bits=source.width_bits, frac_bits=source.frac_bits, signed=source.signed))
     first, *rest = network.nodes[1:]
-    codes = replace(codes, name=first.name, sources=first.sources)
+    codes = replace(codes_node(data.format), name=first.name, sources=first.sources)
     return replace(network, nodes=(network.nodes[0], codes, *rest))
 
 

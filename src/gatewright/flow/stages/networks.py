@@ -221,10 +221,10 @@ def program_cost(program: Program, data: Dataset, config: Config, part: Part) ->
 
 def pretrained_digest(config: Config) -> str | None:
     """Return what tells that the network a teacher starts from has changed; None without one."""
-    from gatewright.fit.training.teach import teacher_file
-
     if not config.teacher.pretrained:
         return None
+    from gatewright.fit.training.teach import teacher_file
+
     file = teacher_file(Path(config.teacher.pretrained))
     if not file.is_file():
         raise ConfigError(f"teacher.pretrained must be a run directory or a folder with graph.npz, not {file.parent}")

@@ -60,7 +60,7 @@ def _program(out: Path, config: Config, directory: RunDirectory, imported: Impor
 def check_reads(made: Exported, data: Dataset) -> None:
     """Raise ExportError for data of another format or of other features than those that the program reads."""
     read, source = made.program.input, data.format
-    if str(read.format) != str(source):
+    if read.format != source:
         raise ExportError(f"the network reads {read.format}, not {source}; train it on this dataset")
     if read.shape != (data.x.shape[1],):
         raise ExportError(
