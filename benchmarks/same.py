@@ -229,6 +229,7 @@ def _environment(tree: Path) -> dict[str, str]:
 @contextlib.contextmanager
 def _worktree(commit: str) -> Iterator[Path]:
     """Check the commit out into a temporary folder, which goes at the end."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that a `kill` cleans up as well
     with tempfile.TemporaryDirectory(prefix="gatewright-same-") as folder:
         tree = Path(folder).resolve() / "tree"
         _git("worktree", "add", "--quiet", "--detach", str(tree), commit)
