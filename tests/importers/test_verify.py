@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from gatewright.cli.main.main import main
 
+from gatewright.cli.main import main
 from gatewright.errors import MismatchError, ToolError
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import evaluate
