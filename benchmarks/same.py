@@ -116,11 +116,7 @@ def _row(name: str, part: Part, setup: Setup) -> dict[str, Any]:
     if not before:
         raise GatewrightError(f"revision {setup.commit[:12]} left nothing to compare in {old}; delete it and run again")
     stopped = [Difference(where="exit status", text=failed)] if failed else []
-<<<<<<< HEAD
-    found = [*stopped, *compare(before, generated(new, {}), ALLOWED, MOVED)]
-=======
-    found = [*stopped, *compare(before, after, ALLOWED)]
->>>>>>> same-bytes
+    found = [*stopped, *compare(before, after, ALLOWED, MOVED)]
     print(told(name, found, old, new, len(before)), flush=True)
     row = {"part": name, "files": len(before), "differ": len(found)}
     return {**row, "old s": round(old_s, 1), "new s": round(new_s, 1)}
