@@ -86,7 +86,9 @@ def _arity(node: AnyNode) -> tuple[int, int]:
             return 1, 1 << 30
         case Dense() | Conv() | ConvTranspose() | Affine() | Activation() | Pool() | Softmax() | TopK() | Table():
             return 1, 1
-        case Reshape() | Transpose() | Slice() | Pad() | Upsample() | Recurrent() | Scan() | Quantize() | Thresholds():
+        case Reshape() | Transpose() | Slice() | Pad() | Upsample() | Recurrent() | Scan():
+            return 1, 1
+        case Quantize() | Thresholds() | Table():
             return 1, 1
         case _:
             assert_never(node)
