@@ -113,7 +113,7 @@ def test_where_a_run_lies_and_what_it_prints_do_not_matter(tmp_path):
 def test_a_constant_of_the_flow_is_part_of_the_step(tmp_path, monkeypatch):
     made = stages_of(config(student={**TINY["student"], "precision": "learned"}), tmp_path)
     before = {name: step_digest(stage.run) for name, stage in made.items()}
-    monkeypatch.setattr("gatewright.flow.stages.networks.ESTIMATE_SAMPLES", 8)
+    monkeypatch.setattr("gatewright.flow.lowering.COST_SAMPLES", 8)
     after = {name: step_digest(stage.run) for name, stage in made.items()}
     assert {name for name in made if before[name] != after[name]} >= {"front"}
     assert {name for name in made if before[name] != after[name]} <= {"front", "report"}

@@ -14,8 +14,8 @@ from gatewright.config import Config
 from gatewright.data import load_dataset
 from gatewright.errors import ConfigError, DataError
 from gatewright.flow.build import build_program
+from gatewright.flow.lowering import chip_of
 from gatewright.flow.rundir import Stage, unheard
-from gatewright.flow.stages.hardware import target
 from gatewright.flow.stages.networks import output_stage, program_cost
 from gatewright.report.anomaly_page import write_anomaly_page
 from gatewright.report.collect import data_part, origin
@@ -149,7 +149,7 @@ def _front(
     """
     from gatewright.fit import anomalous, anomaly_metrics, choose
 
-    (x, _), strange, part = data.part("test"), anomalous(data, normal), target(config)[0]
+    (x, _), strange, part = data.part("test"), anomalous(data, normal), chip_of(config)[0]
     rows: list[dict[str, Any]] = []
     for index, (found, row) in enumerate(points):
         cost = program_cost(found.program("point"), data, config, part)

@@ -17,8 +17,9 @@ import numpy as np
 
 from gatewright.config import Config
 from gatewright.errors import ConfigError, nearest
+from gatewright.flow.lowering import chip_of
 from gatewright.flow.rundir import RunDirectory, Stage, unheard
-from gatewright.flow.stages.hardware import Hardware, target
+from gatewright.flow.stages.hardware import Hardware
 from gatewright.flow.stages.imported import read_model
 from gatewright.flow.stages.model import ModelNetworks
 from gatewright.flow.stages.networks import TrainedNetworks
@@ -93,7 +94,7 @@ class Flow:
         """Check what can be checked before any work: input format, part, board, families, a model and its layers."""
         from gatewright.data import input_format
 
-        part, board = target(config)
+        part, board = chip_of(config)
         imported = None
         if config.model is not None:
             imported, config = read_model(config)
