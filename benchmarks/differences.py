@@ -12,6 +12,7 @@ from typing import Any
 
 LINES = 20
 RESULTS = ("results.json", "build.json")
+KEYED = (*RESULTS, "rtl/design.json")  # compared key by key
 PROGRAM = "program/program.txt"
 RECORD = "stage.json"  # holds the hash of the sources that made a stage, so it differs between any two revisions
 NOTHING = "nothing"  # stands for the value of a key that one side lacks
@@ -53,27 +54,31 @@ def generated(folder: Path, renames: Renames) -> Files:
     }
 
 
-def compare(old: Files, new: Files, allowed: Mapping[str, str]) -> list[Difference]:
+def compare(old: Files, new: Files, allowed: Mapping[str, str], moved: Mapping[str, str]) -> list[Difference]:
     """Return what differs, in the order of `old`; what only `new` has comes last.
 
     allowed: keys of the results, with dots between, that may differ together with all below them, each with its reason.
+    moved: keys of rtl/design.json that have another name now, old -> new; their values must be the same.
     """
-    return [found for name in {**old, **new} if (found := _compared(name, old.get(name), new.get(name), allowed))]
+    names = {**old, **new}
+    return [found for name in names if (found := _compared(name, old.get(name), new.get(name), allowed, moved))]
 
 
-def _compared(name: str, old: str | None, new: str | None, allowed: Mapping[str, str]) -> Difference | None:
+def _compared(
+    name: str, old: str | None, new: str | None, allowed: Mapping[str, str], moved: Mapping[str, str]
+) -> Difference | None:
     if old is None or new is None:
         return Difference(where=name, text="is no longer made" if new is None else "was not made before")
-    if name in RESULTS:
-        keys = differing_keys(json.loads(old), json.loads(new), allowed)
+    if name in KEYED:
+        keys = differing_keys(json.loads(old), json.loads(new), allowed, {} if name in RESULTS else moved)
         shown = [*keys[:LINES], *([f"and {len(keys) - LINES} keys more"] if len(keys) > LINES else [])]
         return Difference(where=name, text="\n".join(shown)) if keys else None
     return Difference(where=name, text=diff_text(name, old, new)) if old != new else None
 
 
-def differing_keys(old: Any, new: Any, allowed: Mapping[str, str]) -> list[str]:
+def differing_keys(old: Any, new: Any, allowed: Mapping[str, str], moved: Mapping[str, str]) -> list[str]:
     """Return a line `key: old -> new` for each leaf of two JSON values that differs and is not allowed to."""
-    before, after = dict(_leaves(old, "")), dict(_leaves(new, ""))
+    before, after = {moved.get(key, key): value for key, value in _leaves(old, "")}, dict(_leaves(new, ""))
     return [
         f"{key}: {before.get(key, NOTHING)} -> {after.get(key, NOTHING)}"
         for key in sorted({*before, *after})

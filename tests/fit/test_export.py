@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="training needs torch: pip install gatewright[fit]")
 
-from gatewright.data import Dataset, InputFormat
+from gatewright.data import Dataset
 from gatewright.errors import ExportError, ProgramError
 from gatewright.fit import Grid, Layer, Network, check_export, export_program
 from gatewright.fixedpoint import Fixed
@@ -57,9 +57,10 @@ def dataset_for(network: Network, n: int = 40, seed: int = 0) -> Dataset:
         name="random",
         task="classification" if network.classes else "regression",
         x=rng.integers(source.lo, source.hi + 1, (n, features)),
+        shape=(features,),
         y=np.zeros(n, dtype=np.int64) if network.classes else np.zeros((n, network.layers[-1].bias.size)),
         split=np.zeros(n, dtype=np.uint8),
-        format=InputFormat(width_bits=source.width_bits, frac_bits=source.frac_bits, signed=source.signed),
+        format=source,
         classes=network.classes,
         feature_names=tuple(f"f{k}" for k in range(features)),
         contract={},
@@ -128,7 +129,7 @@ def test_float_network_cannot_be_exported():
 def test_data_of_another_format_or_width_is_refused():
     network = random_network(np.random.default_rng(0), [4, 3, 2])
     data = dataset_for(network)
-    other = replace(data, format=InputFormat(width_bits=7, frac_bits=2, signed=True))
+    other = replace(data, format=Fixed(width_bits=7, frac_bits=2, signed=True))
     with pytest.raises(ExportError, match=r"reads fixed<6,4>, not fixed<7,5>; train it on this dataset"):
         export_program(network, name="net", data=other, output=ARGMAX)
     short = replace(data, x=data.x[:, :3], feature_names=data.feature_names[:3])

@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 
 from gatewright.errors import FitError
 from gatewright.fit import evaluate_predictions, metrics
-from gatewright.fit.scores.metrics import half_width_68, wilson
+from gatewright.fit.scores.metrics import half_width_68
 
 from .conftest import make_data
 from .test_export import dataset_for, random_network
@@ -46,14 +46,6 @@ def test_hardware_predictions_without_scores(classified):
     got = evaluate_predictions("classification", y, said[:, None], classes=("a", "b", "c", "d"))
     assert got["auc"] is None
     assert got["correct"] == int((y == said).sum())
-
-
-def test_wilson_interval_by_its_formula():
-    k, n, z = 87, 100, 1.959963984540054
-    p = k / n
-    centre, half = (p + z * z / (2 * n)), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    expected = [(centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)]
-    assert wilson(k, n) == pytest.approx(expected, abs=1e-12)
 
 
 def test_class_that_does_not_occur_has_no_recall_and_no_auc():

@@ -48,6 +48,49 @@ def test_float_model_to_hardware(tmp_path):
     assert again.output.count("unchanged") == 4
 
 
+@pytest.mark.sim
+@pytest.mark.synth
+@pytest.mark.slow
+def test_elastic_boundaries_to_hardware(tmp_path):
+    program = mlp((6, 5, 3), seed=3)
+    save_program(program, tmp_path / "p.txt")
+    settings = (
+        "hardware.boundaries=elastic",
+        "hardware.clock_mhz=150",
+        "synthesis.families=[]",
+        "simulation.vectors=60",
+    )
+    done = call("build", tmp_path / "p.txt", "--out", tmp_path / "hw", *(w for s in settings for w in ("--set", s)))
+    assert done.exit_code == 0, done.output
+    hardware = json.loads((tmp_path / "hw" / "build.json").read_text())["hardware"]
+    assert (hardware["mismatches"], hardware["boundaries"], hardware["initiation_interval"]) == (0, "elastic", 1)
+    assert hardware["greatest_latency_cycles"] == hardware["latency_cycles"] == hardware["stages"]
+    assert [c["name"].split(" -> ")[0] for c in hardware["channels"]] == ["x", "fc1.act", "out", "class"]
+    assert all(c["greatest_fill"] <= c["depth"] for c in hardware["channels"])
+
+
+def test_estimates_of_elastic_boundaries(tmp_path):
+    save_program(mlp((6, 5, 3), seed=3), tmp_path / "p.txt")
+    rigid, elastic = (
+        dict(
+            line.split(maxsplit=1)
+            for line in call("estimate", tmp_path / "p.txt", "--boundaries", kind).output.splitlines()
+        )
+        for kind in ("rigid", "elastic")
+    )
+    assert elastic["initiation_interval"] == rigid["initiation_interval"] == "1"
+    assert int(elastic["latency_cycles"]) > int(rigid["latency_cycles"])
+    assert int(elastic["ff"]) > int(rigid["ff"])
+
+
+def test_elastic_boundaries_need_a_clock(tmp_path):
+    save_program(mlp((6, 5, 3), seed=3), tmp_path / "p.txt")
+    settings = ("hardware.boundaries=elastic", "hardware.clock_mhz=0", "hardware.max_latency_cycles=9")
+    done = call("build", tmp_path / "p.txt", "--out", tmp_path / "hw", *(w for s in settings for w in ("--set", s)))
+    assert done.exit_code != 0
+    assert 'clock_mhz must be above 0 with boundaries "elastic"' in done.output
+
+
 @pytest.mark.parametrize(
     ("values", "text"),
     [

@@ -118,7 +118,7 @@ def requantised(op: Requant, i: int, value: Fraction) -> Fraction:
     return q * Fraction(2) ** -frac
 
 
-@given(programs())
+@given(programs(chain=True))
 @settings(max_examples=150, deadline=None)
 def test_equals_rational_arithmetic(program: Program):
     x = codes(program, 8)

@@ -173,7 +173,7 @@ def test_ranges_beyond_int64_are_exact():
 
 
 def test_every_rewrite_is_checked_once():
-    circuit = build(fuse_relu(fold_rounding(mlp((6, 4, 3), seed=3))), ternary=True)
+    circuit = build(rounded(mlp((6, 4, 3), seed=3)), ternary=True)
     seen: list[Circuit] = []
 
     def check(changed: Circuit) -> int:

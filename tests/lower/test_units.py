@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from gatewright.ir import Dense, Program
 from gatewright.lower.dataflow import Dataflow, Unit
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.target import Boundaries
 from gatewright.lower.unrolled import Unrolled
 from tests.lower.units_contract import UnitContract
 from tests.lowering import lower_for
 from tests.programs import codes
+
+BOUNDARIES = get_args(Boundaries)
 
 
 class UnrolledContract(UnitContract):
@@ -21,7 +24,14 @@ class UnrolledContract(UnitContract):
     def lowered(self, data: st.DataObject, program: Program) -> Dataflow:
         family, clock_mhz = data.draw(st.sampled_from((("xc7", 200.0), ("ecp5", 60.0), ("ice40", 40.0))))
         tables = data.draw(st.booleans())
-        return lower_for(program, codes(program, 24), family=family, clock_mhz=clock_mhz, truth_tables=tables)
+        return lower_for(
+            program,
+            codes(program, 24),
+            family=family,
+            clock_mhz=clock_mhz,
+            truth_tables=tables,
+            boundaries=data.draw(st.sampled_from(BOUNDARIES)),
+        )
 
 
 class FoldedContract(UnitContract):
@@ -37,6 +47,7 @@ class FoldedContract(UnitContract):
             clock_mhz=100.0,
             reuse=tuple(data.draw(st.integers(1, size)) for size in sizes),
             multiplier=data.draw(st.sampled_from(("dsp", "lut"))),
+            boundaries=data.draw(st.sampled_from(BOUNDARIES)),
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from gatewright.errors import GatewrightError, MismatchError
 from gatewright.rtl.shell import StreamPort
-from gatewright.sim import Bench, Mismatch, SimReport, Speed, require_match, run_bench
+from gatewright.sim import Bench, ChannelReport, Mismatch, SimReport, Speed, require_match, run_bench
 from gatewright.sim.beats import pack
 from gatewright.sim.judge import Phase, Recording, judge
 
@@ -64,6 +64,33 @@ def test_the_message(changes, message: str):
     assert str(caught.value) == f"hardware != program: {message}; log /run/sim.log"
 
 
+ON_CHANNEL = dataclasses.replace(FIRST, layer="", channel="fc1 -> fc2")
+ELASTIC = dataclasses.replace(
+    GOOD,
+    channels=(ChannelReport(channel="fc1 -> fc2", depth=4, greatest_fill=3, transfers=(1000, 1000)),),
+    greatest_latency_cycles=11,
+)
+
+
+def test_an_elastic_core_claims_no_latency():
+    require_match(dataclasses.replace(ELASTIC, latency_cycles=9))
+    with pytest.raises(MismatchError, match="initiation interval is 2 cycles, claimed 1"):
+        require_match(dataclasses.replace(ELASTIC, initiation_interval=2))
+
+
+def test_a_difference_on_a_channel_names_it():
+    with pytest.raises(MismatchError, match=r"channel 'fc1 -> fc2', lane 3, cycle 17 at full rate \(transfer 4\): exp"):
+        require_match(dataclasses.replace(ELASTIC, first_mismatch=ON_CHANNEL, wrong_probes=1))
+
+
+def test_channels_are_saved_for_elastic_cores_alone(tmp_path: Path):
+    for report, name in ((ELASTIC, "elastic.json"), (GOOD, "rigid.json")):
+        report.save(tmp_path / name)
+        assert dataclasses.replace(SimReport.load(tmp_path / name), log=report.log) == report
+    assert "channels" not in (tmp_path / "rigid.json").read_text()
+    assert "greatest_latency" not in (tmp_path / "rigid.json").read_text()
+
+
 def test_nothing_measured_is_no_match():
     with pytest.raises(MismatchError, match="too few results came out to measure latency and initiation interval"):
         require_match(dataclasses.replace(GOOD, latency_cycles=-1, initiation_interval=0))
@@ -105,7 +132,7 @@ def judged(got, *, expected, tlast=None, came_out=None) -> SimReport:
         when[came_out:, 2:] = -1
         ends = ends[: 2 * came_out]
     phase = Phase(results=words, tlast=ends, cycles=when)
-    summary = {"faults": [], "first": None, "probes_compared": 0, "wrong_probes": 0}
+    summary = {"faults": [], "channels": [], "first": None, "probes_compared": 0, "wrong_probes": 0}
     return judge(
         BENCH,
         recording=Recording(summary=summary, phases=(phase, phase)),

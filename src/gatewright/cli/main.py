@@ -125,6 +125,7 @@ for _name, (_stage, _text) in STAGE_COMMANDS.items():
 @click.option("--reuse-factor", default="1", metavar="R[,R...]", help="Weights per multiplier, 1: unrolled; per layer.")
 @click.option("--multiplier", type=click.Choice(["auto", "dsp", "lut"]), default="auto", help="Of folded layers.")
 @click.option("--truth-tables", type=click.Choice(["auto", "never"]), default="auto", help="Or sums, never tables.")
+@click.option("--boundaries", type=click.Choice(["rigid", "elastic"]), default="rigid", help="Between layers.")
 def estimate(
     program: Path,
     part_name: str,
@@ -134,6 +135,7 @@ def estimate(
     reuse_factor: str,
     multiplier: Multiplier,
     truth_tables: str,
+    boundaries: str,
 ) -> None:
     """Resources and latency of PROGRAM (a program.txt or a run directory) without synthesis."""
     from gatewright.flow.estimate import estimate_program
@@ -147,6 +149,7 @@ def estimate(
         reuse_factor=_reuse(reuse_factor),
         multiplier=multiplier,
         truth_tables=truth_tables,
+        boundaries=boundaries,
     )
     for key, value in figures.items():
         click.echo(f"{key:<18} {value}")

@@ -31,7 +31,8 @@ class Hardware(Section):
     mapping: what synthesis reads of the hand-mapped leaf cells; see docs/families. "auto": instantiated cells in our
     own yosys runs, plain sums in tools that define nothing; "cells": instantiated by every synthesizer;
     "behavioural": plain sums everywhere. truth_tables: "auto" builds what depends on few input bits, a neuron or a
-    sum, as a table where that is estimated to take fewer LUTs; "never" adds.
+    sum, as a table where that is estimated to take fewer LUTs; "never" adds. boundaries: "rigid" starts every part of
+    the core at a fixed cycle after the input; "elastic" makes each layer a unit and joins them by FIFOs (docs/elastic).
     """
 
     part: str = ""
@@ -51,11 +52,17 @@ class Hardware(Section):
     board: str = ""
     mapping: CellMapping = "auto"
     truth_tables: Literal["auto", "never"] = "auto"
+    boundaries: Literal["rigid", "elastic"] = "rigid"
 
     @model_validator(mode="after")
     def _clock(self) -> Hardware:
         if not (self.clock_mhz or self.max_latency_cycles or self.max_latency_ns):
             raise ValueError("clock_mhz 0 needs max_latency_cycles or max_latency_ns, which then choose the clock")
+        if self.boundaries == "elastic" and not self.clock_mhz:
+            raise ValueError(
+                'clock_mhz must be above 0 with boundaries "elastic", where a limit of latency cannot choose it; '
+                'give a clock, or set boundaries = "rigid"'
+            )
         return self
 
     @model_validator(mode="after")

@@ -39,6 +39,7 @@ def build_bitstream(
         source=source,
         result=result,
         core_interval=manifest.claims.initiation_interval,
+        elastic=manifest.elastic,
     )
     top = link_top(
         board=board,

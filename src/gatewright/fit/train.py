@@ -27,7 +27,7 @@ from gatewright.fit.training.hint import Hint
 from gatewright.fit.training.loop import Job, Row, Watch, one_thread, train
 from gatewright.fit.training.recipe import Estimate, Recipe
 from gatewright.fit.training.teach import Teacher, lesson, load_teacher
-from gatewright.fixedpoint import Fixed
+from gatewright.sources import code_digest
 from gatewright.tools import digest
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from gatewright.fit.modules.learned import LearnedStack
 
 FLOOR = 0.5  # a feature that varies less than this share of the mean deviation is not scaled up further: mostly noise
-RECIPE = 4  # raise when a change in fit/ changes results, so that checkpoints of the old recipe are not resumed
 CALIBRATION_SAMPLES = 2048
 FLOAT_CODE_BITS = 24  # codes wider than this are not exact in float32, in which training runs
 
@@ -187,9 +186,7 @@ class Tensors:
                 f"{data.format.width_bits} (data.input_format {data.format}); choose a narrower input_format"
             )
         self.task = config.task
-        self.source = Fixed(
-            width_bits=data.format.width_bits, frac_bits=data.format.frac_bits, signed=data.format.signed
-        )
+        self.source = data.format
         self.device = device_of(config.device)
         unit = 2.0**-self.source.frac_bits
         (x, y), (x_val, y_val) = data.part("train"), data.part("validation")
@@ -318,9 +315,10 @@ def _sparsity(module: Stack) -> float:
 
 
 def stage_key(stage: str, config: Config, data: Dataset, *parts: Any) -> str:
-    """Return the hash of everything that decides a training stage's result."""
+    """Return the hash of everything that decides a training stage's result: no other code's checkpoint is resumed."""
     augment, device = config.augment.model_dump(), device_of(config.device).type
-    return digest(RECIPE, stage, config.task, config.seed, device, augment, data.checksum, torch.__version__, *parts)
+    made_by = [code_digest("fit"), torch.__version__]
+    return digest(made_by, stage, config.task, config.seed, device, augment, data.checksum, data.shape, *parts)
 
 
 def check_alive(stage: str, network: Network, data: Dataset, config: Config) -> None:

@@ -14,12 +14,11 @@ from gatewright.config import Config
 from gatewright.data import load_dataset
 from gatewright.errors import ConfigError, DataError
 from gatewright.flow.build import build_program
+from gatewright.flow.lowering import chip_of
 from gatewright.flow.rundir import Stage, unheard
-from gatewright.flow.stages.hardware import target
 from gatewright.flow.stages.networks import output_stage, program_cost
 from gatewright.report.anomaly_page import write_anomaly_page
 from gatewright.report.collect import data_part, origin
-from gatewright.report.figures import as_images
 from gatewright.tools import write_json
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ def run_anomaly(
     given = [("--kind", kind), ("--false-alarms", false_alarms), ("--beta", beta)]
     given += [("--weighting", weighting)] if kind == "autoencoder" else []
     words += [str(word) for option in given if option[1] is not None for word in option]
-    examples = _extremes(x, scores, strange)
+    examples = _extremes(data.samples("test"), scores, strange)
     write_anomaly_page(out, results, history=history, examples=examples, command=shlex.join(words))
     return results
 
@@ -150,7 +149,7 @@ def _front(
     """
     from gatewright.fit import anomalous, anomaly_metrics, choose
 
-    (x, _), strange, part = data.part("test"), anomalous(data, normal), target(config)[0]
+    (x, _), strange, part = data.part("test"), anomalous(data, normal), chip_of(config)[0]
     rows: list[dict[str, Any]] = []
     for index, (found, row) in enumerate(points):
         cost = program_cost(found.program("point"), data, config, part)
@@ -201,10 +200,10 @@ def _figures(
 def _extremes(
     x: NDArray[np.integer[Any]], scores: NDArray[np.float64], strange: NDArray[np.bool_]
 ) -> dict[str, NDArray[Any]]:
-    """Return a few samples from either end of the scores of normal samples and of anomalies."""
+    """Return a few samples from either end of the scores of normal samples and of anomalies. x: (n, *shape)."""
     order = np.argsort(scores, kind="stable")
     shown: dict[str, NDArray[Any]] = {}
     for name, rows in (("normal", order[~strange[order]]), ("anomalies", order[strange[order]])):
-        shown[f"{name}, least strange"] = as_images(x[rows[:_PICTURES]])
-        shown[f"{name}, strangest"] = as_images(x[rows[::-1][:_PICTURES]])
+        shown[f"{name}, least strange"] = x[rows[:_PICTURES]]
+        shown[f"{name}, strangest"] = x[rows[::-1][:_PICTURES]]
     return shown

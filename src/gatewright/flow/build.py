@@ -13,9 +13,10 @@ import numpy as np
 from gatewright.config import parse_config
 from gatewright.fixedpoint import Ints
 from gatewright.flow.codes import checked_codes
+from gatewright.flow.lowering import chip_of
 from gatewright.flow.run import execute
 from gatewright.flow.rundir import RunDirectory, Stage, unheard
-from gatewright.flow.stages.hardware import Hardware, target
+from gatewright.flow.stages.hardware import Hardware
 from gatewright.ir import Program, load_program, save_program
 from gatewright.ir.text import print_program
 from gatewright.lower.build.support import check_supported
@@ -57,7 +58,7 @@ def build_program(
     )
     check_supported(loaded)
     checked = checked_codes(codes, loaded, config.simulation.vectors, seed=config.simulation.seed)
-    part, board = target(config)
+    part, board = chip_of(config)
     directory = RunDirectory(out, notify)
     given = directory.folder("program")
     stages = Hardware(
@@ -73,7 +74,6 @@ def build_program(
         title="take the program and its input codes",
         run=lambda folder: _take(loaded, checked, folder),
         settings=[print_program(loaded), digest(np.ascontiguousarray(checked).tobytes())],
-        code=("ir",),
     )
     execute(directory, [take, *stages.stages()], "bitstream", warn)
     results = {"name": config.name, **built(out, part, board, stages.families)}

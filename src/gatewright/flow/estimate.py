@@ -16,8 +16,8 @@ def estimate_program(path: Path, **hardware: Any) -> dict[str, Any]:
     """Return resources and latency of a saved program for a part and clock, without synthesis.
 
     hardware: settings of the configuration's table of this name, with its defaults; part, clock_mhz (0: the fastest
-    that keeps max_latency_cycles and max_latency_ns; beside a clock they are limits), reuse_factor, multiplier and
-    truth_tables count here. A reuse_factor other than 1 folds layers without architecture = "folded".
+    that keeps max_latency_cycles and max_latency_ns; beside a clock they are limits), reuse_factor, multiplier,
+    truth_tables and boundaries count here. A reuse_factor other than 1 folds layers without architecture = "folded".
 
     The lowered program is replayed on 256 random inputs. Keys: part, family, adders, lut, lut_percent, ff,
     ff_percent, dsp, bram, initiation_interval, latency_cycles, latency_ns, clock_mhz, fmax_mhz (by the delay model),

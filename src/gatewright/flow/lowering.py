@@ -7,12 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gatewright.errors import LowerError
+from gatewright.errors import ConfigError, LowerError
 from gatewright.lower.target import Choices, Target
 
 if TYPE_CHECKING:
     from gatewright.chips import Part
     from gatewright.config import Config
+    from gatewright.deploy import Board
     from gatewright.fixedpoint import Ints
     from gatewright.ir import Program
     from gatewright.lower.estimate import Estimate
@@ -26,14 +27,34 @@ def given_hardware(program: Path, hardware: Mapping[str, Any]) -> tuple[Config, 
     A reuse_factor other than 1 folds layers without architecture = "folded". Raises ConfigError for what is no setting.
     """
     from gatewright.config import parse_config
-    from gatewright.flow.stages.hardware import target
 
     folded = {"architecture": "folded"} if hardware.get("reuse_factor", 1) != 1 else {}
     config = parse_config(
         {"name": "program", "data": {"source": str(program)}, "hardware": {**folded, **hardware}},
         where=f"hardware for {program}",
     )
-    return config, target(config)[0]
+    return config, chip_of(config)[0]
+
+
+def chip_of(config: Config) -> tuple[Part, Board | None]:
+    """Return the part and board of [hardware], once what can be checked of it before any work is right."""
+    from gatewright.chips import part
+    from gatewright.deploy import board
+    from gatewright.fixedpoint import Fixed
+    from gatewright.ir import check_probability_format
+    from gatewright.lower.cost.delays import delays
+
+    if config.hardware.output == "softmax":
+        check_probability_format(Fixed.parse(config.hardware.softmax_format))
+    chosen = board(config.hardware.board) if config.hardware.board else None
+    chip = part(config.hardware.part or (chosen.part if chosen else "XC7A35T"))
+    if chosen and chip.name != chosen.part:
+        raise ConfigError(
+            f"hardware.part {chip.name!r} is not the chip of board {chosen.name!r}, {chosen.part!r}; "
+            "leave part out or choose another board"
+        )
+    delays(chip.family)
+    return chip, chosen
 
 
 def target_of(config: Config, part: Part) -> Target:
@@ -53,7 +74,7 @@ def choices_of(config: Config) -> Choices:
         reuse=config.hardware.reuse_factor,
         multiplier=config.hardware.multiplier,
         truth_tables=config.hardware.truth_tables == "auto",
-        boundaries="rigid",
+        boundaries=config.hardware.boundaries,
     )
 
 

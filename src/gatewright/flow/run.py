@@ -17,8 +17,9 @@ import numpy as np
 
 from gatewright.config import Config
 from gatewright.errors import ConfigError, nearest
+from gatewright.flow.lowering import chip_of
 from gatewright.flow.rundir import RunDirectory, Stage, unheard
-from gatewright.flow.stages.hardware import Hardware, target
+from gatewright.flow.stages.hardware import Hardware
 from gatewright.flow.stages.imported import read_model
 from gatewright.flow.stages.model import ModelNetworks
 from gatewright.flow.stages.networks import TrainedNetworks
@@ -91,13 +92,13 @@ class Flow:
     @staticmethod
     def prepare(config: Config, out: Path, *, progress: bool, notify: Callable[[Stage, str], None]) -> Flow:
         """Check what can be checked before any work: input format, part, board, families, a model and its layers."""
-        from gatewright.fixedpoint import Fixed
+        from gatewright.data import input_format
 
-        part, board = target(config)
+        part, board = chip_of(config)
         imported = None
         if config.model is not None:
             imported, config = read_model(config)
-        Fixed.parse(config.data.input_format)
+        input_format(config.data.input_format)
         directory = RunDirectory(out, notify)
         trained = TrainedNetworks(config=config, directory=directory, part=part, progress=progress)
         return Flow(
@@ -125,7 +126,6 @@ class Flow:
                 title="read, split and condition the data",
                 run=self._data,
                 settings=[c.data.model_dump(), fingerprint(c.data.source), fingerprint(c.data.labels), c.task],
-                code=("data",),
                 packages=("numpy", "scikit-learn", "pandas", "pillow"),
             ),
             *networks,
@@ -136,7 +136,6 @@ class Flow:
                 run=self._report,
                 needs=("data", *(stage.name for stage in (*networks, *hardware) if stage.name != "front")),
                 settings=c.model_dump(),
-                code=("report",),
                 root_files=("results.json", "history.json", "config.json", "report.html"),
             ),
         ]

@@ -1,7 +1,8 @@
 """A run directory: stages as folders, each written whole or not at all, skipped when nothing it depends on changed.
 
-A stage's key is the hash of its configuration, its tools, gatewright's own source and the *present content* of the
-stages it reads. So a file edited by hand is used as it is, and everything downstream runs again.
+A stage's key is the hash of its configuration, its tools, the code of its step (flow/steps.py finds it) and the
+*present content* of the stages it reads. So a file edited by hand is used as it is, and everything downstream runs
+again.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import fcntl
 import json
 import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gatewright.errors import GatewrightError
+from gatewright.flow.steps import step_digest
 from gatewright.tools import digest, new_directory, package_version, unwritable, write_json
 
 _VOLATILE_SUFFIXES = {".log"}
@@ -26,9 +28,8 @@ _VOLATILE_NAMES = {"stage.json", "timing.json", "speed.json"}
 class Stage:
     """One step of the flow. run(folder) writes its results into an empty folder.
 
-    needs: stages whose files it reads. settings: JSON-like values it depends on. code: gatewright's own packages
-    that make its results. packages: distributions whose versions matter. root_files: files at the run's root that
-    it writes besides its folder.
+    needs: stages whose files it reads. settings: JSON-like values it depends on. packages: distributions whose
+    versions matter. root_files: files at the run's root that it writes besides its folder.
     """
 
     name: str
@@ -36,7 +37,6 @@ class Stage:
     run: Callable[[Path], None]
     needs: tuple[str, ...] = ()
     settings: Any = None
-    code: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     root_files: tuple[str, ...] = ()
 
@@ -51,7 +51,6 @@ class RunDirectory:
 
     path: Path
     notify: Callable[[Stage, str], None] = unheard
-    _sources: dict[str, str] = field(default_factory=dict[str, str], init=False)
 
     @contextlib.contextmanager
     def locked(self) -> Generator[None]:
@@ -118,7 +117,7 @@ class RunDirectory:
         """Return the hash of everything the stage depends on."""
         upstream = {name: self._content(name) for name in stage.needs}
         versions = {name: package_version(name) for name in stage.packages}
-        return digest(stage.name, stage.settings, versions, upstream, [self._source(c) for c in stage.code])
+        return digest(stage.name, stage.settings, versions, upstream, step_digest(stage.run))
 
     def edited(self, stage: str) -> list[str]:
         """Return the stage's files that differ from what the stage wrote."""
@@ -152,13 +151,6 @@ class RunDirectory:
             for path in found
             if path.name not in _VOLATILE_NAMES and path.suffix not in _VOLATILE_SUFFIXES
         }
-
-    def _source(self, package: str) -> str:
-        if package not in self._sources:
-            root = Path(__file__).parents[1] / package
-            files = sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-            self._sources[package] = digest(*[str(path.relative_to(root)) for path in files], *files)
-        return self._sources[package]
 
 
 def _read(path: Path) -> dict[str, Any]:

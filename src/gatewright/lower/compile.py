@@ -10,9 +10,10 @@ from gatewright.ir.program import Program
 from gatewright.ir.verify import verify
 from gatewright.lower.build.support import check_supported
 from gatewright.lower.dataflow import Dataflow
+from gatewright.lower.elastic import elastic
 from gatewright.lower.facts import Facts
 from gatewright.lower.folded.factors import reuse_factors
-from gatewright.lower.partition import folded_group, unrolled_whole
+from gatewright.lower.partition import folded_group, units_by_layer, unrolled_whole
 from gatewright.lower.passes.run import run_passes
 from gatewright.lower.target import Choices, Target
 
@@ -20,7 +21,8 @@ from gatewright.lower.target import Choices, Target
 def lower(program: Program, x: Ints, target: Target, choices: Choices) -> Dataflow:
     """Compile to units and channels, replaying input codes x: (n, elements) after every pass.
 
-    Without a reuse factor above 1 it is one unrolled unit. With multiplier "auto" folded layers take DSP blocks where
+    Without a reuse factor above 1 it is one unrolled unit; with choices.boundaries "elastic" each layer is a unit, and
+    FIFOs join them. With multiplier "auto" folded layers take DSP blocks where
     target.dsp_blocks are enough for all of them, else logic.
     Raises LowerError for what has no hardware, for factors out of range, naming the nearest legal one, where a pass
     changes any layer's result, and where a latency limit cannot be met.
@@ -28,16 +30,23 @@ def lower(program: Program, x: Ints, target: Target, choices: Choices) -> Datafl
     verify(program)
     check_supported(program)
     factors = reuse_factors(program, choices.reuse)
-    folds = any(factor > 1 for factor in factors.values())
+    folds, waits = any(factor > 1 for factor in factors.values()), choices.boundaries == "elastic"
     if folds and not target.clock_mhz:
         raise LowerError("folded layers need a clock: hardware.clock_mhz must be above 0 with hardware.reuse_factor")
+    if waits and not target.clock_mhz:
+        raise LowerError(
+            "a latency limit cannot choose the clock of elastic boundaries: set hardware.clock_mhz above 0, or "
+            'hardware.boundaries = "rigid"'
+        )
     facts, checked = run_passes(Facts(program=program), x)
     trace = facts.interpreter.trace(x)
-    if folds:
-        made = folded_group(facts, trace, factors, target, choices)
+    if folds or waits:
+        partition = units_by_layer if waits else folded_group
+        made = partition(facts, trace, factors, target, choices)
         if choices.multiplier == "auto" and made is not None and made.multipliers > target.dsp_blocks:
-            made = folded_group(facts, trace, factors, target, replace(choices, multiplier="lut"))
+            made = partition(facts, trace, factors, target, replace(choices, multiplier="lut"))
         if made is not None:
+            made = elastic(made) if waits else made
             _check_latency(made)
             return replace(made, checked=made.checked + checked)
     made = unrolled_whole(facts, trace, target, choices)
@@ -45,9 +54,10 @@ def lower(program: Program, x: Ints, target: Target, choices: Choices) -> Datafl
 
 
 def _check_latency(dataflow: Dataflow) -> None:
-    """Raise LowerError where folded layers miss a limit of latency."""
+    """Raise LowerError where folded layers, or FIFOs between layers, miss a limit of latency."""
     target, cycles = dataflow.target, dataflow.latency_cycles
-    where = f"with these reuse factors at {target.clock_mhz:g} MHz on {target.family}"
+    cause = "with elastic boundaries" if dataflow.elastic else "with these reuse factors"
+    where = f"{cause} at {target.clock_mhz:g} MHz on {target.family}"
     if target.max_latency_cycles and cycles > target.max_latency_cycles:
         raise LowerError(
             f"{dataflow.program.name!r} needs {cycles} cycles {where}, allowed are {target.max_latency_cycles}; "

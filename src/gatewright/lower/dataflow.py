@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gatewright.fixedpoint import Fixed, Ints
 from gatewright.ir.program import Program
 from gatewright.lower.claims import Claims
-from gatewright.lower.cost.cells import Cost
+from gatewright.lower.cost.cells import Cost, fifo_cost
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.stream import Lane, Port, Stream
 from gatewright.lower.target import Target
@@ -79,8 +80,16 @@ class Dataflow:
         return self.result.values(beats[self.result.value])
 
     @property
+    def elastic(self) -> bool:
+        """Whether units wait for each other, by FIFOs between them; else all run at fixed offsets from the input."""
+        return any(channel.depth for channel in self.channels)
+
+    @property
     def starts(self) -> dict[str, int]:
-        """For each unit of a rigid group the cycle in which its beats enter, counted from the input's."""
+        """For each unit the cycle in which its beats enter, counted from the input's.
+
+        Of an elastic dataflow: those of one vector in the empty design.
+        """
         found: dict[str, int] = {}
         for unit in self.units:
             found[unit.name] = max(self._ready(channel, found) for channel in self.into(unit))
@@ -120,7 +129,10 @@ class Dataflow:
             total += unit.cost(self.target.family)
             if self.initiation_interval > 1:
                 total += unit.start_cost
-        return total + Cost(ff=sum(self._held_bits(channel) for channel in self.channels))
+        total += Cost(ff=sum(self._held_bits(channel) for channel in self.channels))
+        for channel in self.channels:
+            total += self._fifo_cost(channel)
+        return total
 
     def period_ns(self, family: str) -> float:
         """Return the longest register-to-register delay by the family's delay model."""
@@ -144,21 +156,37 @@ class Dataflow:
         A vector follows the last after initiation_interval cycles or more: the k-th register takes over from the one
         before it k intervals after the value came, so it needs no counter.
         """
-        if channel.consumer is None:
+        if channel.consumer is None or channel.depth:
             return 0
         starts = self.starts
         return -(-(starts[channel.consumer] - self._ready(channel, starts)) // self.initiation_interval)
 
     def _ready(self, channel: Channel, starts: dict[str, int]) -> int:
-        """Return the cycle in which a channel's value is there."""
+        """Return the cycle in which a channel's value is there; a FIFO gives it a cycle after it was written.
+
+        The results' FIFO is the shell's in a rigid design, and counts for neither.
+        """
+        fifo = int(channel.depth > 0 and channel.consumer is not None)
         if channel.producer is None:
-            return 0
+            return fifo
         maker = next(unit for unit in self.units if unit.name == channel.producer)
-        return starts[maker.name] + maker.timing.latency_cycles
+        return starts[maker.name] + maker.timing.latency_cycles + fifo
 
     def _held_bits(self, channel: Channel) -> int:
-        slots = self.slots(channel)
-        if not slots:
-            return 0
-        reader = next(unit for unit in self.units if unit.name == channel.consumer)
-        return slots * sum(channel.lanes[i].width_bits for i in reader.wanted[reader.takes.index(channel.port)])
+        return self.slots(channel) * self._word_bits(channel)
+
+    def _word_bits(self, channel: Channel) -> int:
+        """Return the bits of the lanes that a channel's reader reads; constants take none."""
+        wanted: Sequence[int] = range(len(channel.lanes))
+        reader = next((unit for unit in self.units if unit.name == channel.consumer), None)
+        if reader is not None:
+            wanted = reader.wanted[reader.takes.index(channel.port)]
+        lanes = [channel.lanes[i] for i in wanted]
+        return sum(Fixed.holding(lane.lo, lane.hi, 0).width_bits for lane in lanes if lane.lo < lane.hi)
+
+    def _fifo_cost(self, channel: Channel) -> Cost:
+        """Return the estimated cells of a channel's FIFO and credits, and of the line beside the unit in front."""
+        if not channel.depth:
+            return Cost()
+        latency = next((u.timing.latency_cycles for u in self.units if u.name == channel.producer), 0)
+        return fifo_cost(channel.depth, self._word_bits(channel) + 1, self.target.family) + Cost(ff=latency)

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 
 import numpy as np
 
@@ -56,6 +57,25 @@ def folded_group(
             work.fold(dense, factors[dense.name])
     made = work.dataflow()
     return made if made.initiation_interval > 1 else None
+
+
+def units_by_layer(
+    facts: Facts, trace: Mapping[str, Ints], factors: Mapping[str, int], target: Target, choices: Choices
+) -> Dataflow:
+    """Return the program with a unit for each layer, cut again before and behind each folded dense op."""
+    work = _Partition(facts, trace, target, choices)
+    computed = [op for op in facts.program.ops if not isinstance(op, Input | Constant)]
+    for _, layer in groupby(computed, key=lambda op: op.layer):
+        ops: list[Op] = []
+        for op in layer:
+            if isinstance(op, Dense) and factors[op.name] > 1:
+                work.level(ops)
+                work.fold(op, factors[op.name])
+                ops = []
+            else:
+                ops.append(op)
+        work.level(ops)
+    return work.dataflow()
 
 
 def _levels(facts: Facts, factors: Mapping[str, int]) -> list[tuple[list[Op], list[Dense]]]:
@@ -122,6 +142,7 @@ class _Partition:
             return
         read = {name for op in ops for name in sources(op)} - made
         takes = tuple(port for name, port in self.ports.items() if name in read)
+        takes = takes or (self.ports[program.input.name],)  # constants alone: it starts with the input
         constants = [op for op in program.ops if isinstance(op, Constant) and op.name in read]
         circuit = self._circuit(self._name(takes[-1].value), [*constants, *ops], takes, gives)
         ports = self._given(circuit, gives)

@@ -12,6 +12,7 @@ from gatewright.chips import part as find_part
 
 if TYPE_CHECKING:
     from gatewright.deploy import Board
+    from gatewright.sim import SimReport
 
 
 def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -
             "adders": manifest.claims.adders,
             "input_bits": manifest.source.beat_bits,
             "output_bits": manifest.result.beat_bits,
+            **(_elastic(simulated) if simulated.elastic else {}),
         },
         "estimate": {
             key: estimated[key] for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "latency_cycles", "latency_ns")
@@ -47,6 +49,18 @@ def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -
         "synthesis": {family: _synthesis(run, family, part, board, estimated) for family in families},
         "bitstream": f"bitstream/{manifest.top}.bit" if board else None,
         "board": _board(run, board) if board else None,
+    }
+
+
+def _elastic(simulated: SimReport) -> dict[str, Any]:
+    """Return what only an elastic core has: a measured latency that may grow at full rate, and its channels."""
+    return {
+        "boundaries": "elastic",
+        "greatest_latency_cycles": simulated.greatest_latency_cycles,
+        "channels": [
+            {"name": channel.channel, "depth": channel.depth, "greatest_fill": channel.greatest_fill}
+            for channel in simulated.channels
+        ],
     }
 
 

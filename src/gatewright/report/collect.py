@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from gatewright.config import Config
 from gatewright.report.built import built
-from gatewright.report.figures import as_images
 from gatewright.report.model import GraphNetwork, model_part, ranges_of
 from gatewright.report.stage import StageRow
 from gatewright.tools import digest, package_version
@@ -46,14 +45,12 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
     """Read every stage's files under `run`. Deterministic: no times, no absolute paths."""
     from gatewright.data import Dataset
     from gatewright.fit import Network
-    from gatewright.fixedpoint import Fixed
     from gatewright.ir import load_program
 
     data = Dataset.load(run / "data")
-    source = Fixed(width_bits=data.format.width_bits, frac_bits=data.format.frac_bits, signed=data.format.signed)
     imported, trained = config.model is not None, (run / "student" / "network.json").is_file()
-    teacher = GraphNetwork.load(run / "model", source) if imported else Network.load(run / "teacher")
-    student = Network.load(run / "student") if trained else GraphNetwork.load(run / "student", source)
+    teacher = GraphNetwork.load(run / "model", data.format) if imported else Network.load(run / "teacher")
+    student = Network.load(run / "student") if trained else GraphNetwork.load(run / "student", data.format)
     program = load_program(run / "program" / "program.txt")
     known = [name for name in ("teacher", "student") if (run / name / "history.json").is_file()]
     history = {name: _json(run / name / "history.json") for name in known}
@@ -262,8 +259,8 @@ def _output_scale(run: Path) -> NDArray[np.float64]:
 
 def _examples(data: Dataset) -> dict[str, NDArray[Any]]:
     """Return the first few training samples of each class."""
-    x, y = data.part("train")
-    return {name: as_images(x[y == i][:_PICTURES_PER_CLASS]) for i, name in enumerate(data.classes)}
+    x, y = data.samples("train"), data.part("train")[1]
+    return {name: x[y == i][:_PICTURES_PER_CLASS] for i, name in enumerate(data.classes)}
 
 
 def _stages(run: Path) -> list[StageRow]:

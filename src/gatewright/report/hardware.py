@@ -68,6 +68,7 @@ def sections(results: Results) -> dict[str, Any]:
     """Return what hardware.html reads: resources, latency, simulation, board."""
     latency_header, latency_rows = latency_table(results)
     board: dict[str, Any] = results["board"] or {}
+    hardware: dict[str, Any] = results["hardware"]
     return {
         "families": family_tables(results),
         "estimated_timing": any(part["fmax_source"] == "estimate" for part in results["synthesis"].values()),
@@ -76,6 +77,7 @@ def sections(results: Results) -> dict[str, Any]:
         "latency_header": latency_header,
         "latency_rows": latency_rows,
         "design": design_facts(results),
+        "channels": [[c["name"], count(c["depth"]), count(c["greatest_fill"])] for c in hardware.get("channels", [])],
         "bitstream": results["bitstream"],
         "loader": board.get("loader", board.get("name", "")),
         "board": board_facts(results),
@@ -222,6 +224,10 @@ def latency_table(results: Results) -> tuple[list[str], list[list[str]]]:
             ("initiation interval: time between two samples", h["initiation_interval"]),
         )
     ]
+    if h.get("greatest_latency_cycles", 0) > h["latency_cycles"]:
+        rows.insert(
+            1, _clocked("the same at full rate, samples waiting in FIFOs", h["greatest_latency_cycles"], clocks)
+        )
     rates = [unit(significant(mhz / max(1, h["initiation_interval"])), "M/s") for _, mhz in clocks]
     rows.append(["throughput, million samples per second", "", *rates])
     return ["", "cycles", *(name for name, _ in clocks)], rows

@@ -10,15 +10,19 @@ from typing import Any
 from gatewright.config import CellMapping
 from gatewright.errors import GatewrightError
 from gatewright.fixedpoint import Fixed
+from gatewright.ir import save_program
 from gatewright.lower.claims import Claims
 from gatewright.lower.dataflow import Dataflow
+from gatewright.lower.stream import Stream
 from gatewright.rtl.dataflow import compile_dataflow
-from gatewright.rtl.netlist import Design, Instance, LayerSignal, Name
+from gatewright.rtl.elastic import compile_elastic
+from gatewright.rtl.netlist import ChannelSignals, Design, Instance, LaneSignal, LayerSignal, Name
 from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources, transfer_latency_cycles
 from gatewright.rtl.verilog import module_text
 from gatewright.tools import write_atomic, write_json
 
 FILE = "design.json"
+LOWERED = "lowered.txt"  # of an elastic design: the program whose values its channels carry
 
 # Simulators know none of the vendors' cells.
 _CELLS = """`ifndef VERILATOR
@@ -35,7 +39,8 @@ class RtlManifest:
     """What a folder of generated Verilog holds and claims.
 
     top: the AXI4-Stream module; core: the pipeline inside, of which the claims are. stream_interval,
-    transfer_latency_cycles: of the top, first beat in to last beat out.
+    transfer_latency_cycles: of the top, first beat in to last beat out. channels: of an elastic core, whose latency is
+    that of one vector in the empty design; a rigid core has none.
     """
 
     top: str
@@ -48,6 +53,12 @@ class RtlManifest:
     result: StreamPort
     watch: tuple[LayerSignal, ...]
     files: tuple[str, ...]
+    channels: tuple[ChannelSignals, ...] = ()
+
+    @property
+    def elastic(self) -> bool:
+        """Whether the core waits for both of its ends; see rtl/elastic.py."""
+        return bool(self.channels)
 
     def sources(self, folder: Path) -> list[Path]:
         """Return the Verilog files in `folder`, leaf cells first, the top last."""
@@ -61,6 +72,7 @@ class RtlManifest:
             raw["claims"] = Claims(**raw["claims"])
             raw["source"], raw["result"] = StreamPort(**raw["source"]), StreamPort(**raw["result"])
             raw["watch"] = tuple(_signal(row) for row in raw["watch"])
+            raw["channels"] = tuple(_channel(row) for row in raw.get("channels", []))
             raw["files"] = tuple(raw["files"])
             return RtlManifest(**raw)
         except FileNotFoundError:
@@ -81,8 +93,11 @@ def write_design(
 
     stream_bits: width of TDATA, 0 for a whole vector per beat; mapping: see config.Hardware. Same input, same bytes.
     """
-    design = compile_dataflow(dataflow, program_hash=program_hash)
+    compiled = compile_elastic if dataflow.elastic else compile_dataflow
+    design = compiled(dataflow, program_hash=program_hash)
     ports = stream_ports(dataflow, stream_bits)
+    if dataflow.elastic:
+        save_program(dataflow.program, folder / LOWERED)
     return write_core(design, *ports, program_hash=program_hash, folder=folder, mapping=mapping)
 
 
@@ -121,6 +136,7 @@ def write_core(
         source=source,
         result=result,
         core_interval=claims.initiation_interval,
+        elastic=bool(design.channels),
     )
     for name, text in texts.items():
         write_atomic(folder / name, text)
@@ -135,9 +151,27 @@ def write_core(
         result=result,
         watch=design.watch,
         files=tuple(texts),
+        channels=design.channels,
     )
-    write_json(folder / FILE, asdict(manifest))
+    write_json(folder / FILE, _record(manifest))
     return manifest
+
+
+def _record(manifest: RtlManifest) -> dict[str, Any]:
+    """Return the manifest for JSON, without what a rigid core has not."""
+    record = asdict(manifest)
+    if not manifest.channels:
+        del record["channels"]
+    for row in record["watch"]:
+        if not row["start"]:
+            del row["start"]
+    return record
+
+
+def _channel(row: dict[str, Any]) -> ChannelSignals:
+    stream = Stream(**{key: tuple(v) if isinstance(v, list) else v for key, v in row["stream"].items()})
+    lanes = tuple(LaneSignal(lane["lane"], Name(**lane["signal"]), lane["shift"]) for lane in row["lanes"])
+    return ChannelSignals(**{**row, "stream": stream, "lanes": lanes})
 
 
 def _signal(row: dict[str, Any]) -> LayerSignal:

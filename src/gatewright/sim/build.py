@@ -13,7 +13,15 @@ from pathlib import Path
 
 from gatewright.errors import GatewrightError
 from gatewright.rtl.shell import StreamPort
-from gatewright.sim.design import PREFIX, Probe, check_members, check_probes, design_header, public_signals
+from gatewright.sim.design import (
+    PREFIX,
+    ChannelProbe,
+    Probe,
+    check_members,
+    check_probes,
+    design_header,
+    public_signals,
+)
 from gatewright.sim.toolchain import (
     Verilator,
     compile_argv,
@@ -31,7 +39,10 @@ _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """A compiled test bench. layers: (name, elements) in layer order; probes are checked against their values."""
+    """A compiled test bench. layers: (name, elements) in layer order; probes are checked against their values.
+
+    channels: what an elastic core is watched by; a rigid one has none.
+    """
 
     program: Path
     source: StreamPort
@@ -40,6 +51,7 @@ class Bench:
     layers: tuple[tuple[str, int], ...]
     simulator: str
     build_cpu_seconds: float
+    channels: tuple[ChannelProbe, ...] = ()
 
 
 def build_bench(
@@ -50,6 +62,7 @@ def build_bench(
     result: StreamPort,
     probes: Sequence[Probe] = (),
     layers: Sequence[tuple[str, int]] = (),
+    channels: Sequence[ChannelProbe] = (),
     out: Path,
     cache: Path | None = None,
     level: int = 1,
@@ -59,6 +72,7 @@ def build_bench(
     sources: all Verilog files, leaf cells included. cache: where Verilator's compiled runtime is kept between builds
     (it takes half of a small build's time); without one it is compiled in `out`. level: the compiler's -O level; 0
     builds a little faster and runs several times slower.
+    channels: of an elastic core, in the order of the design; the last gives the results, and tells when they leave.
     Raises MissingToolError without Verilator or a C++ compiler, ToolError where one fails.
     """
     for path in sources:
@@ -71,14 +85,14 @@ def build_bench(
     shutil.rmtree(out, ignore_errors=True)
     model = out / "model"
     model.mkdir(parents=True)
-    write_atomic(out / "probes.vlt", public_signals(top, probes))
-    write_atomic(out / "design.h", design_header(top, source, result, probes, layers))
+    write_atomic(out / "probes.vlt", public_signals(top, probes, channels))
+    write_atomic(out / "design.h", design_header(top, source, result, probes, layers, channels))
     write_atomic(out / "bench.cpp", (importlib.resources.files("gatewright.sim") / "bench.cpp").read_text())
     argv = verilate_argv(
         verilator, top=top, sources=[path.resolve() for path in sources], config=out / "probes.vlt", out=model
     )
     run_tool(argv, cwd=out, log=out / "verilator.log", env=verilator.env)
-    check_members(top, probes, (model / f"{PREFIX}___024root.h").read_text())
+    check_members(top, probes, (model / f"{PREFIX}___024root.h").read_text(), channels)
 
     units = _units([out / "bench.cpp", *sorted(model.glob("*.cpp"))], out)
     includes = [f"-I{out}", f"-I{model}", *verilator.includes]
@@ -95,6 +109,7 @@ def build_bench(
         layers=tuple(layers),
         simulator=f"Verilator {verilator.version}",
         build_cpu_seconds=_children_seconds() - before,
+        channels=tuple(channels),
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from gatewright.fixedpoint import Ints
-from gatewright.ir import Interpreter, Program
-from gatewright.rtl.manifest import RtlManifest
+from gatewright.ir import Interpreter, Program, load_program
+from gatewright.rtl.manifest import LOWERED, RtlManifest
 from gatewright.sim.report import SimReport
 from gatewright.sim.run import simulate
-from gatewright.sim.watch import watch_probes, watched_values
+from gatewright.sim.watch import channel_probes, channel_values, watch_probes, watched_values
 
 
 def simulate_compiled(
@@ -25,7 +25,8 @@ def simulate_compiled(
 ) -> SimReport:
     """Simulate what `manifest` says of the files in `folder` on codes x, (n, inputs), against the interpreter.
 
-    Every output and every watched signal of every layer is compared. The rest, and what is raised: see `simulate`.
+    Every output and every watched signal of every layer is compared, and each transfer on every channel of an elastic
+    core with the trace of the lowered program, which lies beside the files. Else, and what is raised: see `simulate`.
     """
     trace = Interpreter(program).trace(x)
     return simulate(
@@ -37,6 +38,8 @@ def simulate_compiled(
         expected=trace[program.output],
         probes=watch_probes(manifest.watch),
         layer_values=watched_values(program, trace, manifest),
+        channels=channel_probes(manifest.channels, module=manifest.core),
+        channel_values=_channel_values(manifest, folder, x),
         latency_cycles=manifest.claims.latency_cycles,
         initiation_interval=manifest.stream_interval,
         stall_fraction=stall_fraction,
@@ -44,3 +47,9 @@ def simulate_compiled(
         out=out,
         cache=cache,
     )
+
+
+def _channel_values(manifest: RtlManifest, folder: Path, x: Ints) -> dict[str, Ints]:
+    if not manifest.channels:
+        return {}
+    return channel_values(manifest.channels, Interpreter(load_program(folder / LOWERED)).trace(x))

@@ -15,8 +15,7 @@ from gatewright.fixedpoint import Ints
 from gatewright.rtl.shell import StreamPort
 from gatewright.sim.beats import Words, pack, unpack
 from gatewright.sim.build import Bench
-from gatewright.sim.design import Probe
-from gatewright.sim.report import OUTPUT, PHASES, Mismatch, SimReport, Speed
+from gatewright.sim.report import OUTPUT, PHASES, ChannelReport, Mismatch, SimReport, Speed
 
 Bools = NDArray[np.bool_]
 
@@ -76,7 +75,7 @@ def judge(
     wanted = pack(bench.result, expected)
     summary, full_rate = recording.summary, recording.phases[0]
     wrong = np.array([_wrong_vectors(phase, wanted) for phase in recording.phases])
-    first = _probe_mismatch(bench.probes, summary["first"]) or _output_mismatch(
+    first = _probe_mismatch(bench, summary["first"]) or _output_mismatch(
         bench.result, recording.phases, wrong, expected
     )
     faults = [_fault(item) for item in summary["faults"]]
@@ -84,7 +83,7 @@ def judge(
         faults += _tlast_faults(phase, name, packet_ends, bench.result.beats)
     came_out = full_rate.cycles[full_rate.cycles[:, _CORE_OUT] >= 0]
     latencies = came_out[:, _CORE_OUT] - came_out[:, _CORE_IN]
-    if latencies.size and latencies.min() != latencies.max():
+    if not bench.channels and latencies.size and latencies.min() != latencies.max():
         faults.append(f"the core's latency varies: {latencies.min()}..{latencies.max()} cycles")
     begin, end = full_rate.cycles[0, [_FIRST_IN, _LAST_OUT]]
     return SimReport(
@@ -95,7 +94,7 @@ def judge(
         claimed_latency_cycles=latency_cycles,
         claimed_initiation_interval=initiation_interval,
         transfer_latency_cycles=int(end - begin) if end >= 0 else -1,
-        probes=len(bench.probes),
+        probes=len(bench.probes) + sum(len(channel.lanes) for channel in bench.channels),
         probes_compared=summary["probes_compared"],
         wrong_probes=summary["wrong_probes"],
         simulator=bench.simulator,
@@ -106,6 +105,11 @@ def judge(
         hint=_shift_hint(full_rate, wanted) if wrong.any() else "",
         log=str(log),
         speed=speed,
+        channels=tuple(
+            ChannelReport(channel=probe.channel, depth=probe.depth, greatest_fill=seen[-1], transfers=tuple(seen[:-1]))
+            for probe, seen in zip(bench.channels, summary["channels"], strict=True)
+        ),
+        greatest_latency_cycles=int(latencies.max()) if bench.channels and latencies.size else -1,
     )
 
 
@@ -152,18 +156,24 @@ def _output_mismatch(port: StreamPort, phases: Sequence[Phase], wrong: Bools, ex
     return None
 
 
-def _probe_mismatch(probes: Sequence[Probe], first: Mapping[str, int] | None) -> Mismatch | None:
+def _probe_mismatch(bench: Bench, first: Mapping[str, int] | None) -> Mismatch | None:
     if first is None:
         return None
-    probe = probes[first["probe"]]
+    if first["channel"] >= 0:
+        channel = bench.channels[first["channel"]]
+        layer, element, name = "", channel.lanes[first["probe"]].lane, channel.channel
+    else:
+        probe = bench.probes[first["probe"]]
+        layer, element, name = probe.layer, probe.element, ""
     return Mismatch(
-        layer=probe.layer,
-        element=probe.element,
+        layer=layer,
+        element=element,
         phase=PHASES[first["phase"]],
         cycle=first["cycle"],
         vector=first["vector"],
         expected=first["expected"],
         got=first["got"],
+        channel=name,
     )
 
 

@@ -16,7 +16,7 @@ from gatewright.fixedpoint import Ints
 from gatewright.rtl.shell import StreamPort
 from gatewright.sim.beats import checked, pack
 from gatewright.sim.build import Bench, build_bench
-from gatewright.sim.design import Probe
+from gatewright.sim.design import ChannelProbe, Probe, check_channels
 from gatewright.sim.judge import Recording, judge, listing
 from gatewright.sim.report import PHASES, SimReport, Speed
 from gatewright.tools import run_tool, write_atomic, write_json
@@ -34,6 +34,8 @@ def simulate(
     expected: Ints,
     probes: Sequence[Probe] = (),
     layer_values: Mapping[str, Ints] | None = None,
+    channels: Sequence[ChannelProbe] = (),
+    channel_values: Mapping[str, Ints] | None = None,
     latency_cycles: int,
     initiation_interval: int,
     stall_fraction: float,
@@ -44,7 +46,9 @@ def simulate(
     """Build the shell `top` with its test bench in `out`, run every vector twice and compare everything.
 
     x: (n, source.elements) codes; expected: (n, result.elements) codes. layer_values: layer name -> (n, elements)
-    codes, in layer order, for the probes. cache: see build_bench. Writes report.json and speed.json to `out`.
+    codes, in layer order, for the probes. channels: of an elastic core, see build_bench; channel_values: channel ->
+    (n, beats, lanes), what it must carry. latency_cycles: compared where there are no channels. cache: see build_bench.
+    Writes report.json and speed.json to `out`.
     Raises GatewrightError for arguments that do not fit together, MissingToolError, ToolError. Differences are no
     error here: see require_match.
     """
@@ -57,6 +61,7 @@ def simulate(
         result=result,
         probes=probes,
         layers=layers,
+        channels=channels,
         out=out / "build",
         cache=cache,
     )
@@ -65,6 +70,7 @@ def simulate(
         x=x,
         expected=expected,
         layer_values=values,
+        channel_values=channel_values,
         latency_cycles=latency_cycles,
         initiation_interval=initiation_interval,
         stall_fraction=stall_fraction,
@@ -79,6 +85,7 @@ def run_bench(
     x: Ints,
     expected: Ints,
     layer_values: Mapping[str, Ints] | None = None,
+    channel_values: Mapping[str, Ints] | None = None,
     latency_cycles: int,
     initiation_interval: int,
     stall_fraction: float,
@@ -87,6 +94,7 @@ def run_bench(
 ) -> SimReport:
     """Run a compiled bench; arguments and result as for simulate."""
     x, expected, values = _inputs(bench, x, expected, layer_values or {}, stall_fraction)
+    beats = _beats(bench, channel_values or {}, len(x))
     random = np.random.default_rng(seed)
     last = random.random((len(PHASES), len(x))) < _PACKET
     last[:, -1] = True
@@ -96,6 +104,8 @@ def run_bench(
     _write(work / "last.bin", last.astype(np.uint8))
     for number, array in enumerate(values):
         _write(work / f"layer_{number}.bin", array)
+    for number, array in enumerate(beats):
+        _write(work / f"channel_{number}.bin", np.concatenate([array.shape, array.ravel()]))
     argv = [str(bench.program), str(len(x)), repr(float(stall_fraction)), str(seed % 2**64), str(latency_cycles)]
     run = run_tool(argv, cwd=work, log=out / "sim.log")
     speed = Speed(
@@ -144,6 +154,22 @@ def _inputs(
     if len(x) == 1:  # the initiation interval takes two
         return np.repeat(x, 2, 0), np.repeat(expected, 2, 0), [np.repeat(array, 2, 0) for array in values]
     return x, expected, values
+
+
+def _beats(bench: Bench, channel_values: Mapping[str, Ints], vectors: int) -> list[Ints]:
+    """Return what each channel must carry, in order: (transfers, lanes)."""
+    check_channels(bench.channels, {name: array.shape[-1] for name, array in channel_values.items()})
+    found: list[Ints] = []
+    for probe in bench.channels:
+        array = channel_values[probe.channel]
+        if len(array) == 1 < vectors:  # see _inputs
+            array = np.repeat(array, vectors, 0)
+        if array.ndim != 3 or len(array) != vectors:
+            raise GatewrightError(
+                f"values of channel {probe.channel!r} must have the shape ({vectors}, beats, lanes), got {array.shape}"
+            )
+        found.append(array.reshape(-1, array.shape[2]).astype(np.int64))
+    return found
 
 
 def _write(path: Path, array: NDArray[Any]) -> None:

@@ -98,7 +98,6 @@ class Seed:
                 title="read, split and condition the data",
                 run=self._data,
                 settings=[c.data.model_dump(), fingerprint(c.data.source), fingerprint(c.data.labels), c.task],
-                code=("data",),
                 packages=("numpy", "scikit-learn", "pandas", "pillow"),
             ),
             Stage(
@@ -107,7 +106,6 @@ class Seed:
                 run=self._teacher,
                 needs=(self.name("data"),),
                 settings=c.model_dump(exclude={*BEYOND_TRAINING, "student", "distill"}),
-                code=("fit", "data"),
                 packages=("torch", "numpy"),
             ),
         ]
@@ -125,7 +123,6 @@ class Seed:
                 "quantization" in chosen,
                 *lowering_settings(c, self.part),
             ],
-            code=("fit", "data", "lower"),
             packages=("torch", "numpy"),
         )
 

@@ -42,12 +42,12 @@ def run_study(
     resumes. jobs: processes at once; results do not depend on it. notify(cell, "done" or "cached") hears of each.
     Raises ConfigError where the configuration leaves nothing to compare; the error of a cell that fails.
     """
-    from gatewright.flow.stages.hardware import target
+    from gatewright.flow.lowering import chip_of
 
     check(config)
     if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 1 or jobs < 1:
         raise ConfigError(f"a study needs different seeds from 1 and at least one job, not {list(seeds)!r}, {jobs}")
-    part, _ = target(config)
+    part, _ = chip_of(config)
     directory = RunDirectory(out)
     plain = config.model_dump(mode="json")
     bases: list[Task] = [(plain, out, seed, part, None) for seed in seeds]

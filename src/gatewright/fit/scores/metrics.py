@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
-from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from gatewright.errors import FitError
 from gatewright.fit.network import Network
+from gatewright.intervals import CONFIDENCE, wilson
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
     from gatewright.data.dataset import Split
 
 Floats = NDArray[np.float64]
-CONFIDENCE = 0.95
 RESAMPLES = 1000
 CENTRAL = 0.6827  # share of a normal distribution within one standard deviation
 
@@ -128,12 +127,6 @@ def compression_table(teacher: Network, student: Network) -> dict[str, dict[str,
     return {**table, "sparsity": {"teacher": teacher.sparsity, "student": student.sparsity}}
 
 
-def wilson(successes: int, trials: int) -> list[float]:
-    """Return the 95 % Wilson score interval of a share (Wilson 1927)."""
-    found = binomtest(successes, trials).proportion_ci(CONFIDENCE, method="wilson")
-    return [float(found.low), float(found.high)]
-
-
 def _classification(
     y: NDArray[Any], said: NDArray[Any], scores: NDArray[Any] | None, classes: tuple[str, ...]
 ) -> dict[str, Any]:
@@ -148,7 +141,7 @@ def _classification(
         "task": "classification",
         "metric": "accuracy",
         "value": correct / total,
-        "interval": wilson(correct, total),
+        "interval": list(wilson(correct, total)),
         "samples": total,
         "correct": correct,
         "classes": list(names),
@@ -167,7 +160,7 @@ def _one_class(confusion: NDArray[Any], k: int) -> dict[str, Any]:
     return {
         "support": support,
         "recall": hit / support if support else None,
-        "interval": wilson(hit, support) if support else None,
+        "interval": list(wilson(hit, support)) if support else None,
         "precision": hit / said if said else None,
     }
 

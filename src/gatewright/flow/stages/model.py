@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from gatewright.config import Config
 from gatewright.errors import ConfigError, ExportError
 from gatewright.flow.rundir import RunDirectory, Stage
-from gatewright.flow.stages.imported import Imported, exported, fitted, quantized
+from gatewright.flow.stages.imported import Imported, exported, fitted, quantized, read_model
 from gatewright.flow.stages.networks import TrainedNetworks, output_stage
+from gatewright.flow.steps import step_digest
 from gatewright.tools import write_json
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from gatewright.export import Exported
     from gatewright.export.profile import Spread
     from gatewright.fit import Network
-    from gatewright.fixedpoint import Fixed
     from gatewright.graph import Graph
     from gatewright.ir import OutputStage, Program
 
@@ -53,8 +53,7 @@ class ModelNetworks:
             title=f"fit {self.imported.file} to the data",
             run=self._model,
             needs=("data",),
-            settings=[self.imported.identity, c.task],
-            code=("graph", "importers"),
+            settings=[self.imported.identity, c.task, step_digest(read_model)],  # which has run before any stage
             packages=("h5py", "onnx", "torch"),
         )
         if road == "qat":
@@ -63,7 +62,6 @@ class ModelNetworks:
                 title=TITLES[road],
                 run=self._teacher,
                 needs=("data", "model"),
-                code=("graph",),
                 packages=("numpy",),
             )
             start = self._start if self.imported.settings.start == "model" else None
@@ -74,7 +72,6 @@ class ModelNetworks:
             run=self._student,
             needs=("data", "model"),
             settings=[self.imported.identity, c.data.input_format],
-            code=("graph",),
             packages=("numpy",),
         )
         program = Stage(
@@ -83,7 +80,6 @@ class ModelNetworks:
             run=self._program,
             needs=("data", "student"),
             settings=[c.name, self.imported.identity, asdict(output_stage(c))],
-            code=("graph", "ir"),
             packages=("numpy",),
         )
         return [model, student, program]
@@ -105,7 +101,7 @@ class ModelNetworks:
         from gatewright.export.vectors import graph_outputs
 
         data = self._data()
-        scores = graph_outputs(self._graph("model"), data.x, _fixed(data))
+        scores = graph_outputs(self._graph("model"), data.x, data.format)
         if not np.isfinite(scores).all():
             raise ConfigError(
                 f"model {self.imported.file} gives {np.count_nonzero(~np.isfinite(scores))} scores that are not finite "
@@ -116,7 +112,7 @@ class ModelNetworks:
     def _start(self, data: Dataset) -> Network:
         from gatewright.fit.bridge import float_network
 
-        return float_network(self._graph("model"), _fixed(data), data.classes)
+        return float_network(self._graph("model"), data.format, data.classes)
 
     def _student(self, out: Path) -> None:
         from gatewright.export.vectors import samples
@@ -124,8 +120,8 @@ class ModelNetworks:
 
         data, graph = self._data(), self._graph("model")
         if self.imported.road == "post-training":
-            x = samples(graph, data.part("train")[0], _fixed(data))
-            graph = quantized(graph, x, self.imported.settings, _fixed(data))
+            x = samples(graph, data.part("train")[0], data.format)
+            graph = quantized(graph, x, self.imported.settings, data.format)
         save_graph(graph, out / "graph.npz")
         _write_profile(graph, data, out)
 
@@ -137,9 +133,9 @@ class ModelNetworks:
         from gatewright.lower.passes.rounding import join_layers
 
         data, graph = self._data(), self._graph("student")
-        made = exported(graph, self.config, _fixed(data), data.classes, self.imported.road)
+        made = exported(graph, self.config, data.format, data.classes, self.imported.road)
         self._check_scores(made)
-        compared = check_graph_export(made, samples(graph, data.x, _fixed(data)))
+        compared = check_graph_export(made, samples(graph, data.x, data.format))
         program = constants_to_dense(join_layers(_staged(made, output_stage(self.config))))
         save_program(program, out / "program.txt")
         write_json(out / "check.json", {"samples_compared": compared, "mismatches": 0})
@@ -212,12 +208,5 @@ def _write_profile(graph: Graph, data: Dataset, out: Path) -> None:
     from gatewright.export.vectors import samples
 
     x: NDArray[np.int64] = data.part("train")[0]
-    rows: list[Spread] = profile(graph, samples(graph, x[:: max(1, len(x) // PROFILED)], _fixed(data)))
+    rows: list[Spread] = profile(graph, samples(graph, x[:: max(1, len(x) // PROFILED)], data.format))
     write_json(out / "profile.json", [asdict(row) for row in rows])
-
-
-def _fixed(data: Dataset) -> Fixed:
-    from gatewright.fixedpoint import Fixed
-
-    f = data.format
-    return Fixed(width_bits=f.width_bits, frac_bits=f.frac_bits, signed=f.signed)

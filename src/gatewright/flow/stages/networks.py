@@ -49,7 +49,6 @@ class TrainedNetworks:
                 run=self._teacher,
                 needs=("data",),
                 settings=[c.teacher.model_dump(), pretrained_digest(c), *rest],
-                code=("fit", "data"),
                 packages=("torch", "numpy"),
             ),
             *self._student_stages(),
@@ -59,7 +58,6 @@ class TrainedNetworks:
                 run=self._program,
                 needs=("data", "student"),
                 settings=[c.name, asdict(output_stage(c))],
-                code=("fit", "ir"),
                 packages=("torch", "numpy"),
             ),
         ]
@@ -74,10 +72,9 @@ class TrainedNetworks:
                 Stage(
                     name="student",
                     title="distil, prune and quantize the student",
-                    run=self._student,
+                    run=self._student_in_budget if budget else self._student,
                     needs=before,
                     settings=[c.student.model_dump(exclude={"precision", "learned", "tables"}), *loss, *budget],
-                    code=("fit", "data", "lower") if budget else ("fit", "data"),
                     packages=("torch", "numpy"),
                 )
             ]
@@ -89,7 +86,6 @@ class TrainedNetworks:
                     run=self._tables,
                     needs=before,
                     settings=[c.student.model_dump(exclude={"learned"}), *loss],
-                    code=("fit", "data"),
                     packages=("torch", "numpy"),
                 )
             ]
@@ -104,7 +100,6 @@ class TrainedNetworks:
                     *loss,
                     *lowering_settings(c, self.part),
                 ],
-                code=("fit", "data", "lower"),
                 packages=("torch", "numpy"),
             ),
             Stage(
@@ -113,7 +108,6 @@ class TrainedNetworks:
                 run=self._chosen,
                 needs=("front",),
                 settings=[c.student.learned.point, c.student.learned.drop, c.task],
-                code=("fit",),
             ),
         ]
 
@@ -128,7 +122,10 @@ class TrainedNetworks:
         write_json(out / "history.json", trained.history)
         np.save(out / "soft_targets.npy", teacher_outputs(trained.network, data))
 
-    def _student(self, out: Path) -> None:
+    def _student_in_budget(self, out: Path) -> None:
+        self._student(out, lambda network, data: self._cost(network, data)["lut"])
+
+    def _student(self, out: Path, lut: Callable[[Network, Dataset], float] | None = None) -> None:
         from gatewright.fit import train_student
 
         data = self.training_data()
@@ -138,7 +135,7 @@ class TrainedNetworks:
             self._taught(),
             work=self.directory.work("student"),
             progress=self.progress,
-            estimate=lambda network: self._cost(network, data)["lut"],
+            estimate=lut and (lambda network: lut(network, data)),
             start=self.start and self.start(data),
         )
         trained.network.save(out)
@@ -236,10 +233,10 @@ def program_cost(program: Program, data: Dataset, config: Config, part: Part) ->
 
 def pretrained_digest(config: Config) -> str | None:
     """Return what tells that the network a teacher starts from has changed; None without one."""
-    from gatewright.fit.training.teach import teacher_folder
-
     if not config.teacher.pretrained:
         return None
+    from gatewright.fit.training.teach import teacher_folder
+
     folder = teacher_folder(Path(config.teacher.pretrained))
     if not (folder / "network.json").is_file():
         raise ConfigError(
