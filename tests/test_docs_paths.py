@@ -16,7 +16,7 @@ SOURCES = sorted(path for folder in ("src", "tests", "benchmarks") for path in (
 TOPS = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "."} - {"build", "runs"}
 ROOMS = {path.stem for path in PACKAGE.iterdir() if path.name[0] not in "_."}
 OF_A_RUN = {"data", "model", "teacher", "front", "student", "program", "rtl", "sim", "synth", "bitstream", "report"}
-ELSEWHERE = {"mydata.py", "ecpix5.py"}  # the reader's own file; a file of another project
+ELSEWHERE = {"mydata.py"}  # the reader's own file
 
 FILE = re.compile(r"(?<![\w./<{-])([\w-]+(?:/[\w-]+)*)\.(py|v|cpp|css|html|toml|schema\.json)\b")
 FOLDER = re.compile(r"`([\w/]+)/`")
@@ -46,7 +46,8 @@ def lost_modules(text: str) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_a_page_names_files_and_modules_that_exist(page):
     text = page.read_text()
-    assert lost_files(text) == set()
+    made = {name for _, files in recipes(text).values() for name, new in files.items() if new}
+    assert lost_files(text) == made
     assert lost_modules(text) == set()
 
 
@@ -63,6 +64,25 @@ def test_folders_of_the_layout_exist(name):
     unknown = {folder for folder in folders if not any((home / folder).is_dir() for home in homes)}
     assert {folder for folder in unknown if folder.split("/")[0] not in OF_A_RUN} == set()
     assert folders
+
+
+def recipes(text: str) -> dict[str, tuple[int, dict[str, bool]]]:
+    """Return for each recipe of CONTRIBUTING its count of files, and whether each file that it lists is new."""
+    found: dict[str, tuple[int, dict[str, bool]]] = {}
+    for part in re.split(r"^### ", text, flags=re.MULTILINE)[1:]:
+        if title := re.match(r"(.+): (\d+) files$", part.splitlines()[0]):
+            files = re.findall(r"^\d+\. `(\S+)`( \(new\))?:", part, flags=re.MULTILINE)
+            found[title[1]] = int(title[2]), {name: bool(new) for name, new in files}
+    return found
+
+
+def test_recipes_count_the_files_that_they_list_and_these_exist():
+    found = recipes((ROOT / "CONTRIBUTING.md").read_text())
+    assert len(found) == 5
+    for title, (count, files) in found.items():
+        assert len(files) == count, title
+        for name, new in files.items():
+            assert any((home / name).is_file() for home in (ROOT, PACKAGE)) != new, f"{title}: {name}"
 
 
 def test_comments_and_docstrings_name_files_that_exist():

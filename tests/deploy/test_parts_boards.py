@@ -10,9 +10,22 @@ import pytest
 from hypothesis import given
 
 from gatewright.chips import FAMILIES, PARTS, check_fit, part, router
-from gatewright.deploy import BOARDS, StreamPorts, board, board_top, clock_for, pin_file
+from gatewright.deploy import (
+    BOARDS,
+    HOST_DRIVER,
+    LEAF_SOURCES,
+    Board,
+    StreamPorts,
+    Uart,
+    board,
+    board_top,
+    clock_for,
+    pin_file,
+)
 from gatewright.deploy.clocks.ecp5 import pll_for
+from gatewright.deploy.links.table import BEAT_BITS, link_top
 from gatewright.errors import BudgetError, ConfigError
+from gatewright.rtl.shell import StreamPort
 
 CORE = StreamPorts(module="core", input_bytes=30, output_bytes=1)
 
@@ -78,6 +91,34 @@ def test_every_board_is_whole(name):
 @pytest.mark.parametrize("name", BOARDS)
 def test_every_board_is_in_the_manual(name, root):
     assert f"`{name}`" in (root / "docs" / "boards.md").read_text()
+
+
+def test_a_board_is_no_more_than_its_entry():
+    """One that is not in the table gets its constraints and its top."""
+    toy = Board(
+        name="toy",
+        title="Toy",
+        part="LFE5U-45F",
+        clock_pin="A1",
+        clock_mhz=25.0,
+        link=Uart(rx="B1", tx="B2"),
+        leds=("C1", "C2"),
+        keep_high=("D1",),
+        loader="toy",
+        source="nowhere",
+    )
+    pins = pin_file(toy)
+    assert pins.name == "toy.lpf"
+    located = dict(re.findall(r'LOCATE COMP "(\S+)" SITE "(\w+)"', pins.text))
+    assert located.pop("clk_board") == "A1"
+    assert located == {"uart_rx": "B1", "uart_tx": "B2", "led[0]": "C1", "led[1]": "C2", "keep_high[0]": "D1"}
+    ports = [StreamPort(elements=n, width_bits=6, signed=True, beat_bits=BEAT_BITS) for n in (4, 2)]
+    top = link_top(
+        board=toy, shell="net", source=ports[0], result=ports[1], clock_mhz=50.0, module="toy_top", header="a toy"
+    )
+    assert (top.module, top.clock_mhz, top.host, top.leaves) == ("toy_top", 50.0, HOST_DRIVER, LEAF_SOURCES)
+    for part_of_it in ("module toy_top (", "net core (", ".VECTOR_BYTES(4)", "assign keep_high = 1'b1;", "// Toy: net"):
+        assert part_of_it in top.verilog
 
 
 def test_a_family_without_router_names_those_that_have_one():
