@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.designs import PARTS, Build, Part, config_text, options
-from benchmarks.differences import Difference, compare, generated
+from benchmarks.differences import RESULTS, Difference, compare, generated
 from benchmarks.tables import BUILD, ROOT, publish
 from gatewright.errors import GatewrightError
 from gatewright.tools import digest, package_version, write_json
@@ -110,11 +110,13 @@ def _row(name: str, part: Part, setup: Setup) -> dict[str, Any]:
     start = time.perf_counter()
     failed = _produce(part, ROOT, new, setup)
     new_s = time.perf_counter() - start
-    before = generated(old, RENAMES)
+    before, after = generated(old, RENAMES), generated(new, {})
+    if not setup.tools:  # the revision's folder may be of a run with tools
+        before = {where: text for where, text in before.items() if where not in RESULTS}
     if not before:
         raise GatewrightError(f"revision {setup.commit[:12]} left nothing to compare in {old}; delete it and run again")
     stopped = [Difference(where="exit status", text=failed)] if failed else []
-    found = [*stopped, *compare(before, generated(new, {}), ALLOWED, MOVED)]
+    found = [*stopped, *compare(before, after, ALLOWED, MOVED)]
     print(told(name, found, old, new, len(before)), flush=True)
     row = {"part": name, "files": len(before), "differ": len(found)}
     return {**row, "old s": round(old_s, 1), "new s": round(new_s, 1)}
@@ -133,8 +135,9 @@ def _by_revision(name: str, part: Part, setup: Setup) -> tuple[Path, float]:
     """Return the folder of what the revision makes of a part, kept from an earlier run or made now, and its seconds."""
     versions = [sys.version, *(package_version(tool) for tool in TOOLS)]
     content = digest(_network(part)) if isinstance(part, Build) else config_text(part, setup.old)
-    folder = setup.kept / f"{name}-{digest(content, part.settings, versions, setup.tools)[:12]}"
-    done = folder.with_suffix(".json")
+    whole = setup.kept / f"{name}-{digest(content, part.settings, versions)[:12]}"
+    folder = whole if setup.tools or _done(whole).is_file() else whole.with_name(f"{whole.name}-rtl")
+    done = _done(folder)
     if not done.is_file():
         shutil.rmtree(folder, ignore_errors=True)
         start = time.perf_counter()
@@ -142,6 +145,11 @@ def _by_revision(name: str, part: Part, setup: Setup) -> tuple[Path, float]:
             raise GatewrightError(f"revision {setup.commit[:12]} could not make {name}:\n{failed}")
         write_json(done, {"seconds": time.perf_counter() - start})
     return folder, json.loads(done.read_text())["seconds"]
+
+
+def _done(folder: Path) -> Path:
+    """Return the file that is there once the folder is whole."""
+    return folder.with_suffix(".json")
 
 
 def _produce(part: Part, tree: Path, out: Path, setup: Setup) -> str:
@@ -233,6 +241,7 @@ def _environment(tree: Path) -> dict[str, str]:
 @contextlib.contextmanager
 def _worktree(commit: str) -> Iterator[Path]:
     """Check the commit out into a temporary folder, which goes at the end."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that a `kill` cleans up as well
     with tempfile.TemporaryDirectory(prefix="gatewright-same-") as folder:
         tree = Path(folder).resolve() / "tree"
         _git("worktree", "add", "--quiet", "--detach", str(tree), commit)

@@ -40,10 +40,11 @@ from gatewright.ir import (
 
 
 @st.composite
-def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6) -> Program:
+def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6, chain: bool = False) -> Program:
     """Draw a verified program of dense layers, each with an optional ReLU and an optional Requant.
 
-    Ops of two vectors, any earlier one of them, and ops that move elements stand between them.
+    chain: nothing else; without it, ops of two vectors, any earlier one of them, and ops that move elements stand
+    between them.
     """
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     sizes = draw(st.lists(st.integers(1, max_size), min_size=2, max_size=max_layers + 1))
@@ -55,7 +56,7 @@ def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6) -> Prog
     previous = "x"
     for index, n_out in enumerate(sizes[1:]):
         layer = f"fc{index + 1}"
-        for step in range(draw(st.integers(0, 2))):
+        for step in range(0 if chain else draw(st.integers(0, 2))):
             previous = _vector_op(draw, ops, constants, previous, f"v{index}{step}")
         n_in = known_ranges(ops, constants)[previous].lo.size
         bits = draw(st.integers(1, 7))
@@ -74,7 +75,7 @@ def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6) -> Prog
             previous = f"{layer}.act"
         if known_ranges(ops, constants)[previous].width_bits > 24:
             break
-    if draw(st.booleans()):
+    if not chain and draw(st.booleans()):
         previous = _vector_op(draw, ops, constants, previous, "last")
     values = known_ranges(ops, constants)[previous]
     last, tables = draw(_output_stage(previous, values))

@@ -8,9 +8,9 @@ from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 
 from gatewright.errors import ConfigError, DataError
+from gatewright.export import check_graph_export, export_graph
 from gatewright.export.calibrate import Calibration, calibrate
 from gatewright.export.profile import differences, profile, signal_to_noise_db, suggested_bits
-from gatewright.export.program import check_graph_export, export_graph
 from gatewright.fixedpoint import Fixed
 from gatewright.graph.evaluate import evaluate, trace
 from gatewright.graph.nodes import Activation, Affine, Pool, Reshape, Softmax

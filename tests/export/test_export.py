@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from gatewright.errors import ExportError
+from gatewright.export import check_graph_export, export_graph
 from gatewright.export.prepare import quantize_input
-from gatewright.export.program import check_graph_export, export_graph
 from gatewright.fixedpoint import Fixed, Overflow
 from gatewright.graph.evaluate import evaluate
 from gatewright.graph.nodes import Activation, Affine, Combine, Softmax
@@ -161,8 +161,9 @@ def test_the_models_own_input_quantizer_runs_on_the_chip_where_an_input_format_i
 
 @pytest.mark.parametrize("last", [Softmax(name="s"), Activation(name="s", kind="sigmoid")])
 def test_the_class_needs_no_softmax(last):
-    graph = chain((3,), quantizer("in", 0.5, -8, 7), dense("d", RNG.integers(-4, 4, (3, 5))), last)
-    exported = export_graph(graph, name="g", output="argmax", classes=tuple("abcde"))
+    scores = chain((3,), quantizer("in", 0.5, -8, 7), dense("d", RNG.integers(-4, 4, (3, 5))), last)
+    graph = replace(scores, classes=tuple("abcde"))
+    exported = export_graph(graph, name="g", output="argmax")
     x = samples(graph)
     assert np.array_equal(exported.run(x)[:, 0], evaluate(graph, x).argmax(axis=1))
     assert "left to the host" in exported.notes[0]

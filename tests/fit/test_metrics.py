@@ -4,19 +4,16 @@ import json
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch", reason="the metrics of a Network need torch: pip install gatewright[fit]")
 from scipy.special import softmax
 from sklearn import metrics as sk
 
 from gatewright.errors import FitError
+from gatewright.export.vectors import graph_outputs
 from gatewright.fit import evaluate_predictions, metrics
 from gatewright.fit.scores.metrics import half_width_68
 
 from .conftest import make_data
-from .test_export import dataset_for, random_network
-
-pytestmark = pytest.mark.torch
+from .networks import dataset_for, random_network
 
 
 @pytest.fixture
@@ -85,7 +82,7 @@ def test_central_width_of_a_normal_distribution_is_its_deviation():
 def test_network_and_its_predictions_give_the_same_metrics():
     network = random_network(np.random.default_rng(1), [4, 5, 3])
     data = dataset_for(network)
-    outputs = network.evaluate(data.x)
+    outputs = graph_outputs(network, data.x)
     assert metrics(network, data, part="train") == metrics(outputs.argmax(axis=1), data, part="train", scores=outputs)
 
 

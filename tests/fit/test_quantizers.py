@@ -12,8 +12,8 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 import torch
 
 from gatewright.errors import FitError
-from gatewright.fit.modules.quantizers import Grid, covering_grid, fake_quantize, fit_grid, round_half_up
-from gatewright.fixedpoint import digit_count
+from gatewright.fit.modules.quantizers import covering_grid, fake_quantize, fit_grid, grid_tensors, round_half_up
+from gatewright.fixedpoint import Grid, digit_count
 
 pytestmark = pytest.mark.torch
 FLOATS = st.floats(-1e6, 1e6, allow_nan=False)
@@ -40,7 +40,7 @@ def test_quantize_equals_fraction_arithmetic(value, width, frac, signed):
 @given(st.floats(-1e4, 1e4, width=32), st.integers(1, 16), st.integers(-4, 12), st.booleans())
 def test_fake_quantize_in_float32_equals_fraction_arithmetic(value, width, frac, signed):
     g = grid(width, frac, signed)
-    got = fake_quantize(torch.tensor(value, dtype=torch.float32), *g.tensors(torch.float32))
+    got = fake_quantize(torch.tensor(value, dtype=torch.float32), *grid_tensors(g, torch.float32))
     assert Fraction(float(got)) == exact(value, g)
 
 
@@ -51,7 +51,7 @@ def test_rounding_has_no_rounding_error_of_its_own(value):
 
 def test_gradient_is_one_inside_and_zero_where_clipped():
     x = torch.tensor([-9.0, -1.75, -0.3, 0.0, 0.3, 1.75, 9.0], requires_grad=True)
-    fake_quantize(x, *grid(4, 2, True).tensors(torch.float32)).sum().backward()
+    fake_quantize(x, *grid_tensors(grid(4, 2, True), torch.float32)).sum().backward()
     assert x.grad is not None
     assert x.grad.tolist() == [0, 1, 1, 1, 1, 1, 0]
 

@@ -64,12 +64,22 @@ def write_json(path: Path, model: dict[str, Any], weights: Weights | None, suffi
     return path
 
 
-def write_v3(path: Path, model: dict[str, Any], arrays: dict[str, list[np.ndarray]], names: dict[str, str]) -> Path:
-    """arrays: group below `layers/` (as dense_1, lstm/cell) -> variables in order; names: group -> layer's name."""
+def write_v3(
+    path: Path,
+    model: dict[str, Any],
+    arrays: dict[str, list[np.ndarray]],
+    names: dict[str, str],
+    container: str = "layers",
+    slash: str = "/",
+) -> Path:
+    """arrays: group below `layers/` (as dense_1, lstm/cell) -> variables in order; names: group -> layer's name.
+
+    container, slash: what Keras 2.12 to 2.14, and these on Windows, wrote in their place.
+    """
     data = io.BytesIO()
     with h5py.File(data, "w") as file:
         for group, variables in arrays.items():
-            inner = file.create_group(f"layers/{group}/vars")
+            inner = file.create_group(f"{container}/{group}".replace("/", slash) + "/vars")
             if group in names:
                 inner.attrs["name"] = names[group]
             for at, array in enumerate(variables):

@@ -40,6 +40,9 @@ REFUSED = {
     "wrong channels": ([node("Conv", "w")], {"w": weights(4, 2, 3, 3)}, "do not fit"),
     "parameters that fit nothing": (
         [node("BatchNormalization", "g", "g", "g", "g")], {"g": np.ones(5, dtype=np.float32)}, "breaks the ONNX stand"),
+    "order left open": (
+        [helper.make_node("TopK", ["x", "k"], ["v", "y"], name="t", sorted=0)], {"k": ints(2)},
+        "sorted = 0 leaves the order of its results open"),
     "mean over samples": ([node("ReduceMean", axes=[0])], {}, "axis of the samples"),
     "samples in the reshape": ([node("Reshape", "s")], {"s": ints(-1, 8)}, "mixes samples or removes"),
     "computed factors": (

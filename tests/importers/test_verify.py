@@ -166,3 +166,98 @@ def test_a_pickled_sequential_agrees_with_torch(tmp_path):
     assert (done.against, done.rows[0].samples) == ("torch", 100)
     assert done.rows[0].max_difference < 1e-5
     assert "torch runs in this interpreter" in call(path, "--python", sys.executable).output
+
+
+def spoken(folder, nodes, constants, shape, answer, kind=None):
+    """A model and a fake interpreter that answers with this expression of x and w."""
+    from onnx import TensorProto, load
+    from onnx import save as write
+
+    from tests.importers.onnx_models import save
+
+    path = save(folder / "m.onnx", nodes, shape, constants)
+    if kind is not None:
+        made = load(path)
+        for value in (*made.graph.input, *made.graph.output):
+            value.type.tensor_type.elem_type = getattr(TensorProto, kind)
+        write(made, path)
+    np.save(folder / "w.npy", constants["w"])
+    return path, fake(path, answer)
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+def test_a_log_softmax_that_the_import_leaves_out_is_compared_all_the_same(tmp_path, axis):
+    from tests.importers.onnx_models import chain as steps
+
+    w = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    nodes = steps(("MatMul", ["w"], {}), ("Reshape", ["s"], {}), ("LogSoftmax", [], {"axis": axis}))
+    constants = {"w": w, "s": np.array([0, 2, 3])}
+    scores = f"(lambda s: {{'output': s - np.log(np.exp(s).sum({axis}, keepdims=True))}})((x @ w).reshape(-1, 2, 3))"
+    path, right = spoken(tmp_path, nodes, constants, (4,), scores)
+    graph = load_model(path)
+    assert graph.metadata["left_out"] == ["log_softmax", axis % 3]
+    (note,) = graph.notes
+    assert note.endswith("left out: the graph gives the scores before it, which have the same order")
+    (row,) = verify_model(path, python=right, samples=50).rows
+    assert (row.exact, row.samples) == (False, 50)
+    assert row.max_difference < 1e-5
+    with pytest.raises(MismatchError, match=r"expected .* of the reference within"):
+        verify_model(path, python=fake(path, "{'output': x @ w}"), samples=50)
+
+
+@pytest.mark.parametrize(("kind", "name", "tolerance"), [("DOUBLE", "float64", 1e-5), ("FLOAT16", "float16", 2**-9)])
+def test_inputs_of_other_types_are_given_in_them_and_compared_as_they_round(tmp_path, kind, name, tolerance):
+    from tests.importers.onnx_models import node
+
+    w = np.random.default_rng(0).normal(size=(4, 3)).astype(name)
+    answer = "{'output': (x.astype(w.dtype) @ w)}"
+    path, right = spoken(tmp_path, [node("MatMul", "w")], {"w": w}, (4,), answer, kind)
+    x = np.random.default_rng(1).normal(size=(30, 4))
+    done = verify_model(path, x, python=right)
+    assert done.rows[0].max_difference <= tolerance * done.rows[0].largest
+    said = "30 given samples, rounded to float16, in which the model computes: results agree within 0.00195312"
+    assert done.data == (said if name == "float16" else "30 given samples")
+    assert load_model(path).metadata["input_type"] == name
+    assert f"the model computes in {name}, of which every result here is the real number" in load_model(path).notes[0]
+    wrong = fake(path, "{'output': (x.astype(w.dtype) @ w) * w.dtype.type(1.05)}")
+    with pytest.raises(MismatchError):
+        verify_model(path, x, python=wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["FLOAT", "DOUBLE", "FLOAT16"])
+def test_onnxruntime_itself_on_inputs_of_each_type(tmp_path, kind):
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install -e '.[dev]'")
+    from tests.importers.onnx_models import chain as steps
+
+    w = np.ones((4, 3), {"FLOAT": "f4", "DOUBLE": "f8", "FLOAT16": "f2"}[kind])
+    path, _ = spoken(tmp_path, steps(("Gemm", ["w"], {}), ("LogSoftmax", [], {})), {"w": w}, (4,), "{}", kind)
+    assert verify_model(path, samples=20, python=sys.executable).rows[0].samples == 20
+
+
+def test_whole_inputs_get_whole_samples(tmp_path):
+    from tests.importers.keras_files import layer, sequential, write_h5
+
+    made = sequential(layer("Flatten", "f"), shape=(3,))
+    made["config"]["layers"][0]["config"]["dtype"] = "uint8"
+    path = write_h5(tmp_path / "m.h5", made, {})
+    np.save(tmp_path / "w.npy", np.zeros(0))
+    script = fake(path, "{'y': np.trunc(x), 'last': np.array('f')}")
+    done = verify_model(path, np.array([[0.4, 2.6, 300.0], [-1.0, 7.0, 8.5]]), python=script)
+    assert done.data == "2 given samples, rounded to uint8"
+    assert done.rows[0].equal == 2
+
+
+def test_a_difference_names_its_likely_cause():
+    x = np.rint(np.random.default_rng(1).normal(size=(8, 2)) * 16) / 16
+    on_grid = chain(
+        (2,), quantizer("q", 1 / 16, -128, 127), dense("fc", np.eye(2)), quantizer("r", 0.1, -8, 7), name="n"
+    )
+    wrong = evaluate(on_grid, x, precision="single").astype(np.float32) + 1
+    with pytest.raises(MismatchError, match="Its scales are no powers of two: a value near the middle between two"):
+        compare(on_grid, x, {"r": wrong})
+    with pytest.raises(MismatchError, match="Data finer than the model's input format are rounded differently"):
+        compare(on_grid, x / 3, {"r": wrong})
+    told = ". Keras ran on torch"
+    with pytest.raises(MismatchError, match=r"8 of 8 samples differ. Report the model. Keras ran on torch$"):
+        compare(on_grid, x, {"fc": wrong}, told=told)

@@ -9,11 +9,10 @@ import pytest
 
 from gatewright.errors import ConfigError
 from gatewright.export import profile
-from gatewright.fixedpoint import Fixed
-from gatewright.graph import save_graph
+from gatewright.graph import load_graph, save_graph
+from gatewright.graph.figures import figures
 from gatewright.graph.nodes import Activation
 from gatewright.report import validate_results
-from gatewright.report.model import GraphNetwork
 from gatewright.report.page import render
 from gatewright.report.ranges import range_pictures, save_ranges
 from tests.graphs import chain, dense, quantizer
@@ -97,7 +96,7 @@ def test_profiles_know_the_formats():
 
 def test_a_saved_graph_is_described_as_a_network(tmp_path):
     save_graph(GRAPH, tmp_path / "graph.npz")
-    part = GraphNetwork.load(tmp_path, Fixed.parse("fixed<6,3>")).part()
+    part = figures(load_graph(tmp_path / "graph.npz")).part()
     first, second = part["layers"]
     assert part["shape"] == [4, 5, 3]
     assert part["parameters"] == 43

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gatewright.config import Data
 from gatewright.errors import DataError, FormatError
-from gatewright.fixedpoint import Fixed
+from gatewright.fixedpoint import Fixed, Rounding, round_to_integers
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -160,6 +160,4 @@ def _round_half_up(values: NDArray[Any], number: Fixed) -> NDArray[Any]:
     """Return floor(values * 2**frac_bits + 1/2), exactly; adding 1/2 to a float64 could round. Same shape."""
     if values.dtype.kind == "i" and number.frac_bits == 0:
         return values
-    shifted = np.ldexp(values.astype(np.float64), number.frac_bits)
-    whole = np.floor(shifted)
-    return whole + (shifted - whole >= 0.5)
+    return round_to_integers(np.ldexp(values.astype(np.float64), number.frac_bits), Rounding.HALF_UP)

@@ -6,6 +6,7 @@ quantizer alone, on fixed point, is a Requant.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,19 @@ from numpy.typing import NDArray
 from gatewright.export.builder import Builder, Code
 from gatewright.export.levels import tabulate
 from gatewright.export.pending import Chain, Terminal, flattened, rows_of, size_of, spread
-from gatewright.fixedpoint import Ints, Overflow
+from gatewright.fixedpoint import Ints, Overflow, frac_bits
 from gatewright.graph.exact import Lattice, is_power_of_two
-from gatewright.graph.nodes import Floats, Quantize
+from gatewright.graph.nodes import Floats, Quantize, Thresholds
 from gatewright.graph.shapes import Shape
 from gatewright.ir import Max, Min, Requant, Reshape
+from gatewright.ir import Thresholds as ThresholdsOp
 
 
 def absorb(builder: Builder, node: Terminal, chain: Chain, lattice: Lattice, *, single: bool) -> Code:
     """Emit the ops of quantizer `node` behind `chain`; ExportError names the node where no exact form exists."""
     base = chain.base
+    if isinstance(node, Thresholds) and node.comparisons and not chain.steps and base.plain:
+        return _comparisons(builder, node, base, lattice)
     if isinstance(node, Quantize) and not chain.steps and base.plain and is_power_of_two(_live_scale(node)):
         done = _requant(builder, node, base, lattice)
         if done is not None:
@@ -75,7 +79,35 @@ def _requant(builder: Builder, node: Quantize, base: Code, lattice: Lattice) -> 
         rounding=node.rounding,
         overflow=overflow,
     )
-    return Code(builder.add(op), lattice.scale, shape)
+    return Code(builder.add(op if node.frac_bits is None else _configured(op, node, shape)), lattice.scale, shape)
+
+
+def _configured(op: Requant, node: Quantize, shape: Shape) -> Requant:
+    """Return the op with the configured format of every element, of those that are always 0 too."""
+    hi, scale, lo = node.hi, node.scale, node.lo
+    each = max(hi.size, scale.size) > 1
+    width = np.array([int(h).bit_length() for h in hi.flat]).reshape(hi.shape) + (lo < 0)
+    keep = 1 - np.frexp(scale)[1]
+    parts = [np.broadcast_to(v, shape) if each else v for v in (width, keep)]
+    width_bits, keep_frac_bits = (tuple(int(v) for v in part.flat) for part in parts)
+    signed = (any(op.signed),) if len(set(np.sign(lo[lo < hi]).tolist())) < 2 else op.signed
+    return replace(op, width_bits=width_bits, keep_frac_bits=keep_frac_bits, signed=signed)
+
+
+def _comparisons(builder: Builder, node: Thresholds, base: Code, lattice: Lattice) -> Code:
+    """Emit comparisons with the thresholds as they are."""
+    frac = frac_bits(node.thresholds)
+    start, step = (int(np.ldexp(v.flat[0], lattice.frac_bits)) for v in (node.start, node.step))
+    op = ThresholdsOp(
+        name=builder.fresh(),
+        layer=builder.layer,
+        source=base.op,
+        thresholds=builder.table("thresholds", np.ldexp(node.thresholds, frac).astype(np.int64), frac),
+        start=start,
+        step=step,
+        frac_bits=lattice.frac_bits,
+    )
+    return Code(builder.add(op), lattice.scale, base.shape)
 
 
 def _clipped(

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.fixedpoint import Ints
+from gatewright.errors import ExportError
+from gatewright.fixedpoint import Ints, frac_bits
+from gatewright.graph.exact import EXACT_BITS
 from gatewright.graph.nodes import AnyNode, Floats
 from gatewright.graph.shapes import Shape
 from gatewright.ir import Const, Constant, Mul, Op, Program
@@ -32,8 +34,9 @@ class Code:
 
 @dataclass(slots=True)
 class Builder:
-    """Ops, tables and ranges so far. layer: the graph node whose ops are being added.
+    """Ops, tables and ranges so far. node: the graph node whose ops are being added; layer: what it is counted to.
 
+    Ops are named by the node, tables by the layer.
     waiting: affine nodes that a quantizer behind them takes in, as part of its table, rather than ops of their own.
     """
 
@@ -42,7 +45,13 @@ class Builder:
     constants: dict[str, Constant] = field(default_factory=dict[str, Constant])
     known: dict[str, Range] = field(default_factory=dict[str, Range])
     layer: str = ""
+    node: str = ""
     waiting: frozenset[str] = frozenset()
+
+    def enter(self, node: AnyNode) -> None:
+        """Say whose ops come next."""
+        self.node = legal(node.name)
+        self.layer = legal(node.layer) if node.layer else self.node
 
     def add(self, op: Op) -> str:
         """Append an op whose name comes from `fresh` and return its name."""
@@ -55,8 +64,10 @@ class Builder:
         return Program(name=self.name, ops=tuple(self.ops), output=output, constants=self.constants, classes=classes)
 
     def fresh(self, suffix: str = "") -> str:
-        """Return a legal name for an op of the current layer that nothing bears yet."""
-        base = f"{self.layer}.{suffix}" if suffix else self.layer
+        """Return a legal name for an op of the current node that nothing bears yet."""
+        return self._unborne(f"{self.node}.{suffix}" if suffix else self.node)
+
+    def _unborne(self, base: str) -> str:
         taken = self.known.keys() | self.constants.keys()
         name, count = base, 2
         while name in taken:
@@ -65,7 +76,7 @@ class Builder:
 
     def table(self, key: str, q: Ints, frac_bits: int) -> str:
         """Add a table of the current layer and return its name."""
-        name = self.fresh(key)
+        name = self._unborne(f"{self.layer}.{key}")
         self.constants[name] = Constant(q, frac_bits)
         return name
 
@@ -94,3 +105,18 @@ def legal(name: str) -> str:
     """Return a node's name with what a program's names may not contain replaced by underscores."""
     clean = re.sub(r"[^A-Za-z0-9_.]", "_", name)
     return clean if re.match(r"[A-Za-z_]", clean) else f"n{clean}"
+
+
+def refusal(node: AnyNode, why: str, remedy: str) -> ExportError:
+    """Return the error of a node that cannot be exported."""
+    origin = f", {node.origin}" if node.origin else ""
+    return ExportError(f"node {node.name!r} ({type(node).__name__}{origin}) has no exact integer form: {why}; {remedy}")
+
+
+def integers(values: Floats) -> tuple[Ints, int]:
+    """Return dyadic numbers as integers on the coarsest grid that holds them, and its frac_bits."""
+    frac = frac_bits(values)
+    q = np.ldexp(values, frac)
+    if np.abs(q).max(initial=0.0) >= 2.0**EXACT_BITS:
+        raise ExportError(f"numbers up to {np.abs(values).max():g} need more than {EXACT_BITS} bits; use fewer bits")
+    return q.astype(np.int64), frac

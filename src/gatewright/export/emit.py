@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright import ir
-from gatewright.errors import ExportError
 from gatewright.export.absorb import absorb
-from gatewright.export.builder import Builder, Code, arrays_of
+from gatewright.export.builder import Builder, Code, arrays_of, integers, refusal
 from gatewright.export.emit_scan import Known, emit_scan
-from gatewright.export.pending import Chain
-from gatewright.fixedpoint import Ints, frac_bits
-from gatewright.graph.exact import Lattice, bias_steps, cells, integer_weights, is_power_of_two
+from gatewright.export.emit_sum import emit_sum
+from gatewright.export.pending import Chain, code_of
+from gatewright.graph.exact import Lattice, cells, is_power_of_two
 from gatewright.graph.functions import INCREASING
 from gatewright.graph.nodes import (
     Activation,
@@ -27,7 +26,6 @@ from gatewright.graph.nodes import (
     Conv,
     ConvTranspose,
     Dense,
-    Floats,
     Input,
     Pad,
     Pool,
@@ -37,6 +35,7 @@ from gatewright.graph.nodes import (
     Scan,
     Slice,
     Softmax,
+    Table,
     Thresholds,
     TopK,
     Transpose,
@@ -60,12 +59,14 @@ def emit(builder: Builder, node: AnyNode, sources: list[Result], known: Known, s
         case Constant():
             if lattice is None:
                 raise refusal(node, "its numbers need more than 53 bits", "round them, or quantize the model")
-            name = builder.const("", *_integers(np.atleast_1d(node.value)))
+            name = builder.const("", *integers(np.atleast_1d(node.value)))
             return Code(name, ONE, shape)
         case Quantize() | Thresholds():
             if lattice is None:
                 raise refusal(node, "its levels are no common multiples of one step", "use a uniform step")
             return absorb(builder, node, _chain(sources[0]), lattice, single=single)
+        case Table():
+            return _table(builder, node, sources[0], lattice)
         case Reshape() | Transpose() | Slice() | Pad() | Upsample():
             return _structure(builder, node, sources[0], shape)
         case Concat():
@@ -73,7 +74,7 @@ def emit(builder: Builder, node: AnyNode, sources: list[Result], known: Known, s
         case Affine() | Activation():
             return _elementwise(builder, node, sources[0], lattice)
         case Dense() | Conv() | ConvTranspose():
-            return _linear(builder, node, sources[0], lattice, shape)
+            return emit_sum(builder, node, code_of(node, sources[0]), lattice, shape)
         case Pool():
             return _pool(builder, node, sources[0], lattice, shape)
         case Combine():
@@ -83,7 +84,7 @@ def emit(builder: Builder, node: AnyNode, sources: list[Result], known: Known, s
         case Softmax():
             raise refusal(node, "it is not the model's output", "quantize after it, or end the model there")
         case Scan():
-            done = emit_scan(builder, node, _code(node, sources[0]), known, shape, single=single, emit=emit)
+            done = emit_scan(builder, node, code_of(node, sources[0]), known, shape, single=single, emit=emit)
             if isinstance(done, str):
                 why = f"its state {done!r} is not rounded to a format at each step"
                 raise refusal(node, why, "use a cell with quantizers, or quantize: `gatewright quantize`")
@@ -94,27 +95,8 @@ def emit(builder: Builder, node: AnyNode, sources: list[Result], known: Known, s
             assert_never(node)
 
 
-def refusal(node: AnyNode, why: str, remedy: str) -> ExportError:
-    """Return the error of a node that cannot be exported."""
-    origin = f", {node.origin}" if node.origin else ""
-    return ExportError(f"node {node.name!r} ({type(node).__name__}{origin}) has no exact integer form: {why}; {remedy}")
-
-
-def _integers(values: Floats) -> tuple[Ints, int]:
-    frac = frac_bits(values)
-    return np.ldexp(values, frac).astype(np.int64), frac
-
-
 def _chain(source: Result) -> Chain:
     return source if isinstance(source, Chain) else Chain(source, ())
-
-
-def _code(node: AnyNode, source: Result) -> Code:
-    """Return a source that must be on a lattice."""
-    if isinstance(source, Chain):
-        names = ", ".join(step.name for step in source.steps)
-        raise refusal(node, f"its input is a real number (after {names})", "put a quantizer before it")
-    return source
 
 
 # ---- elementwise
@@ -138,9 +120,9 @@ def _affine(builder: Builder, node: Affine, x: Code, lattice: Lattice) -> Code:
         return Code(x.op, lattice.scale, x.shape)
     name = x.op
     if (node.scale != 1).any():
-        name = builder.scaled(name, *_integers(_few(node.scale)), "scale" if node.offset.any() else "")
+        name = builder.scaled(name, *integers(_few(node.scale)), "scale" if node.offset.any() else "")
     if node.offset.any():
-        offset = builder.const("offset", *_integers(_few(node.offset)))
+        offset = builder.const("offset", *integers(_few(node.offset)))
         name = builder.add(ir.Add(name=builder.fresh(), layer=builder.layer, left=name, right=offset))
     return Code(name, lattice.scale, x.shape)
 
@@ -165,10 +147,10 @@ def _exact(builder: Builder, node: Activation, x: Code) -> Code | None:
             if np.isfinite(upper):
                 name = _bounded(builder, name, ir.Min, upper, "")
         case "leaky_relu" if 0 <= node.parameters[0] <= 1:
-            slope = builder.scaled(x.op, *_integers(np.array([node.parameters[0]])), "slope")
+            slope = builder.scaled(x.op, *integers(np.array([node.parameters[0]])), "slope")
             name = builder.add(ir.Max(name=builder.fresh(), layer=layer, left=x.op, right=slope))
         case "prelu" if all(0 <= slope <= 1 for slope in node.parameters):
-            slope = builder.scaled(x.op, *_integers(np.array(node.parameters)), "slope")
+            slope = builder.scaled(x.op, *integers(np.array(node.parameters)), "slope")
             name = builder.add(ir.Max(name=builder.fresh(), layer=layer, left=x.op, right=slope))
         case "neg":
             name = builder.scaled(x.op, np.array([-1]), 0, "")
@@ -198,8 +180,19 @@ def _exact(builder: Builder, node: Activation, x: Code) -> Code | None:
 
 
 def _bounded(builder: Builder, op: str, kind: type[ir.Max] | type[ir.Min], end: float, suffix: str) -> str:
-    right = builder.const("hi" if kind is ir.Min else "lo", *_integers(np.array([end])))
+    right = builder.const("hi" if kind is ir.Min else "lo", *integers(np.array([end])))
     return builder.add(kind(name=builder.fresh(suffix), layer=builder.layer, left=op, right=right))
+
+
+def _table(builder: Builder, node: Table, source: Result, lattice: Lattice | None) -> Code:
+    x = code_of(node, source)
+    if lattice is None:
+        raise refusal(node, "its entries need more than 24 bits", "round them")
+    if not x.plain or builder.frac(x.op):
+        raise refusal(node, "its input is no integer", "let weights 1, 2, 4, ... make a number of bits")
+    name = builder.table("table", np.ldexp(node.table, lattice.frac_bits).astype(np.int64), lattice.frac_bits)
+    op = ir.Lookup(name=builder.fresh(), layer=builder.layer, source=x.op, table=name, first=0)
+    return Code(builder.add(op), ONE, x.shape)
 
 
 # ---- elements moved
@@ -260,7 +253,7 @@ def _moved_step(step: Any, node: Structure, shape: Shape) -> Any:
 
 
 def _concat(builder: Builder, node: Concat, sources: list[Result], lattice: Lattice | None, shape: Shape) -> Result:
-    codes = [_code(node, source) for source in sources]
+    codes = [code_of(node, source) for source in sources]
     if lattice is None:
         raise refusal(node, "its sources' numbers do not fit one format of 53 bits", "quantize them alike")
     op = ir.Concat(
@@ -277,80 +270,7 @@ def _top_k(builder: Builder, node: TopK, source: Result, shape: Shape) -> Code:
     return Code(builder.add(op), ONE, shape)
 
 
-# ---- sums of products
-
-
-def _linear(
-    builder: Builder, node: Dense | Conv | ConvTranspose, source: Result, lattice: Lattice | None, shape: Shape
-) -> Code:
-    x = _code(node, source)
-    if lattice is None:
-        raise refusal(node, "its weights are floats or its input has several scales", "quantize: `gatewright quantize`")
-    steps = bias_steps(node, lattice.scale)
-    assert steps is not None, "a lattice implies a bias on it"
-    weight = builder.table("weight", *_integers(_kernel(node)))
-    bias = builder.table("bias", *_integers(steps))
-    given = {"name": builder.fresh(), "layer": builder.layer, "weight": weight, "bias": bias}
-    match node:
-        case Dense():
-            name = builder.add(ir.Dense(**given, source=x.op))
-        case Conv():
-            conv = ir.Conv(
-                **given,
-                source=x.op,
-                strides=node.strides,
-                dilation=node.dilation,
-                pads=node.pads,
-                groups=node.groups,
-            )
-            name = builder.add(conv)
-        case ConvTranspose():
-            name = _transposed(builder, node, x, given)
-        case _:
-            assert_never(node)
-    return Code(name, lattice.scale, shape)
-
-
-def _kernel(node: Dense | Conv | ConvTranspose) -> Floats:
-    weight = integer_weights(node)
-    return np.flip(weight, axis=tuple(range(weight.ndim - 2))) if isinstance(node, ConvTranspose) else weight
-
-
-def _transposed(builder: Builder, node: ConvTranspose, x: Code, given: dict[str, str]) -> str:
-    """Zeros between the elements, then an ordinary convolution with the kernel turned round."""
-    kernel = node.weight.shape[:-2]
-    source = x.op
-    if any(stride > 1 for stride in node.strides):
-        spread = ir.Upsample(
-            name=builder.fresh("spread"),
-            layer=builder.layer,
-            source=source,
-            factors=(*node.strides, 1),
-            fill=ir.Fill.ZEROS,
-        )
-        source = builder.add(spread)
-    # Upsample leaves stride - 1 zeros behind the last element: that much less padding after it
-    ends = [(k - 1 - a, k - 1 - b - (s - 1)) for k, (a, b), s in zip(kernel, node.crop, node.strides, strict=True)]
-    if any(end < 0 for pair in ends for end in pair):
-        sizes = builder.known[source].lo.shape
-        cut = ir.Slice(
-            name=builder.fresh("cropped"),
-            layer=builder.layer,
-            source=source,
-            starts=(*(max(-a, 0) for a, _ in ends), 0),
-            stops=(*(n - max(-b, 0) for n, (_, b) in zip(sizes[:-1], ends, strict=True)), sizes[-1]),
-            steps=(1,) * len(sizes),
-        )
-        source = builder.add(cut)
-    conv = ir.Conv(
-        **given,
-        source=source,
-        strides=(1,) * len(kernel),
-        dilation=(1,) * len(kernel),
-        pads=tuple((max(a, 0), max(b, 0)) for a, b in ends),
-        groups=1,
-    )
-    return builder.add(conv)
+# ---- windows and pairs
 
 
 def _pool(builder: Builder, node: Pool, source: Result, lattice: Lattice | None, shape: Shape) -> Result:
@@ -367,7 +287,7 @@ def _pool(builder: Builder, node: Pool, source: Result, lattice: Lattice | None,
     )
     if isinstance(source, Chain):
         if node.kind != "max" or base.scale.ndim > 1 or not all(_rises(step) for step in source.steps):
-            return _code(node, source)
+            return code_of(node, source)
         return replace(source, base=Code(builder.add(pooled), base.scale, shape))
     if lattice is None:
         raise refusal(node, "its input's scale differs between places", "quantize with one step")
@@ -375,7 +295,7 @@ def _pool(builder: Builder, node: Pool, source: Result, lattice: Lattice | None,
     if node.kind == "average":
         count = cells(node, base.shape)
         if is_power_of_two(count):
-            name = builder.scaled(name, *_integers(_few(1.0 / count)), "mean")
+            name = builder.scaled(name, *integers(_few(1.0 / count)), "mean")
     return Code(name, lattice.scale, shape)
 
 
@@ -388,7 +308,7 @@ def _rises(step: Affine | Activation) -> bool:
 
 
 def _combine(builder: Builder, node: Combine, sources: list[Result], lattice: Lattice | None, shape: Shape) -> Code:
-    left, right = (_code(node, source) for source in sources)
+    left, right = (code_of(node, source) for source in sources)
     if lattice is None:
         raise refusal(node, "its sources have different real scales", "quantize both with one step before it")
     op = BINARY[node.kind](name=builder.fresh(), layer=builder.layer, left=left.op, right=right.op)

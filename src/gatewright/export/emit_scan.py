@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from gatewright import ir
-from gatewright.export.builder import Builder, Code, legal
+from gatewright.export.builder import Builder, Code
 from gatewright.export.pending import Chain
 from gatewright.fixedpoint import Fixed, Ints, Overflow, Rounding, frac_bits
 from gatewright.graph.exact import ONE, Lattice, scan_lattices
@@ -49,7 +49,7 @@ def emit_scan(
     first = sum(code.shape[0] for code in codes[: names.index(node.body.output)])
     output = codes[0].op
     if len(codes) > 1:
-        body.layer = legal(node.name)
+        body.enter(node)
         joined = ir.Concat(name=body.fresh("next"), layer=body.layer, sources=tuple(c.op for c in codes), axis=0)
         output = body.add(joined)
     frac = frac_bits(node.initial)
@@ -80,7 +80,7 @@ def _body(
     op = builder.add(ir.Input(name="x", layer="input", shape=sizes[first], format=fixed))
     results: dict[str, Code | Chain] = {first: Code(op, ONE, sizes[first])}
     for node in graph.nodes[1:]:
-        builder.layer = legal(node.name)
+        builder.enter(node)
         sources = [results[s] for s in node.sources]
         made = emit(builder, node, sources, known, sizes[node.name], single=single)
         if isinstance(node, Slice) and node.sources == (first,) and isinstance(made, Code) and frac > source.frac_bits:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.export.builder import Code, arrays_of
+from gatewright.export.builder import Code, arrays_of, refusal
 from gatewright.graph.nodes import Activation, Affine, AnyNode, Quantize, Thresholds
 from gatewright.graph.shapes import Shape
 
@@ -34,6 +34,14 @@ class Chain:
     def shape(self) -> Shape:
         """The shape of the value."""
         return self.base.shape
+
+
+def code_of(node: AnyNode, source: Code | Chain) -> Code:
+    """Return a source that must be on a lattice."""
+    if isinstance(source, Chain):
+        names = ", ".join(step.name for step in source.steps)
+        raise refusal(node, f"its input is a real number (after {names})", "put a quantizer before it")
+    return source
 
 
 def rows_of(chain: Chain, node: Terminal) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gatewright.export.calibrate import MAX_BITS, fitted
 from gatewright.fixedpoint import Fixed
 from gatewright.graph.evaluate import body_inputs, evaluate, trace
-from gatewright.graph.exact import fixed_point, integer_weights
+from gatewright.graph.exact import WEIGHT_BITS, fixed_point, integer_weights
 from gatewright.graph.functions import quantize
 from gatewright.graph.nodes import (
     Constant,
@@ -28,7 +28,6 @@ from gatewright.graph.structure import is_structure
 
 Role = Literal["weights", "bias", "values"]
 Format = tuple[float, float, float]
-FLOAT32_BITS = 24  # weights that need more bits were never quantized
 SAMPLED = 1 << 18  # numbers of a result that its statistics are taken of
 STEPS = 1 << 13  # steps of a recurrent cell that the statistics of its inner results are taken of
 
@@ -107,7 +106,7 @@ def _format_of(quantizer: Quantize | None) -> Format | None:
 
 def _own_format(weights: Floats) -> Format | None:
     """Return (least, greatest, finest step) of the fixed-point format that given numbers need; None for floats."""
-    found = fixed_point(weights, FLOAT32_BITS)
+    found = fixed_point(weights, WEIGHT_BITS)
     if found is None or not weights.any():
         return None
     integers = np.ldexp(weights, found.frac_bits)

@@ -1,4 +1,4 @@
-"""A quantized Graph in, the exact integer Program out, with the encoder of its inputs and the proof on data."""
+"""A quantized Graph in, the exact integer Program out, with the encoder of its inputs."""
 
 from __future__ import annotations
 
@@ -10,24 +10,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright import ir
-from gatewright.errors import ExportError
-from gatewright.export.builder import Builder, Code, legal
-from gatewright.export.emit import Result, emit, refusal
+from gatewright.export.builder import Builder, Code, refusal
+from gatewright.export.emit import Result, emit
 from gatewright.export.pending import Chain
 from gatewright.export.prepare import boundary, prepare, quantize_input, strip_output
 from gatewright.fixedpoint import Fixed, Ints
-from gatewright.graph.evaluate import Precision, exact_trace
+from gatewright.graph.evaluate import exact_trace
 from gatewright.graph.exact import ONE, lattices
-from gatewright.graph.functions import softmax
-from gatewright.graph.nodes import Affine, AnyNode, Floats, Graph, Quantize, Reshape, Slice, Thresholds, TopK, Transpose
+from gatewright.graph.nodes import (
+    Affine,
+    AnyNode,
+    Floats,
+    Graph,
+    Precision,
+    Quantize,
+    Reshape,
+    Slice,
+    Thresholds,
+    TopK,
+    Transpose,
+)
 from gatewright.graph.nodes import Softmax as SoftmaxNode
 from gatewright.graph.shapes import shapes
 from gatewright.graph.simplify import drop_dead
-from gatewright.ir import ArgMax, Input, Interpreter, Program, Softmax, ranges, verify
-from gatewright.ir.output import OutputStage, PlainOutput, add_output_stage, softmax_error
+from gatewright.ir import (
+    ArgMax,
+    Input,
+    Interpreter,
+    OutputKind,
+    OutputStage,
+    Program,
+    add_output_stage,
+    ranges,
+    softmax_error,
+    verify,
+)
 from gatewright.ir.ranges import Range
 
-PROBABILITIES = Fixed(width_bits=8, frac_bits=8, signed=False)
 CHUNK = 1024
 
 
@@ -75,28 +94,30 @@ def export_graph(
     *,
     name: str,
     input_format: Fixed | None = None,
-    output: PlainOutput = "scores",
+    output: OutputStage | OutputKind = "scores",
     output_format: Fixed | None = None,
-    classes: tuple[str, ...] = (),
     precision: Precision = "single",
 ) -> Exported:
     """Return the verified program of a graph whose values are quantized.
 
-    input_format: where the model does not quantize its input, or should do it on the chip; output: "scores", "argmax"
-    for the class number, or "softmax" for the probabilities of a model that ends in one: by tables, each within the
-    error that the notes state. output_format: of probabilities (ufixed<8,0> unless given); or it quantizes a result
-    that is a real number (half up, saturating), e.g. a final sigmoid. precision: how float functions between integers
-    are computed ("single" as frameworks do).
+    input_format: where the model does not quantize its input, or should do it on the chip; output: what leaves the
+    chip: its kind, or all of it. A softmax, whether the model ends in one or not, is made of tables, each probability
+    within the error that the notes state. output_format: of a result that is a real number, e.g. a final sigmoid,
+    which it quantizes (half up, saturating); where output is the word "softmax", of the probabilities. precision: how
+    float functions between integers are computed ("single" as frameworks do).
     Raises ExportError naming the node that has no exact integer form, and ModelError for a broken graph.
     """
-    graph = prepare(graph, input_format)
-    notes: tuple[str, ...] = ()
+    stage = output if isinstance(output, OutputStage) else OutputStage(kind=output)
     if output == "softmax":
-        graph = _before_softmax(graph)
-    elif output_format is not None:
+        stage = replace(stage, softmax_format=str(output_format)) if output_format else stage
+        output_format = None
+    graph, notes = prepare(graph, input_format), ()
+    if output_format is not None:
         graph = _quantized_output(graph, output_format)
-    if output != "softmax":
-        graph, notes = strip_output(graph, lattices(graph), order_only=output == "argmax")
+    if stage.kind == "softmax":
+        graph = _before_softmax(graph)
+    else:
+        graph, notes = strip_output(graph, lattices(graph), order_only=stage.kind == "argmax")
     known, sizes = lattices(graph), shapes(graph)
     first = boundary(graph, known)
     assert isinstance(first, Quantize | Thresholds)
@@ -113,22 +134,25 @@ def export_graph(
     for node in graph.nodes:
         if node.name not in needed:
             continue
-        builder.layer = legal(node.name)
+        builder.enter(node)
         sources = [results[s] for s in node.sources]
         results[node.name] = emit(builder, node, sources, known, sizes[node.name], single=precision == "single")
     result = results[graph.output]
     if isinstance(result, Chain):
-        last = next(node for node in graph.nodes if node.name == graph.output)
-        raise refusal(last, "it gives real numbers at the output", 'give output_format, e.g. Fixed.parse("fixed<8,2>")')
-    if output == "argmax":
-        builder.layer = "argmax"
+        raise refusal(
+            _last(graph), "it gives real numbers at the output", 'give output_format, e.g. Fixed.parse("fixed<8,2>")'
+        )
+    where = {key: r.op for key, r in results.items() if isinstance(r, Code)}
+    if stage.kind == "argmax":
+        builder.layer = builder.node = "argmax"
         result = _argmax(builder, graph, result)
-    program = builder.program(result.op, classes)
+    program = builder.program(result.op, graph.classes)
     known_ranges = verify(program)
-    bound: float | None = None
-    if output == "softmax":
-        program = _with_softmax(program, graph, result, output_format or PROBABILITIES)
-        known_ranges, bound = ranges(program), softmax_error(program)
+    if stage.kind not in ("argmax", "scores"):
+        _check_scores(graph, result, stage)
+        program = add_output_stage(program, stage)
+        known_ranges = ranges(program)
+    if (bound := softmax_error(program)) is not None:
         notes = (f"The softmax at the end is computed by tables: each probability is within {bound:.3g} of the exact.",)
     return Exported(
         program=program,
@@ -136,53 +160,10 @@ def export_graph(
         boundary=first.name,
         output_scale=result.scale,
         precision=precision,
-        where={key: r.op for key, r in results.items() if isinstance(r, Code)},
+        where=where,
         notes=(*graph.notes, *notes),
         known=known_ranges,
         probability_error=bound,
-    )
-
-
-def check_graph_export(exported: Exported, x: NDArray[Any]) -> int:
-    """Compare graph and program on every sample, node by node, with ==. x: (n, *input shape). Returns n.
-
-    Raises ExportError naming the node, sample, element and the difference in LSBs.
-    """
-    interpreter = Interpreter(exported.program, exported.known)
-    fracs = {key: value.frac_bits for key, value in exported.known.items()}
-    for at in range(0, len(x), CHUNK):
-        part = x[at : at + CHUNK]
-        wanted = tuple(exported.where)
-        expected = exact_trace(exported.graph, part, wanted, precision=exported.precision)
-        got = interpreter.trace(exported.encode(part))
-        for node, op in exported.where.items():
-            _compare(node, expected[node], got[op], fracs[op], at)
-        if isinstance(last := exported.program.op(exported.program.output), Softmax):
-            _compare_softmax(last, exported.probability_error, got, fracs, at)
-    return len(x)
-
-
-def _compare_softmax(op: Softmax, bound: float | None, got: dict[str, Ints], fracs: dict[str, int], at: int) -> None:
-    scores, result = (np.ldexp(got[name].astype(np.float64), -fracs[name]) for name in (op.source, op.name))
-    difference = np.abs(result - softmax(scores))
-    if bound is None or not (difference <= bound).all():
-        where = tuple(int(v) for v in np.unravel_index(int(difference.argmax()), difference.shape))
-        raise ExportError(
-            f"export: softmax {op.name!r}, sample {at + where[0]}, element {where[1:]}: {difference.max():g} off, its "
-            f"bound is {bound}; this is a fault of gatewright, report it with the model"
-        )
-
-
-def _compare(node: str, expected: Floats, got: Ints, frac_bits: int, at: int) -> None:
-    values = np.ldexp(got.astype(np.float64), -frac_bits).reshape(got.shape[0], *expected.shape[1:])
-    wrong = np.argwhere(values != expected)
-    if not len(wrong):
-        return
-    where = tuple(int(v) for v in wrong[0])
-    raise ExportError(
-        f"export: node {node!r}, sample {at + where[0]}, element {where[1:]}: graph gives {expected[where]!r}, program "
-        f"{values[where]!r} (difference {(values[where] - expected[where]) * 2.0**frac_bits:g} LSB; {len(wrong)} of "
-        f"{values.size} values differ); this is a fault of gatewright, report it with the model"
     )
 
 
@@ -242,23 +223,22 @@ def _quantized_output(graph: Graph, fixed: Fixed) -> Graph:
 
 
 def _before_softmax(graph: Graph) -> Graph:
-    """Return the graph that ends at what its last softmax reads."""
-    last = next(node for node in graph.nodes if node.name == graph.output)
-    if not isinstance(last, SoftmaxNode):
-        origin = f", {last.origin}" if last.origin else ""
-        raise ExportError(
-            f'output "softmax" needs a model that ends in a softmax; {graph.name!r} ends in {last.name!r} '
-            f'({type(last).__name__}{origin}); use "scores" or "argmax"'
-        )
-    return drop_dead(replace(graph, output=last.sources[0]))
+    """Return the graph that ends at what its last softmax reads, or the graph where it ends in none."""
+    last = _last(graph)
+    return drop_dead(replace(graph, output=last.sources[0])) if isinstance(last, SoftmaxNode) else graph
 
 
-def _with_softmax(program: Program, graph: Graph, scores: Code, fixed: Fixed) -> Program:
-    if not scores.plain:
-        last = next(node for node in graph.nodes if node.name == graph.output)
-        why = "the softmax that reads it needs fixed point, and it is an integer times a real scale"
-        raise refusal(last, why, 'use output="scores" or "argmax"')
-    return add_output_stage(program, OutputStage(kind="softmax", softmax_format=str(fixed)))
+def _last(graph: Graph) -> AnyNode:
+    return next(node for node in graph.nodes if node.name == graph.output)
+
+
+def _check_scores(graph: Graph, scores: Code, stage: OutputStage) -> None:
+    """Refuse scores whose integers do not mean what the stage makes of them."""
+    if stage.kind == "topk" and scores.scale.size != 1:
+        raise refusal(_last(graph), "each score has its own scale, so integers do not compare", 'use output="scores"')
+    if stage.kind != "topk" and not scores.plain:
+        why = f"the {stage.kind} that reads it needs fixed point, and it is an integer times a real scale"
+        raise refusal(_last(graph), why, 'use output="scores" or "argmax"')
 
 
 def _argmax(builder: Builder, graph: Graph, scores: Code) -> Code:

@@ -11,12 +11,13 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gatewright.errors import ModelError
 from gatewright.export.prepare import strip_output
-from gatewright.fixedpoint import Fixed, Ints
-from gatewright.graph.evaluate import evaluate
-from gatewright.graph.exact import fixed_point, integer_weights, lattices
+from gatewright.fixedpoint import Fixed
+from gatewright.graph.evaluate import evaluate, trace
+from gatewright.graph.exact import fixed_point, integer_weights, lattices, stored_of
 from gatewright.graph.nodes import (
     Activation,
     Affine,
@@ -34,18 +35,42 @@ from gatewright.graph.nodes import (
 from gatewright.graph.shapes import shapes
 from gatewright.graph.simplify import View, drop_dead, drop_identity, rewrite
 
-MOST_BITS = 16  # weights that need more bits are taken for floats
+DESIGNED_BITS = 16  # a model without quantizers whose weights all fit so many bits was made for integers
 
 
-def samples(graph: Graph, codes: Ints, source: Fixed) -> Floats:
-    """Return the graph's inputs for input codes: (n, features) -> (n, *input shape)."""
+def samples(graph: Graph, codes: NDArray[np.integer[Any]], source: Fixed | None = None) -> Floats:
+    """Return the graph's inputs for input codes in format `source`, None: its own. (n, features) -> (n, *input shape).
+
+    Raises ModelError for codes of another number of features.
+    """
     shape = shapes(graph)[graph.nodes[0].name]
-    return np.ldexp(codes.astype(np.float64), -source.frac_bits).reshape(len(codes), *shape)
+    if codes.ndim != 2 or codes.shape[1] != prod(shape):
+        raise ModelError(
+            f"input codes must be (n, {prod(shape)}), not {codes.shape}; use data of the features it was made for"
+        )
+    frac_bits = (source or input_format(graph)).frac_bits
+    return np.ldexp(codes.astype(np.float64), -frac_bits).reshape(len(codes), *shape)
 
 
-def graph_outputs(graph: Graph, codes: Ints, source: Fixed) -> Floats:
-    """Return the scores or values of any graph for every sample. (n, features) -> (n, outputs)."""
-    return evaluate(graph, samples(graph, codes, source), precision="single")
+def graph_outputs(graph: Graph, codes: NDArray[np.integer[Any]], source: Fixed | None = None) -> Floats:
+    """Return the scores or values of any graph for every sample. (n, features) -> (n, outputs). source: as in samples.
+
+    What is quantized is exact whatever the order of the sums; real numbers are computed in the graph's precision.
+    """
+    return evaluate(graph, samples(graph, codes, source), precision=graph.precision)
+
+
+def graph_trace(graph: Graph, codes: NDArray[np.integer[Any]], source: Fixed | None = None) -> dict[str, Floats]:
+    """Return every node's result by name, as graph_outputs computes it."""
+    return trace(graph, samples(graph, codes, source), precision=graph.precision)
+
+
+def input_format(graph: Graph) -> Fixed:
+    """Return the format of the codes that a graph with a quantizer behind its input reads; ModelError without one."""
+    found = own_input_format(graph)
+    if found is None:
+        raise ModelError(f"model {graph.name!r} has no quantizer behind its input; say which format its codes have")
+    return found
 
 
 def flat_input(graph: Graph) -> Graph:
@@ -147,8 +172,12 @@ def is_quantized(graph: Graph) -> bool:
     """Tell whether a model carries quantizers of its values, or only weights that a quantizer has made."""
     layers = [node for node in graph.nodes if isinstance(node, Dense | Conv | ConvTranspose)]
     return any(isinstance(node, Quantize | Thresholds) for node in graph.nodes) or (
-        bool(layers) and all(fixed_point(integer_weights(node), MOST_BITS) is not None for node in layers)
+        bool(layers) and all(_is_designed(node) for node in layers)
     )
+
+
+def _is_designed(node: Dense | Conv | ConvTranspose) -> bool:
+    return stored_of(node) is not None or fixed_point(integer_weights(node), DESIGNED_BITS) is not None
 
 
 def _rewritten(graph: Graph) -> Graph:

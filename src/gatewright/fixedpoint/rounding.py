@@ -1,10 +1,11 @@
-"""Integers, bits to drop and a mode in, rounded integers out; on int64 and object arrays and Python ints alike."""
+"""Integers and bits to drop, or floats, and a mode in, rounded integers out; on int64, object arrays and ints alike."""
 
 from __future__ import annotations
 
 from typing import Any, assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gatewright.fixedpoint.formats import Ints, Rounding
 
@@ -44,3 +45,34 @@ def rounded(q: Ints, drop: Any, rounding: Rounding) -> Ints:
     if np.all(drop >= 0):
         return round_shift(q, drop, rounding)
     return round_shift(q << np.maximum(-drop, 0), np.maximum(drop, 0), rounding)
+
+
+def round_to_integers(v: NDArray[Any], rounding: Rounding) -> NDArray[Any]:
+    """Return v rounded to integers; exact for every finite v."""
+    match rounding:
+        case Rounding.TRUNCATE:
+            return np.floor(v)
+        case Rounding.HALF_EVEN:
+            return np.rint(v)
+        case Rounding.CEIL:
+            return np.ceil(v)
+        case Rounding.ZERO:
+            return np.trunc(v)
+        case Rounding.HALF_UP:
+            return _nearest(v, v > 0)
+        case Rounding.HALF_DOWN:
+            return _nearest(v, v < 0)
+        case Rounding.HALF_AWAY:
+            return _nearest(v, True)
+        case Rounding.HALF_ZERO:
+            return _nearest(v, False)
+        case _:
+            assert_never(rounding)
+
+
+def _nearest(v: NDArray[Any], ties_away: Any) -> NDArray[Any]:
+    """Round to nearest; a tie leaves zero where ties_away. The fraction of |v| is exact in floating point."""
+    size = np.abs(v)
+    low = np.floor(size)
+    part = size - low
+    return np.copysign(low + ((part > 0.5) | ((part == 0.5) & ties_away)), v)

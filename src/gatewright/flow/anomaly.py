@@ -16,7 +16,8 @@ from gatewright.errors import ConfigError, DataError
 from gatewright.flow.build import build_program
 from gatewright.flow.lowering import chip_of
 from gatewright.flow.rundir import Stage, unheard
-from gatewright.flow.stages.networks import output_stage, program_cost
+from gatewright.flow.stages.networks import program_cost
+from gatewright.flow.stages.output import output_stage
 from gatewright.report.anomaly_page import write_anomaly_page
 from gatewright.report.collect import data_part, origin
 from gatewright.tools import write_json
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from gatewright.data import Dataset
     from gatewright.fit.anomaly.autoencoder import Autoencoder, Scored, Weighting
+    from gatewright.graph.figures import Layer
     from gatewright.ir import OutputStage
 
 Kind = Literal["autoencoder", "vae"]
@@ -70,6 +72,8 @@ def run_anomaly(
         train_variational,
     )
     from gatewright.fit.anomaly.autoencoder import check_share
+    from gatewright.graph import save_graph
+    from gatewright.graph.figures import figures
     from gatewright.ir import OutputStage, save_program
 
     stage = output_stage(config) if "output" in config.hardware.model_fields_set else OutputStage(kind="scores")
@@ -107,7 +111,7 @@ def run_anomaly(
     checked = check_anomaly(scored, program, x)
     for name in (RESULTS, "report.html"):
         (out / name).unlink(missing_ok=True)
-    scored.network.save(out / "network")
+    save_graph(scored.network, out / "network" / "graph.npz")
     save_program(program, out / "program.txt")
     tables = {
         name: getattr(config, name).model_dump(exclude_unset=True) for name in ("hardware", "synthesis", "simulation")
@@ -121,7 +125,7 @@ def run_anomaly(
         "kind": kind,
         "data": data_part(data),
         **scored.describe(),
-        "network": scored.network.describe(),
+        "network": [_row(layer) for layer in figures(scored.network).layers],
         **_figures(scored, scores, data, normal, stage),
         "front": front,
         "export": {"samples_compared": checked, "mismatches": 0},  # a single one would have ended the run
@@ -138,6 +142,11 @@ def run_anomaly(
     examples = _extremes(data.samples("test"), scores, strange)
     write_anomaly_page(out, results, history=history, examples=examples, command=shlex.join(words))
     return results
+
+
+def _row(layer: Layer) -> dict[str, Any]:
+    row = layer.row()
+    return {"layer": row.pop("name"), **row}
 
 
 def _front(

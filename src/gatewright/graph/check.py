@@ -28,6 +28,7 @@ from gatewright.graph.nodes import (
     Scan,
     Slice,
     Softmax,
+    Table,
     Thresholds,
     TopK,
     Transpose,
@@ -83,9 +84,11 @@ def _arity(node: AnyNode) -> tuple[int, int]:
             return 2, 2
         case Concat():
             return 1, 1 << 30
-        case Dense() | Conv() | ConvTranspose() | Affine() | Activation() | Pool() | Softmax() | TopK():
+        case Dense() | Conv() | ConvTranspose() | Affine() | Activation() | Pool() | Softmax() | TopK() | Table():
             return 1, 1
-        case Reshape() | Transpose() | Slice() | Pad() | Upsample() | Recurrent() | Scan() | Quantize() | Thresholds():
+        case Reshape() | Transpose() | Slice() | Pad() | Upsample() | Recurrent() | Scan():
+            return 1, 1
+        case Quantize() | Thresholds() | Table():
             return 1, 1
         case _:
             assert_never(node)

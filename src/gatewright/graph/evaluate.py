@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import prod
-from typing import Any, Literal, assert_never, cast
+from typing import Any, assert_never, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,23 +40,24 @@ from gatewright.graph.nodes import (
     Input,
     Pad,
     Pool,
+    Precision,
     Quantize,
     Recurrent,
     Reshape,
     Scan,
     Slice,
     Softmax,
+    Table,
     Thresholds,
     TopK,
     Transpose,
     Upsample,
 )
 from gatewright.graph.recurrent import as_scan
-from gatewright.graph.shapes import Shape, shapes
+from gatewright.graph.shapes import Shape, fail, shapes
 from gatewright.graph.structure import align, move
 from gatewright.ir.windows import convolve, convolve_transposed, pool
 
-Precision = Literal["double", "single"]
 CHUNK_VALUES = 1 << 22  # values of the widest intermediate that are held at once
 COMBINE = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
 
@@ -167,6 +168,8 @@ class _Evaluator:
                 return self._quantize(node)
             case Thresholds():
                 return self._thresholds(node)
+            case Table():
+                return self._table(node)
             case TopK():
                 return top_k(self.value(node.sources[0]), node.k).astype(np.float64)
             case Dense() | Conv() | ConvTranspose():
@@ -212,6 +215,12 @@ class _Evaluator:
         if lattice is None or lattice.plain:
             return (node.start + node.step * count).astype(np.float64)
         return node.start / node.step + count
+
+    def _table(self, node: Table) -> Floats:
+        x, entries = self.value(node.sources[0]), node.table.shape[1]
+        if not ((x >= 0) & (x < entries) & (x == np.floor(x))).all():
+            fail(node, f"inputs of 0, 1, ..., {entries - 1}", f"{x.min():g} .. {x.max():g}", "is a weight not a bit's?")
+        return node.table[np.arange(x.shape[-1]), x.astype(np.int64)]
 
     def _linear(self, node: Dense | Conv | ConvTranspose, lattice: Lattice | None) -> Floats:
         x = self._operand(node.sources[0], lattice)

@@ -31,6 +31,8 @@ from gatewright.graph.nodes import (
     Quantize,
     Recurrent,
     Scan,
+    Stored,
+    Table,
     Thresholds,
     TopK,
 )
@@ -40,7 +42,7 @@ from gatewright.graph.structure import STRUCTURE, align, move
 from gatewright.ir.windows import pool
 
 EXACT_BITS = 53  # a float64 significand
-WEIGHT_BITS = 24  # a float32 significand: weights that need more were never quantized
+WEIGHT_BITS = 24  # a float32 significand: numbers that need more on one grid were never quantized
 PARAMETER_BITS = 12  # parameters of activations that need more (0.2, 0.01) are no fixed-point numbers
 ONE = np.array(1.0)
 _STEPS = 4  # a state that is rounded each step stops growing after one or two
@@ -87,6 +89,8 @@ def lattice_of(node: AnyNode, sources: list[Lattice | None], shapes: list[Shape]
             return _quantize(node)
         case Thresholds():
             return _thresholds(node)
+        case Table():
+            return fixed_point(node.table, WEIGHT_BITS)
         case Constant():
             return fixed_point(node.value, EXACT_BITS)
         case TopK():
@@ -182,12 +186,23 @@ def integer_weights(node: Dense | Conv | ConvTranspose) -> Floats:
     return np.where(np.abs(steps - near) <= 2.0**-20 * np.abs(steps), near, steps)
 
 
+def quantized_weights(node: Dense | Conv | ConvTranspose) -> Lattice | None:
+    """Return the lattice of integer_weights; None of weights that were never quantized."""
+    return fixed_point(integer_weights(node), WEIGHT_BITS if stored_of(node) is None else EXACT_BITS)
+
+
+def stored_of(node: Dense | Conv | ConvTranspose) -> Stored | None:
+    """Return the formats in which a layer's numbers are stored, where they are known."""
+    return None if isinstance(node, ConvTranspose) else node.stored
+
+
 def _quantize(node: Quantize) -> Lattice:
     live = ~((node.lo == 0) & (node.hi == 0))
     q = np.maximum(np.abs(node.lo - node.zero_point), np.abs(node.hi - node.zero_point)) * live
     scale = np.where(live, node.scale, 1.0)
     if is_power_of_two(scale):
-        return Lattice(ONE, frac_bits(scale * live), float((q * scale).max(initial=0)))
+        frac = frac_bits(scale * live) if node.frac_bits is None else node.frac_bits
+        return Lattice(ONE, frac, float((q * scale).max(initial=0)))
     return Lattice(squeeze(node.scale), 0, float(q.max(initial=0)))
 
 
@@ -207,7 +222,7 @@ def _scaled(lattice: Lattice | None, scale: Floats) -> Lattice | None:
 
 
 def _linear(node: Dense | Conv | ConvTranspose, x: Lattice) -> Lattice | None:
-    weight = fixed_point(integer_weights(node), WEIGHT_BITS)
+    weight = quantized_weights(node)
     if x.scale.size != 1 or weight is None:
         return None
     scale = squeeze(x.scale.reshape(()) * weight_scale(node))

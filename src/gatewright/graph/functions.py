@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special  # erf and expit, which NumPy lacks
 
-from gatewright.fixedpoint import Overflow, Rounding
+from gatewright.fixedpoint import Overflow, round_to_integers
 from gatewright.graph.nodes import Activation, Affine, Quantize, Thresholds
 
 AnyFloats = NDArray[Any]  # float64, or float32 as the frameworks compute
@@ -54,37 +54,6 @@ def quantize_integers(node: Quantize, x: AnyFloats) -> AnyFloats:
         case _:
             assert_never(node.overflow)
     return np.where((node.lo == 0) & (node.hi == 0), 0, q - zero).astype(x.dtype)
-
-
-def round_to_integers(v: AnyFloats, rounding: Rounding) -> AnyFloats:
-    """Return v rounded to integers; exact for every finite v."""
-    match rounding:
-        case Rounding.TRUNCATE:
-            return np.floor(v)
-        case Rounding.HALF_EVEN:
-            return np.rint(v)
-        case Rounding.CEIL:
-            return np.ceil(v)
-        case Rounding.ZERO:
-            return np.trunc(v)
-        case Rounding.HALF_UP:
-            return _nearest(v, v > 0)
-        case Rounding.HALF_DOWN:
-            return _nearest(v, v < 0)
-        case Rounding.HALF_AWAY:
-            return _nearest(v, True)
-        case Rounding.HALF_ZERO:
-            return _nearest(v, False)
-        case _:
-            assert_never(rounding)
-
-
-def _nearest(v: AnyFloats, ties_away: Any) -> AnyFloats:
-    """Round to nearest; a tie leaves zero where ties_away. The fraction of |v| is exact in floating point."""
-    size = np.abs(v)
-    low = np.floor(size)
-    part = size - low
-    return np.copysign(low + ((part > 0.5) | ((part == 0.5) & ties_away)), v)
 
 
 def count_thresholds(node: Thresholds, x: AnyFloats) -> NDArray[np.int64]:

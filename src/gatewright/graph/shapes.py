@@ -28,6 +28,7 @@ from gatewright.graph.nodes import (
     Scan,
     Slice,
     Softmax,
+    Table,
     Thresholds,
     TopK,
     Transpose,
@@ -76,7 +77,7 @@ def shape_of(node: AnyNode, sources: list[Shape]) -> Shape:
             _space(node, sources[0], node.size, node.strides, node.pads)
             counts = window_counts(sources[0][:-1], node.size, node.strides, (1,) * len(node.size), node.pads)
             return (*counts, sources[0][-1])
-        case Affine() | Quantize() | Thresholds() | Activation() | Softmax() | TopK():
+        case Affine() | Quantize() | Thresholds() | Table() | Activation() | Softmax() | TopK():
             return _elementwise(node, sources[0])
         case Combine():
             return _broadcast(node, sources)
@@ -167,7 +168,7 @@ def _space(
         fail(node, f"{len(size)} pairs of pads of 0 or more", f"{pads}")
 
 
-def _elementwise(node: Affine | Quantize | Thresholds | Activation | Softmax | TopK, x: Shape) -> Shape:
+def _elementwise(node: Affine | Quantize | Thresholds | Table | Activation | Softmax | TopK, x: Shape) -> Shape:
     channels = x[-1] if x else 1
     match node:
         case Affine():
@@ -189,6 +190,9 @@ def _elementwise(node: Affine | Quantize | Thresholds | Activation | Softmax | T
             for key, value in (("start", node.start), ("step", node.step)):
                 if value.shape not in {(), (1,), (channels,)}:
                     fail(node, f"{key} () or ({channels},)", f"{value.shape}")
+        case Table():
+            if node.table.ndim != 2 or node.table.shape[0] != channels:
+                fail(node, f"a table ({channels}, entries)", f"{node.table.shape}")
         case TopK():
             if not 1 <= node.k <= channels:
                 fail(node, f"k of 1..{channels}", f"{node.k}")

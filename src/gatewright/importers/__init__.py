@@ -25,8 +25,9 @@ PICKLE = b"\x80"  # the PROTO opcode, which every pickle of protocol 2 or later 
 def load_model(path: Path | str, *, weights: Path | str | None = None, example_input: Any = None) -> Graph:
     """Return the graph of a model file: .keras, .h5, Keras .json (+ weights), .onnx, .pt, or our own .npz.
 
-    weights: the .h5 beside a .json; example_input: an array of one sample batch, for torch modules whose shapes are
-    not in the file. Raises ModelError naming the file and the remedy for everything else, and for damaged files.
+    weights: the .h5 beside a .json; example_input: a batch of samples, or the shape of one, for torch modules
+    whose shapes are not in the file. Raises ModelError naming the file and the remedy for everything else, and for
+    damaged files.
     """
     path = Path(path)
     kind = model_kind(path)

@@ -75,9 +75,10 @@ class Builder:
         self.graph_name, self.format = name, format
         self.nodes: list[AnyNode] = []
         self.notes: list[str] = []
+        self.left_out: tuple[str, int] | None = None  # a function that the model ends with, and its axis
         self.origin = "the model"
         self._base = "value"
-        self._names: set[str] = set()
+        self._by_name: dict[str, AnyNode] = {}
         self._reordered: dict[tuple[str, tuple[int, ...]], str] = {}
         self._reshapes: dict[str, tuple[str, tuple[int, ...]]] = {}  # result -> what it reshapes, and its shape
 
@@ -93,15 +94,28 @@ class Builder:
         """Tell the user what was decided at the node in work."""
         self.notes.append(f"{self.origin}: {text}")
 
+    def leave_out_log_softmax(self, x: Tensor, axis: int) -> Tensor:
+        """End the model before a log-softmax over one axis, and say so: `verify` applies it to compare."""
+        if axis == x.sample_axis:
+            self.fail(f"runs over the axis of the samples (axis {axis}); the model must treat samples alike")
+        self.note("left out: the graph gives the scores before it, which have the same order")
+        self.left_out = ("log_softmax", axis)
+        return x
+
     def emit(self, kind: type[NodeKind], /, *sources: str, **fields: Any) -> str:
         """Append a node of this kind under a free name and return the name."""
         name, count = self._base, 1
-        while name in self._names:
+        while name in self._by_name:
             count += 1
             name = f"{self._base}_{count}"
-        self._names.add(name)
-        self.nodes.append(kind(name=name, sources=sources, origin=self.origin, **fields))  # type: ignore[arg-type, call-arg]
+        made: Any = kind(name=name, sources=sources, origin=self.origin, **fields)  # type: ignore[call-arg]
+        self._by_name[name] = made
+        self.nodes.append(made)
         return name
+
+    def node(self, result: str) -> AnyNode:
+        """Return the node that gives a result."""
+        return self._by_name[result]
 
     def check_size(self, shape: tuple[int, ...]) -> None:
         """Refuse a value too large to be meant, before anything of its size is made."""
@@ -154,29 +168,46 @@ class Builder:
         """
         if value.size == 1:
             return value.reshape(())
-        if value.ndim > x.rank:
-            value = self._drop_leading(value, x)
-        value = value.reshape((1,) * (x.rank - value.ndim) + value.shape)
+        value = self._aligned(value, x)
         if value.shape[x.sample_axis] != 1:
             self.fail(
                 f"a constant of the shape {value.shape} holds one value per sample; the model must treat samples alike"
             )
         return value.transpose(x.order)[0]
 
-    def _drop_leading(self, value: NDArray[Any], x: Tensor) -> NDArray[Any]:
-        extra = value.ndim - x.rank
-        if value.shape[:extra] != (1,) * extra:
+    def _aligned(self, value: NDArray[Any], x: Tensor) -> NDArray[Any]:
+        """The constant with as many axes as x, ones in front."""
+        if value.ndim > x.rank:
             self.fail(f"a constant of the shape {value.shape} has more axes than the value of the shape {x.shape}")
-        return value.reshape(value.shape[extra:])
+        return value.reshape((1,) * (x.rank - value.ndim) + value.shape)
+
+    def broadcast(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape to which these broadcast, as NumPy and ONNX do it, or refuse."""
+        try:
+            return tuple(map(int, np.broadcast_shapes(*shapes)))
+        except ValueError:
+            text = " and ".join(str(shape) for shape in dict.fromkeys(shapes) if shape)
+            return self.fail(f"its operands have the shapes {text}, which do not broadcast to one shape")
+
+    def check_fits(self, value: NDArray[Any], x: Tensor, what: str) -> None:
+        """Refuse a constant that does not broadcast to x's own shape."""
+        if self.broadcast(value.shape, x.shape) != x.shape:
+            self.fail(f"its {what} has the shape {value.shape}, which does not broadcast to its input's {x.shape}")
+
+    def lifted(self, x: Tensor, rank: int) -> Tensor:
+        """The same value with axes of size 1 in front, so that it has at least `rank` axes."""
+        extra = rank - x.rank
+        if extra <= 0:
+            return x
+        made = self._reshape(x.result, x.stored, (1,) * extra + x.stored)
+        order = (x.sample_axis + extra, *range(extra), *(axis + extra for axis in x.order[1:]))
+        return self.tensor(made, (1,) * extra + x.shape, order)
 
     def as_tensor(self, value: Value, like: Tensor) -> Tensor:
         """Return a constant as a node stored in the order of `like`; a tensor as it is."""
         if isinstance(value, Tensor):
             return value
-        array = np.asarray(value.value, dtype=np.float64)
-        if array.ndim > like.rank:
-            array = self._drop_leading(array, like)
-        array = array.reshape((1,) * (like.rank - array.ndim) + array.shape)
+        array = self._aligned(np.asarray(value.value, dtype=np.float64), like)
         stored = np.broadcast_to(self.spread(array, like), tuple(array.shape[a] for a in like.order[1:]))
         shape = list(array.shape)
         shape[like.sample_axis] = like.shape[like.sample_axis]
@@ -226,7 +257,7 @@ class Builder:
             output=result,
             format=self.format,
             notes=tuple(self.notes),
-            metadata=metadata,
+            metadata={**(metadata or {}), **({} if self.left_out is None else {"left_out": list(self.left_out)})},
         )
 
     def _read_by(self, output: str) -> tuple[AnyNode, ...]:

@@ -32,7 +32,8 @@ def clip(b: Builder, x: Tensor, lo: float, hi: float) -> Tensor:
 
 
 def prelu(b: Builder, x: Tensor, slope: NDArray[Any]) -> Tensor:
-    """Apply max(x, 0) + slope * min(x, 0); slope broadcasts against x and varies along one axis at most."""
+    """Apply max(x, 0) + slope * min(x, 0); slope broadcasts to x's shape and varies along one axis at most."""
+    b.check_fits(slope, x, "slope")
     spread = np.asarray(b.spread(slope, x), dtype=np.float64)
     varying = _varying(spread, x)
     if len(varying) > 1:
@@ -43,9 +44,10 @@ def prelu(b: Builder, x: Tensor, slope: NDArray[Any]) -> Tensor:
 
 
 def affine(b: Builder, x: Tensor, scale: NDArray[Any], offset: NDArray[Any]) -> Tensor:
-    """Return x * scale + offset; both broadcast against x."""
+    """Return x * scale + offset, with NumPy's broadcasting: the result may have more axes, and greater ones, than x."""
     scale, offset = finite(b, scale, "scale"), finite(b, offset, "offset")
-    shape = np.broadcast_shapes(x.shape, scale.shape, offset.shape)
+    x = b.lifted(x, max(scale.ndim, offset.ndim))
+    shape = b.broadcast(x.shape, scale.shape, offset.shape)
     if shape != x.shape:
         return _affine_widening(b, x, scale, offset)
     stored = (b.spread(scale, x), b.spread(offset, x))
@@ -54,8 +56,23 @@ def affine(b: Builder, x: Tensor, scale: NDArray[Any], offset: NDArray[Any]) -> 
         return _affine_per_element(b, x, *stored)
     if varying:
         x = b.with_last(x, varying[0])
+    elif (merged := _doubled(b, x, *stored)) is not None:
+        return merged
     per_channel = [np.array(np.broadcast_to(array.reshape(-1), (x.stored[-1],))) for array in stored]
     return replace(x, result=b.emit(Affine, x.result, scale=per_channel[0], offset=per_channel[1]))
+
+
+def _doubled(b: Builder, x: Tensor, scale: NDArray[Any], offset: NDArray[Any]) -> Tensor | None:
+    """Return x * scale where x and the result are one value times powers of two: 0.5 undoes 2, exactly."""
+    before = b.node(x.result)
+    if offset.any() or not isinstance(before, Affine) or before.offset.any():
+        return None
+    gains = np.append(before.scale, scale)
+    if (np.abs(np.frexp(gains)[0]) != 0.5).any() or (before.scale != before.scale[0]).any():
+        return None
+    x = replace(x, result=before.sources[0])
+    gain = before.scale[0] * float(scale)
+    return x if gain == 1 else affine(b, x, np.array(gain), np.zeros(()))
 
 
 def _varying(stored: NDArray[Any], x: Tensor) -> list[int]:
@@ -91,13 +108,20 @@ def combine(b: Builder, kind: Arithmetic, left: Value, right: Value) -> Tensor:
             return affine(b, right, -np.ones(()), np.asarray(left.value, dtype=np.float64))
         return combine(b, kind, right, left)
     assert isinstance(left, Tensor), "constants are folded before"
-    return _combine_tensors(b, kind, left, b.as_tensor(right, left))
+    rank = max(left.rank, right.rank if isinstance(right, Tensor) else np.ndim(right.value))
+    left = b.lifted(left, rank)
+    return _combine_tensors(b, kind, left, b.lifted(b.as_tensor(right, left), rank))
 
 
 def _combine_tensors(b: Builder, kind: Arithmetic, left: Tensor, right: Tensor) -> Tensor:
     if left.rank != right.rank or left.sample_axis != right.sample_axis:
-        b.fail(f"combines values of the shapes {left.shape} and {right.shape}; reshape them to as many axes")
-    shape = tuple(map(int, np.broadcast_shapes(left.shape, right.shape)))
+        b.fail(
+            f"combines values of the shapes {left.shape} and {right.shape}, whose samples lie along different axes; "
+            "reshape them to as many axes"
+        )
+    shape = b.broadcast(left.shape, right.shape)
+    if shape[left.sample_axis] != left.shape[left.sample_axis]:
+        b.fail(f"combines values of {left.shape[left.sample_axis]} and {right.shape[left.sample_axis]} samples")
     sources = (left.result, b.stored_in(right, left.order))
     return b.tensor(b.emit(Combine, *sources, kind=kind), shape, left.order)
 
@@ -113,8 +137,10 @@ def quantize(
     rounding: Rounding,
     overflow: Overflow = Overflow.SATURATE,
 ) -> Tensor:
-    """Round and saturate to integers times scale; all constants broadcast against x."""
+    """Round and saturate to integers times scale; all constants broadcast to x's shape."""
     scale = finite(b, scale, "scale")
+    for what, array in {"scale": scale, "range": lo, "zero point": zero_point}.items():
+        b.check_fits(array, x, what)
     if (scale <= 0).any():
         b.fail(f"its scale must be positive, not {scale.min()!r}")
     whole = {"lo": lo, "hi": hi, "zero_point": zero_point}

@@ -36,7 +36,7 @@ def _bias(b: Builder, bias: NDArray[Any] | None, n_out: int) -> Floats:
     if bias is None:
         return np.zeros(n_out)
     values = finite(b, bias, "bias")
-    if values.size not in (1, n_out) or max(values.shape, default=1) != values.size:
+    if values.size not in (1, n_out) or values.shape[-1:] not in ((), (values.size,)):  # (n_out, 1) runs over samples
         b.fail(f"its bias has the shape {bias.shape}; ({n_out},) is expected")
     return np.array(np.broadcast_to(values.reshape(-1), (n_out,)))
 

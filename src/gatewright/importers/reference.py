@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.errors import MissingToolError, ModelError, ToolError
+from gatewright.errors import MissingToolError, ToolError
 from gatewright.graph.nodes import Activation, Graph, Quantize, Softmax, Thresholds
+from gatewright.importers.keras.archive import weights_beside
 from gatewright.tools import run_tool, write_json
 
 VARIABLE = "GATEWRIGHT_REFERENCE_PYTHON"
@@ -47,7 +48,8 @@ def ask(
     remedy = (
         f"name a Python that has it with --python or {VARIABLE}, or run: PYTHON -m pip install {INSTALL[framework]}"
     )
-    if shutil.which(python) is None:
+    found = shutil.which(python)
+    if found is None:
         raise MissingToolError(
             f"{python!r} is no program that can be run, expected a Python with {framework}; {remedy}"
         )
@@ -60,7 +62,11 @@ def ask(
     write_json(work / f"{framework}.json", asked)
     log = work / f"{framework}.log"
     run_tool(
-        [python, str(Path(__file__).parent / "workers" / WORKERS[framework]), str(work / f"{framework}.json")],
+        [
+            str(Path(found).absolute()),  # a link to an interpreter is an environment of its own
+            str(Path(__file__).parent / "workers" / WORKERS[framework]),
+            str(work / f"{framework}.json"),
+        ],
         cwd=work,
         log=log,
         env={"PYTHONPATH": "", "OMP_NUM_THREADS": "1", **(env or {})},
@@ -87,11 +93,16 @@ def onnx_results(graph: Graph, path: Path, framework: str, x: NDArray[Any], **se
     return {**quantizers, graph.output: answer["output"]}
 
 
-def keras_results(graph: Graph, path: Path, weights: Path | None, x: NDArray[Any], **settings: Any) -> Answer:
-    """Return what Keras gives for nodes of the graph, by node: the output, what a last softmax reads, a quantizer."""
+def keras_results(
+    graph: Graph, path: Path, weights: Path | None, x: NDArray[Any], **settings: Any
+) -> tuple[Answer, str]:
+    """Return what Keras gives for nodes of the graph, and its backend ("" where it does not tell).
+
+    Nodes: the output, what a last softmax reads, a quantizer.
+    """
     request = {"model": str(path.resolve())}
     if path.suffix == ".json":
-        request["weights"] = str((weights or _beside(path)).resolve())
+        request["weights"] = str((weights or weights_beside(path)).resolve())
     quantizer = last_quantized(graph)
     if quantizer is not None:
         request["layer"] = layer_of(graph, quantizer)
@@ -107,7 +118,7 @@ def keras_results(graph: Graph, path: Path, weights: Path | None, x: NDArray[Any
         and layer_of(graph, last.name) == str(plain["last"])
     ):
         found[last.sources[0]] = plain["logits"]
-    return {**found, graph.output: plain["y"]}
+    return {**found, graph.output: plain["y"]}, str(answer.get("backend", ""))
 
 
 def torch_results(graph: Graph, path: Path, x: NDArray[Any]) -> Answer:
@@ -118,7 +129,9 @@ def torch_results(graph: Graph, path: Path, x: NDArray[Any]) -> Answer:
 
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an old file leaves a softmax's axis to torch
-        return {graph.output: read_sequential(path)(torch.from_numpy(x.astype(np.float32))).numpy()}
+        module = read_sequential(path)
+        first = next(module.parameters(), torch.zeros(()))
+        return {graph.output: module(torch.from_numpy(x.astype(np.float32)).to(first.dtype)).numpy()}
 
 
 def last_quantized(graph: Graph) -> str | None:
@@ -133,14 +146,6 @@ def last_quantized(graph: Graph) -> str | None:
 def layer_of(graph: Graph, node: str) -> str:
     """Return the name of the layer that a node came from."""
     return (graph.metadata or {}).get("layers", {}).get(node, node)
-
-
-def _beside(path: Path) -> Path:
-    names = [f"{path.stem}_weights.h5", f"{path.stem}.weights.h5", f"{path.stem}.h5"]
-    found = [path.with_name(name) for name in names if path.with_name(name).exists()]
-    if not found:
-        raise ModelError(f"{path}: expected weights beside it, {' or '.join(names)}; give --weights")
-    return found[0]
 
 
 def _checked(answer: Answer, path: Path, framework: str, *expected: str) -> Answer:

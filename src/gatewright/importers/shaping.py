@@ -14,6 +14,9 @@ def concat(b: Builder, values: list[Value], axis: int) -> Tensor:
     """Join along one axis of the source; constants among them are the same for every sample."""
     like = next(value for value in values if isinstance(value, Tensor))
     axis = b.axis(axis, like.rank)
+    ranks = [value.rank if isinstance(value, Tensor) else np.ndim(value.value) for value in values]
+    if any(rank != like.rank for rank in ranks):
+        b.fail(f"joins values of {', '.join(map(str, ranks))} axes; as many each are expected")
     tensors = [b.as_tensor(value, like) for value in values]
     for t in tensors:
         rest = [pair for a, pair in enumerate(zip(t.shape, like.shape, strict=False)) if a != axis]
@@ -67,6 +70,14 @@ def upsample(b: Builder, x: Tensor, factors: tuple[int, ...]) -> Tensor:
     shape = tuple(size * f for size, f in zip(x.shape, factors, strict=True))
     made = b.emit(Upsample, x.result, factors=tuple(factors[axis] for axis in x.order[1:]))
     return b.tensor(made, shape, x.order)
+
+
+def expand(b: Builder, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Repeat axes of size 1, and add axes in front, until x has the shape to which both broadcast."""
+    x = b.lifted(x, len(shape))
+    target = b.broadcast(x.shape, shape)
+    b.check_size(target)
+    return upsample(b, x, tuple(new // old for new, old in zip(target, x.shape, strict=True)))
 
 
 def take(b: Builder, x: Tensor, axis: int, indices: list[int], *, scalar: bool) -> Tensor:

@@ -24,8 +24,8 @@ from gatewright.export.builder import legal
 from gatewright.export.prepare import quantize_input
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import evaluate, shapes, trace
-from gatewright.graph.exact import Lattice, bits_of, lattices
-from gatewright.graph.nodes import AnyNode, Floats, Graph, Input, Quantize, Thresholds
+from gatewright.graph.exact import Lattice, bits_of, is_power_of_two, lattices
+from gatewright.graph.nodes import AnyNode, Floats, Graph, Input, Pool, Quantize, Thresholds
 from gatewright.importers import load_model, model_kind
 from gatewright.importers.reference import keras_results, onnx_results, torch_results
 
@@ -33,6 +33,8 @@ AGAINST = {"keras": ("keras",), "onnx": ("onnxruntime", "qonnx"), "torch": ("tor
 SAMPLES = 1000
 TOLERANCE = 1e-5
 FLOAT32_BITS = 24  # a float32 significand: the framework's sums of more bits are rounded
+SIGNIFICANDS = {"float16": 11, "bfloat16": 8}  # bits; sums and results of these types are rounded to them
+WHOLE = ("int", "uint")  # types of input that the framework casts samples to
 BATCH_VALUES = 1 << 27  # values of all nodes that are compared at a time: 1 GiB as float64
 
 
@@ -98,15 +100,17 @@ def verify_model(
         graph, source = quantize_input(graph, input_format), graph.nodes[0].name
         codes = next(node.name for node in graph.nodes if source in node.sources)
         x, data = evaluate(replace(graph, output=codes), x), f"{data}, rounded to {input_format}"
-    x = x.astype(np.float32)
+    kind = str((graph.metadata or {}).get("input_type", "float32"))
+    x, tolerance, said = _typed(x.astype(np.float32), kind, tolerance)
+    data += said
     exported = _exported(graph)
     batches: list[tuple[Compared, ...]] = []
     size = max(1, BATCH_VALUES // sum(prod(shape) for shape in shapes(graph).values()))
     for first in range(0, len(x), size):
         part = x[first : first + size]
         try:
-            reference = _reference(path, graph, weights, against, part, python)
-            batches.append(compare(graph, part, reference, tolerance=tolerance))
+            reference, told = _reference(path, graph, weights, against, part, python)
+            batches.append(compare(graph, part, reference, tolerance=tolerance, told=told))
             if not isinstance(exported, str):
                 _compare_program(graph, *exported, part)
         except (MismatchError, ExportError) as error:
@@ -124,14 +128,38 @@ def verify_model(
     return Verification(model=str(path), against=against, data=data, rows=rows, program=program)
 
 
+def _typed(x: NDArray[np.float32], kind: str, tolerance: float) -> tuple[NDArray[np.float32], float, str]:
+    """Return the samples as the model's input type holds them, the tolerance of that type, and what was done."""
+    if kind.startswith(WHOLE):
+        ends = np.iinfo(kind)
+        return np.clip(np.rint(x), ends.min, ends.max).astype(np.float32), tolerance, f", rounded to {kind}"
+    if kind not in SIGNIFICANDS:
+        return x, tolerance, ""
+    bits = SIGNIFICANDS[kind]
+    mantissa, exponent = np.frexp(x)
+    tolerance = max(tolerance, 4 * 2.0**-bits)  # each step rounds by half a unit of the type's last place
+    x = np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits).astype(np.float32)
+    return x, tolerance, f", rounded to {kind}, in which the model computes: results agree within {tolerance:g}"
+
+
 def compare(
-    graph: Graph, x: NDArray[Any], expected: Mapping[str, NDArray[Any]], *, tolerance: float = TOLERANCE
+    graph: Graph,
+    x: NDArray[Any],
+    expected: Mapping[str, NDArray[Any]],
+    *,
+    tolerance: float = TOLERANCE,
+    told: str = "",
 ) -> tuple[Compared, ...]:
     """Compare results of nodes (with precision "single") with a reference's. expected: node -> (n, ...).
 
     With == where the node quantizes, or its values lie on a grid of at most 24 bits; else within the tolerance,
-    relative to the reference's greatest magnitude. Raises MismatchError, and ToolError for another count of values.
+    relative to the reference's greatest magnitude. A function that the import left out at the model's end is applied to
+    the output first. told: what is known of the reference, for messages. Raises MismatchError, and ToolError for
+    another count of values.
     """
+    data = graph.metadata or {}
+    left_out = data.get("left_out")
+    held = SIGNIFICANDS.get(str(data.get("input_type")), FLOAT32_BITS)
     known, nodes = lattices(graph), {node.name: node for node in graph.nodes}
     for name in expected:
         if name not in nodes:
@@ -139,22 +167,55 @@ def compare(
     results = trace(graph, x, precision="single", wanted=tuple(expected))
     rows: list[Compared] = []
     for name, reference in expected.items():
-        ours = results[name].reshape(len(x), -1)
+        whole, lattice = results[name], known[name]
+        if left_out is not None and name == graph.output:
+            whole, lattice = LEFT_OUT[left_out[0]](whole, left_out[1]), None
+        ours = whole.reshape(len(x), -1)
         if reference.size != ours.size or reference.shape[:1] != (len(x),):
             raise ToolError(f"node {name!r}: expected {ours.shape} values of the reference, got {reference.shape}")
         theirs = reference.reshape(len(x), -1)
-        lattice = known[name]
         if lattice is None or not lattice.plain:
             ours = ours.astype(np.float32)
-        rows.append(_compare(nodes[name], lattice, ours, theirs, tolerance))
+        plain = lattice is not None and lattice.plain and bits_of(lattice) <= held
+        exact = plain or (lattice is not None and isinstance(nodes[name], Quantize | Thresholds))
+        why = f"{_cause(graph, x, nodes[name], known)}{told}"
+        rows.append(_compare(nodes[name], ours, theirs, tolerance, exact=exact, why=why))
     return tuple(rows)
 
 
+def _log_softmax(x: Floats, axis: int) -> Floats:
+    """Return x - log(sum(exp(x))) over one axis."""
+    moved = x - x.max(axis=axis, keepdims=True)
+    return moved - np.log(np.exp(moved).sum(axis=axis, keepdims=True))
+
+
+LEFT_OUT: dict[str, Callable[[Floats, int], Floats]] = {"log_softmax": _log_softmax}
+
+
+def _cause(graph: Graph, x: NDArray[Any], node: AnyNode, known: Mapping[str, Lattice | None]) -> str:
+    """Return what most likely makes the reference differ at a node on these samples."""
+    source = graph.nodes[0].name
+    inputs = [n for n in graph.nodes if isinstance(n, Quantize) and source in n.sources]
+    if any((x / n.scale != np.rint(x / n.scale)).any() for n in inputs):
+        return (
+            "Data finer than the model's input format are rounded differently by any two libraries: try "
+            "--input-format; else report the model"
+        )
+    before = known.get(node.sources[0]) if node.sources else None
+    real = before is not None and not before.plain
+    if isinstance(node, Quantize) and (real or not is_power_of_two(node.scale)):
+        return (
+            "Its scales are no powers of two: a value near the middle between two codes is rounded by the reference's "
+            "own order of float32 products, which runtimes change as they fuse operators (docs/importing.md, scales). "
+            "Scales that are powers of two have one meaning"
+        )
+    return "Report the model"
+
+
 def _compare(
-    node: AnyNode, lattice: Lattice | None, ours: NDArray[Any], theirs: NDArray[Any], tolerance: float
+    node: AnyNode, ours: NDArray[Any], theirs: NDArray[Any], tolerance: float, *, exact: bool, why: str
 ) -> Compared:
-    held = lattice is not None and lattice.plain and bits_of(lattice) <= FLOAT32_BITS
-    exact = held or isinstance(node, Quantize | Thresholds) or bool((ours == theirs).all())
+    exact = exact or bool((ours == theirs).all())
     difference = np.abs(ours.astype(np.float64) - theirs)
     largest = float(np.abs(theirs).max(initial=0))
     good = ours == theirs if exact else difference <= tolerance * largest
@@ -165,8 +226,7 @@ def _compare(
         raise MismatchError(
             f"node {node.name!r} ({node.origin or type(node).__name__}), sample {at}, element {element}: expected "
             f"{theirs[at, element]!s} of the reference {how}, got {ours[at, element]!s}; {wrong} of {len(ours)} "
-            "samples differ. Data finer than the model's input format is rounded differently by any two libraries: try "
-            "--input-format; else report the model"
+            f"samples differ. {why}"
         )
     return Compared(
         node=node.name,
@@ -214,20 +274,34 @@ def _framework(path: Path, graph: Graph, against: str | None) -> str:
 
 def _reference(
     path: Path, graph: Graph, weights: Path | None, against: str, x: NDArray[Any], python: str | None
-) -> dict[str, NDArray[Any]]:
+) -> tuple[dict[str, NDArray[Any]], str]:
+    """Return the reference's results by node, and what a mismatch should be told of it."""
     if against == "torch":
         if python is not None:
             raise ConfigError(
                 f"{path}: torch runs in this interpreter, from the layers that were read; leave --python out"
             )
-        return torch_results(graph, path, x)
+        return torch_results(graph, path, x), ""
     work = Path(tempfile.mkdtemp(prefix="gatewright-verify-"))  # kept, with its log, where the reference fails
+    told = ""
     if against == "keras":
-        found = keras_results(graph, path, weights, x, work=work, python=python)
+        found, backend = keras_results(graph, path, weights, x, work=work, python=python)
+        told = _told(graph, backend)
     else:
         found = onnx_results(graph, path, against, x, work=work, python=python)
     shutil.rmtree(work)
-    return found
+    return found, told
+
+
+def _told(graph: Graph, backend: str) -> str:
+    """Return what is known of a Keras backend that may explain a difference."""
+    padded = any(isinstance(n, Pool) and n.kind == "average" and any(map(any, n.pads)) for n in graph.nodes)
+    if backend == "torch" and padded:
+        return (
+            ". Keras ran on torch, where the mean of a padded window counts its edges again; its other backends leave "
+            "the padding out: install jax or tensorflow beside it, or set KERAS_BACKEND"
+        )
+    return f". Keras ran on {backend}" if backend else ""
 
 
 def _merged(rows: Sequence[Compared]) -> Compared:

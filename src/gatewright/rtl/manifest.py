@@ -169,9 +169,11 @@ def _record(manifest: RtlManifest) -> dict[str, Any]:
 
 
 def _channel(row: dict[str, Any]) -> ChannelSignals:
-    stream = Stream(**{key: tuple(v) if isinstance(v, list) else v for key, v in row["stream"].items()})
+    cut: dict[str, Any] = row["stream"]
+    stream = Stream(shape=tuple(cut["shape"]), order=tuple(cut["order"]), per_beat=cut["per_beat"])
     lanes = tuple(LaneSignal(lane["lane"], Name(**lane["signal"]), lane["shift"]) for lane in row["lanes"])
-    return ChannelSignals(**{**row, "stream": stream, "lanes": lanes})
+    fields: dict[str, Any] = {**row, "stream": stream, "lanes": lanes}
+    return ChannelSignals(**fields)
 
 
 def _signal(row: dict[str, Any]) -> LayerSignal:

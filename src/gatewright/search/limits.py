@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from gatewright.config import Config
 from gatewright.errors import ConfigError
 from gatewright.flow.lowering import cost_as_built
-from gatewright.flow.stages.networks import output_stage
+from gatewright.flow.stages.output import output_stage
 
 if TYPE_CHECKING:
     from gatewright.chips import Part
     from gatewright.data import Dataset
-    from gatewright.fit import Network
+    from gatewright.graph import Graph
 
 Cost = dict[str, float]
 """lut, ff, dsp, bram, latency_cycles, latency_ns, fmax_mhz."""
@@ -86,14 +86,14 @@ def feasible(excess: Mapping[str, float]) -> bool:
     return all(value <= 0 for value in excess.values())
 
 
-def cost_of(network: Network, config: Config, data: Dataset, part: Part) -> Cost:
+def cost_of(network: Graph, config: Config, data: Dataset, part: Part) -> Cost:
     """Return the estimate of a network's core as the flow would build it, output stage included.
 
     The pipeline keeps the latency limit where it can; a network that cannot is costed at the latency it needs.
     """
-    from gatewright.fit import export_program
+    from gatewright.export import export_graph
 
-    program = export_program(network, name=config.name, data=data, output=output_stage(config))
+    program = export_graph(network, name=config.name, output=output_stage(config)).program
     found = cost_as_built(program, data.part("train")[0], config, part)
     row = asdict(found)
     return {key: row[key] for key in ("lut", "ff", "dsp", "bram", "latency_cycles", "latency_ns", "fmax_mhz")}

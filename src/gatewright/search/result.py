@@ -177,9 +177,10 @@ def _trial_row(record: Record) -> dict[str, Any]:
 
 
 def _test(out: Path, data: Dataset, record: Record, chosen: Point) -> dict[str, Any]:
-    from gatewright.fit import Network, metrics
+    from gatewright.fit.scores.metrics import metrics
+    from gatewright.graph import load_graph
 
-    student = Network.load(Records(out / "trials").path(chosen.trial) / f"{chosen.point:03d}")
+    student = load_graph(Records(out / "trials").path(chosen.trial) / f"{chosen.point:03d}" / "graph.npz")
     teacher = Teachers(out / "teachers").load(record.teacher)
     found = {"test": metrics(student, data), "teacher_test": metrics(teacher.network, data)}
     kept = ("metric", "value", "interval", "samples")

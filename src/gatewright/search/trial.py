@@ -17,7 +17,7 @@ from gatewright.search.limits import Limits, cost_of, feasible
 if TYPE_CHECKING:
     from gatewright.chips import Part
     from gatewright.data import Dataset
-    from gatewright.fit import Network
+    from gatewright.graph import Graph
 
 GRID = 10  # shares of the training, 0.1 .. 1.0, at which trials are compared
 FIRST_STEP = 3  # of the grid: none is stopped before this one
@@ -37,7 +37,7 @@ class StudentTask:
     """Train config.student by a teacher and cost it. floor: see Watcher, one score per step of GRID."""
 
     config: Config
-    teacher: Network
+    teacher: Graph
     part: Part
     limits: Limits
     floor: Sequence[float]
@@ -51,7 +51,7 @@ Task = TeacherTask | StudentTask
 class Taught:
     """A trained teacher. score: on the validation split; error: why there is none."""
 
-    network: Network | None = None
+    network: Graph | None = None
     score: float = 0.0
     seconds: float = 0.0
     error: str = ""
@@ -61,7 +61,7 @@ class Taught:
 class Candidate:
     """One student. figures: score (validation), cost, ebops, nonzero; excess: see Limits.excess."""
 
-    network: Network
+    network: Graph
     figures: dict[str, float]
     excess: dict[str, float]
 
@@ -198,13 +198,14 @@ def _train(task: StudentTask, data: Dataset, work: Path, watcher: Watcher) -> tu
     return tuple(_candidate(network, task, data) for network in networks)
 
 
-def _candidate(network: Network, task: StudentTask, data: Dataset) -> Candidate:
+def _candidate(network: Graph, task: StudentTask, data: Dataset) -> Candidate:
     from gatewright.fit import validation_score
+    from gatewright.graph.figures import ebops, figures
 
     cost = cost_of(network, task.config, data, task.part)
     score = validation_score(network, data)
-    figures = {"score": score, **cost, "ebops": float(network.ebops), "nonzero": float(network.nonzero)}
-    return Candidate(network=network, figures=figures, excess=task.limits.excess(figures))
+    known = {"score": score, **cost, "ebops": float(ebops(network)), "nonzero": float(figures(network).nonzero)}
+    return Candidate(network=network, figures=known, excess=task.limits.excess(known))
 
 
 def best_of(points: Sequence[tuple[dict[str, float], dict[str, float]]]) -> int:

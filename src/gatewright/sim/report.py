@@ -6,6 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gatewright.errors import GatewrightError, MismatchError
 from gatewright.tools import write_json
@@ -106,7 +107,7 @@ class SimReport:
             record["first_mismatch"] = None if first is None else Mismatch(**first)
             record["faults"] = tuple(record["faults"])
             rows = record.pop("channels", [])
-            channels = tuple(ChannelReport(**{**row, "transfers": tuple(row["transfers"])}) for row in rows)
+            channels = tuple(_channel(row) for row in rows)
             return SimReport(**record, channels=channels, log=str(path))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise GatewrightError(f"{path} is no simulation report: {error}; run `gatewright sim` again") from None
@@ -137,6 +138,11 @@ class SimReport:
                 f"initiation interval is {self.initiation_interval} cycles, claimed {self.claimed_initiation_interval}"
             )
         return (*found, *self.faults)
+
+
+def _channel(row: dict[str, Any]) -> ChannelReport:
+    fields: dict[str, Any] = {**row, "transfers": tuple(row["transfers"])}
+    return ChannelReport(**fields)
 
 
 def require_match(report: SimReport) -> None:

@@ -16,20 +16,24 @@ from numpy.typing import NDArray
 
 from gatewright.config import Config
 from gatewright.errors import ExportError, FitError
+from gatewright.export import compare
+from gatewright.export.vectors import graph_trace, input_format
 from gatewright.fit.anomaly.program import score_program
-from gatewright.fit.export import check_exact, compare
 from gatewright.fit.front import train_front
-from gatewright.fit.layer import Floats
-from gatewright.fit.network import CHUNK, Network
+from gatewright.fit.frozen import dense_layers, is_quantized, read_node
 from gatewright.fit.train import train_student, train_teacher
 from gatewright.fit.training.teach import Teacher, with_targets
 from gatewright.fixedpoint import Ints
-from gatewright.ir import Interpreter, OutputStage, Program, add_output_stage, ranges
+from gatewright.graph import Graph
+from gatewright.graph.exact import EXACT_BITS
+from gatewright.graph.nodes import Floats
+from gatewright.ir import Interpreter, OutputStage, Program, add_output_stage, ranges, verify
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
 
 Weighting = Literal["equal", "laplace"]
+CHUNK = 8192  # samples compared at once
 MOST_SHIFT = 3  # a feature counts at most 8 times as much as another: one that is always right must not decide alone
 
 
@@ -37,7 +41,7 @@ class Scored(Protocol):
     """A quantized network with an anomaly score, greater is stranger."""
 
     @property
-    def network(self) -> Network:
+    def network(self) -> Graph:
         """What becomes hardware, without what the score adds."""
         ...
 
@@ -76,18 +80,19 @@ class Autoencoder:
     history: one row per epoch of training.
     """
 
-    network: Network
+    network: Graph
     shifts: tuple[int, ...]
     history: tuple[dict[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        network, features = self.network, self.network.layers[0].weight.shape[0]
-        if not network.quantized or len(network.layers) < 2:
+        layers = dense_layers(self.network)
+        features = len(layers[0].weight)
+        if not is_quantized(self.network) or len(layers) < 2:
             raise FitError("an autoencoder must be a quantized network with hidden layers; give a trained student")
-        if network.layers[-1].bias.size != features or len(self.shifts) != features:
+        if layers[-1].bias.size != features or len(self.shifts) != features:
             raise FitError(
                 f"an autoencoder must have as many outputs and shifts as features, {features}, not "
-                f"{network.layers[-1].bias.size} and {len(self.shifts)}; train it with train_autoencoder"
+                f"{layers[-1].bias.size} and {len(self.shifts)}; train it with train_autoencoder"
             )
         if min(self.shifts) != 0:
             raise FitError(f"the least shift must be 0, not {min(self.shifts)}; subtract it from all")
@@ -95,14 +100,14 @@ class Autoencoder:
     @property
     def step(self) -> float:
         """The least difference of two scores."""
-        return 2.0**-self.network.input.frac_bits
+        return 2.0 ** -input_format(self.network).frac_bits
 
     def residuals(self, x_codes: NDArray[np.integer[Any]]) -> Floats:
         """Return xhat - x, rounded, in units of the inputs. (n, features), same out."""
-        return self._errors(self.network.trace(x_codes))
+        return self._errors(graph_trace(self.network, x_codes))
 
     def _errors(self, floats: dict[str, Floats]) -> Floats:
-        return np.floor((floats[self.network.layers[-1].name] - floats["x"]) / self.step + 0.5) * self.step
+        return np.floor((floats[self.network.output] - floats["x"]) / self.step + 0.5) * self.step
 
     def scores(self, x_codes: NDArray[np.integer[Any]]) -> Floats:
         """Return the anomaly score of each sample, greater is stranger. (n, features) -> (n,), float64 and exact."""
@@ -110,10 +115,11 @@ class Autoencoder:
 
     def expected(self, x_codes: NDArray[np.integer[Any]]) -> dict[str, Floats]:
         """Return activations beside the inputs, residuals and score by the names of their ops."""
-        floats = self.network.trace(x_codes)
+        floats = graph_trace(self.network, x_codes)
         residuals = self._errors(floats)
-        hidden = {f"{v.name}.act": np.hstack((floats[f"{v.name}.act"], floats["x"])) for v in self.network.layers[:-1]}
-        if self.network.input_bits:
+        names = [f"{layer.name}.act" for layer in dense_layers(self.network)[:-1]]
+        hidden = {name: np.hstack((floats[name], floats["x"])) for name in names}
+        if read_node(self.network) is not None:
             hidden["read.act"] = np.hstack((floats["x.read"], floats["x"]))
         ends = np.hstack((np.maximum(residuals, 0.0), residuals))
         return {**hidden, "residual.act": ends, "score": self.scores(x_codes)[:, None]}
@@ -200,9 +206,7 @@ def _lesson(
     return settings, own, train_teacher(settings, own, work=work, progress=progress).network
 
 
-def _weighted(
-    network: Network, own: Dataset, weighting: Weighting, history: tuple[dict[str, float], ...]
-) -> Autoencoder:
+def _weighted(network: Graph, own: Dataset, weighting: Weighting, history: tuple[dict[str, float], ...]) -> Autoencoder:
     plain = Autoencoder(network=network, shifts=(0,) * own.x.shape[1], history=history)
     return plain if weighting == "equal" else replace(plain, shifts=_laplace(plain, own.part("train")[0]))
 
@@ -232,7 +236,7 @@ def export_anomaly(scored: Scored, *, name: str, output: OutputStage | None = No
     if output is not None and output.kind not in ("scores", "threshold"):
         raise ExportError(f'an anomaly score leaves as "scores" or as "threshold", not {output.kind!r}')
     scores = scored.program(name)
-    check_exact(scores)
+    _check_exact(scores)
     return scores if output is None else add_output_stage(scores, output)
 
 
@@ -253,6 +257,16 @@ def check_anomaly(scored: Scored, program: Program, x_codes: NDArray[np.integer[
         for op_name, values in expected.items():
             compare(op_name, values, integers[op_name], fracs[op_name], at)
     return len(x_codes)
+
+
+def _check_exact(program: Program) -> None:
+    """Raise ExportError where a value of a program that holds no output stage could pass 53 bits."""
+    for op_name, value in verify(program).items():
+        if value.width_bits > EXACT_BITS:
+            raise ExportError(
+                f"op {op_name!r} needs {value.width_bits} bits, at most {EXACT_BITS} can be compared exactly with the "
+                "float64 network; lower weight_bits, activation_bits or the input's width"
+            )
 
 
 def check_student(config: Config, data: Dataset, *, learned: bool) -> None:

@@ -10,28 +10,36 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from gatewright.errors import ExportError
-from gatewright.fit.export import dyadic
-from gatewright.fit.layer import Floats, Layer
-from gatewright.fit.network import Network
+from gatewright.export.builder import integers
+from gatewright.export.vectors import input_format
+from gatewright.fit.frozen import dense_layers, read_node
 from gatewright.fixedpoint import Fixed, Ints, Overflow, Rounding
+from gatewright.graph import Graph
+from gatewright.graph import nodes as graph_nodes
+from gatewright.graph.figures import element_formats
+from gatewright.graph.nodes import Floats, Quantize, Thresholds
 from gatewright.ir import Constant, Dense, Input, Op, Program, Requant, ranges
 
 
-def score_program(network: Network, shifts: tuple[int, ...], name: str) -> Program:
+def score_program(network: Graph, shifts: tuple[int, ...], name: str) -> Program:
     """Return the program of sum_i 2**shift_i |x_i - xhat_i|, errors rounded half up to the inputs' LSB.
 
     Ops: x, where the network cuts its inputs `read` and `read.act` (what it reads, then the whole inputs), per hidden
     layer `fc1`, `fc1.act`, then `residual`, `residual.act`, `score`. The last elements of a hidden layer are the
     inputs. Raises ExportError for steps and for formats that wrap.
     """
-    if any(v.thresholds or (v.activation_grid and v.activation_grid.wrap) for v in network.layers):
+    cut = read_node(network)
+    rounds = {node.layer: node for node in network.nodes if isinstance(node, Quantize) and node is not cut}
+    wraps = any(node.overflow is Overflow.WRAP for node in rounds.values())
+    if wraps or any(isinstance(node, Thresholds) for node in network.nodes):
         raise ExportError("an autoencoder needs ReLUs and formats that saturate; train it as a student")
-    built = _Builder(name, network.input, len(shifts))
-    if network.input_bits:
-        built.read(network.input_bits)
-    for layer in network.layers[:-1]:
-        built.hidden(layer)
-    built.residual(network.layers[-1])
+    built = _Builder(name, input_format(network), len(shifts))
+    if cut is not None:
+        built.read(element_formats(cut)[0])
+    *hidden, last = dense_layers(network)
+    for layer in hidden:
+        built.hidden(layer, rounds[layer.name])
+    built.residual(last)
     built.score(shifts)
     return built.program()
 
@@ -48,21 +56,20 @@ class _Builder:
         """Return what is built so far."""
         return Program(name=self._name, ops=tuple(self._ops), output=self._ops[-1].name, constants=self._constants)
 
-    def read(self, input_bits: tuple[int, ...]) -> None:
+    def read(self, kept: Ints) -> None:
         """Add the leading bits of each feature that the network reads, then the whole inputs: wires, no logic."""
-        kept, source, lanes = np.array(input_bits), self._input, np.eye(self._features)
+        source, lanes = self._input, np.eye(self._features)
         widths = np.append(kept, np.full(self._features, source.width_bits))
         keeps = source.frac_bits - source.width_bits + widths
         self._dense("read", np.hstack((lanes, lanes)), np.zeros(2 * self._features))
         self._requant("read", widths, keeps, (source.signed,) * 2 * self._features)
 
-    def hidden(self, layer: Layer) -> None:
+    def hidden(self, layer: graph_nodes.Dense, rounds: Quantize) -> None:
         """Add a layer: its activations, then the inputs. The unsigned format's lower end is the ReLU."""
-        grid, source, lanes = layer.activation_grid, self._input, np.eye(self._features)
-        assert grid is not None
+        source, lanes = self._input, np.eye(self._features)
         widths, keeps = (
             np.append(np.broadcast_to(own, layer.bias.shape), np.full(self._features, carried))
-            for own, carried in ((grid.width_bits, source.width_bits), (grid.frac_bits, source.frac_bits))
+            for own, carried in zip(element_formats(rounds), (source.width_bits, source.frac_bits), strict=True)
         )
         first = len(self._ops) == 1
         weight = (
@@ -71,7 +78,7 @@ class _Builder:
         self._dense(layer.name, weight, np.append(layer.bias, np.zeros(self._features)), keeps, carried=self._features)
         self._requant(layer.name, widths, keeps, (False,) * layer.bias.size + (source.signed,) * self._features)
 
-    def residual(self, layer: Layer) -> None:
+    def residual(self, layer: graph_nodes.Dense) -> None:
         """Add r = xhat - x, rounded: relu(r) of every feature, then r itself, each as wide as it can become."""
         frac_bits = self._input.frac_bits
         keeps = np.full(2 * self._features, frac_bits)
@@ -99,14 +106,14 @@ class _Builder:
         carried: how many of the last elements are inputs, which need none.
         """
         dense = Dense(name=name, layer=name, source=self._ops[-1].name, weight=f"{name}.weight", bias=f"{name}.bias")
-        self._constants[dense.weight] = dyadic(weight, f"layer {name!r}: weight")
-        self._constants[dense.bias] = dyadic(bias, f"layer {name!r}: bias")
+        self._constants[dense.weight] = Constant(*integers(weight))
+        self._constants[dense.bias] = Constant(*integers(bias))
         self._ops.append(dense)
         if keeps is None:
             return
         finer = ranges(self.program())[name].frac_bits > keeps
         half = np.where(finer & (np.arange(bias.size) < bias.size - carried), np.exp2(-keeps - 1.0), 0.0)
-        self._constants[dense.bias] = dyadic(bias + half, f"layer {name!r}: bias")
+        self._constants[dense.bias] = Constant(*integers(bias + half))
 
     def _requant(self, layer: str, widths: Ints, keeps: Ints, signed: tuple[bool, ...]) -> None:
         self._ops.append(

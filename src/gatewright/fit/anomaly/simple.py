@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.ensemble import IsolationForest
 
 from gatewright.fit.anomaly.autoencoder import normal_samples
-from gatewright.fit.layer import Floats
+from gatewright.graph.nodes import Floats
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset

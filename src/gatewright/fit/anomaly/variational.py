@@ -19,17 +19,20 @@ from torch import Tensor, nn
 
 from gatewright.config import Config
 from gatewright.errors import FitError
+from gatewright.export import export_graph
+from gatewright.export.vectors import graph_trace
 from gatewright.fit.anomaly.autoencoder import check_student, normal_samples
-from gatewright.fit.export import layer_ops
-from gatewright.fit.layer import Floats
-from gatewright.fit.modules.dense import Stack, Widths
+from gatewright.fit.frozen import dense_layers, is_quantized
+from gatewright.fit.modules.dense import Widths
 from gatewright.fit.modules.quantizers import fake_quantize
-from gatewright.fit.network import Network
+from gatewright.fit.modules.stacks import dense_stack
 from gatewright.fit.train import CALIBRATION_SAMPLES, Tensors, check_alive, fold_inputs, layer_widths, stage_key
 from gatewright.fit.training.checkpoint import Checkpoint
 from gatewright.fit.training.loop import Job, Row, one_thread, train
 from gatewright.fit.training.recipe import Recipe
 from gatewright.fixedpoint import Fixed, Overflow, Rounding
+from gatewright.graph import Graph
+from gatewright.graph.nodes import Floats
 from gatewright.ir import Constant, Dense, Lookup, Program, Requant
 
 if TYPE_CHECKING:
@@ -49,13 +52,13 @@ class Variational:
     2**-TABLE_FRAC. history: one row per epoch of training.
     """
 
-    network: Network
+    network: Graph
     beta: float = 1.0
     history: tuple[dict[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        outputs = self.network.layers[-1].bias.size
-        if not self.network.quantized or outputs % 2:
+        outputs = dense_layers(self.network)[-1].bias.size
+        if not is_quantized(self.network) or outputs % 2:
             raise FitError(
                 "an encoder must be a quantized network with a mean and a log-variance per latent, not one with "
                 f"{outputs} outputs; train it with train_variational"
@@ -64,7 +67,7 @@ class Variational:
     @property
     def latents(self) -> int:
         """Numbers that the decoder would read."""
-        return self.network.layers[-1].bias.size // 2
+        return dense_layers(self.network)[-1].bias.size // 2
 
     @property
     def step(self) -> float:
@@ -77,7 +80,8 @@ class Variational:
 
     def expected(self, x_codes: NDArray[np.integer[Any]]) -> dict[str, Floats]:
         """Return sums, activations, latents, their parts of the score, and the score, by the names of their ops."""
-        floats = self.network.trace(x_codes)
+        floats = graph_trace(self.network, x_codes)
+        del floats[self.network.nodes[0].name]  # the samples, which the chip gets as codes
         scale = 2.0**MEAN.frac_bits
         lo, hi = (np.repeat((getattr(MEAN, end), getattr(LOG_VARIANCE, end)), self.latents) for end in ("lo", "hi"))
         latent = np.clip(np.floor(floats["out"] * scale + 0.5), lo, hi) / scale
@@ -87,7 +91,8 @@ class Variational:
 
     def program(self, name: str) -> Program:
         """Return the program of the score: the encoder's ops, then `latent`, `parts` (tables), `score` (their sum)."""
-        ops, constants = layer_ops(self.network)
+        encoder = export_graph(self.network, name=name).program
+        ops, constants = encoder.ops, dict(encoder.constants)
         latent = Requant(
             name="latent",
             layer="latent",
@@ -149,10 +154,9 @@ def train_variational(
             dropout=student.dropout,
             generator=torch.Generator().manual_seed(config.seed * 1_000_003 + 2),
         ).to(tensors.device)
-        fold_inputs(module, tensors, per_feature=False)
-        recipe = Recipe(
-            student, module, tensors.x[:: max(1, len(tensors.x) // CALIBRATION_SAMPLES)], None, quantize=True
-        )
+        fold_inputs(module.encoder, tensors, per_feature=False)
+        sample = tensors.x[:: max(1, len(tensors.x) // CALIBRATION_SAMPLES)]
+        recipe = Recipe(student, module.encoder, sample, None, quantize=True)
 
         def loss(batch: Tensor) -> Tensor:
             x = tensors.batch(batch, module.generator)
@@ -195,8 +199,8 @@ def check_differs(found: Variational, own: Dataset) -> None:
         )
 
 
-class _Coder(Stack):
-    """An encoder with formats and a float decoder, trained together; what is frozen is the encoder."""
+class _Coder(nn.Module):
+    """An encoder with formats and a float decoder, trained together."""
 
     def __init__(
         self,
@@ -208,18 +212,38 @@ class _Coder(Stack):
         dropout: float,
         generator: torch.Generator,
     ) -> None:
-        super().__init__(sizes, source=source, widths=widths, dropout=dropout, generator=generator)
-        self.decoder = Stack(back, source=source, widths=None, dropout=0.0, generator=generator)
+        super().__init__()
+        self.generator = generator
+        self.encoder = dense_stack(sizes, source=source, widths=widths, dropout=dropout, generator=generator)
+        self.decoder = dense_stack(back, source=source, widths=None, dropout=0.0, generator=generator)
         self.formats = tuple(
             tuple(torch.tensor(float(v)) for v in (2.0**form.frac_bits, form.lo, form.hi))
             for form in (MEAN, LOG_VARIANCE)
         )
 
+    @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        return self.encoder.device
+
+    @property
+    def quantizing(self) -> bool:
+        """Whether the encoder's formats are applied."""
+        return self.encoder.quantizing
+
+    @quantizing.setter
+    def quantizing(self, value: bool) -> None:
+        self.encoder.quantizing = value
+
+    def refresh(self) -> None:
+        """Rebuild the encoder's constants after a state was loaded."""
+        self.encoder.refresh()
+
     def bound(self, x: Tensor, y: Tensor, beta: float, generator: torch.Generator) -> Tensor:
         """Return the mean loss of inputs x, whose standardised values are y: both (n, features)."""
         mean, log_variance = (
             fake_quantize(part, *(limit.to(part.device) for limit in form))
-            for part, form in zip(self(x).chunk(2, dim=1), self.formats, strict=True)
+            for part, form in zip(self.encoder(x).chunk(2, dim=1), self.formats, strict=True)
         )
         noise = torch.randn(mean.shape, generator=generator).to(mean.device)
         errors = self.decoder(mean + noise * torch.exp(0.5 * log_variance)) - y
@@ -228,11 +252,11 @@ class _Coder(Stack):
 
     def decayed(self) -> list[nn.Parameter]:
         """Return the parameters that weight decay applies to."""
-        return [*super().decayed(), *self.decoder.decayed()]
+        return [*self.encoder.decayed(), *self.decoder.decayed()]
 
     def biases(self) -> list[nn.Parameter]:
         """Return the parameters that it does not apply to."""
-        return [*super().biases(), *self.decoder.biases()]
+        return [*self.encoder.biases(), *self.decoder.biases()]
 
 
 def _spread_part(log_variance: Floats) -> Floats:

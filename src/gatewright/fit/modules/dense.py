@@ -1,9 +1,7 @@
-"""Trainable dense layers: input values in, scores out, with fixed-point weights, biases and activations in between."""
+"""A trainable dense layer of fixed widths: values in, sums or activations out, made with weights on a grid."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,13 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gatewright.fit.layer import Layer
-from gatewright.fit.modules.quantizers import Grid, covering_grid, fake_quantize, fit_grid
+from gatewright.fit.frozen import dense_layer, relu, steps
+from gatewright.fit.modules.learnt_widths import adder_inputs, tree_luts
+from gatewright.fit.modules.protocol import Format, Group, TrainLayer, per_input
+from gatewright.fit.modules.quantizers import covering_grid, fake_quantize, fit_grid, grid_tensors
 from gatewright.fit.modules.steps import Steps, step_activation
-from gatewright.fit.network import Network
 from gatewright.fit.training.device import array
-from gatewright.fit.training.prune import Masks, remove_dead
-from gatewright.fixedpoint import Fixed
+from gatewright.fixedpoint import Grid
+from gatewright.graph.nodes import AnyNode, Floats, Stored
 
 Constants = tuple[Tensor, Tensor, Tensor, Tensor | None]
 FEW_BITS = 2  # binary and ternary
@@ -37,7 +36,7 @@ class Widths:
     digits: int = 0
 
 
-class TrainDense(nn.Module):
+class TrainDense(TrainLayer):
     """y = (x - centre) @ w + b with w = gain * weight, or quantized: y = x @ Q(w) + Q(b - centre @ Q(w)).
 
     weight (n_in, n_out) and bias (n_out,) are what the optimizer sees: of order one, whatever the units of x.
@@ -66,9 +65,7 @@ class TrainDense(nn.Module):
         steps: Steps | None = None,
     ) -> None:
         super().__init__()
-        self.widths = widths
-        self.relu = relu
-        self.steps = steps
+        self.units, self.bits, self.relu, self.steps = n_out, widths, relu, steps
         std = (2.0 / n_in) ** 0.5 if relu else (1.0 / n_in) ** 0.5  # He et al. 2015; 1/n_in where no ReLU follows
         self.weight = nn.Parameter(torch.randn(n_in, n_out, generator=generator) * std)
         self.bias = nn.Parameter(torch.zeros(n_out))
@@ -80,40 +77,40 @@ class TrainDense(nn.Module):
         self.register_buffer("weight_frac", torch.zeros((), dtype=torch.int64))
         self.register_buffer("activation_frac", torch.zeros((), dtype=torch.int64))
         self._tensors: dict[str, Constants] = {}
+        self._gives: Format | None = None
 
-    def weight_grid(self) -> Grid:
+    def _weight_grid(self) -> Grid:
         """Return the format of the weights as it stands."""
-        assert self.widths is not None
-        return _grid(self.widths.weight, self.weight_frac, signed=True, digits=self.widths.digits)
+        assert self.bits is not None
+        return _grid(self.bits.weight, self.weight_frac, signed=True, digits=self.bits.digits)
 
-    def activation_grid(self) -> Grid:
+    def _activation_grid(self) -> Grid:
         """Return the format of the activations as it stands."""
-        assert self.widths is not None
-        return _grid(self.widths.activation, self.activation_frac, signed=False)
-
-    def format_per_output(self) -> None:
-        """Give each output its own LSB, for outputs of different units."""
-        self.weight_frac = torch.zeros_like(self.bias, dtype=torch.int64)
+        assert self.bits is not None
+        return _grid(self.bits.activation, self.activation_frac, signed=False)
 
     def refresh(self) -> None:
         """Rebuild the constants of forward() after a format has changed or a checkpoint was read."""
-        if self.widths is None:
+        if self.bits is None:
             return
         device = self.weight.device
-        self._tensors = {"weight": self.weight_grid().tensors(torch.float32, device)}
+        self._tensors = {"weight": grid_tensors(self._weight_grid(), torch.float32, device)}
+        width = self.bits.activation if self.steps is None else self.steps.width_bits
         if self.relu:
-            self._tensors["activation"] = self.activation_grid().tensors(torch.float32, device)
+            self._tensors["activation"] = grid_tensors(self._activation_grid(), torch.float32, device)
+        if self.relu or self.steps is not None:
+            self._gives = Format(frac_bits=self.activation_frac, width_bits=torch.tensor(width), steps=self.steps)
 
-    def fit_weight_grid(self, *, first: bool) -> None:
+    def _fit_weight_grid(self, *, first: bool) -> None:
         """Choose the weights' LSB by the least squared error over the weights that are not pruned.
 
         Binary and ternary weights keep the first one: clipped to it, they would ask for a smaller one each time.
         """
-        assert self.widths is not None
-        if self.widths.weight <= FEW_BITS and not first:
+        assert self.bits is not None
+        if self.bits.weight <= FEW_BITS and not first:
             self.refresh()
             return
-        w = array(self.folded_weight())
+        w = array(self._folded_weight())
         kept = array(self.mask) > 0
         if self.weight_frac.ndim == 0:
             self.weight_frac.fill_(self._best_frac(w[kept]))
@@ -122,247 +119,143 @@ class TrainDense(nn.Module):
         self.refresh()
 
     def _best_frac(self, w: NDArray[np.float32]) -> int:
-        assert self.widths is not None
-        return int(fit_grid(w, self.widths.weight, signed=True, digits=self.widths.digits).frac_bits)
+        assert self.bits is not None
+        return int(fit_grid(w, self.bits.weight, signed=True, digits=self.bits.digits).frac_bits)
 
-    def fit_activation_grid(self, z: Tensor) -> None:
+    def _fit_activation_grid(self, z: Tensor) -> None:
         """Choose the activations' LSB by the least squared error over ReLU(z)."""
-        assert self.widths is not None
-        grid = fit_grid(array(z.clamp(min=0.0)), self.widths.activation, signed=False)
+        assert self.bits is not None
+        grid = fit_grid(array(z.clamp(min=0.0)), self.bits.activation, signed=False)
         self.activation_frac.fill_(int(grid.frac_bits))
         self.refresh()
 
-    def folded_weight(self) -> Tensor:
+    def _folded_weight(self) -> Tensor:
         """Return gain * weight, (n_in, n_out)."""
         return self.weight * self.gain
 
-    def sums(self, x: Tensor, source_frac: int | None) -> Tensor:
-        """Return y for x: (n, n_in) -> (n, n_out). source_frac: the input's frac_bits, or None for float arithmetic."""
-        weight, bias = self.values(source_frac)
+    def forward(self, x: Tensor, read: Format | None) -> tuple[Tensor, Format | None]:
+        """Return sums or activations. x: (n, n_in) -> (n, n_out)."""
+        return self._activate(self._sums(x, read), quantized=read is not None)
+
+    def _sums(self, x: Tensor, read: Format | None) -> Tensor:
+        weight, bias = self._values(read)
         return torch.addmm(bias, x, weight)
 
-    def values(self, source_frac: int | None) -> tuple[Tensor, Tensor]:
-        """Return (weight, bias) as the hardware has them, with gradients; float where source_frac is None."""
-        weight = self.folded_weight()
-        if source_frac is not None:
-            weight = fake_quantize(weight, *self._tensors["weight"])
-        weight = weight * self.mask
-        bias = self.bias * self.bias_gain + self.bias_shift - self.centre @ weight
-        if source_frac is not None:
-            bias = fake_quantize(bias, *self.bias_tensors(bias, source_frac))
+    def _values(self, read: Format | None) -> tuple[Tensor, Tensor]:
+        """Return (weight, bias) as the hardware has them, with gradients; float where read is None."""
+        weight = self._weight(quantized=read is not None)
+        bias = self.bias * self.bias_gain + self.bias_shift
+        if read is None or read.offset is None:
+            bias = bias - self.centre @ weight
+        else:
+            bias = bias + read.offset @ weight
+        if read is not None:
+            bias = fake_quantize(bias, *self._bias_tensors(bias, read))
         return weight, bias
 
-    def bias_grid(self, bias: Tensor, source_frac: int) -> Grid:
+    def _weight(self, *, quantized: bool) -> Tensor:
+        weight = self._folded_weight()
+        return (fake_quantize(weight, *self._tensors["weight"]) if quantized else weight) * self.mask
+
+    def _bias_grid(self, bias: Tensor, read: Format) -> Grid:
         """Return the bias's format: as many bits as configured, at the finest LSB that fits (at most the sum's)."""
-        assert self.widths is not None
-        finest = source_frac + array(self.weight_frac)
-        return covering_grid(array(bias.double()), self.widths.bias, finest=finest)
+        assert self.bits is not None
+        finest = array(read.finest).astype(np.int64) + array(self.weight_frac)
+        return covering_grid(array(bias.double()), self.bits.bias, finest=finest)
 
-    def bias_tensors(self, bias: Tensor, source_frac: int) -> Constants:
+    def _bias_tensors(self, bias: Tensor, read: Format) -> Constants:
         """Return the (scale, lo, hi, levels) of the bias; a width of 0 follows the accumulator and never clips."""
-        assert self.widths is not None
-        if self.widths.bias:
-            return self.bias_grid(bias, source_frac).tensors(torch.float32, bias.device)
+        assert self.bits is not None
+        if self.bits.bias:
+            return grid_tensors(self._bias_grid(bias, read), torch.float32, bias.device)
         unbounded = _UNBOUNDED.to(bias.device)
-        return torch.exp2((self.weight_frac + source_frac).float()), -unbounded, unbounded, None
+        return torch.exp2((self.weight_frac + read.finest).float()), -unbounded, unbounded, None
 
-    def activate(self, z: Tensor, *, quantized: bool) -> Tensor:
-        """Return ReLU(z), on the activations' grid where quantized; or the steps."""
+    def _activate(self, z: Tensor, *, quantized: bool) -> tuple[Tensor, Format | None]:
+        """Return ReLU(z), on the activations' grid where quantized; or the steps; or the sums of an output layer."""
+        gives = self._gives if quantized else None
         if self.steps is not None:
-            return step_activation(z, self.steps, quantized=quantized)
-        if quantized:
-            return fake_quantize(z, *self._tensors["activation"])
-        return torch.relu(z)
+            return step_activation(z, self.steps, quantized=quantized), gives
+        if not self.relu:
+            return z, None
+        return (fake_quantize(z, *self._tensors["activation"]) if quantized else torch.relu(z)), gives
 
+    def cost(self, read: Format) -> Tensor:
+        """Return the LUTs of adder trees of the weights as they stand, as learnt widths are costed."""
+        integer = self._weight(quantized=True).detach() * self._tensors["weight"][0]
+        return tree_luts(adder_inputs(integer), per_input(read.width_bits, len(integer)))
 
-class Stack(nn.Module):
-    """Dense layers with ReLU, or steps, between. quantizing: whether formats are applied (a float warm-up comes first).
+    def groups(self) -> list[Group]:
+        """Return the weights, turned to (n_out, n_in); units (gain) play no part."""
+        return [Group(weight=self.weight.t(), mask=self.mask.t())]
 
-    shrinkage: weight of the penalty that comes before pruning; goal: sparsity that a budget asks for. They are the
-    recipe's, and kept here so that a checkpoint holds them.
-    """
+    def stored(self, *, quantized: bool) -> list[Tensor]:
+        """Return the weights, (n_in, n_out)."""
+        return [self._weight(quantized=quantized)]
 
-    shrinkage: Tensor
-    goal: Tensor
-    projection: nn.Parameter | None
-    offset: nn.Parameter | None
+    def calibrate(self, x: Tensor, read: Format, *, first: bool) -> tuple[Tensor, Format | None]:
+        """Choose the formats of weights, then of activations. x: (n, n_in) -> (n, n_out)."""
+        self._fit_weight_grid(first=first)
+        z = self._sums(x, read)
+        if self.relu:
+            self._fit_activation_grid(z)
+        return self._activate(z, quantized=True)
 
-    def __init__(
-        self,
-        sizes: Sequence[int],
-        *,
-        source: Fixed,
-        widths: Sequence[Widths] | None,
-        dropout: float,
-        generator: torch.Generator,
-        steps: Steps | None = None,
-    ) -> None:
-        super().__init__()
-        last = len(sizes) - 2
-        self.source = source
-        self.generator = generator
-        self.dropout = dropout
-        self.quantizing = False
-        self.projection = self.offset = None
-        self.register_buffer("shrinkage", torch.zeros(()))
-        self.register_buffer("goal", torch.zeros((), dtype=torch.float64))
-        self.layers: list[TrainDense] = []
-        for index, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
-            hidden = index < last
-            layer = TrainDense(
-                n_in,
-                n_out,
-                widths=widths[index] if widths else None,
-                relu=hidden and steps is None,
-                generator=generator,
-                steps=steps if hidden else None,
-            )
-            self.add_module(layer_name(index, last), layer)
-            self.layers.append(layer)
-
-    @property
-    def device(self) -> torch.device:
-        """Where it trains."""
-        return self.layers[0].weight.device
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs for input values x = codes * 2**-frac: (n, features) -> (n, outputs)."""
-        return self.with_hidden(x)[0]
-
-    def with_hidden(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return the outputs, and the activations of every hidden layer (before dropout), (n, width) each."""
-        frac = self.source.frac_bits if self.quantizing else None
-        hidden: list[Tensor] = []
-        for layer in self.layers[:-1]:
-            x = layer.activate(layer.sums(x, frac), quantized=self.quantizing)
-            hidden.append(x)
-            if frac is not None:
-                frac = int(layer.activation_frac)
-            if self.training and self.dropout:
-                kept = torch.empty(x.shape).bernoulli_(1.0 - self.dropout, generator=self.generator)
-                x = x * kept.to(x.device) / (1.0 - self.dropout)
-        return self.layers[-1].sums(x, frac), hidden
-
-    def add_projection(self, n_in: int, n_out: int) -> None:
-        """Add the parameters that map one hidden layer to a teacher's features; they are dropped when it freezes."""
-        start = torch.randn(n_in, n_out, generator=self.generator).to(self.device) / n_in**0.5
-        self.projection, self.offset = nn.Parameter(start), nn.Parameter(torch.zeros_like(start[0]))
-
-    def project(self, hidden: Tensor) -> Tensor:
-        """Return what the projection makes of hidden activations. (n, width) -> (n, features)."""
-        assert self.projection is not None
-        assert self.offset is not None
-        return torch.addmm(self.offset, hidden, self.projection)
-
-    def decayed(self) -> list[nn.Parameter]:
-        """Return the parameters that weight decay applies to: weights."""
-        extra = [] if self.projection is None else [self.projection]
-        return [*(layer.weight for layer in self.layers), *extra]
-
-    def biases(self) -> list[nn.Parameter]:
-        """Return the parameters that it does not apply to."""
-        extra = [] if self.offset is None else [self.offset]
-        return [*(layer.bias for layer in self.layers), *extra]
-
-    @torch.no_grad()
-    def load_network(self, network: Network) -> None:
-        """Take the numbers of a network of the same shape as float parameters, the layers' units taken out again."""
-        for layer, known in zip(self.layers, network.layers, strict=True):
-            weight, bias = (torch.tensor(v, device=self.device) for v in (known.weight, known.bias))
-            layer.weight.copy_(weight / layer.gain)
-            layer.bias.copy_((bias + layer.centre.double() @ weight - layer.bias_shift) / layer.bias_gain)
-
-    def refresh(self) -> None:
-        """Rebuild the layers' constants after a state was loaded."""
-        for layer in self.layers:
-            layer.refresh()
-
-    @torch.no_grad()
-    def calibrate(self, x: Tensor, *, first: bool) -> None:
-        """Choose every format anew, layer by layer, on training inputs x: (n, features); first: for the first time."""
-        frac = self.source.frac_bits
-        for layer in self.layers[:-1]:
-            layer.fit_weight_grid(first=first)
-            z = layer.sums(x, frac)
-            if layer.relu:
-                layer.fit_activation_grid(z)
-            x, frac = layer.activate(z, quantized=True), int(layer.activation_frac)
-        self.layers[-1].fit_weight_grid(first=first)
-
-    def magnitudes(self) -> list[NDArray[np.float32]]:
-        """Return the weights by which pruning chooses, pruned ones too; units (gain) play no part."""
-        return [array(layer.weight) for layer in self.layers]
-
-    @torch.no_grad()
-    def set_masks(self, masks: Masks) -> None:
-        """Set which weights of each layer stay."""
-        for layer, mask in zip(self.layers, masks, strict=True):
-            layer.mask.copy_(torch.from_numpy(mask))
-
-    @torch.no_grad()
     def clamp(self) -> None:
         """Bring weights back to the ends of their formats, so that none is stuck where its gradient is zero."""
-        for layer in self.layers:
-            scale, lo, hi, _ = layer._tensors["weight"]
-            unit = scale * layer.gain
-            layer.weight.copy_(torch.clamp(layer.weight, lo / unit, hi / unit))
+        scale, lo, hi, _ = self._tensors["weight"]
+        unit = scale * self.gain
+        self.weight.copy_(torch.clamp(self.weight, lo / unit, hi / unit))
 
-    @torch.no_grad()
-    def freeze(self, *, classes: tuple[str, ...]) -> Network:
-        """Return what was learnt as a Network: numbers on their grids, affine maps folded, dead neurons emptied."""
-        network = Network(input=self.source, layers=tuple(self._frozen_layers()), classes=classes)
-        return remove_dead(network) if self.quantizing else network
+    def decayed(self) -> list[nn.Parameter]:
+        """Return the weights."""
+        return [self.weight]
 
-    def _frozen_layers(self) -> list[Layer]:
-        layers: list[Layer] = []
-        frac = self.source.frac_bits
-        last = len(self.layers) - 1
-        for index, layer in enumerate(self.layers):
-            name = layer_name(index, last)
-            if not self.quantizing:
-                weight = _float64(layer.weight) * _float64(layer.gain) * _float64(layer.mask)
-                bias = _float64(layer.bias) * _float64(layer.bias_gain) + _float64(layer.bias_shift)
-                layers.append(
-                    Layer(name=name, weight=weight, bias=bias - _float64(layer.centre) @ weight, relu=layer.relu)
-                )
-                continue
-            assert layer.widths is not None
-            weight_t, bias_t = layer.values(frac)
-            fixed_bias = layer.widths.bias > 0
-            frozen = Layer(
-                name=name,
-                weight=_float64(weight_t),
-                bias=_float64(bias_t),
-                relu=layer.relu,
-                weight_grid=layer.weight_grid(),
-                bias_grid=layer.bias_grid(bias_t, frac) if fixed_bias else None,
-                activation_grid=layer.activation_grid() if layer.relu else None,
-            )
-            if layer.steps is not None:
-                counts = Grid.uniform(layer.steps.width_bits, 0, signed=False)
-                frozen = replace(frozen, thresholds=layer.steps.thresholds, activation_grid=counts)
-            before = self.layers[index - 1].steps if index else None
-            layers.append(frozen if before is None else _reading_counts(frozen, before))
-            frac = int(layer.activation_frac)
-        return layers
+    def biases(self) -> list[nn.Parameter]:
+        """Return the biases."""
+        return [self.bias]
 
+    def fold_inputs(self, centre: Tensor, gain: Tensor) -> None:
+        """Take up the inputs' centre and gain."""
+        self.centre.copy_(centre)
+        self.gain = gain
 
-def _reading_counts(layer: Layer, steps: Steps) -> Layer:
-    """Return a layer that gives for counts what the given one gives for lo + step * counts, its bias off its grid."""
-    grid = layer.weight_grid
-    assert grid is not None
-    return replace(
-        layer,
-        weight=layer.weight * steps.step,
-        bias=layer.bias + steps.lo * layer.weight.sum(axis=0),
-        weight_grid=replace(grid, frac_bits=grid.frac_bits - (steps.step.bit_length() - 1)),
-        bias_grid=None,
-    )
+    def fold_outputs(self, scale: Tensor, shift: Tensor) -> None:
+        """Take up the outputs' units; each output gets an LSB of its own."""
+        self.gain, self.bias_gain = self.gain * scale, scale
+        self.bias_shift.copy_(shift)
+        self.weight_frac = torch.zeros_like(self.bias, dtype=torch.int64)
+
+    def start(self, weight: Floats, bias: Floats) -> None:
+        """Begin with given numbers, (n_in, n_out) and (n_out,)."""
+        wanted, centred = (torch.tensor(v, device=self.mask.device) for v in (weight, bias))
+        self.weight.copy_(wanted / self.gain.double())
+        centred = centred + self.centre.double() @ wanted
+        self.bias.copy_((centred - self.bias_shift.double()) / self.bias_gain.double())
+
+    def freeze(self, name: str, read: Format | None) -> tuple[list[AnyNode], Format | None]:
+        """Return the layer: its numbers on their grids, affine maps folded."""
+        if read is None:
+            weight = _float64(self.weight) * _float64(self.gain) * _float64(self.mask)
+            bias = _float64(self.bias) * _float64(self.bias_gain) + _float64(self.bias_shift)
+            bias = bias - _float64(self.centre) @ weight
+            return dense_layer(name, weight, bias, then=relu(name, None) if self.relu else ()), None
+        assert self.bits is not None
+        weight_t, bias_t = self._values(read)
+        weight, bias, grid = _float64(weight_t), _float64(bias_t), self._weight_grid()
+        stored = Stored(weight=grid, bias=self._bias_grid(bias_t, read) if self.bits.bias > 0 else None)
+        if read.steps is not None:
+            weight, bias, stored = _reading_counts(weight, bias, grid, read.steps)
+        then = relu(name, self._activation_grid()) if self.relu else []
+        if self.steps is not None:
+            then = steps(name, self.steps.thresholds)
+        return dense_layer(name, weight, bias, stored=stored, then=then), self._gives
 
 
-def layer_name(index: int, last: int) -> str:
-    """Return fc1, fc2, ... for hidden layers and out for the last."""
-    return "out" if index == last else f"fc{index + 1}"
+def _reading_counts(weight: Floats, bias: Floats, grid: Grid, before: Steps) -> tuple[Floats, Floats, Stored]:
+    """Return numbers that give for counts what the given ones give for lo + step * counts, biases off their grid."""
+    finer = replace(grid, frac_bits=grid.frac_bits - (before.step.bit_length() - 1))
+    return weight * before.step, bias + before.lo * weight.sum(axis=0), Stored(weight=finer)
 
 
 def _grid(width_bits: int, frac_bits: Tensor, *, signed: bool, digits: int = 0) -> Grid:

@@ -1,29 +1,31 @@
-"""Numbers, widths and a batch in, outputs and hardware cost out: LearnedStack's arithmetic with hand-written gradients.
+"""Numbers, widths and a batch in, outputs and cost out: a stack of LearnedDense as one step, gradients by hand.
 
 All weights of all layers lie in one vector and so do all widths: rounding, costs and the optimizer then take one small
 kernel each instead of one per layer, and the gradients need no graph. Networks this small spend their time on calls.
+What it computes is what the layers compute one by one, to the bit (fit/modules/learned.py); a test compares them.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gatewright.config import Granularity
-
-LN2 = math.log(2.0)
-DIGIT_BITS = 3.0  # bits per non-zero signed digit of a random integer (Reitwiesner 1960): its product's adder inputs
-LUT_PER_BIT = 0.4  # LUTs of a ternary adder tree per adder input and bit read, fitted to compiled networks (docs)
-GROWTH_BITS = 2.8  # bits by which a sum's adders are wider than what they add, from the same fit
-FINEST = 24.0  # most fractional bits, relative to the layer's own unit, that a bias may have
-BIAS_GUARD_BITS = 2  # bits of a bias below the activation's LSB
-FADE = 0.99  # per step, of the greatest activation seen
+from gatewright.fit.modules.learnt_widths import (
+    DIGIT_BITS,
+    FADE,
+    GROWTH_BITS,
+    LN2,
+    LUT_PER_BIT,
+    adder_inputs,
+    bias_on_grid,
+    cut_of,
+    greatest,
+    whole_bits,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,21 +58,6 @@ class Shape:
         """Return the layers' views of the biases."""
         return numbers[self.weights :].split(list(self.sizes[1:]))
 
-    def sharing(self, granularity: Granularity) -> Tensor:
-        """Return which learnt width each entry of widths is: (weights + hidden + features,) indices from 0.
-
-        "weight": each entry its own; "channel": a neuron's weights share one; "tensor": a layer's weights share one,
-        its activations one, and all features one.
-        """
-        whole = torch.zeros if granularity == "tensor" else torch.arange
-        parts = [
-            torch.arange(n_in * n_out) if granularity == "weight" else whole(n_out, dtype=torch.int64).repeat(n_in)
-            for n_in, n_out in self.pairs
-        ]
-        parts += [whole(n, dtype=torch.int64) for n in (*self.sizes[1:-1], self.sizes[0])]
-        firsts = accumulate((int(part.max()) + 1 for part in parts), initial=0)
-        return torch.cat([part + first for part, first in zip(parts, firsts, strict=False)])
-
     def activations(self, widths: Tensor) -> Tensor:
         """Return the view of the hidden activations' widths."""
         return widths[self.weights : self.weights + self.hidden]
@@ -92,10 +79,6 @@ class Units:
     bias: Tensor
     shift: Tensor
     centre: Tensor
-
-    def cpu(self) -> Units:
-        """Return them on the CPU."""
-        return Units(weight=self.weight.cpu(), bias=self.bias.cpu(), shift=self.shift.cpu(), centre=self.centre.cpu())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,11 +108,7 @@ def rounded(shape: Shape, units: Units, numbers: Tensor, widths: Tensor) -> Roun
     wanted = numbers[: shape.weights] * units.weight
     integer = (wanted * scale).add_(0.5).floor_()
     weight = integer / scale
-    least = float(shape.frac_bits - shape.width_bits)
-    read_frac = shape.features(frac).clamp(least, shape.frac_bits)
-    read = read_frac - least
-    half = 2.0 ** (-shape.frac_bits - 1)
-    offset = torch.exp2(-1.0 - read_frac).sub_(half).sub_(units.centre).mul_(read > 0)
+    read, read_frac, offset = cut_of(shape.features(widths), units.centre, shape.frac_bits, shape.width_bits)
     return Rounded(
         wanted=wanted,
         weight=weight,
@@ -143,40 +122,11 @@ def rounded(shape: Shape, units: Units, numbers: Tensor, widths: Tensor) -> Roun
     )
 
 
-def bias_on_grid(
-    bias: Tensor, integer: Tensor, frac: Tensor, read_frac: Tensor, activation_frac: Tensor | None
-) -> Tensor:
-    """Return biases on the grid of their sums, in a hidden layer at most BIAS_GUARD_BITS below the activation's LSB.
-
-    bias: (n_out,), integer and frac: of the weights (n_in, n_out), read_frac: (n_in,), activation_frac: (n_out,).
-    """
-    sums = torch.where(integer != 0, frac + read_frac[:, None], -FINEST).amax(dim=0)
-    finest = torch.where(sums > -FINEST, sums, FINEST)
-    if activation_frac is not None:
-        finest = torch.minimum(finest, activation_frac + BIAS_GUARD_BITS)
-    scale = torch.exp2(finest).to(bias.dtype)
-    return (bias * scale).add_(0.5).floor_().div_(scale)
-
-
-def whole_bits(greatest: Tensor) -> Tensor:
-    """Return the bits of whole numbers >= 0: floor(log2 v) + 1, 0 for 0."""
-    return torch.frexp(greatest)[1].to(torch.float32)
-
-
-def _greatest(z: Tensor) -> Tensor:
-    """Return z.amax(dim=0), several times faster for few columns, which torch does not reduce in vectors."""
-    n, columns = z.shape
-    if n % 16:
-        return z.amax(dim=0)
-    return z.view(n // 16, 16 * columns).amax(dim=0).view(16, columns).amax(dim=0)
-
-
 class QuantizedStep(torch.autograd.Function):
     """outputs (n, outputs) and cost () of a batch x (n, features) with everything rounded.
 
-    Gradients: round(w 2^f) 2^-f passes to w, and ln2 (w - q) to f (Sun et al. 2024, arXiv 2405.00645, eq. 8); the bits
-    of a weight, log2 |q| 2^f, have one to f and 1 / (q ln2) to w. cost: LUT_PER_BIT times, over all weights, adder
-    inputs times (bits read + GROWTH_BITS). top: (hidden,) greatest activations seen, updated where `training`.
+    Gradients: see fit/modules/learnt_widths.py. cost: LUT_PER_BIT times, over all weights, adder inputs times (bits
+    read + GROWTH_BITS). top: (hidden,) greatest activations seen, updated where `training`.
     kept: per hidden layer a mask (n, neurons) that scales outputs (dropout), or None.
     """
 
@@ -209,7 +159,7 @@ class QuantizedStep(torch.autograd.Function):
                 h = z
                 break
             if training:
-                torch.maximum(tops[index].mul_(FADE), _greatest(z), out=tops[index])
+                torch.maximum(tops[index].mul_(FADE), greatest(z), out=tops[index])
             scale = torch.exp2(frac)
             h = torch.relu(z).mul_(scale).add_(0.5).floor_().div_(scale)
             zs.append(z)
@@ -220,8 +170,7 @@ class QuantizedStep(torch.autograd.Function):
             read_frac = frac
         flat_scale = torch.exp2(now.activation_frac)
         read = [now.read, *shape.per_layer(whole_bits((top * flat_scale).add_(0.5).floor_()))]
-        adder_inputs = whole_bits(now.integer.abs()).add_(DIGIT_BITS - 1.0).div_(DIGIT_BITS).mul_(now.integer != 0)
-        per_read = [m.sum(dim=1) for m in shape.matrices(adder_inputs)]
+        per_read = [m.sum(dim=1) for m in shape.matrices(adder_inputs(now.integer))]
         cost = sum(((r + GROWTH_BITS) @ p for r, p in zip(read, per_read, strict=True)), x.new_zeros(()))
         ctx.shape, ctx.units, ctx.now, ctx.kept = shape, units, now, kept
         ctx.hs, ctx.zs, ctx.x, ctx.read, ctx.per_read = hs, zs, x, read, per_read

@@ -1,4 +1,4 @@
-"""Configuration, dataset and teacher in; a distilled student of truth tables out, without a weight in it.
+"""Trainable layers of truth tables: inputs compared to thresholds, tables of bits, ones counted per class.
 
 A feature becomes bits by thresholds; each neuron of a layer reads a few bits of the layer before through a truth table;
 the last layer's ones are counted per class. On an FPGA a neuron of six inputs is one LUT. Both tables and connections
@@ -9,236 +9,148 @@ sign of a real number and a pin reads the candidate that it prefers; backward, g
 from __future__ import annotations
 
 import math
-from itertools import pairwise
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from functools import cache
+from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gatewright.config import Config, Tables
-from gatewright.errors import FitError
-from gatewright.fit.layer import Layer
-from gatewright.fit.modules.quantizers import Grid
-from gatewright.fit.network import Network
-from gatewright.fit.train import Tensors, Trained, check_alive, stage_key
-from gatewright.fit.training.checkpoint import Checkpoint
+from gatewright.fit.frozen import dense_layer, steps, tables
+from gatewright.fit.modules.protocol import Format, TrainLayer
 from gatewright.fit.training.device import array
-from gatewright.fit.training.loop import Job, Watch, one_thread, train
-from gatewright.fit.training.teach import Teacher, lesson
 from gatewright.fixedpoint import Fixed, Ints
+from gatewright.graph.nodes import AnyNode, Stored
 
-if TYPE_CHECKING:
-    from gatewright.data import Dataset
-
-SELDOM = 0.004  # bits that are 1, or 0, in a smaller share of the training samples are no candidates
 STRIDE = 15.0  # steps of tables and preferences, whose range is 1, in units of the learning rate of weights
 DECAY = 0.25  # weight of a table's entry in a pin's gradient, per other pin in which its address differs
 EVERY = 2  # steps between two of the preferences, whose gradient is most of a step's work
-CONNECTED = 0.8  # share of the epochs after which connections stand and only tables are learnt
 SHARPNESS = 0.3  # a class's count is divided by so many of its standard deviations sqrt(tables) / 2, twice, for a score
-CHUNK = 2048  # samples evaluated at once
-BIT = Grid.uniform(1, 0, signed=False)
+LUT_PINS = 6
+WIRES = Stored(weight=None)  # connections and counts
 
 
-def train_tables(
-    config: Config,
-    data: Dataset,
-    teacher: Teacher,
-    *,
-    work: Path,
-    progress: bool = False,
-    watch: Watch | None = None,
-) -> Trained:
-    """Distil config.student.tables; the network's layers are `bits`, `tables1`, ... and `out`.
+class Bits(TrainLayer):
+    """Comparisons of features to thresholds, which are not learnt: the first layer.
 
-    teacher: as train_student takes it. The epoch best on the validation split is kept. Resumes from `work`.
-    Raises FitError for a last layer that the classes cannot share, for thresholds that no feature crosses, and as
-    train_student does.
+    features, codes: (bits,), which feature each reads and the code that it must reach; inputs: features of a sample.
     """
-    settings = config.student
-    with one_thread():
-        taught = lesson(teacher, data, config)
-        tensors = Tensors(config, data, taught.outputs)
-        features, codes = candidates(settings.tables, data)
-        module = TableStack(
-            settings.tables,
-            source=tensors.source,
-            features=features,
-            thresholds=codes,
-            inputs=tensors.x.shape[1],
-            classes=tensors.outputs,
-            generator=torch.Generator().manual_seed(config.seed * 1_000_003 + 2),
-        ).to(tensors.device)
-        job = Job(
-            stage="student",
-            settings=settings,
-            samples=len(tensors.x),
-            loss=lambda batch: tensors.loss(module(tensors.batch(batch, module.generator)), batch),
-            begin_epoch=lambda epoch: module.connect(epoch < CONNECTED * settings.epochs),
-            after_step=module.after_step,
-            validate=lambda: tensors.validate(module),
-            watch=watch,
-        )
-        section = [settings.model_dump(exclude={"checkpoint_seconds"}), config.distill.model_dump()]
-        key = stage_key("tables", config, data, section, taught.outputs.tobytes())
-        history = train(job, module, Checkpoint(path=work / "student.checkpoint", key=key), progress=progress)
-        network = module.freeze(data.classes)
-    check_alive("student", network, data, config)
-    return Trained(network=network, history=tuple(history))
 
+    feature: Tensor
+    threshold: Tensor
 
-def check_shared(settings: Tables, classes: int) -> None:
-    """Raise FitError where the classes cannot share the last layer's tables equally."""
-    if settings.layers[-1] % classes:
-        near = max(1, round(settings.layers[-1] / classes)) * classes
-        raise FitError(
-            f"the last of student.tables.layers must be a multiple of the {classes} classes, which share its tables, "
-            f"not {settings.layers[-1]}; use {near}"
-        )
-
-
-def candidates(settings: Tables, data: Dataset) -> tuple[Ints, Ints]:
-    """Return the bits that tables may read: the feature of each and the code that it must reach. (bits,), (bits,).
-
-    Thresholds are rounded up to the input's grid, which changes no bit; bits that hardly vary over the training split
-    are left out. Raises FitError where thresholds lie beyond the input's format or none is left.
-    """
-    x, form = data.part("train")[0], data.format
-    if isinstance(settings.thresholds, int):
-        shares = np.arange(1, settings.thresholds + 1) / (settings.thresholds + 1)
-        wanted = np.ceil(np.quantile(x, shares, axis=0)).astype(np.int64)
-    else:
-        values = np.array(settings.thresholds)
-        codes = np.ceil(np.ldexp(values, form.frac_bits))
-        if not np.isfinite(values).all() or codes.min() <= form.lo or codes.max() > form.hi:
-            low, high = np.ldexp([form.lo, form.hi], -form.frac_bits).tolist()
-            raise FitError(
-                f"student.tables.thresholds must lie above {low:g} and up to {high:g}, the ends of the input format "
-                f"{form}, not {values.tolist()}; they are in units of the network's inputs"
-            )
-        wanted = np.repeat(codes.astype(np.int64)[:, None], x.shape[1], axis=1)
-    pairs = sorted({(feature, int(code)) for row in wanted for feature, code in enumerate(row)})
-    features, codes = np.array(pairs, dtype=np.int64).T
-    share = np.concatenate([(x[:, [f]] >= c).mean(axis=0) for f, c in pairs])
-    kept = (share > SELDOM) & (share < 1 - SELDOM)
-    if not kept.any():
-        raise FitError(
-            f"student.tables.thresholds {settings.thresholds} must split the training values of at least one feature, "
-            "but none crosses any of them; give thresholds within the inputs' range"
-        )
-    return features[kept], codes[kept]
-
-
-class TableStack(nn.Module):
-    """Thresholds, layers of tables, counts. quantizing: whether the connections stand (they are learnt before)."""
-
-    def __init__(
-        self,
-        settings: Tables,
-        *,
-        source: Fixed,
-        features: Ints,
-        thresholds: Ints,
-        inputs: int,
-        classes: int,
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, features: Ints, codes: Ints, *, source: Fixed, inputs: int) -> None:
         super().__init__()
-        check_shared(settings, classes)
-        self.source, self.generator, self.quantizing = source, generator, False
-        self.features, self.codes, self.inputs, self.classes = features, thresholds, inputs, classes
-        values = np.ldexp(thresholds.astype(np.float64), -source.frac_bits).astype(np.float32)
-        self.feature: Tensor
-        self.threshold: Tensor
-        self.steps: Tensor
+        self.features, self.codes, self.source, self.inputs = features, codes, source, inputs
+        values = np.ldexp(codes.astype(np.float64), -source.frac_bits).astype(np.float32)
         self.register_buffer("feature", torch.tensor(features), persistent=False)
         self.register_buffer("threshold", torch.tensor(values[:, None]), persistent=False)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-        sizes = [len(features), *settings.layers]
-        self.layers = [TableLayer(n_in, n_out, settings.inputs, generator) for n_in, n_out in pairwise(sizes)]
-        for index, layer in enumerate(self.layers):
-            self.add_module(f"tables{index + 1}", layer)
-        group = settings.layers[-1] // classes
-        self.scale = 1.0 / (SHARPNESS * math.sqrt(group))
 
-    @property
-    def device(self) -> torch.device:
-        """Where it trains."""
-        return self.threshold.device
+    def forward(self, x: Tensor, read: Format | None) -> tuple[Tensor, Format | None]:
+        """Return 1.0 where a feature reaches its threshold, else 0.0. (n, inputs) -> (n, bits)."""
+        return (x.T.index_select(0, self.feature) >= self.threshold).float().T, _bit_format()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return scores. x: input values (n, features) -> (n, classes)."""
-        if not self.training:
-            return torch.cat([self._scores(part) for part in x.split(CHUNK)])
-        return self._scores(x)
+    def cost(self, read: Format) -> Tensor:
+        """Return a LUT per comparison of six bits, and one for every further five."""
+        width = int(read.width_bits.max())
+        return torch.tensor(float(len(self.codes) * (1 + max(0, -(-(width - LUT_PINS) // (LUT_PINS - 1))))))
 
-    def _scores(self, x: Tensor) -> Tensor:
-        bits = (x.T.index_select(0, self.feature) >= self.threshold).float()
-        learns = self.training and not self.quantizing and int(self.steps) % EVERY == 0
-        for layer in self.layers:
-            bits = layer(bits, learns=learns)
-        return bits.view(self.classes, -1, len(x)).mean(dim=1).sub(0.5).T * (self.scale * (len(bits) // self.classes))
-
-    def connect(self, learning: bool) -> None:
-        """Let connections be learnt, or stand."""
-        self.quantizing = not learning
-
-    @torch.no_grad()
-    def after_step(self) -> None:
-        """Count the step; bring tables back to their range, so that no entry is out of reach of the other sign."""
-        self.steps += 1
-        for layer in self.layers:
-            layer.table.clamp_(-1.0 / STRIDE, 1.0 / STRIDE)
-
-    def decayed(self) -> list[nn.Parameter]:
-        """Return the parameters that weight decay applies to: only signs and orders matter, hence none."""
-        return []
-
-    def biases(self) -> list[nn.Parameter]:
-        """Return the parameters that it does not apply to."""
-        return [p for layer in self.layers for p in (layer.table, layer.preference)]
-
-    def refresh(self) -> None:
-        """Nothing is cached."""
-
-    @torch.no_grad()
-    def freeze(self, classes: tuple[str, ...]) -> Network:
-        """Return what was learnt as a Network without the tables and bits that nothing reads; scores on a grid."""
-        layers: list[Layer] = []
-        kept = np.arange(len(self.layers[-1].table))
-        group, frac = len(kept) // self.classes, round(-math.log2(self.scale))
-        layers.append(_counts(group, self.classes, frac))
-        for index, layer in reversed(list(enumerate(self.layers))):
-            pins = array(layer.sources()).reshape(len(layer.table), -1)[kept]
-            table = array(layer.table >= 0)[kept]
-            kept, read = np.unique(pins, return_inverse=True)
-            layers.append(_tables(f"tables{index + 1}", read.reshape(pins.shape), table, len(kept)))
-        layers.append(_bits(self.features[kept], self.codes[kept], self.source, self.inputs))
-        return Network(input=self.source, layers=tuple(reversed(layers)), classes=classes)
+    def freeze(self, name: str, read: Format | None) -> tuple[list[AnyNode], Format | None]:
+        """Return the comparisons, feature - threshold >= 0."""
+        weight = np.zeros((self.inputs, len(self.features)))
+        weight[self.features, np.arange(len(self.features))] = 1.0
+        bias = -np.ldexp(self.codes.astype(np.float64), -self.source.frac_bits)
+        return dense_layer(name, weight, bias, stored=WIRES, then=steps(name, (0.0,))), _bit_format()
 
 
-class TableLayer(nn.Module):
-    """n_out tables of `inputs` pins. table: its signs are entries; preference: a pin reads what it prefers most."""
+class TableLayer(TrainLayer):
+    """n_out tables of `inputs` pins. table: its signs are entries; preference: a pin reads what it prefers most.
+
+    steps: of training so far; connected: whether preferences stand, which are learnt before.
+    """
+
+    slope: Tensor
+    steps: Tensor
+    connected: Tensor
 
     def __init__(self, n_in: int, n_out: int, inputs: int, generator: torch.Generator) -> None:
         super().__init__()
+        self.units, self.pins = n_out, inputs
         self.table = nn.Parameter((torch.rand(n_out, 1 << inputs, generator=generator) - 0.5) / STRIDE)
         self.preference = nn.Parameter(torch.rand(n_out * inputs, n_in, generator=generator) / STRIDE)
-        self.slope: Tensor
         self.register_buffer("slope", slopes(inputs), persistent=False)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("connected", torch.zeros((), dtype=torch.bool))
 
-    def forward(self, bits: Tensor, *, learns: bool) -> Tensor:
-        """Return the tables' entries, 0.0 or 1.0. bits: (n_in, n), 0.0 or 1.0 -> (n_out, n)."""
+    def forward(self, x: Tensor, read: Format | None) -> tuple[Tensor, Format | None]:
+        """Return the tables' entries, 0.0 or 1.0. x: (n, n_in), 0.0 or 1.0 -> (n, n_out)."""
+        learns = self.training and not bool(self.connected) and int(self.steps) % EVERY == 0
         preference = self.preference if learns else self.preference.detach()
-        found = _Look.apply(bits, self.table, preference, self.sources(), self.slope)
-        return cast(Tensor, found)
+        found = _Look.apply(x.T, self.table, preference, self.sources(), self.slope)
+        return cast(Tensor, found).T, _bit_format()
 
     def sources(self) -> Tensor:
         """Return which bit each pin reads, (n_out * inputs,); pin k of a table is bit k of its address."""
         return self.preference.detach().argmax(dim=1)
+
+    def connect(self, learning: bool) -> None:
+        """Let connections be learnt, or stand."""
+        self.connected.fill_(not learning)
+
+    def cost(self, read: Format) -> Tensor:
+        """Return a LUT per table of up to six pins; twice as many for every further pin."""
+        return torch.tensor(float(self.units << max(0, self.pins - LUT_PINS)))
+
+    def clamp(self) -> None:
+        """Count the step; bring tables back to their range, so that no entry is out of reach of the other sign."""
+        self.steps += 1
+        self.table.clamp_(-1.0 / STRIDE, 1.0 / STRIDE)
+
+    def biases(self) -> list[nn.Parameter]:
+        """Return tables and preferences: only signs and orders matter, hence nothing decays."""
+        return [self.table, self.preference]
+
+    def freeze(self, name: str, read: Format | None) -> tuple[list[AnyNode], Format | None]:
+        """Return the tables; a bit that two pins of one read is one of its inputs."""
+        pins, table = array(self.sources()).reshape(self.units, -1), array(self.table >= 0)
+        weight, entries = np.zeros((self.preference.shape[1], self.units)), np.zeros(table.shape)
+        for neuron, row in enumerate(pins):
+            found, pin = np.unique(row, return_inverse=True)
+            address = np.arange(1 << len(found))
+            old = np.sum([(address >> bit & 1) << k for k, bit in enumerate(pin)], axis=0)
+            weight[found, neuron] = 2.0 ** np.arange(len(found))
+            entries[neuron, : len(address)] = table[neuron, old]
+        nodes = dense_layer(name, weight, np.zeros(self.units), stored=WIRES, then=tables(name, entries))
+        return nodes, _bit_format()
+
+
+class Counts(TrainLayer):
+    """The ones of each class's group of bits, as a score: the last layer. group: bits per class."""
+
+    def __init__(self, classes: int, group: int) -> None:
+        super().__init__()
+        self.units, self.group = classes, group
+        self.scale = 1.0 / (SHARPNESS * math.sqrt(group))
+
+    def forward(self, x: Tensor, read: Format | None) -> tuple[Tensor, Format | None]:
+        """Return scores. x: (n, classes * group), 0.0 or 1.0 -> (n, classes)."""
+        bits = x.T.reshape(self.units, self.group, len(x))
+        return bits.mean(dim=1).sub(0.5).T * (self.scale * self.group), None
+
+    def cost(self, read: Format) -> Tensor:
+        """Return a LUT per full adder: a group's bits less the ones in their number."""
+        return torch.tensor(float(self.units * (self.group - self.group.bit_count())))
+
+    def freeze(self, name: str, read: Format | None) -> tuple[list[AnyNode], Format | None]:
+        """Return the counts, in units of a power of two near the scores'."""
+        frac = round(-math.log2(self.scale))
+        weight = np.repeat(np.eye(self.units), self.group, axis=0) * 2.0**-frac
+        return dense_layer(name, weight, np.zeros(self.units), stored=WIRES), None
+
+
+@cache
+def _bit_format() -> Format:
+    return Format(frac_bits=torch.tensor(0), width_bits=torch.tensor(1))
 
 
 def slopes(inputs: int) -> Tensor:
@@ -294,52 +206,3 @@ class _Look(torch.autograd.Function):
         if wants_preference:  # what each candidate would have done, -1 or +1; bfloat16 is exact for these and fast
             grad_preference = (pins.bfloat16() @ (small.T.bfloat16() * 2 - 1)).float()
         return grad_bits, grad_table, grad_preference, None, None
-
-
-def _bits(features: Ints, codes: Ints, source: Fixed, count: int) -> Layer:
-    """Return the layer that compares: feature - threshold >= 0. count: features of a sample."""
-    weight = np.zeros((count, len(features)))
-    weight[features, np.arange(len(features))] = 1.0
-    return Layer(
-        name="bits",
-        weight=weight,
-        bias=-np.ldexp(codes.astype(np.float64), -source.frac_bits),
-        relu=False,
-        wired=True,
-        weight_grid=Grid.uniform(2, 0, signed=True),
-        activation_grid=BIT,
-        thresholds=(0.0,),
-    )
-
-
-def _tables(name: str, pins: Ints, table: NDArray[np.bool_], n_in: int) -> Layer:
-    """Return a layer of tables; pins: (n_out, inputs), which input each reads; twice the same is one."""
-    weight, entries = np.zeros((n_in, len(pins))), np.zeros(table.shape)
-    for neuron, row in enumerate(pins):
-        read, pin = np.unique(row, return_inverse=True)
-        address = np.arange(1 << len(read))
-        old = np.sum([(address >> bit & 1) << k for k, bit in enumerate(pin)], axis=0)
-        weight[read, neuron] = 2.0 ** np.arange(len(read))
-        entries[neuron, : len(address)] = table[neuron, old]
-    return Layer(
-        name=name,
-        weight=weight,
-        bias=np.zeros(len(pins)),
-        relu=False,
-        wired=True,
-        weight_grid=Grid.uniform(pins.shape[1] + 1, 0, signed=True),
-        activation_grid=BIT,
-        table=entries,
-    )
-
-
-def _counts(group: int, classes: int, frac: int) -> Layer:
-    """Return the layer that counts the ones of each class's group, in units of 2**-frac."""
-    return Layer(
-        name="out",
-        weight=np.repeat(np.eye(classes), group, axis=0) * 2.0**-frac,
-        bias=np.zeros(classes),
-        relu=False,
-        wired=True,
-        weight_grid=Grid.uniform(2, frac, signed=True),
-    )

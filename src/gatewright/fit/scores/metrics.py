@@ -12,7 +12,10 @@ from scipy.special import logsumexp, softmax
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from gatewright.errors import FitError
-from gatewright.fit.network import Network
+from gatewright.export.vectors import graph_outputs
+from gatewright.graph import Graph
+from gatewright.graph.figures import figures
+from gatewright.graph.table import table, total
 from gatewright.intervals import CONFIDENCE, wilson
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ def evaluate_predictions(
 
 
 def metrics(
-    network_or_predictions: Network | NDArray[Any],
+    network_or_predictions: Graph | NDArray[Any],
     data: Dataset,
     *,
     part: Split = "test",
@@ -60,8 +63,8 @@ def metrics(
     """
     x, y = data.part(part)
     predictions = network_or_predictions
-    if isinstance(predictions, Network):
-        predictions = scores = predictions.evaluate(x)
+    if isinstance(predictions, Graph):
+        predictions = scores = graph_outputs(predictions, x)
         if data.task == "classification":
             predictions = scores.argmax(axis=1)
     task = "classification" if data.task == "classification" else "regression"
@@ -96,35 +99,42 @@ def merit_of(outputs: NDArray[Any], data: Dataset) -> Merit:
     return Merit(score=score, gain=score)
 
 
-def validation_merit(network: Network, data: Dataset) -> Merit:
+def validation_merit(network: Graph, data: Dataset) -> Merit:
     """Return a network's merit_of on the validation split."""
-    return merit_of(network.evaluate(data.part("validation")[0]), data)
+    return merit_of(graph_outputs(network, data.part("validation")[0]), data)
 
 
-def validation_score(network: Network, data: Dataset) -> float:
+def validation_score(network: Graph, data: Dataset) -> float:
     """Return a network's accuracy on the validation split, or minus its RMSE: greater is better."""
     return validation_merit(network, data).score
 
 
-def compression_table(teacher: Network, student: Network) -> dict[str, dict[str, float]]:
+def compression_table(teacher: Graph, student: Graph) -> dict[str, dict[str, float]]:
     """Return what compression did: rows by quantity, each with teacher, student and ratio = teacher / student.
 
     bits count every parameter; nonzero_bits leave zero weights out; multiply_accumulates are one dense inference's,
-    nonzero_multiply_accumulates those a circuit without zero weights does. A float parameter counts 32 bits.
+    nonzero_multiply_accumulates those a circuit without zero weights does. A float parameter counts 32 bits. Of
+    nonzero_parameters biases count whatever they are.
     """
-    rows: dict[str, Callable[[Network], float]] = {
-        "parameters": lambda n: n.parameters,
-        "nonzero_parameters": lambda n: n.nonzero + sum(layer.parameters - layer.weights for layer in n.layers),
-        "bits": lambda n: n.bits,
-        "nonzero_bits": lambda n: sum(layer.nonzero_bits for layer in n.layers),
-        "multiply_accumulates": lambda n: n.weights,
-        "nonzero_multiply_accumulates": lambda n: n.nonzero,
+    found = {"teacher": _counted(teacher), "student": _counted(student)}
+    rows = {
+        key: {who: counts[key] for who, counts in found.items()}
+        | {"ratio": found["teacher"][key] / max(found["student"][key], 1)}
+        for key in found["teacher"]
     }
-    table = {
-        key: {"teacher": count(teacher), "student": count(student), "ratio": count(teacher) / max(count(student), 1)}
-        for key, count in rows.items()
+    return {**rows, "sparsity": {"teacher": figures(teacher).sparsity, "student": figures(student).sparsity}}
+
+
+def _counted(network: Graph) -> dict[str, int]:
+    held, operations = figures(network), total(table(network))
+    return {
+        "parameters": held.parameters,
+        "nonzero_parameters": held.parameters - held.weights + held.nonzero,
+        "bits": held.bits,
+        "nonzero_bits": held.nonzero_bits,
+        "multiply_accumulates": operations.operations,
+        "nonzero_multiply_accumulates": operations.live_operations,
     }
-    return {**table, "sparsity": {"teacher": teacher.sparsity, "student": student.sparsity}}
 
 
 def _classification(

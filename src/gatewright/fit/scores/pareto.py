@@ -9,15 +9,16 @@ from typing import Any
 
 from gatewright.config import Config
 from gatewright.errors import FitError
-from gatewright.fit.network import Network
 from gatewright.fit.scores.metrics import Merit
+from gatewright.graph import Graph
+from gatewright.graph.figures import ebops, figures
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """One student. merit: on the validation split; cost: LUTs as the training counts them."""
 
-    network: Network
+    network: Graph
     merit: Merit
     cost: float
 
@@ -29,13 +30,13 @@ class Point:
     @property
     def row(self) -> dict[str, float]:
         """Its figures, JSON-able."""
-        n = self.network
+        held = figures(self.network)
         return {
             "score": self.score,
             "loss": self.merit.loss,
-            "ebops": n.ebops,
-            "nonzero": n.nonzero,
-            "bits": n.nonzero_bits,
+            "ebops": ebops(self.network),
+            "nonzero": held.nonzero,
+            "bits": held.nonzero_bits,
             "cost": self.cost,
         }
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from gatewright.errors import FitError
-from gatewright.fit.modules.dense import Stack
+from gatewright.fit.modules.stack import Stack
 
 if TYPE_CHECKING:
     from gatewright.config import Distill
@@ -27,7 +27,7 @@ class Hint:
 
     def __init__(self, module: Stack, settings: Distill, features: NDArray[Any]) -> None:
         self.weight, self.layer = settings.hint_weight, settings.hint_layers[1]
-        hidden = module.layers[:-1]
+        hidden = module.hidden_units
         if not -len(hidden) <= self.layer < len(hidden):
             raise FitError(
                 f"distill.hint_layers[1] must name one of the student's {len(hidden)} hidden layers, not {self.layer}"
@@ -38,7 +38,7 @@ class Hint:
             raise FitError("features must vary over the training samples; choose another hidden layer of the teacher")
         standard = (features[:, varying] - features[:, varying].mean(axis=0)) / deviation[varying]
         self.features = torch.tensor(standard, dtype=torch.float32, device=module.device)
-        module.add_projection(hidden[self.layer].bias.numel(), self.features.shape[1])
+        module.add_projection(hidden[self.layer], self.features.shape[1])
         self.module = module
 
     def loss(self, hidden: Sequence[Tensor], batch: Tensor) -> Tensor:

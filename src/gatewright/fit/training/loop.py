@@ -23,10 +23,17 @@ Watch = Callable[[float, float], None]
 
 
 class Trainable(Protocol):
-    """What the loop asks of a module. quantizing: what else its state_dict's meaning depends on."""
+    """What the loop asks of a module."""
 
     generator: torch.Generator
-    quantizing: bool
+
+    @property
+    def quantizing(self) -> bool:
+        """What else its state_dict's meaning depends on: whether formats are applied."""
+        ...
+
+    @quantizing.setter
+    def quantizing(self, value: bool) -> None: ...
 
     @property
     def device(self) -> torch.device:

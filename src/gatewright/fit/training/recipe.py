@@ -10,12 +10,14 @@ from torch import Tensor
 
 from gatewright.config import Student
 from gatewright.errors import FitError
-from gatewright.fit.modules.dense import Stack
-from gatewright.fit.network import Network
+from gatewright.fit.modules.stack import Stack
+from gatewright.fit.training.device import array
 from gatewright.fit.training.prune import due_masks, due_share, shrink
 from gatewright.fit.training.regularise import penalty
+from gatewright.graph import Graph
+from gatewright.graph.figures import ebops
 
-Estimate = Callable[[Network], float]  # a quantized network in, its cost in LUTs out
+Estimate = Callable[[Graph], float]  # a quantized network in, its cost in LUTs out
 AIM = 0.98  # share of the budget at which pruning aims: weights go on training afterwards
 LEAST_USED = 0.95  # share of it below which weights return
 LATE_LOOKS = 3  # how often after prune_end the budget is looked at again
@@ -46,7 +48,7 @@ class Recipe:
             raise FitError("student.pruning has a budget, which needs formats; train with quantize=True")
         if self.pruning.budget_lut and estimate is None:
             raise FitError("student.pruning.budget_lut needs a cost function; give train_student estimate=")
-        self._estimate: Estimate = estimate if self.pruning.budget_lut and estimate else lambda n: float(n.ebops)
+        self._estimate: Estimate = estimate if self.pruning.budget_lut and estimate else lambda n: float(ebops(n))
         step = max(1, (settings.epochs - self.frozen) // (LATE_LOOKS + 1))
         self.looks = {self.frozen + k * step for k in range(1, LATE_LOOKS + 1)}
 
@@ -71,9 +73,9 @@ class Recipe:
 
     def loss(self) -> Tensor:
         """Return what regularisation adds to the loss; the module's state says whether it is on."""
-        return self.module.shrinkage * penalty([layer.weight for layer in self.module.layers], self.pruning)
+        return self.module.shrinkage * penalty([group.weight for group in self.module.groups()], self.pruning)
 
-    def freeze(self, classes: tuple[str, ...]) -> Network:
+    def freeze(self, classes: tuple[str, ...]) -> Graph:
         """Return the network, without the neurons that structured pruning has removed."""
         network = self.module.freeze(classes=classes)
         return shrink(network) if self.pruning.kind == "neurons" else network
@@ -95,10 +97,13 @@ class Recipe:
         )
 
     def _compress(self, share: float, sparsity: float) -> None:
-        self.module.set_masks(due_masks(self.module.magnitudes(), share, sparsity, self.pruning))
+        if groups := self.module.groups():
+            masks = due_masks([array(group.weight) for group in groups], share, sparsity, self.pruning)
+            with torch.no_grad():
+                for group, mask in zip(groups, masks, strict=True):
+                    group.mask.copy_(torch.from_numpy(mask))
         if self.quantize:
-            first, self.module.quantizing = not self.module.quantizing, True
-            self.module.calibrate(self.sample, first=first)
+            self.module.calibrate(self.sample, first=not self.module.quantizing)
 
     def _sparsity_for(self, budget: float) -> float:
         """Return about the least sparsity that costs at most so much, by bisection. Masks and formats change."""

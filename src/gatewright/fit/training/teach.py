@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.config import Config
-from gatewright.errors import FitError
-from gatewright.fit.layer import Floats
-from gatewright.fit.network import CHUNK, Network
-from gatewright.fixedpoint import Fixed
+from gatewright.errors import FitError, ModelError
+from gatewright.export.vectors import graph_outputs, graph_trace
+from gatewright.fit.frozen import codes_node, dense_layers
+from gatewright.graph import Graph, load_graph, shapes
+from gatewright.graph.nodes import Floats, Quantize
+
+CHUNK = 8192  # samples that a teacher is asked at once
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
 
-Teacher = Network | Callable[[Floats], NDArray[Any]] | NDArray[Any]
+Teacher = Graph | Callable[[Floats], NDArray[Any]] | NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,18 +37,18 @@ class Lesson:
 def lesson(teacher: Teacher, data: Dataset, config: Config, features: NDArray[Any] | None = None) -> Lesson:
     """Return a teacher's outputs, and its features where config.distill.hint_weight asks for them.
 
-    teacher: a Network; a function of input values (n, features) = codes * 2**-frac_bits, (n, outputs) out; or an
-    array, one row per sample of `data`. features: (n, k), needed for hints unless the teacher is a Network, which gives
-    its own hidden layer. Raises FitError for a teacher of other classes, shapes, probabilities, or numbers that are not
-    finite.
+    teacher: a Graph of the data's codes; a function of input values (n, features) = codes * 2**-frac_bits, (n, outputs)
+    out; or an array, one row per sample of `data`. features: (n, k), needed for hints unless the teacher is a Graph,
+    which gives its own hidden layer. Raises FitError for a teacher of other classes, shapes, probabilities, or numbers
+    that are not finite.
     """
     outputs = checked_targets(teacher, data)
     if not config.distill.hint_weight:
         return Lesson(outputs=outputs)
-    if features is None and isinstance(teacher, Network):
+    if features is None and isinstance(teacher, Graph):
         features = hidden_features(teacher, data, config.distill.hint_layers[0])
     if features is None:
-        raise FitError("distill.hint_weight needs a teacher's features; give train_student features= or a Network")
+        raise FitError("distill.hint_weight needs a teacher's features; give train_student features= or a Graph")
     known = np.asarray(features, dtype=np.float64)
     if known.ndim != 2 or len(known) != len(data.x) or not np.isfinite(known).all():
         raise FitError(f"features must be finite and ({len(data.x)}, k), one row per sample, not {known.shape}")
@@ -71,9 +75,9 @@ def checked_targets(teacher: Teacher, data: Dataset) -> Floats:
 
 
 def _outputs(teacher: Teacher, data: Dataset) -> Floats:
-    if isinstance(teacher, Network):
+    if isinstance(teacher, Graph):
         check_classes(teacher, data, "the teacher")
-        return teacher.evaluate(data.x)
+        return graph_outputs(teacher, data.x)
     if not callable(teacher):
         return np.asarray(teacher, dtype=np.float64)
     values = np.ldexp(data.x.astype(np.float64), -data.format.frac_bits)
@@ -81,14 +85,14 @@ def _outputs(teacher: Teacher, data: Dataset) -> Floats:
     return np.concatenate(parts)
 
 
-def hidden_features(teacher: Network, data: Dataset, layer: int) -> Floats:
+def hidden_features(teacher: Graph, data: Dataset, layer: int) -> Floats:
     """Return the activations of a hidden layer, -1 the last, for every sample: (n, neurons)."""
-    hidden = [v.name for v in teacher.layers[:-1]]
+    hidden = dense_layers(teacher)[:-1]
     if not -len(hidden) <= layer < len(hidden):
         raise FitError(
             f"distill.hint_layers[0] must name one of the teacher's {len(hidden)} hidden layers, not {layer}"
         )
-    return teacher.trace(data.x)[f"{hidden[layer]}.act"]
+    return graph_trace(teacher, data.x)[f"{hidden[layer].name}.act"]
 
 
 def with_targets(data: Dataset, targets: NDArray[Any]) -> Dataset:
@@ -102,29 +106,43 @@ def with_targets(data: Dataset, targets: NDArray[Any]) -> Dataset:
     return replace(data, task="regression", y=values, classes=())
 
 
-def check_classes(network: Network, data: Dataset, who: str) -> None:
+def check_classes(network: Graph, data: Dataset, who: str) -> None:
     """Raise FitError where a network knows other classes or reads another number of features than the data have."""
     if network.classes != data.classes:
         raise FitError(
             f"{who} must know the data's classes {list(data.classes)!r}, in this order, not {list(network.classes)!r}; "
             "train it on these classes"
         )
-    if (n_in := network.layers[0].weight.shape[0]) != data.x.shape[1]:
+    if (n_in := prod(shapes(network)[network.nodes[0].name])) != data.x.shape[1]:
         raise FitError(f"{who} must read the data's {data.x.shape[1]} features, not {n_in}; train it on these features")
 
 
-def load_teacher(path: Path, data: Dataset) -> Network:
-    """Return a trained teacher: a folder with a saved Network, or the run directory in whose teacher/ it lies.
+def load_teacher(path: Path, data: Dataset) -> Graph:
+    """Return a trained teacher: a folder with its graph.npz, or the run directory in whose teacher/ it lies.
 
     It reads the data's codes as the values that they mean, whatever format it was trained with. FitError where there
     is none or where it does not suit the data.
     """
-    network = Network.load(teacher_folder(path))
+    try:
+        network = load_graph(teacher_file(path))
+    except ModelError as error:
+        raise FitError(f"teacher.pretrained {path}: {error}") from None
     check_classes(network, data, f"teacher.pretrained {path}")
-    source = data.format
-    return replace(network, input=Fixed(width_bits=source.width_bits, frac_bits=source.frac_bits, signed=source.signed))
+    if not dense_layers(network) or not isinstance(network.nodes[1], Quantize):
+        raise FitError(f"teacher.pretrained {path} must be a network that gatewright trained, not an imported model")
+    first, *rest = network.nodes[1:]
+    codes = replace(codes_node(data.format), name=first.name, sources=first.sources)
+    return replace(network, nodes=(network.nodes[0], codes, *rest))
 
 
-def teacher_folder(path: Path) -> Path:
-    """Return the folder of a saved network: the path itself, or teacher/ of a run directory."""
-    return path / "teacher" if (path / "teacher" / "network.json").is_file() else path
+def teacher_file(path: Path) -> Path:
+    """Return the file of a trained network: in the folder itself, or in teacher/ of a run directory.
+
+    FitError for a folder of an older version, whose networks were two other files.
+    """
+    folder = path / "teacher" if (path / "teacher").is_dir() else path
+    if not (folder / "graph.npz").is_file() and (folder / "network.json").is_file():
+        raise FitError(
+            f"{folder} holds network.json, which versions before this one wrote; train it again to get graph.npz"
+        )
+    return folder / "graph.npz"

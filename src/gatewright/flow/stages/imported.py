@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gatewright.config import Config, Model, Student
 from gatewright.errors import ConfigError, DataError, ExportError, LowerError
+from gatewright.flow.stages.output import output_stage
 from gatewright.tools import digest
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def fitted(imported: Imported, data: Dataset, task: str) -> Graph:
         graph = fold_units(graph, float_weights=imported.road != "exact")
     outputs = len(data.classes) or (1 if data.y.ndim == 1 else data.y.shape[1])
     if task == "classification":
-        graph = class_scores(graph, outputs)
+        graph = replace(class_scores(graph, outputs), classes=data.classes)
     shape = shapes(graph)[graph.output]
     if shape != (outputs,):
         names = f"classes ({', '.join(data.classes[:12])})" if data.classes else "targets"
@@ -133,8 +134,8 @@ def quantized(graph: Graph, x: NDArray[np.float64], settings: Model, source: Fix
     return calibrate(graph, x, wanted)
 
 
-def exported(graph: Graph, config: Config, source: Fixed, classes: tuple[str, ...], road: Road) -> Exported:
-    """Return the exact program of a quantized graph, up to its scores or class number; ExportError names the node."""
+def exported(graph: Graph, config: Config, source: Fixed, road: Road) -> Exported:
+    """Return the exact program of a quantized graph of input codes in `source`; ExportError names the node."""
     from gatewright.export import export_graph
     from gatewright.fixedpoint import Fixed
 
@@ -145,9 +146,8 @@ def exported(graph: Graph, config: Config, source: Fixed, classes: tuple[str, ..
             graph,
             name=config.name,
             input_format=source if road == "exact" else None,
-            output="argmax" if config.hardware.output == "argmax" else "scores",
+            output=output_stage(config),
             output_format=Fixed.parse(wanted) if wanted else None,
-            classes=classes,
         )
     except ExportError as error:
         raise ExportError(
@@ -167,7 +167,7 @@ def _precision(settings: Model) -> dict[str, Any]:
 def _with_layers(config: Config, imported: Imported) -> Config:
     """Return the configuration whose student has the model's layers, where its training starts from them."""
     from gatewright.export.vectors import class_scores
-    from gatewright.fit.bridge import hidden_layers
+    from gatewright.fit.start import hidden_layers
 
     from_model = imported.settings.start != "random" and config.student.precision != "tables"
     hidden = hidden_layers(class_scores(imported.graph, 0)) if from_model else None
@@ -199,7 +199,7 @@ def _check_hardware(imported: Imported, config: Config) -> None:
     if imported.road == "post-training":
         x = np.random.default_rng(0).normal(0, 1, (8, *shapes(graph)[graph.nodes[0].name]))
         graph = quantized(graph, x, imported.settings, source)
-    program = exported(graph, config, source, (), imported.road).program
+    program = exported(graph, config, source, imported.road).program
     program = constants_to_dense(program)
     try:
         check_supported(program)

@@ -10,20 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.config import Config
-from gatewright.errors import ConfigError, ExportError
+from gatewright.errors import ConfigError
 from gatewright.flow.rundir import RunDirectory, Stage
-from gatewright.flow.stages.imported import Imported, exported, fitted, quantized, read_model
-from gatewright.flow.stages.networks import TrainedNetworks, output_stage
+from gatewright.flow.stages.imported import Imported, fitted, quantized, read_model
+from gatewright.flow.stages.networks import TrainedNetworks
+from gatewright.flow.stages.output import output_stage
+from gatewright.flow.stages.program import program_stage
 from gatewright.flow.steps import step_digest
 from gatewright.tools import write_json
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
-    from gatewright.export import Exported
     from gatewright.export.profile import Spread
-    from gatewright.fit import Network
     from gatewright.graph import Graph
-    from gatewright.ir import OutputStage, Program
 
 PROFILED = 512  # training samples that the profile of ranges is taken of
 TITLES = {
@@ -74,15 +73,7 @@ class ModelNetworks:
             settings=[self.imported.identity, c.data.input_format],
             packages=("numpy",),
         )
-        program = Stage(
-            name="program",
-            title="export the integer program and compare it with the model",
-            run=self._program,
-            needs=("data", "student"),
-            settings=[c.name, self.imported.identity, asdict(output_stage(c))],
-            packages=("numpy",),
-        )
-        return [model, student, program]
+        return [model, student, program_stage(c, self.directory, self.imported)]
 
     # ---- the steps, in the order in which they run
 
@@ -109,10 +100,8 @@ class ModelNetworks:
             )
         np.save(out / "soft_targets.npy", scores)
 
-    def _start(self, data: Dataset) -> Network:
-        from gatewright.fit.bridge import float_network
-
-        return float_network(self._graph("model"), data.format, data.classes)
+    def _start(self) -> Graph:
+        return self._graph("model")
 
     def _student(self, out: Path) -> None:
         from gatewright.export.vectors import samples
@@ -125,22 +114,6 @@ class ModelNetworks:
         save_graph(graph, out / "graph.npz")
         _write_profile(graph, data, out)
 
-    def _program(self, out: Path) -> None:
-        from gatewright.export import check_graph_export
-        from gatewright.export.vectors import samples
-        from gatewright.ir import save_program
-        from gatewright.lower.passes.constants import constants_to_dense
-        from gatewright.lower.passes.rounding import join_layers
-
-        data, graph = self._data(), self._graph("student")
-        made = exported(graph, self.config, data.format, data.classes, self.imported.road)
-        self._check_scores(made)
-        compared = check_graph_export(made, samples(graph, data.x, data.format))
-        program = constants_to_dense(join_layers(_staged(made, output_stage(self.config))))
-        save_program(program, out / "program.txt")
-        write_json(out / "check.json", {"samples_compared": compared, "mismatches": 0})
-        write_json(out / "export.json", {"output_scale": made.output_scale.ravel().tolist(), "notes": made.notes})
-
     # ---- what several steps read
 
     def _data(self) -> Dataset:
@@ -152,19 +125,6 @@ class ModelNetworks:
         from gatewright.graph import load_graph
 
         return load_graph(self.directory.folder(stage) / "graph.npz")
-
-    def _check_scores(self, made: Exported) -> None:
-        """Refuse what leaves other numbers than the user asks for on the chip."""
-        if self.config.task == "regression" and len(made.notes) > len(made.graph.notes):
-            raise ExportError(
-                f"{made.notes[-1]} A regression needs its values: set model.output_format, e.g. "
-                '"fixed<12,4>", so that the function becomes a table on the chip'
-            )
-        if self.config.hardware.output in ("threshold", "softmax") and (made.output_scale != 1).any():
-            raise ExportError(
-                f'hardware.output "{self.config.hardware.output}" needs scores that are plain fixed-point numbers, the '
-                'scores of this model have a real scale; use "argmax", "topk" or "scores"'
-            )
 
 
 def origin(imported: Imported, graph: Graph) -> dict[str, Any]:
@@ -194,13 +154,6 @@ def origin(imported: Imported, graph: Graph) -> dict[str, Any]:
             for row in rows
         ],
     }
-
-
-def _staged(made: Exported, stage: OutputStage) -> Program:
-    """Return the program with what leaves the chip; a class number is the export's own."""
-    from gatewright.ir import add_output_stage
-
-    return made.program if stage.kind in ("argmax", "scores") else add_output_stage(made.program, stage)
 
 
 def _write_profile(graph: Graph, data: Dataset, out: Path) -> None:

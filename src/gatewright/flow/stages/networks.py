@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,15 @@ from gatewright.config import Config
 from gatewright.errors import ConfigError
 from gatewright.flow.lowering import cost_as_built, lowering_settings
 from gatewright.flow.rundir import RunDirectory, Stage
+from gatewright.flow.stages.output import output_stage
+from gatewright.flow.stages.program import program_stage
 from gatewright.tools import digest, write_json
 
 if TYPE_CHECKING:
     from gatewright.chips import Part
     from gatewright.data import Dataset
-    from gatewright.fit import Network
-    from gatewright.ir import OutputStage, Program
+    from gatewright.graph import Graph
+    from gatewright.ir import Program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class TrainedNetworks:
     directory: RunDirectory
     part: Part
     progress: bool
-    start: Callable[[Dataset], Network] | None = None
+    start: Callable[[], Graph] | None = None
 
     def stages(self) -> list[Stage]:
         """Return the stages in order; they read the stage data."""
@@ -52,14 +54,7 @@ class TrainedNetworks:
                 packages=("torch", "numpy"),
             ),
             *self._student_stages(),
-            Stage(
-                name="program",
-                title="export the integer program and compare it with the student",
-                run=self._program,
-                needs=("data", "student"),
-                settings=[c.name, asdict(output_stage(c))],
-                packages=("torch", "numpy"),
-            ),
+            program_stage(c, self.directory),
         ]
 
     def _student_stages(self) -> list[Stage]:
@@ -115,18 +110,20 @@ class TrainedNetworks:
 
     def _teacher(self, out: Path) -> None:
         from gatewright.fit import teacher_outputs, train_teacher
+        from gatewright.graph import save_graph
 
         data = self.training_data()
         trained = train_teacher(self.config, data, work=self.directory.work("teacher"), progress=self.progress)
-        trained.network.save(out)
+        save_graph(trained.network, out / "graph.npz")
         write_json(out / "history.json", trained.history)
         np.save(out / "soft_targets.npy", teacher_outputs(trained.network, data))
 
     def _student_in_budget(self, out: Path) -> None:
         self._student(out, lambda network, data: self._cost(network, data)["lut"])
 
-    def _student(self, out: Path, lut: Callable[[Network, Dataset], float] | None = None) -> None:
+    def _student(self, out: Path, lut: Callable[[Graph, Dataset], float] | None = None) -> None:
         from gatewright.fit import train_student
+        from gatewright.graph import save_graph
 
         data = self.training_data()
         trained = train_student(
@@ -136,22 +133,24 @@ class TrainedNetworks:
             work=self.directory.work("student"),
             progress=self.progress,
             estimate=lut and (lambda network: lut(network, data)),
-            start=self.start and self.start(data),
+            start=self.start and self.start(),
         )
-        trained.network.save(out)
+        save_graph(trained.network, out / "graph.npz")
         write_json(out / "history.json", trained.history)
 
     def _tables(self, out: Path) -> None:
         from gatewright.fit import train_tables
+        from gatewright.graph import save_graph
 
         data = self.training_data()
         work = self.directory.work("student")
         trained = train_tables(self.config, data, self._taught(), work=work, progress=self.progress)
-        trained.network.save(out)
+        save_graph(trained.network, out / "graph.npz")
         write_json(out / "history.json", trained.history)
 
     def _front(self, out: Path) -> None:
         from gatewright.fit import train_front
+        from gatewright.graph import save_graph
 
         data = self.training_data()
         soft = np.load(self.directory.folder("teacher") / "soft_targets.npy")
@@ -161,46 +160,35 @@ class TrainedNetworks:
             soft,
             work=self.directory.work("front"),
             progress=self.progress,
-            start=self.start and self.start(data),
+            start=self.start and self.start(),
         )
         rows: list[dict[str, float]] = []
         for index, point in enumerate(front.points):
-            point.network.save(out / f"{index:03d}")
+            save_graph(point.network, out / f"{index:03d}" / "graph.npz")
             rows.append({"point": index, **point.row, **self._cost(point.network, data)})
         write_json(out / "front.json", rows)
         write_json(out / "history.json", front.history)
 
-    def _taught(self) -> Network | NDArray[np.float64]:
+    def _taught(self) -> Graph | NDArray[np.float64]:
         """Return the teacher that was trained, or the scores of one that is no network of ours."""
-        from gatewright.fit import Network
+        from gatewright.graph import load_graph
 
         folder = self.directory.folder("teacher")
-        return Network.load(folder) if (folder / "network.json").is_file() else np.load(folder / "soft_targets.npy")
+        file = folder / "graph.npz"
+        return load_graph(file) if file.is_file() else np.load(folder / "soft_targets.npy")
 
-    def _cost(self, network: Network, data: Dataset) -> dict[str, float]:
+    def _cost(self, network: Graph, data: Dataset) -> dict[str, float]:
         return estimated_cost(network, data, self.config, self.part)
 
     def _chosen(self, out: Path) -> None:
-        from gatewright.fit import Network, choose
+        from gatewright.fit.scores.pareto import choose
 
         front = self.directory.folder("front")
         rows = json.loads((front / "front.json").read_text())
         chosen = choose(rows, self.config)
-        Network.load(front / f"{chosen:03d}").save(out)
+        shutil.copyfile(front / f"{chosen:03d}" / "graph.npz", out / "graph.npz")
         shutil.copyfile(front / "history.json", out / "history.json")
         write_json(out / "chosen.json", rows[chosen])
-
-    def _program(self, out: Path) -> None:
-        from gatewright.data import Dataset
-        from gatewright.fit import Network, check_export, export_program
-        from gatewright.ir import save_program
-
-        data = Dataset.load(self.directory.folder("data"))
-        network = Network.load(self.directory.folder("student"))
-        program = export_program(network, name=self.config.name, data=data, output=output_stage(self.config))
-        compared = check_export(network, program, data.x)
-        save_program(program, out / "program.txt")
-        write_json(out / "check.json", {"samples_compared": compared, "mismatches": 0})
 
     def training_data(self) -> Dataset:
         """Return the dataset, once output stage and tables suit its classes: no training for what cannot be built."""
@@ -209,20 +197,20 @@ class TrainedNetworks:
         data = Dataset.load(self.directory.folder("data"))
         output_stage(self.config).check_scores(len(data.classes) or (1 if data.y.ndim == 1 else data.y.shape[1]))
         if self.config.student.precision == "tables":
-            from gatewright.fit.modules.lut_neurons import check_shared
+            from gatewright.fit.truth_tables import check_shared
 
             check_shared(self.config.student.tables, len(data.classes))
         return data
 
 
-def estimated_cost(network: Network, data: Dataset, config: Config, part: Part) -> dict[str, float]:
+def estimated_cost(network: Graph, data: Dataset, config: Config, part: Part) -> dict[str, float]:
     """Return estimated lut, ff and latency_cycles of a quantized network as it would be built, with scores as output.
 
     Training samples are replayed through the lowered program.
     """
-    from gatewright.fit import export_program
+    from gatewright.export import export_graph
 
-    return program_cost(export_program(network, name="student", data=data, output="scores"), data, config, part)
+    return program_cost(export_graph(network, name="student").program, data, config, part)
 
 
 def program_cost(program: Program, data: Dataset, config: Config, part: Part) -> dict[str, float]:
@@ -235,26 +223,9 @@ def pretrained_digest(config: Config) -> str | None:
     """Return what tells that the network a teacher starts from has changed; None without one."""
     if not config.teacher.pretrained:
         return None
-    from gatewright.fit.training.teach import teacher_folder
+    from gatewright.fit.training.teach import teacher_file
 
-    folder = teacher_folder(Path(config.teacher.pretrained))
-    if not (folder / "network.json").is_file():
-        raise ConfigError(
-            f"teacher.pretrained must be a run directory or a folder with network.json and arrays.npz, not {folder}"
-        )
-    return digest(folder / "network.json", folder / "arrays.npz")
-
-
-def output_stage(config: Config) -> OutputStage:
-    """Return what leaves the chip, as [hardware] says."""
-    from gatewright.ir import OutputStage
-
-    h = config.hardware
-    return OutputStage(
-        kind=h.output,
-        top_k=h.top_k,
-        threshold=h.threshold,
-        softmax=h.softmax,
-        softmax_format=h.softmax_format,
-        softmax_entries=h.softmax_entries,
-    )
+    file = teacher_file(Path(config.teacher.pretrained))
+    if not file.is_file():
+        raise ConfigError(f"teacher.pretrained must be a run directory or a folder with graph.npz, not {file.parent}")
+    return digest(file)

@@ -16,7 +16,8 @@ from typing import Any
 
 from gatewright.errors import ModelError
 from gatewright.importers.keras.hdf import Reader
-from gatewright.importers.keras.weights import NamedWeights, NumberedWeights
+from gatewright.importers.keras.shards import ShardedReader
+from gatewright.importers.keras.weights import CONTAINERS, NamedWeights, NumberedWeights
 
 MOST_JSON_BYTES = 64 << 20
 MOST_WEIGHT_BYTES = 4 << 30
@@ -35,7 +36,7 @@ class Archive:
     format: str
     architecture: dict[str, Any]
     version: str
-    reader: Reader
+    reader: Reader | ShardedReader
 
     @property
     def major(self) -> int:
@@ -50,12 +51,13 @@ class Archive:
     def by_position(self) -> bool:
         """Say whether the weights are laid out by position."""
         names = self.reader.children("")
-        return "layers" in names and self.reader.attribute("", "layer_names") is None
+        return not {*CONTAINERS}.isdisjoint(names) and self.reader.attribute("", "layer_names") is None
 
     def named(self) -> dict[str, NamedWeights]:
         """Return the weights by name, of each layer that has some, in the file's order."""
         root = "model_weights" if "model_weights" in self.reader.children("") else ""
         order = self.reader.attribute(root, "layer_names") or self._chunks(root, "layer_names")
+        self._check_layout(root, order)
         if order is None:
             order = [
                 name
@@ -71,6 +73,20 @@ class Archive:
             if paths:
                 found[layer] = NamedWeights(self.reader, f"{self.label}, layer {layer!r}", paths)
         return found
+
+    def _check_layout(self, root: str, order: Any) -> None:
+        """Raise ModelError where the groups are of no layout that Keras reads."""
+        groups = self.reader.children(root)
+        named = order is not None or any(
+            self.reader.attribute(f"{root}/{name}", key) is not None
+            for name in groups
+            for key in ("weight_names", "weight_names0")
+        )
+        if groups and not named and self.reader.arrays_below(root):
+            raise ModelError(
+                f"{self.label}: its weights lie in the groups {', '.join(groups[:8])}, which is none of Keras' "
+                f"layouts: {' or '.join(CONTAINERS)} (.keras, .weights.h5), or layers by name with 'layer_names' (.h5)"
+            )
 
     def _chunks(self, group: str, name: str) -> list[str] | None:
         """Return an attribute that Keras split because HDF5 limits its size: name0, name1, ..."""
@@ -109,8 +125,9 @@ def open_archive(path: Path, weights: Path | None) -> Iterator[Archive]:
                 )
             yield _archive(path.name, "keras-h5", text, reader, reader.attribute("", "keras_version"))
     elif path.suffix.lower() == ".json":
-        file = weights or _beside(path)
-        with Reader(file, file.name) as reader:
+        file = weights or weights_beside(path)
+        _no_checkpoint(file)
+        with ShardedReader(file) if file.suffix == ".json" else Reader(file, file.name) as reader:
             if path.stat().st_size > MOST_JSON_BYTES:
                 raise ModelError(f"{path.name}: {path.stat().st_size:,} bytes of architecture; refused")
             yield _archive(path.name, "keras-json", path.read_bytes(), reader, reader.attribute("", "keras_version"))
@@ -126,9 +143,19 @@ def _no_weights(path: Path, weights: Path | None) -> None:
         raise ModelError(f"{path.name}: holds its own weights; weights={str(weights)!r} is for a .json architecture")
 
 
-def _beside(path: Path) -> Path:
-    """Find the weights of an architecture: NAME_weights.h5, NAME.weights.h5 or NAME.h5."""
-    tried = [path.with_name(path.stem + end) for end in ("_weights.h5", ".weights.h5", ".h5", "_weights.hdf5")]
+def _no_checkpoint(file: Path) -> None:
+    """Refuse TensorFlow's own format of weights, which is read by the prefix of its names."""
+    if file.suffix == ".index" or ".data-" in file.name or file.with_name(f"{file.name}.index").is_file():
+        raise ModelError(
+            f"{file.name}: a TensorFlow checkpoint, which only TensorFlow reads; load it into the model and save it "
+            'again: model.save("model.h5")'
+        )
+
+
+def weights_beside(path: Path) -> Path:
+    """Find the weights of an architecture: NAME_weights.h5, NAME.weights.h5, NAME.h5 or NAME.weights.json."""
+    ends = ("_weights.h5", ".weights.h5", ".h5", "_weights.hdf5", ".weights.json")
+    tried = [path.with_name(path.stem + end) for end in ends]
     for candidate in tried:
         if candidate.is_file():
             return candidate
@@ -158,6 +185,11 @@ def _from_zip(path: Path, weights: Path | None) -> Iterator[Archive]:
 def _member(archive: zipfile.ZipFile, label: str, name: str, most: int) -> bytes:
     """Return a member of the zip whose size is believable."""
     if name not in archive.namelist():
+        if "model.weights.npz" in archive.namelist():
+            raise ModelError(
+                f"{label}: its weights are pickled in model.weights.npz, which could run code; load it in Keras and "
+                "save it again, which writes model.weights.h5"
+            )
         raise ModelError(
             f"{label}: a .keras file must hold {name!r}; this one holds {', '.join(archive.namelist()[:8])}"
         )
@@ -169,7 +201,7 @@ def _member(archive: zipfile.ZipFile, label: str, name: str, most: int) -> bytes
     return archive.read(info)
 
 
-def _archive(label: str, kind: str, text: bytes | str, reader: Reader, version: Any) -> Archive:
+def _archive(label: str, kind: str, text: bytes | str, reader: Reader | ShardedReader, version: Any) -> Archive:
     architecture = _json(text, label)
     if "config" not in architecture or "class_name" not in architecture:
         raise ModelError(

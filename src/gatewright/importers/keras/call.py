@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gatewright.errors import ModelError
 from gatewright.importers.keras.builder import Builder, Floats, Value
+from gatewright.importers.keras.qkeras_spec import Quantizer
 from gatewright.importers.keras.settings import Settings
 from gatewright.importers.keras.weights import LayerWeights
 
@@ -100,6 +101,10 @@ class Call(ABC):
     @abstractmethod
     def activate(self, x: Value, key: str = "activation") -> Value:
         """Apply the activation that a setting names."""
+
+    @abstractmethod
+    def quantizer_of(self, spec: Any, where: str) -> Quantizer | None:
+        """Return the quantizer or function of QKeras that a setting means in this family, None for Keras' own names."""
 
     @abstractmethod
     def finish(self, y: Value) -> Value:

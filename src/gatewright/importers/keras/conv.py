@@ -86,7 +86,7 @@ def conv(rank: int) -> Callable[[Call], Value]:
         channels = x.shape[-1]
         if channels % groups or filters % groups:
             raise ModelError(f"{call.where}: {groups} groups do not divide {channels} channels and {filters} filters")
-        call.settings.ignore("mask")
+        call.settings.only("mask", (None,), None, "multiply the mask into the kernel before saving")
         stored, bias = _stored(call, ("kernel",), filters)
         kernel = call.quantize_weight(
             "kernel", call.check(stored["kernel"], (*taps, channels // groups, filters), "kernel")
@@ -105,9 +105,9 @@ def depthwise(rank: int) -> Callable[[Call], Value]:
         taps = call.settings.sizes("kernel_size", rank)
         strides, dilation = strides_and_dilation(call, rank)
         multiplier = call.settings.integer("depth_multiplier", 1)
-        call.settings.only("groups", (1, None, x.shape[-1]), 1, "the layer has one group per channel")
-        call.settings.ignore("filters")
         channels = x.shape[-1]
+        call.settings.only("groups", (1, None, channels), 1, "the layer has one group per channel")
+        call.settings.only("filters", (None, channels * multiplier), None, "the layer has depth_multiplier per channel")
         name = "depthwise_kernel" if call.major == 2 else "kernel"
         stored, bias = _stored(call, (name,), channels * multiplier, either="depthwise_kernel")
         weight = call.check(stored[name], (*taps, channels, multiplier), name)

@@ -30,11 +30,12 @@ class KerasCall(Call):
         return Weight.plain(array)
 
     def activate(self, x: Value, key: str = "activation") -> Value:
-        """Apply a named activation, or a quantizer (a QKeras one may stand in a plain layer)."""
-        spec = self.settings.take(key, None)
-        if qkeras.is_quantizer(spec):
-            return qkeras.apply(self.builder, x, qkeras.parse(spec, f"{self.where}, {key}"), self.where)
-        return apply_function(self.builder, x, function_name(spec, self.where), self.major, self.where)
+        """Apply the activation that a setting names."""
+        return _activated(self, x, key)
+
+    def quantizer_of(self, spec: Any, where: str) -> qkeras.Quantizer | None:
+        """Return what is QKeras' and may stand in a plain layer; names that Keras has too are Keras' here."""
+        return qkeras.named(spec, where, but=qkeras.KERAS_KNOWS)
 
     def finish(self, y: Value) -> Value:
         """Return the result as it is."""
@@ -61,11 +62,12 @@ class QKerasCall(Call):
         return qkeras.quantize(quantizer, array.astype(np.float32), trainable=trainable, where=f"{self.where}, {key}")
 
     def activate(self, x: Value, key: str = "activation") -> Value:
-        """Apply a quantizer or a named activation; QKeras' own functions come before Keras' of the same name."""
-        spec = self.settings.take(key, None)
-        if qkeras.is_quantizer(spec) or spec in qkeras.FUNCTIONS:
-            return qkeras.apply(self.builder, x, qkeras.parse(spec, f"{self.where}, {key}"), self.where)
-        return apply_function(self.builder, x, function_name(spec, self.where), self.major, self.where)
+        """Apply the activation that a setting names."""
+        return _activated(self, x, key)
+
+    def quantizer_of(self, spec: Any, where: str) -> qkeras.Quantizer | None:
+        """Return a quantizer or function of QKeras: they come before Keras' of the same name."""
+        return qkeras.named(spec, where)
 
     def finish(self, y: Value) -> Value:
         """Return the result as it is."""
@@ -111,9 +113,12 @@ class Hgq2Call(Call):
         return hgq2.quantize_weight(array, conf, store, f"{self.where}, {short}")
 
     def activate(self, x: Value, key: str = "activation") -> Value:
-        """Apply a named activation."""
-        spec = self.settings.take(key, None)
-        return apply_function(self.builder, x, function_name(spec, self.where), self.major, self.where)
+        """Apply the activation that a setting names."""
+        return _activated(self, x, key)
+
+    def quantizer_of(self, spec: Any, where: str) -> None:  # noqa: ARG002  (other families need it)
+        """HGQ2 quantizes by its own configurations only."""
+        return
 
     def finish(self, y: Value) -> Value:
         """Apply `oq` where it is enabled."""
@@ -125,3 +130,12 @@ class Hgq2Call(Call):
         return hgq2.quantize_value(
             self.builder, y, conf, self.weights.child("oq").child("quantizer"), f"{self.where}, oq"
         )
+
+
+def _activated(call: Call, x: Value, key: str) -> Value:
+    """Apply a quantizer or function of QKeras where the layer's family knows the name as one, else Keras' function."""
+    spec = call.settings.take(key, None)
+    own = call.quantizer_of(spec, f"{call.where}, {key}")
+    if own is not None:
+        return qkeras.apply(call.builder, x, own, call.where)
+    return apply_function(call.builder, x, function_name(spec, call.where), call.major, call.where)

@@ -38,10 +38,13 @@ class Reader:
         self.total_bytes = source.stat().st_size if isinstance(source, Path) else len(source)
         try:
             self._file: Any = h5py.File(source if isinstance(source, Path) else io.BytesIO(source), "r")
+            names = [str(name) for name in self._file]
         except DAMAGE as error:
             raise ModelError(
                 f"{label}: not a complete HDF5 file ({error}); it may be truncated: copy or download it again"
             ) from None
+        # Keras 2 on Windows wrote "layers\\dense" as the name of one group at the top, not a group in a group
+        self._joined = {tuple(name.split("\\")): name for name in names if "\\" in name}
 
     def __enter__(self) -> Reader:
         return self
@@ -54,8 +57,11 @@ class Reader:
     def children(self, group: str) -> list[str]:
         """Return the names in a group, none where there is no such group."""
         item = self._item(group)
+        parts = tuple(filter(None, group.split("/")))
+        below = [path[len(parts)] for path in self._joined if path[: len(parts)] == parts and len(path) > len(parts)]
         try:
-            return list(item.keys()) if isinstance(item, self._h5py.Group) else []
+            own = list(item.keys()) if isinstance(item, self._h5py.Group) else []
+            return list(dict.fromkeys([*(name for name in own if "\\" not in name), *below]))
         except DAMAGE as error:
             raise ModelError(f"{self.label}: group {group!r} cannot be read ({error}); the file is damaged") from None
 
@@ -120,7 +126,9 @@ class Reader:
     def _item(self, path: str) -> Any:
         """Walk to a group or data set link by link, so that none leads out of the file; None where there is none."""
         item: Any = self._file
-        for part in filter(None, path.split("/")):
+        parts = tuple(filter(None, path.split("/")))
+        head = next((at for at in range(len(parts), 1, -1) if parts[:at] in self._joined), 0)
+        for part in (*((self._joined[parts[:head]],) if head else ()), *parts[head:]):
             try:
                 link = item.get(part, getlink=True) if isinstance(item, self._h5py.Group) else None
                 if link is None:

@@ -193,6 +193,7 @@ def run_layer(
     if kind not in table:  # a plain layer under the name of another package
         make, table = FAMILIES["keras"]
     settings = Settings(name, kind, config, path)
+    settings.check_dtype()
     before = builder.layer, builder.kind
     builder.enter(name, kind)
     call = make(builder, settings, weights, inputs, major)

@@ -18,6 +18,7 @@ from gatewright.importers.keras.topology import (
     name_of,
     refuse_unknown_layers,
     run_model,
+    whole_input,
 )
 from gatewright.importers.keras.weights import Array, LayerWeights, NamedWeights
 
@@ -40,6 +41,8 @@ def load_keras(path: str | Path, weights: str | Path | None = None) -> Graph:
             name, shape = input_shape(model, path.name)
             builder.enter(name, "InputLayer")
             x = builder.add(Input, [], shape, shape=shape)
+            if (kind := whole_input(model, path.name)) is not None:
+                builder.note(f"The model casts its input to {kind}: give whole numbers of that range.")
             root = _root(archive)
             y = run_model(Context(builder, archive.major), model, root, (x,))
         except RecursionError:
@@ -57,7 +60,12 @@ def load_keras(path: str | Path, weights: str | Path | None = None) -> Graph:
         output=y.name,
         format=archive.format,
         notes=tuple(builder.notes),
-        metadata={"layers": builder.layers, "kinds": builder.kinds, "producer": f"Keras {archive.version}".strip()},
+        metadata={
+            "layers": builder.layers,
+            "kinds": builder.kinds,
+            "producer": f"Keras {archive.version}".strip(),
+            **({} if kind is None else {"input_type": kind}),
+        },
     )
     shapes = check(graph)
     assert shapes[y.name] == y.shape, f"shape {y.shape} tracked while building, {shapes[y.name]} found"

@@ -31,17 +31,31 @@ from gatewright.importers.keras.qkeras_spec import (
     Ternary,
     is_quantizer,
     parse,
+    word,
 )
 
-__all__ = ["FUNCTIONS", "TRAINABLE_ROLES", "apply", "is_quantizer", "pair", "parse", "quantize", "step"]
+__all__ = ["KERAS_KNOWS", "TRAINABLE_ROLES", "apply", "in_cell", "named", "pair", "parse", "quantize", "step"]
 
 Single = NDArray[np.float32]
 Pair = tuple[ActivationKind | None, tuple[float, ...], Quantize]
+InCell = tuple[ActivationKind, tuple[float, ...], Quantize | None]
 
 # Roles whose quantizer QKeras' layers tell that it quantizes a trained tensor: alpha None becomes "auto_po2".
 TRAINABLE_ROLES = frozenset({"kernel", "depthwise", "pointwise", "recurrent", "gamma", "variance"})
+KERAS_KNOWS = frozenset({"hard_sigmoid", "hard_tanh"})  # of QKeras' functions, those with a namesake in Keras
+IDENTITY: tuple[ActivationKind, tuple[float, ...]] = ("leaky_relu", (1.0,))
 EPSILON = np.float32(1e-7)
 LN2 = np.float32(np.log(2.0))
+
+
+def named(spec: Any, where: str, *, but: frozenset[str] = frozenset()) -> Quantizer | None:
+    """Return what a setting names of QKeras, a quantizer or one of its functions, None where it names something else.
+
+    but: functions of QKeras that the layer does not mean by these names.
+    """
+    name = word(spec)
+    own = isinstance(name, str) and name in FUNCTIONS and name not in but
+    return parse(name, where) if own or is_quantizer(name) else None
 
 
 def quantize(quantizer: Quantizer, x: Single, *, trainable: bool, where: str) -> Weight:
@@ -226,6 +240,25 @@ def pair(q: Quantizer, where: str) -> Pair | None:
             return kind, () if q.real else (0.5, 0.5), step(1 / levels, lo, levels - 1)
         case _:
             return None
+
+
+def in_cell(q: Quantizer, where: str) -> InCell | None:
+    """Return what `q` is inside a recurrent cell: one function and at most one quantizer behind it; else None."""
+    match q:
+        case Function(name="hard_sigmoid"):
+            return "hard_sigmoid", (0.5, 0.5), None
+        case Function(name="smooth_sigmoid"):
+            return "hard_sigmoid", (0.1875, 0.5), None
+        case Function(name="binary_sigmoid"):
+            return "hard_sigmoid", (0.5, 0.5), step(1, 0, 1)
+        case Function(name="hard_tanh"):
+            return "hard_tanh", (-1.0, 1.0), None
+        case _:
+            found = pair(q, where)
+            if found is None:
+                return None
+            kind, parameters, quantizer = found
+            return (*IDENTITY, quantizer) if kind is None else (kind, parameters, quantizer)
 
 
 def _code(value: float, where: str) -> float:

@@ -141,6 +141,13 @@ REFUSED = {
 }
 
 
+def word(spec: Any) -> Any:
+    """Return the name of a function that Keras saved as an object, {"class_name": "function"}; else the setting."""
+    if isinstance(spec, dict) and spec.get("class_name") == "function" and isinstance(spec.get("config"), str):
+        return spec["config"]
+    return spec
+
+
 def is_quantizer(spec: Any) -> bool:
     """Say whether a setting names a quantizer of QKeras rather than an activation."""
     if isinstance(spec, dict):

@@ -13,6 +13,7 @@ from gatewright.importers.keras import qkeras
 from gatewright.importers.keras.activations import FUNCTIONS, HARD_SIGMOID, function_name
 from gatewright.importers.keras.builder import Value
 from gatewright.importers.keras.call import Call
+from gatewright.importers.keras.families import KerasCall
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 STATELESS = "each sample starts from zero states; save a stateless model"
@@ -49,7 +50,8 @@ def recurrent(kind: Literal["rnn", "lstm", "gru"]) -> Callable[[Call], Value]:
         else:
             settings.ignore("bias_quantizer")
             bias = np.zeros(shape)
-        activation, activation_quantizer = _function(call, "activation", "tanh")
+        plain = "tanh" if isinstance(call, KerasCall) else None  # QKeras' default is a quantizer, always in its files
+        activation, activation_quantizer = _function(call, "activation", plain)
         gate, gate_quantizer = activation, None
         if kind != "rnn":
             gate, gate_quantizer = _function(call, "recurrent_activation", None)
@@ -77,19 +79,18 @@ def recurrent(kind: Literal["rnn", "lstm", "gru"]) -> Callable[[Call], Value]:
 def _function(call: Call, key: str, default: str | None) -> tuple[Activation, Quantize | None]:
     """Return a cell's activation and the quantizer that follows it."""
     spec: Any = call.settings.take(key, default) if default else call.settings.take(key)
-    if qkeras.is_quantizer(spec):
-        found = qkeras.pair(qkeras.parse(spec, f"{call.where}, {key}"), call.where)
+    own = call.quantizer_of(spec, f"{call.where}, {key}")
+    if own is not None:
+        found = qkeras.in_cell(own, call.where)
         if found is None:
             raise call.settings.refuse(
-                key, spec, "inside a cell use quantized_tanh, quantized_sigmoid, quantized_relu or _bits"
+                key, spec, "inside a cell use quantized_tanh, quantized_sigmoid, quantized_relu, _bits or hard_sigmoid"
             )
         kind, parameters, quantizer = found
-        if kind is None:  # the quantizer alone: a leaky ReLU of slope 1 is the identity
-            kind, parameters = "leaky_relu", (1.0,)
         return Activation(name="", kind=kind, parameters=parameters), quantizer
     name = function_name(spec, call.where)
     if name == "linear":
-        return Activation(name="", kind="leaky_relu", parameters=(1.0,)), None
+        return Activation(name="", kind=qkeras.IDENTITY[0], parameters=qkeras.IDENTITY[1]), None
     if name == "hard_sigmoid":
         return Activation(name="", kind="hard_sigmoid", parameters=HARD_SIGMOID[call.major]), None
     if name not in FUNCTIONS:

@@ -17,7 +17,8 @@ TRAINING_ONLY = frozenset(
     }
 )  # fmt: skip
 TRAINING_ONLY_ENDINGS = ("_initializer", "_regularizer", "_constraint", "_lr_multiplier")
-FLOAT_TYPES = {"float32", "float64"}
+FLOAT_TYPES = frozenset({"float32", "float64"})
+FLOAT_POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy")
 _MISSING = object()
 
 
@@ -102,13 +103,22 @@ class Settings:
             return tuple(items)
         raise ModelError(f"{self.where}: {key} must be {rank} whole number(s) of at least {least}, not {value!r}")
 
+    def check_dtype(self) -> None:
+        """Raise ModelError where the layer does not compute in float32 or float64 with weights stored as such."""
+        for name in policies(self.values.get("dtype")):
+            if name in FLOAT_TYPES:
+                continue
+            if "_from_" in name:
+                remedy = (
+                    "its weights are stored as codes with scales, which only Keras' own quantized layers read: save "
+                    "the model before model.quantize(), and quantize it here (gatewright quantize)"
+                )
+            else:
+                remedy = "its arithmetic rounds differently: save the model in float32"
+            raise self.refuse("dtype", name, remedy)
+
     def done(self) -> None:
         """Raise ModelError for the first key that was neither read nor known to be irrelevant."""
-        dtype = self.values.get("dtype", "float32")
-        if isinstance(dtype, dict):
-            dtype = dtype.get("config", {}).get("name")
-        if dtype is not None and dtype not in FLOAT_TYPES:
-            raise self.refuse("dtype", dtype, "its arithmetic rounds differently: save the model in float32")
         for key, value in self.values.items():
             if key in self._used or key in TRAINING_ONLY or key == "dtype" or key.endswith(TRAINING_ONLY_ENDINGS):
                 continue
@@ -120,3 +130,20 @@ class Settings:
                 f"{self.where}: setting {key!r} = {value!r} is not understood and might change the numbers.{hint} "
                 "If it does not matter, remove it from the configuration"
             )
+
+
+def policies(dtype: Any) -> list[str]:
+    """Return the names of the types in a layer's dtype: a name, a policy, or a map of policies by layer."""
+    if dtype is None:
+        return ["float32"]
+    if not isinstance(dtype, dict):
+        return [str(dtype)]
+    kind, config = dtype.get("class_name"), dtype.get("config")
+    config = config if isinstance(config, dict) else {}
+    if kind in FLOAT_POLICIES:
+        return [str(config.get("name"))]
+    if kind == "DTypePolicyMap":
+        given = config.get("policy_map")
+        inner = given.get("config", given) if isinstance(given, dict) else {}
+        return [name for part in (config.get("default_policy"), *inner.values()) for name in policies(part)]
+    return [f"{config['mode']}_from_{config.get('source_name')}" if "mode" in config else str(kind)]

@@ -66,8 +66,7 @@ def zero_padding(rank: int) -> Callable[[Call], Value]:
     """ZeroPadding1D, ZeroPadding2D."""
 
     def handler(call: Call) -> Value:
-        first = call.channels_first() if rank == 2 else False
-        call.settings.ignore("data_format")
+        first = call.channels_first()
         x = call.ranked_input(rank + 1, f"{rank} axis/axes and channels")
         pads = _pairs(call, "padding", rank)
         pads = ((0, 0), *pads) if first else (*pads, (0, 0))
@@ -81,8 +80,7 @@ def cropping(rank: int) -> Callable[[Call], Value]:
     """Cropping1D, Cropping2D."""
 
     def handler(call: Call) -> Value:
-        first = call.channels_first() if rank == 2 else False
-        call.settings.ignore("data_format")
+        first = call.channels_first()
         x = call.ranked_input(rank + 1, f"{rank} axis/axes and channels")
         crops = _pairs(call, "cropping", rank)
         crops = ((0, 0), *crops) if first else (*crops, (0, 0))
@@ -98,8 +96,7 @@ def upsampling(rank: int) -> Callable[[Call], Value]:
     """UpSampling1D, UpSampling2D, by repetition."""
 
     def handler(call: Call) -> Value:
-        first = call.channels_first() if rank == 2 else False
-        call.settings.ignore("data_format")
+        first = call.channels_first()
         x = call.ranked_input(rank + 1, f"{rank} axis/axes and channels")
         call.settings.only("interpolation", ("nearest",), "nearest", "use nearest")
         size = call.settings.sizes("size", rank, 2)

@@ -8,9 +8,11 @@ from typing import Any
 from gatewright.errors import ModelError
 from gatewright.importers.keras.builder import Builder, Value
 from gatewright.importers.keras.layers import refuse_unknown, run_layer
+from gatewright.importers.keras.settings import FLOAT_TYPES, policies
 from gatewright.importers.keras.weights import LayerWeights
 
 MODELS = frozenset({"Sequential", "Functional", "Model"})
+WHOLE_TYPES = frozenset({"int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"})
 DEEPEST = 30  # models inside models
 Key = tuple[str, int]  # layer, number of the call
 
@@ -57,6 +59,8 @@ def refuse_unknown_layers(model: dict[str, Any], where: str, path: str = "") -> 
             refuse_unknown_layers(entry, where, f"{path}{name_of(entry)}/")
         elif entry["class_name"] != "InputLayer":
             refuse_unknown(entry, path)
+        else:
+            input_type(entry, path)
 
 
 def name_of(entry: dict[str, Any]) -> str:
@@ -64,6 +68,25 @@ def name_of(entry: dict[str, Any]) -> str:
     config = entry.get("config")
     inner = config.get("name") if isinstance(config, dict) else None
     return str(entry.get("name") or inner or entry.get("class_name"))
+
+
+def input_type(entry: dict[str, Any], path: str = "") -> str:
+    """Return the type that an InputLayer's values are cast to; ModelError where the cast is no whole or real number."""
+    config = entry["config"] if isinstance(entry.get("config"), dict) else {}
+    (name, *_) = policies(config.get("dtype"))
+    if name not in FLOAT_TYPES and name not in WHOLE_TYPES:
+        known = ", ".join(sorted({*FLOAT_TYPES, *WHOLE_TYPES}))
+        raise ModelError(
+            f"layer {path + name_of(entry)!r} (InputLayer): dtype = {name!r} is not supported: the data are rounded to "
+            f"it first; make the input float32 (known: {known})"
+        )
+    return name
+
+
+def whole_input(model: dict[str, Any], where: str) -> str | None:
+    """Return the integer type that a model casts its data to, None where they stay real numbers."""
+    found = {input_type(entry) for entry in entries(model, where) if entry["class_name"] == "InputLayer"}
+    return next(iter(sorted(found & WHOLE_TYPES)), None)
 
 
 def input_shape(model: dict[str, Any], where: str) -> tuple[str, tuple[int, ...]]:

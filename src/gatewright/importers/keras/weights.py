@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from gatewright.errors import ModelError
 from gatewright.importers.keras.hdf import Reader
+from gatewright.importers.keras.shards import ShardedReader
 
 Array = NDArray[Any]
+# The group of a model's layers by position: of Keras 3, and of Keras 2.12 to 2.14.
+CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 # Kept beside the weights by pruning wrappers, QKeras' batch-norm folding and HGQ; none enters inference.
 BOOKKEEPING = frozenset(
     {"mask", "threshold", "pruning_step", "iteration", "ebops", "seed_generator_state", "count", "i_decay_speed"}
@@ -57,7 +60,7 @@ class LayerWeights(Protocol):
 class NamedWeights:
     """By name. paths: parts of the weight's name -> dataset's path in the file; `where` for messages."""
 
-    reader: Reader
+    reader: Reader | ShardedReader
     where: str
     paths: dict[tuple[str, ...], str]
     used: set[str] = field(default_factory=set)
@@ -122,7 +125,7 @@ class NamedWeights:
 class NumberedWeights:
     """By position. path: the group of this layer in the file."""
 
-    reader: Reader
+    reader: Reader | ShardedReader
     where: str
     path: str
     used: set[str] = field(default_factory=set)
@@ -146,12 +149,17 @@ class NumberedWeights:
         return NumberedWeights(self.reader, self.where, f"{self.path}/{name}", self.used)
 
     def layer(self, name: str, kind: str) -> NumberedWeights:
-        """Enter layers/<class in snake case>[_n]: Keras numbers the layers of a class in order; `name` is checked."""
+        """Enter layers/<class in snake case>[_n]: Keras numbers the layers of a class in order; `name` is checked.
+
+        In place of `layers` stands the other of CONTAINERS in older files.
+        """
         if name not in self.groups:  # a layer may be asked for again: a model inside, called twice
             base = snake_case(kind)
             index = self.names.get(base, 0)
             self.names[base] = index + 1
-            self.groups[name] = f"{self.path}/layers/{base}{f'_{index}' if index else ''}"
+            held = self.reader.children(self.path)
+            container = next((group for group in CONTAINERS if group in held), CONTAINERS[0])
+            self.groups[name] = f"{self.path}/{container}/{base}{f'_{index}' if index else ''}"
         group = self.groups[name]
         stored = self.reader.attribute(f"{group}/vars", "name")
         if stored is not None and stored != name:
@@ -180,5 +188,5 @@ def snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def _read(reader: Reader, path: str, name: str, where: str) -> Array:
+def _read(reader: Reader | ShardedReader, path: str, name: str, where: str) -> Array:
     return reader.array(path, f"{where}, weight {name!r}", finite=name not in BOOKKEEPING)

@@ -69,7 +69,10 @@ def _convert(model: Any, name: str) -> Graph:
     b = Builder(name, "qonnx" if any(n.domain not in ("", "ai.onnx") for n in graph.node) else "onnx")
     values: dict[str, Any] = {t.name: Const(value=to_array(t)) for t in graph.initializer}
     source = _only("input", [i for i in graph.input if i.name not in values])
+    kind = _input_type(source)
     values[source.name] = b.input(source.name, _input_shape(source))
+    if kind != "float32":
+        b.note(f"the model computes in {kind}, of which every result here is the real number: it is not rounded to it")
     result = _only("output", list(graph.output)).name
     uses = Uses(by_nodes=frozenset(name for node in graph.node for name in node.input), outputs=frozenset({result}))
     for node in graph.node:
@@ -78,7 +81,8 @@ def _convert(model: Any, name: str) -> Graph:
     if not isinstance(output, Tensor):
         what = getattr(output, "what", "no result of any node" if output is None else "a constant")
         raise ModelError(f"output {result!r} is {what}")
-    return b.finish(output, {"producer": f"{model.producer_name} {model.producer_version}".strip()})
+    producer = f"{model.producer_name} {model.producer_version}".strip()
+    return b.finish(output, {"producer": producer, "input_type": kind})
 
 
 def _only(what: str, found: list[Any]) -> Any:
@@ -91,13 +95,23 @@ def _only(what: str, found: list[Any]) -> Any:
     return found[0]
 
 
-def _input_shape(value: Any) -> tuple[int, ...]:
-    """The input's shape; an open first axis (samples) becomes 1."""
+def _input_type(value: Any) -> str:
+    """Return the input's element type, "float32", "float64" or "float16"."""
     from onnx import TensorProto
 
+    known = {TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64", TensorProto.FLOAT16: "float16"}
+    given = value.type.tensor_type.elem_type
+    if given not in known:
+        name = TensorProto.DataType.Name(given) if given in TensorProto.DataType.values() else str(given)
+        raise ModelError(
+            f"input {value.name!r} has the element type {name}; FLOAT, DOUBLE or FLOAT16 is expected: cast it outside"
+        )
+    return known[given]
+
+
+def _input_shape(value: Any) -> tuple[int, ...]:
+    """The input's shape; an open first axis (samples) becomes 1."""
     kind = value.type.tensor_type
-    if kind.elem_type not in (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16):
-        raise ModelError(f"input {value.name!r} has element type {kind.elem_type}; floats are expected")
     if not kind.HasField("shape") or len(kind.shape.dim) < 2:
         raise ModelError(
             f"input {value.name!r} has {len(kind.shape.dim)} axes; at least two, samples first, are expected"

@@ -4,25 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from gatewright.graph.nodes import ActivationKind
-from gatewright.importers import elementwise
+from gatewright.importers import elementwise, patterns, shaping
 from gatewright.importers.builder import Builder, Const, Tensor, Value
-from gatewright.importers.onnx.constants import Array, divide, folded
+from gatewright.importers.onnx.constants import Array, divide, folded, rearranged
 from gatewright.importers.onnx.op import Op
 
 Results = Sequence[object]  # Value, Missing, or what only one other operator reads
 Handler = Callable[[Builder, Op], Results]
 
 
+def _term(op: Op) -> bool:
+    """Say whether an operand is a part of a GELU written by the error function."""
+    return any(isinstance(value, patterns.ErfTerm) for value in op.operands)
+
+
+def _erf(b: Builder, op: Op) -> list[object]:
+    return [patterns.erf(b, op.tensor())]
+
+
+def _operands(b: Builder, op: Op) -> tuple[Value, Value]:
+    """Return the two operands, which broadcast as NumPy's do.
+
+    Before set 7 the second one's axes are consecutive ones of the first's, from `axis` on (absent: the last ones), and
+    without `broadcast` both have one shape.
+    """
+    left, right = op.value(0), op.value(1)
+    if op.opset >= 7:
+        return left, right
+    shapes = [v.shape if isinstance(v, Tensor) else v.value.shape for v in (left, right)]
+    spread, (first, second) = op.flag("broadcast", False), shapes
+    axis = b.axis(op.get("axis", 0), max(len(first), 1)) if op.has("axis") else len(first) - len(second)
+    if prod(second) == 1:
+        return left, right
+    if first[max(axis, 0) : axis + len(second)] != second or not (spread or first == second):
+        op.fail(
+            f"its operands have the shapes {first} and {second}, which do not match with broadcast = {int(spread)}, "
+            f"axis = {axis} of set {op.opset}"
+        )
+    behind = len(first) - axis - len(second)
+    if behind == 0:
+        return left, right
+    shape = second + (1,) * behind
+    if isinstance(right, Tensor):
+        return left, b.reshape(right, shape)
+    return left, rearranged(b, right, lambda array: array.reshape(shape))
+
+
 def _binary(kind: elementwise.Arithmetic, fold: Callable[[Array, Array], Array]) -> Handler:
-    def handle(b: Builder, op: Op) -> list[Value]:
-        if op.opset < 7:  # there, broadcasting without `axis` aligns the last axes, as it does now
-            op.only("broadcast", 0, 1)
-        left, right = op.value(0), op.value(1)
+    def handle(b: Builder, op: Op) -> Results:
+        if _term(op):
+            return [patterns.combine(b, kind, op.any_operand(0), op.any_operand(1))]
+        left, right = _operands(b, op)
         if isinstance(left, Const) and isinstance(right, Const):
             return [folded(b, lambda: fold(left.value, right.value))]
         return [elementwise.combine(b, kind, left, right)]
@@ -30,10 +68,13 @@ def _binary(kind: elementwise.Arithmetic, fold: Callable[[Array, Array], Array])
     return handle
 
 
-def _div(b: Builder, op: Op) -> list[Value]:
-    if op.opset < 7:
-        op.only("broadcast", 0, 1)
-    left, right = op.value(0), op.value(1)
+def _div(b: Builder, op: Op) -> Results:
+    if _term(op):
+        with np.errstate(all="ignore"):
+            return [patterns.combine(b, "mul", op.any_operand(0), Const(value=1.0 / op.array(1).astype(np.float64)))]
+    left, right = _operands(b, op)
+    if isinstance(left, Tensor) and isinstance(right, Tensor):
+        return [patterns.quotient(b, left, right)]
     if isinstance(right, Tensor):
         op.fail("divides by a value computed from the model's input; division by a constant is supported")
     if isinstance(left, Const):
@@ -43,10 +84,15 @@ def _div(b: Builder, op: Op) -> list[Value]:
 
 
 def _pow(b: Builder, op: Op) -> list[Value]:
-    base, exponent = op.value(0), op.array(1)
+    base, right = _operands(b, op)
+    if isinstance(right, Tensor):
+        op.fail("its exponent is computed from the model's input; a constant is supported")
+    exponent = right.value
     if isinstance(base, Const):
         return [folded(b, lambda: np.power(base.value, exponent).astype(base.value.dtype))]
-    power = float(exponent.reshape(-1)[0]) if exponent.size == 1 else None
+    powers = np.unique(exponent)
+    power = float(powers[0]) if powers.size == 1 else None
+    base = shaping.expand(b, base, exponent.shape)
     if power == 1:
         return [base]
     kinds: dict[float | None, ActivationKind] = {2.0: "square", 0.5: "sqrt"}
@@ -114,7 +160,7 @@ def _prelu(b: Builder, op: Op) -> list[Value]:
 def _clip(b: Builder, op: Op) -> list[Value]:
     x = op.value(0)
     if op.opset >= 11:
-        lo, hi = (None if (a := op.maybe_array(i)) is None else float(a.reshape(-1)[0]) for i in (1, 2))
+        lo, hi = op.scalar(1), op.scalar(2)
     else:
         lo, hi = (op.get(name, default) for name, default in (("min", -np.inf), ("max", np.inf)))
     lo, hi = -np.inf if lo is None else lo, np.inf if hi is None else hi
@@ -165,8 +211,10 @@ def _where(b: Builder, op: Op) -> list[Value]:
 
 
 def _equal(b: Builder, op: Op) -> list[Value]:
-    left, right = op.array(0), op.array(1)
-    return [folded(b, lambda: left == right)]
+    left, right = _operands(b, op)
+    if isinstance(left, Tensor) or isinstance(right, Tensor):
+        op.fail("compares values computed from the model's input; comparisons of constants are folded")
+    return [folded(b, lambda: left.value == right.value)]
 
 
 HANDLERS: dict[str, Handler] = {
@@ -192,6 +240,7 @@ HANDLERS: dict[str, Handler] = {
     "Softsign": _simple("softsign"),
     "Mish": _simple("mish"),
     "Gelu": _gelu,
+    "Erf": _erf,
     "Exp": _simple("exp", np.exp),
     "Abs": _simple("abs", np.abs),
     "Neg": _simple("neg", np.negative),

@@ -135,6 +135,15 @@ class Op:
         """A constant's values, or None where absent."""
         return None if self.operand(index) is None else self.array(index)
 
+    def scalar(self, index: int) -> float | None:
+        """A constant of one element, or None where absent."""
+        array = self.maybe_array(index)
+        if array is None:
+            return None
+        if array.size != 1:
+            self.fail(f"operand {index} has the shape {array.shape}; one element is expected")
+        return float(array.reshape(()))
+
     def int_list(self, index: int) -> tuple[int, ...] | None:
         """A constant list of integers, or None where absent."""
         array = self.maybe_array(index)

@@ -79,6 +79,7 @@ def _quant(b: Builder, op: Op) -> Results:
         return [_bipolar_value(b, x, scale)]
     if isinstance(x, Const):
         return [_quantized_const(b, x.value, scale, zero, lo, hi, mode)]
+    x = b.lifted(x, max(scale.ndim, zero.ndim, bits.ndim))
     rounding = _rounding(op, mode, lo)
     point = np.asarray(np.round(zero), dtype=np.int64)
     if (point != zero).any():
@@ -115,6 +116,8 @@ def _bipolar_value(b: Builder, x: Value, scale: Array) -> Value:
     if isinstance(x, Const):
         return _scaled(b, np.where(x.value >= 0, 1.0, -1.0), scale)
     scale64 = np.asarray(scale, dtype=np.float64)
+    x = b.lifted(x, scale64.ndim)
+    b.check_fits(scale64, x, "scale")
     spread = scale64.reshape((1,) * (x.rank - scale64.ndim) + scale64.shape) if scale64.size > 1 else scale64
     varying = [axis for axis, size in enumerate(spread.shape) if size > 1]
     if len(varying) > 1 or varying == [x.sample_axis]:
@@ -135,6 +138,7 @@ def _trunc(b: Builder, op: Op) -> Results:
     mode = _mode(op, "FLOOR")
     if np.any(zero) or scale.size != 1 or bits_in.size != 1:
         op.fail("has a zero point or several scales or widths; one scale and zero point 0 are supported")
+    x = b.lifted(x, max(scale.ndim, bits_in.ndim))
     step = float(scale.reshape(()))
     wide, _ = _limits(op, bits_in.reshape(()) + 1, True, False)
     if len(op.operands) > 5:

@@ -59,8 +59,9 @@ def _squeeze(b: Builder, op: Op) -> list[Value]:
     gone = {b.axis(a, len(shape)) for a in axes} if axes is not None else {a for a, s in enumerate(shape) if s == 1}
     if any(shape[a] != 1 for a in gone):
         op.fail(f"squeezes axes {sorted(gone)} of the shape {shape}; they must have size 1")
-    if axes is None and isinstance(value, Tensor) and value.sample_axis in gone:
-        op.fail(f"squeezes every axis of size 1 of the shape {shape}, the samples' axis among them; name the axes")
+    if isinstance(value, Tensor) and value.sample_axis in gone:
+        every = "every axis of size 1" if axes is None else f"axes {sorted(gone)}"
+        op.fail(f"squeezes {every} of the shape {shape}, the samples' axis {value.sample_axis} among them; name others")
     return [_reshaped(b, value, [size for axis, size in enumerate(shape) if axis not in gone])]
 
 
@@ -155,8 +156,8 @@ def _pad(b: Builder, op: Op) -> list[Value]:
     x = op.tensor()
     op.only("mode", "constant")
     if op.opset >= 11:
-        flat, fill, axes = op.int_list(1), op.maybe_array(2), op.int_list(3)
-        value = 0.0 if fill is None else float(fill.reshape(-1)[0])
+        flat, fill, axes = op.int_list(1), op.scalar(2), op.int_list(3)
+        value = 0.0 if fill is None else fill
     else:
         flat, axes, value = op.ints("pads"), None, op.get("value", 0.0)
     axes = tuple(range(x.rank)) if axes is None else tuple(b.axis(a, x.rank) for a in axes)
@@ -198,9 +199,7 @@ def _expand(b: Builder, op: Op) -> list[Value]:
     value, shape = op.value(0), op.int_list(1) or ()
     if isinstance(value, Const):
         return [Const(value=broadcast(b, value.value, shape))]
-    if np.broadcast_shapes(value.shape, shape) != value.shape:
-        op.fail(f"expands a value of the shape {value.shape} to {shape}; only constants are expanded")
-    return [value]
+    return [shaping.expand(b, value, shape)]
 
 
 HANDLERS: dict[str, Handler] = {

@@ -86,8 +86,9 @@ def _conv_transpose(b: Builder, op: Op) -> list[Value]:
     if len(extra) != n or len(flat) != 2 * n or (target is not None and len(target) != n):
         op.fail(f"pads {flat}, output_padding {extra} and output_shape {target} do not fit {n} axes of space")
     full = [(size - 1) * s + r for size, s, r in zip(x.shape[2:], strides, _reach(kernel, dilation), strict=True)]
-    if auto in ("SAME_UPPER", "SAME_LOWER") and target is None:
-        target = tuple(size * s for size, s in zip(x.shape[2:], strides, strict=True))
+    if auto in ("SAME_UPPER", "SAME_LOWER") and target is None:  # never more than the windows reach, as onnxruntime
+        sizes = zip(x.shape[2:], strides, full, extra, strict=True)
+        target = tuple(min(size * s, reach + e) for size, s, reach, e in sizes)
     if auto not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
         op.fail(f"attribute auto_pad = {auto!r} is not supported")
     if target is None:
@@ -110,6 +111,8 @@ def _gemm(b: Builder, op: Op) -> list[Value]:
     if op.opset < 7:  # there, 1 allows the broadcasting that is now the rule
         op.only("broadcast", 0, 1)
     left, right = op.tensor(), op.const(1)
+    if left.rank != 2 or right.value.ndim != 2:
+        op.fail(f"multiplies values of the shapes {left.shape} and {right.value.shape}; matrices are expected")
     alpha, beta = op.get("alpha", 1.0), op.get("beta", 1.0)
     if op.flag("transA", False):
         left = b.transpose(left, (1, 0))
@@ -274,10 +277,10 @@ def _softmax(b: Builder, op: Op) -> list[Value]:
 def _log_softmax(b: Builder, op: Op) -> list[Value]:
     x = op.tensor()
     axis = b.axis(op.get("axis", -1 if op.opset >= 13 else 1), x.rank)
-    if op.outputs[0] not in op.uses.outputs or op.outputs[0] in op.uses.by_nodes or axis != x.rank - 1:
-        op.fail("is supported as the model's last operator, over the last axis")
-    b.note("left out: the graph gives the scores before it, which have the same order")
-    return [x]
+    one_axis = op.opset >= 13 or all(size == 1 for size in x.shape[axis + 1 :])
+    if op.outputs[0] not in op.uses.outputs or op.outputs[0] in op.uses.by_nodes or not one_axis:
+        op.fail("is supported as the model's last operator, over one axis")
+    return [b.leave_out_log_softmax(x, axis)]
 
 
 def _arg_max(b: Builder, op: Op) -> list[Value]:
@@ -292,10 +295,11 @@ def _top_k(b: Builder, op: Op) -> Results:
     x = op.tensor()
     axis = b.axis(op.get("axis", -1), x.rank)
     op.only("largest", 1)
-    op.only("sorted", 0, 1)
     k = op.int_list(1) if op.opset >= 10 else (op.get("k", 0),)
     if k is None or len(k) != 1:
         op.fail(f"takes {k} elements; one number is expected")
+    if not op.flag("sorted", True) and k[0] > 1:
+        op.fail("attribute sorted = 0 leaves the order of its results open; set sorted to 1")
     values = Missing("the greatest values of a TopK; only their indices are supported")
     return [values, layers.top_k(b, x, k[0], axis)]
 

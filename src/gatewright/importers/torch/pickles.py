@@ -29,28 +29,77 @@ _STORAGES = {
     "HalfStorage": np.dtype("<f2"),
     "LongStorage": np.dtype("<i8"),
 }
-_LAYERS: dict[str, tuple[str, ...]] = {  # torch.nn classes: constructor arguments, read from the instance's attributes
+SCRIPT = (
+    "its operations are stored as code; save the nn.Module that it was made from, torch.save(model, 'model.pt'), or "
+    "export that to ONNX"
+)
+_POOL = ("kernel_size", "stride", "padding")
+_CONV = ("in_channels", "out_channels", "kernel_size", "stride", "padding")
+_NONE = """
+ReLU ReLU6 Sigmoid Tanh SELU SiLU Softsign Identity Hardswish Hardsigmoid Mish Dropout Dropout1d Dropout2d AlphaDropout
+FeatureAlphaDropout Softmax2d Tanhshrink
+""".split()  # noqa: SIM905
+LAYERS: dict[str, tuple[str, ...]] = {  # torch.nn classes: constructor arguments, read from the instance's attributes
     "Linear": ("in_features", "out_features"),
-    "Conv1d": ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups"),
-    "Conv2d": ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups"),
-    "BatchNorm1d": ("num_features", "eps"),
-    "BatchNorm2d": ("num_features", "eps"),
-    "MaxPool1d": ("kernel_size", "stride", "padding", "dilation", "ceil_mode"),
-    "MaxPool2d": ("kernel_size", "stride", "padding", "dilation", "ceil_mode"),
-    "AvgPool1d": ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
-    "AvgPool2d": ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
-    "AdaptiveAvgPool1d": ("output_size",),
-    "AdaptiveAvgPool2d": ("output_size",),
+    **dict.fromkeys(("Conv1d", "Conv2d"), (*_CONV, "dilation", "groups")),
+    **dict.fromkeys(("ConvTranspose1d", "ConvTranspose2d"), (*_CONV, "output_padding", "groups", "dilation")),
+    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d"), ("num_features", "eps", "affine", "track_running_stats")),
+    **dict.fromkeys(("MaxPool1d", "MaxPool2d"), (*_POOL, "dilation", "ceil_mode")),
+    **dict.fromkeys(("AvgPool1d", "AvgPool2d"), (*_POOL, "ceil_mode", "count_include_pad")),
+    **dict.fromkeys(("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"), ("output_size",)),
+    **dict.fromkeys(("AdaptiveMaxPool1d", "AdaptiveMaxPool2d"), ("output_size",)),
+    **dict.fromkeys(("ZeroPad1d", "ZeroPad2d"), ("padding",)),
+    **dict.fromkeys(("ConstantPad1d", "ConstantPad2d"), ("padding", "value")),
+    **dict.fromkeys(("LPPool1d", "LPPool2d"), ("norm_type", "kernel_size", "stride", "ceil_mode")),
+    "Upsample": ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"),
+    "UpsamplingNearest2d": ("size", "scale_factor"),
     "Flatten": ("start_dim", "end_dim"),
+    "Unflatten": ("dim", "unflattened_size"),
     "Softmax": ("dim",),
+    "Softmin": ("dim",),
     "LogSoftmax": ("dim",),
     "LeakyReLU": ("negative_slope",),
     "ELU": ("alpha",),
+    "CELU": ("alpha",),
     "Hardtanh": ("min_val", "max_val"),
+    "Threshold": ("threshold", "value"),
     "PReLU": ("num_parameters",),
     "GELU": ("approximate",),
-    **dict.fromkeys(("ReLU", "ReLU6", "Sigmoid", "Tanh", "SELU", "SiLU", "Softplus", "Softsign", "Identity"), ()),
-    **dict.fromkeys(("Hardswish", "Hardsigmoid", "Mish", "Dropout"), ()),
+    "Softplus": ("beta", "threshold"),
+    **dict.fromkeys(_NONE, ()),
+}
+_HELPERS = frozenset(
+    {
+        "collections.OrderedDict",
+        "collections.defaultdict",
+        "torch._utils._rebuild_tensor",
+        "torch._utils._rebuild_tensor_v2",
+        "torch._utils._rebuild_parameter",
+        "torch.nn.parameter.Parameter",
+        "torch.nn.backends.thnn._get_thnn_function_backend",
+        "torch.Size",
+        "torch.device",
+        "builtins.set",
+        "builtins.dict",
+        "__builtin__.set",
+        "__builtin__.dict",
+        *(f"torch.{storage}" for storage in _STORAGES),
+    }
+)
+_WRAPPERS = {"torch.nn.parallel.data_parallel.DataParallel": "DataParallel"}  # a module that holds the module
+_PRUNING = "torch.nn.utils.prune."  # hooks that multiply a weight by its mask before each call
+_QDQ = "save the float module, or export the quantized one to ONNX in the QDQ format"
+_FAMILIES = {  # beginnings of names: what they are, and what to do
+    "torch.ao.": f"torch.ao's quantized module, whose weights are packed by its runtime; {_QDQ}",
+    "torch.quantization.": f"torch's quantization tools; {_QDQ}",
+    "torch.nn.quantized.": f"a quantized module, whose weights are packed by its runtime; {_QDQ}",
+    "torch.nn.intrinsic.": f"a module fused for quantization; {_QDQ}",
+    "torchao.": f"torchao's quantized tensor; {_QDQ}",
+    "torch.jit.": f"TorchScript: {SCRIPT}",
+    "torch.fx.": "a GraphModule, which is Python code stored in the file; save the module that it was traced from",
+    "torch.nn.parallel.": "a wrapper for several processes; save the module inside it, model.module",
+    "torch.nn.utils.": "a hook that computes a weight before each call; remove it before saving "
+    "(remove_weight_norm, remove_spectral_norm, parametrize.remove_parametrizations)",
 }
 _PLAIN = frozenset(  # opcodes that only build data, or call what is inert here
     """
@@ -61,6 +110,9 @@ _PLAIN = frozenset(  # opcodes that only build data, or call what is inert here
     BINPERSID
     """.split()  # noqa: SIM905
 )
+
+
+MODULES = frozenset({"Sequential", *_WRAPPERS.values(), *LAYERS})  # what may be the model of a file
 
 
 class _Record:
@@ -92,24 +144,21 @@ def _record_class(name: str) -> type[_Record]:
 def _known(module: str, name: str) -> type[_Record]:
     """The inert stand-in for a global, or a refusal."""
     full = f"{module}.{name}"
-    layer = module.startswith("torch.nn.modules.") and (name in _LAYERS or name == "Sequential")
-    helpers = {
-        "collections.OrderedDict",
-        "torch._utils._rebuild_tensor",
-        "torch._utils._rebuild_tensor_v2",
-        "torch._utils._rebuild_parameter",
-        "torch.nn.parameter.Parameter",
-        "torch.nn.backends.thnn._get_thnn_function_backend",
-        "builtins.set",
-        "__builtin__.set",
-        *(f"torch.{storage}" for storage in _STORAGES),
-    }
-    if not layer and full not in helpers:
+    layer = module.startswith("torch.nn.modules.") and (name in LAYERS or name == "Sequential")
+    if layer or full in _WRAPPERS:
+        return _record_class(name)
+    if full in _HELPERS or full.startswith(_PRUNING):
+        return _record_class(full)
+    for start, what in _FAMILIES.items():
+        if full.startswith(start):
+            raise ModelError(f"the file holds {full!r}, {what}; nothing was executed")
+    if module.startswith("torch.nn.modules."):
         raise ModelError(
-            f"the file is a pickle that calls {full!r}, which is not a layer that is known; nothing was executed: "
-            f"{_REMEDY}"
+            f"the file holds {name!r}, a layer of torch that is not read from files; nothing was executed: {_REMEDY}"
         )
-    return _record_class(name if layer else full)
+    raise ModelError(
+        f"the file is a pickle that calls {full!r}, which is not a layer that is known; nothing was executed: {_REMEDY}"
+    )
 
 
 class _Reader(pickle.Unpickler):
@@ -156,8 +205,21 @@ def read_sequential(path: Path) -> Any:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
     root, storages = _zipped(blob) if blob[:2] == b"PK" else _legacy(blob)
     if isinstance(root, dict) or getattr(root, "name", "") == "collections.OrderedDict":
-        raise ModelError(f"the file holds weights only (a state_dict), not the layers that use them; {_REMEDY}")
+        root = _model_in(_items(root))
     return _build(root, storages).eval()
+
+
+def _model_in(checkpoint: dict[Any, Any]) -> Any:
+    """Return the one module among a checkpoint's entries; refuse one that holds weights only."""
+    modules = {key: value for key, value in checkpoint.items() if getattr(value, "name", "") in MODULES}
+    if len(modules) > 1:
+        raise ModelError(f"the file holds {len(modules)} modules, {sorted(map(str, modules))}; save one of them alone")
+    if modules:
+        return next(iter(modules.values()))
+    keys = ", ".join(repr(key) for key in list(checkpoint)[:4])
+    raise ModelError(
+        f"the file holds weights only (a state_dict; entries {keys}), not the layers that use them; {_REMEDY}"
+    )
 
 
 def _legacy(blob: bytes) -> tuple[Any, dict[str, bytes]]:
@@ -206,6 +268,8 @@ def _zipped(blob: bytes) -> tuple[Any, dict[str, bytes]]:
             names = {info.filename: info for info in archive.infolist()}
             if sum(info.file_size for info in names.values()) > 2 * len(blob) + 4096:
                 raise ModelError("the archive claims to unpack to more than it can hold; torch stores without packing")
+            if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
+                raise ModelError(f"the file is TorchScript (torch.jit.save): {SCRIPT}")
             (data,) = (name for name in names if name.endswith("/data.pkl"))
             root = _read(io.BytesIO(archive.read(data)))
             prefix = data.removesuffix("data.pkl") + "data/"
@@ -250,23 +314,25 @@ def _build(record: Any, storages: dict[str, bytes]) -> Any:
     name = getattr(record, "name", "")
     if name == "Sequential":
         children = _items(record.state.get("_modules"))
+        _no_hooks(record)
         return torch.nn.Sequential(*(_build(child, storages) for child in children.values()))
-    if name not in _LAYERS:
+    if name in _WRAPPERS.values():
+        _no_hooks(record)
+        return _build(_items(record.state.get("_modules")).get("module"), storages)
+    if name not in LAYERS:
         raise ModelError(f"the file holds {name or type(record).__name__!r}, not an nn.Sequential of layers; {_REMEDY}")
     state = record.state
     if not all(isinstance(key, str) for key in state):
         raise ModelError(f"the file is damaged: layer {name} has a setting without a name")
-    hooks = [key for key in state if key.endswith("_hooks") and _items(state[key])]
-    if hooks:
-        raise ModelError(f"layer {name} has hooks ({hooks[0]}), which are code; remove them before saving")
-    arguments = {key: _setting(name, key, state[key]) for key in _LAYERS[name] if key in state}
+    _no_hooks(record)
+    arguments = {key: _setting(name, key, state[key]) for key in LAYERS[name] if key in state}
     held = {
         k: v for k, v in (_items(state.get("_parameters")) | _items(state.get("_buffers"))).items() if v is not None
     }
     if not all(isinstance(key, str) for key in held):
         raise ModelError(f"the file is damaged: layer {name} has a parameter without a name")
-    arrays = {key: _array(value, storages) for key, value in held.items()}
-    if name in ("Linear", "Conv1d", "Conv2d"):
+    arrays = _unpruned({key: _array(value, storages) for key, value in held.items()})
+    if name == "Linear" or name.startswith("Conv"):
         arguments["bias"] = "bias" in arrays
     try:
         module = getattr(torch.nn, name)(**arguments, **({"device": "meta"} if arrays else {}))
@@ -277,13 +343,33 @@ def _build(record: Any, storages: dict[str, bytes]) -> Any:
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"layer {name}({arguments}) does not fit its weights: {str(error).splitlines()[0]}") from None
     for key, value in state.items():
-        if key.startswith("_") or key in ("training", "inplace", "p", "momentum"):
-            continue  # parts, or settings of training
+        if key.startswith("_") or key in ("training", "inplace", "p", "momentum", "name") or key in arrays:
+            continue  # parts, settings of training, and what pruning computed last
         expected = 0 if name == "ReLU" and key in ("threshold", "value") else getattr(module, key, None)  # torch < 1.2
         plain = isinstance(value, (int, float, str, tuple)) or value is None
         if not plain or expected != value:
             raise ModelError(f"layer {name}: setting {key} = {value!r} is not supported; expected {expected!r}")
     return module
+
+
+def _no_hooks(record: Any) -> None:
+    """Refuse hooks, which are code, but for those of pruning, whose product is taken here."""
+    for key, hooks in record.state.items():
+        held = _items(hooks).values() if str(key).endswith("_hooks") else ()
+        if any(not getattr(hook, "name", "").startswith(_PRUNING) for hook in held):
+            raise ModelError(f"layer {record.name} has hooks ({key}), which are code; remove them before saving")
+
+
+def _unpruned(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a layer with each `NAME_orig` times its `NAME_mask` as NAME."""
+    pruned = [key.removesuffix("_orig") for key in arrays if key.endswith("_orig")]
+    done = {key: value for key, value in arrays.items() if not key.endswith(("_orig", "_mask"))}
+    for key in pruned:
+        weight, mask = arrays[f"{key}_orig"], arrays.get(f"{key}_mask")
+        if mask is None or mask.shape != weight.shape:
+            raise ModelError(f"the file is damaged: a pruned {key} of the shape {weight.shape} has no mask like it")
+        done[key] = weight * mask
+    return done
 
 
 def _items(value: Any) -> dict[Any, Any]:
@@ -298,7 +384,9 @@ def _items(value: Any) -> dict[Any, Any]:
 
 def _setting(layer: str, key: str, value: Any) -> Any:
     """A constructor's argument: a number, a word, None, or a tuple of numbers."""
+    if isinstance(value, _Record) and value.name == "torch.Size":
+        value = tuple(value.arguments[0]) if value.arguments else ()
     plain = isinstance(value, (int, float, str)) or value is None
-    if plain or (isinstance(value, (tuple, list)) and all(isinstance(v, int) for v in value)):
+    if plain or (isinstance(value, (tuple, list)) and all(isinstance(v, (int, float)) or v is None for v in value)):
         return tuple(value) if isinstance(value, list) else value
     raise ModelError(f"layer {layer}: {key} is {type(value).__name__}; a number is expected")

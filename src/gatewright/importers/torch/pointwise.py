@@ -10,7 +10,7 @@ import numpy as np
 
 from gatewright.fixedpoint import Rounding
 from gatewright.graph.nodes import ActivationKind
-from gatewright.importers import elementwise
+from gatewright.importers import elementwise, patterns
 from gatewright.importers.builder import Builder, Const, Tensor
 from gatewright.importers.torch.call import Call
 
@@ -20,6 +20,8 @@ _FOLD = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "max": np.maximu
 
 def _binary(kind: elementwise.Arithmetic) -> Handler:
     def handle(b: Builder, c: Call) -> Any:
+        if any(isinstance(c.get(name), patterns.ErfTerm) for name in ("self", "other")):
+            return patterns.combine(b, kind, *(_or_number(c.get(name)) for name in ("self", "other")))
         left, right = c.value("self"), c.value("other")
         alpha = c.get("alpha")
         if alpha not in (None, 1):
@@ -35,7 +37,19 @@ def _rsub(b: Builder, c: Call) -> Any:
     return elementwise.combine(b, "sub", c.value("other"), c.tensor())
 
 
-def _div(b: Builder, c: Call) -> Tensor:
+def _or_number(value: Any) -> Any:
+    return Const(value=np.array(value)) if isinstance(value, (int, float)) else value
+
+
+def _erf(b: Builder, c: Call) -> patterns.ErfTerm:
+    return patterns.erf(b, c.tensor())
+
+
+def _div(b: Builder, c: Call) -> Any:
+    if isinstance(c.get("self"), patterns.ErfTerm):
+        return patterns.combine(b, "mul", c.get("self"), Const(value=1.0 / np.asarray(c.const("other").value)))
+    if isinstance(c.get("self"), Tensor) and isinstance(c.get("other"), Tensor):
+        return patterns.quotient(b, c.tensor(), c.tensor("other"))
     divisor = c.const("other").value
     with np.errstate(all="ignore"):
         return elementwise.affine(b, c.tensor(), 1.0 / np.asarray(divisor, dtype=np.float64), np.zeros(()))
@@ -169,6 +183,7 @@ HANDLERS: dict[str, Handler] = {
     "hardswish": _simple("hard_swish"),
     "silu": _simple("silu"),
     "gelu": _gelu,
+    "erf": _erf,
     "softplus": _softplus,
     "mish": _simple("mish"),
     "exp": _simple("exp"),

@@ -130,16 +130,14 @@ def _upsample(b: Builder, c: Call) -> Tensor:
     return shaping.upsample(b, x, (1, 1, *factors))
 
 
-def _expand(_b: Builder, c: Call) -> Any:
+def _expand(b: Builder, c: Call) -> Any:
     x, size = c.value("self"), c.ints("size")
     c.ignore("implicit")
     shape = x.shape if isinstance(x, Tensor) else x.value.shape
     padded = (1,) * (len(size) - len(shape)) + tuple(shape)
     full = tuple(old if new == -1 else new for new, old in zip(size, padded, strict=True))
     if isinstance(x, Tensor):
-        if full != shape:
-            c.fail(f"expands a value of the shape {shape} to {full}; only constants are expanded")
-        return x
+        return shaping.expand(b, x, full)
     if prod(full) > MAX_ELEMENTS:
         c.fail(f"makes a constant of the shape {full}")
     return Const(value=np.broadcast_to(x.value, full).copy())

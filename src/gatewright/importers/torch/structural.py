@@ -150,7 +150,12 @@ def _arg_max(b: Builder, c: Call) -> Tensor:
 
 def _top_k(b: Builder, c: Call) -> list[Any]:
     x = c.tensor()
-    c.ignore("sorted")
+    if not c.get("sorted") and c.get("k") > 1:
+        c.fail("argument sorted = False leaves the order of its results open; leave it out")
+    if not c.get("largest"):
+        c.fail("argument largest = False takes the least; negate the value before it")
+    if c.get("k") > 1:
+        b.note("of equal scores the lowest index comes first, as ONNX' TopK says; torch leaves their order open")
     best = layers.top_k(b, x, c.get("k"), b.axis(c.get("dim"), x.rank))
     return [Missing("the greatest values of topk; only their indices are supported"), best]
 
@@ -163,10 +168,10 @@ def _softmax(b: Builder, c: Call) -> Tensor:
 
 def _log_softmax(b: Builder, c: Call) -> Tensor:
     x = c.tensor()
-    if not c.is_output or b.axis(c.get("dim"), x.rank) != x.rank - 1:
-        c.fail("is supported as the model's last layer, over the last axis")
-    b.note("left out: the graph gives the scores before it, which have the same order")
-    return x
+    c.ignore("half_to_float")
+    if not c.is_output:
+        c.fail("is supported as the model's last layer")
+    return b.leave_out_log_softmax(x, b.axis(c.get("dim"), x.rank))
 
 
 HANDLERS: dict[str, Handler] = {

@@ -2,9 +2,10 @@
 
 Each request names a model, its weights (for .json), inputs (.npz with x) and where the answer goes: an .npz of y (the
 result), logits (before a last softmax layer), hidden (of the layer asked for) and, where quantizers can be told to
-leave out the float32 noise of their gradient trick, each once more with the suffix _plain, and `last`, the last layer's
-name; or of `missing`, the package that is not installed; or of `error`. Its interpreter has TensorFlow < 2.16 with
-tf_keras, or Keras 3, and what the model's layers come from: QKeras, HGQ, HGQ2, tensorflow_model_optimization.
+leave out the float32 noise of their gradient trick, each once more with the suffix _plain, `last`, the last layer's
+name, and `backend`, what Keras 3 computes with; or of `missing`, the package that is not installed; or of `error`. Its
+interpreter has TensorFlow < 2.16 (2.15 with tf_keras), or Keras 3, and what the model's layers come from: QKeras, HGQ,
+HGQ2, tensorflow_model_optimization.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -30,7 +32,7 @@ def main() -> None:
     absent: list[str] = []
     load = missing = None
     try:
-        load = tensorflow(absent) if find_spec("tf_keras") else keras3(absent)
+        load = tensorflow(absent) if find_spec("tf_keras") or keras_version() < (3, 0) else keras3(absent)
     except ModuleNotFoundError as error:
         missing = error.name
     for request in requests:
@@ -52,6 +54,8 @@ def predict(load: Callable[[dict[str, Any]], tuple[Any, Any]], request: dict[str
     if type(last).__name__ in ("Activation", "Softmax") and len(model.layers) > 1:
         logits = make(model.inputs, model.layers[-2].output)
     answer: Answer = {"last": np.array(last.name)}
+    if keras_version() >= (3, 0) and os.environ.get("TF_USE_LEGACY_KERAS") is None:
+        answer["backend"] = np.array(import_module("keras").backend.backend())
     for suffix in ("", "_plain"):
         if suffix and not _silence(model):
             break
@@ -62,6 +66,14 @@ def predict(load: Callable[[dict[str, Any]], tuple[Any, Any]], request: dict[str
                 part.predict_function = None
                 answer[name + suffix] = np.asarray(part.predict(x, batch_size=500, verbose=0))
     return answer
+
+
+def keras_version() -> tuple[int, ...]:
+    """Return major and minor version of the package keras, (3, 0) where there is none."""
+    try:
+        return tuple(int(part) for part in version("keras").split(".")[:2])
+    except PackageNotFoundError:
+        return 3, 0
 
 
 def optional(module: str, absent: list[str]) -> Any:
@@ -75,7 +87,7 @@ def optional(module: str, absent: list[str]) -> Any:
 
 def keras3(absent: list[str]) -> Callable[[dict[str, Any]], tuple[Any, Any]]:
     """Return a loader of Keras 3 models with HGQ2's layers, and QKeras' as HGQ2 brings them."""
-    backends = [name for name in ("tensorflow", "torch", "jax") if find_spec(name)]
+    backends = [name for name in ("tensorflow", "jax", "torch") if find_spec(name)]  # torch pools edges another way
     os.environ.setdefault("KERAS_BACKEND", backends[0] if backends else "tensorflow")
     keras = import_module("keras")
     optional("hgq.layers", absent)  # registers
@@ -86,7 +98,8 @@ def keras3(absent: list[str]) -> Callable[[dict[str, Any]], tuple[Any, Any]]:
 def tensorflow(absent: list[str]) -> Callable[[dict[str, Any]], tuple[Any, Any]]:
     """Return a loader of Keras 2 models with QKeras', HGQ's (1) and the pruning toolkit's layers."""
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    sys.modules["keras"] = import_module("tf_keras")  # one Keras: what is registered in one is unknown to the other
+    if keras_version() >= (2, 15):  # before, TensorFlow's Keras is the package keras, whatever tf_keras is beside it
+        sys.modules["keras"] = import_module("tf_keras")  # one Keras: what one registers is unknown to the other
     tf = import_module("tensorflow")
     keras = tf.keras
     custom = _binary_net(tf)

@@ -57,9 +57,15 @@ def _onnxruntime(model: Any, x: Any) -> dict[str, Any]:
                 first.dim_param = "samples"
         del model.graph.value_info[:]
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    x = _typed(x, source)
     parts = [x[i : i + 1] for i in range(len(x))] if one else [x]
     results = [session.run(None, {source.name: part})[0] for part in parts]
     return {"output": np.concatenate([r.reshape(len(p), -1) for r, p in zip(results, parts, strict=True)])}
+
+
+def _typed(x: Any, source: Any) -> Any:
+    """The samples in the element type that the model's input declares."""
+    return x.astype(import_module("onnx").helper.tensor_dtype_to_np_dtype(source.type.tensor_type.elem_type))
 
 
 def _channels_first(path: str) -> Any:
@@ -95,7 +101,7 @@ def _qonnx(path: str, x: Any) -> dict[str, Any]:
     infer_shapes = import_module("qonnx.transformation.infer_shapes").InferShapes
     wrapper = model_wrapper(_channels_first(path))
     source, result = wrapper.graph.input[0].name, wrapper.graph.output[0].name
-    batch = len(x)
+    x, batch = _typed(x, wrapper.graph.input[0]), len(x)
     wrapper.set_tensor_shape(source, [batch, *x.shape[1:]])
     wrapper.set_tensor_shape(result, [batch, *wrapper.get_tensor_shape(result)[1:]])
     del wrapper.graph.value_info[:]

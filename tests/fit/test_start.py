@@ -1,4 +1,6 @@
-"""An imported float graph as a Network, and as the start of a student's training."""
+"""A float graph of dense layers as the start of a student's training."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,9 +9,10 @@ torch = pytest.importorskip("torch")
 
 from gatewright.errors import FitError  # noqa: E402
 from gatewright.export.vectors import graph_outputs  # noqa: E402
-from gatewright.fit.bridge import float_network, hidden_layers, start_from  # noqa: E402
-from gatewright.fit.modules.dense import Stack, Widths  # noqa: E402
-from gatewright.fit.modules.learned import LearnedStack  # noqa: E402
+from gatewright.fit.frozen import codes_node  # noqa: E402
+from gatewright.fit.modules.dense import Widths  # noqa: E402
+from gatewright.fit.modules.stacks import dense_stack, learned_stack  # noqa: E402
+from gatewright.fit.start import float_layers, hidden_layers  # noqa: E402
 from gatewright.fixedpoint import Fixed  # noqa: E402
 from gatewright.graph.nodes import Activation, Affine  # noqa: E402
 from tests.graphs import chain, dense  # noqa: E402
@@ -31,15 +34,17 @@ def mlp(*between):
 
 
 @pytest.mark.parametrize("last", [(), (dense("c", RNG.normal(size=(3, 2)), RNG.normal(size=2)),)])
-def test_a_float_mlp_is_the_same_network(last):
+def test_a_float_mlp_is_its_dense_layers(last):
     """Batch normalisations and maps without a ReLU between them are folded."""
     batch = Affine(name="bn", scale=RNG.normal(size=6), offset=RNG.normal(size=6))
-    graph = mlp(batch)
-    graph = chain((4,), *graph.nodes[1:], *last)
-    network = float_network(graph, SOURCE, ("u", "v", "w")[: 3 - len(last)])
+    graph = chain((4,), *mlp(batch).nodes[1:], *last)
     assert hidden_layers(graph) == (6,)
-    assert [layer.name for layer in network.layers] == ["fc1", "out"]
-    np.testing.assert_allclose(network.evaluate(CODES), graph_outputs(graph, CODES, SOURCE), rtol=1e-4, atol=1e-4)
+    first, second = float_layers(graph)
+    x = np.ldexp(CODES, -SOURCE.frac_bits)
+    got = np.maximum(x @ first.weight + first.bias, 0) @ second.weight + second.bias
+    np.testing.assert_allclose(got, graph_outputs(graph, CODES, SOURCE), rtol=1e-4, atol=1e-4)
+    codes = replace(codes_node(SOURCE), name="codes")
+    assert hidden_layers(chain((4,), codes, *graph.nodes[1:])) == (6,)
 
 
 @pytest.mark.parametrize("kind", ["tanh", "relu"])
@@ -49,23 +54,21 @@ def test_other_graphs_are_none(kind):
     graph = chain((4,), *layers)
     assert hidden_layers(graph) is None
     with pytest.raises(FitError, match=r"not made of dense layers with ReLU between.*model.start = \"random\""):
-        float_network(graph, SOURCE, ())
+        float_layers(graph)
 
 
 @pytest.mark.parametrize("kind", ["float", "quantized", "learned"])
 def test_training_starts_from_the_network_whatever_the_units(kind):
-    network = float_network(mlp(), SOURCE, ("u", "v", "w"))
+    graph = mlp()
     widths = [Widths(weight=8, bias=0, activation=8), Widths(weight=8, bias=0, activation=0)]
     given = {"source": SOURCE, "dropout": 0.0, "generator": torch.Generator()}
     if kind == "learned":
-        stack = LearnedStack([4, 6, 3], **given)
+        stack = learned_stack([4, 6, 3], **given)
     else:
-        stack = Stack([4, 6, 3], widths=widths if kind == "quantized" else None, **given)
-    stack.layers[0].centre.copy_(torch.tensor(RNG.normal(size=4)))
+        stack = dense_stack([4, 6, 3], widths=widths if kind == "quantized" else None, **given)
     each = torch.tensor(RNG.uniform(0.5, 2, (4, 1))).float()
-    stack.layers[0].gain = torch.tensor(0.37) if kind == "quantized" else each
-    stack.layers[-1].bias_gain, stack.layers[-1].gain = torch.tensor(3.0), torch.tensor(3.0)
-    stack.layers[-1].bias_shift.copy_(torch.tensor(RNG.normal(size=3)))
-    start_from(stack, network)
+    stack.fold_inputs(torch.tensor(RNG.normal(size=4)), torch.tensor(0.37) if kind == "quantized" else each)
+    stack.fold_outputs(torch.tensor([3.0, 0.5, 7.0]), torch.tensor(RNG.normal(size=3)))
+    stack.start_from(graph)
     got = stack(torch.tensor(np.ldexp(CODES, -SOURCE.frac_bits), dtype=torch.float32)).detach().numpy()
-    np.testing.assert_allclose(got, network.evaluate(CODES), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(got, graph_outputs(graph, CODES, SOURCE), rtol=1e-4, atol=1e-4)
