@@ -18,15 +18,15 @@ from gatewright.ir.interp import Interpreter
 from gatewright.ir.lookups import cuts
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
-from gatewright.ir.ops import Add, Const, Dense, Input, Max, Min, Mul, Relu, Requant, Sub
-from gatewright.ir.program import Program
+from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, Relu, Requant, Sub
+from gatewright.ir.program import Op, Program, Scan
 from gatewright.ir.rounding import spread
 from gatewright.lower.build.adders import AdderGraph, adder_graph
 from gatewright.lower.build.builder import CircuitBuilder, Interval
 from gatewright.lower.build.choose import argmax, thresholds, top_k
 from gatewright.lower.build.part import Part, format_of, whole
 from gatewright.lower.build.softmax import softmax
-from gatewright.lower.build.support import Supported, check_supported, supported
+from gatewright.lower.build.support import check_supported, no_hardware
 from gatewright.lower.build.vectors import binary, raised, rewired
 from gatewright.lower.circuit.nodes import Circuit, GreaterEqual, Ref, Select, simulate
 from gatewright.lower.facts import Facts
@@ -52,7 +52,7 @@ def build(
         elements += len(wires)
     for op in part.ops:
         builder.layer = op.layer
-        values[op.name] = _lower(supported(op), program, builder, values, part.live[op.name], part.fracs, options, luts)
+        values[op.name] = _lower(op, program, builder, values, part.live[op.name], part.fracs, options, luts)
     last = {op.layer: op.name for op in part.ops}
     layer_values = tuple(
         (layer, tuple(ref if used else None for ref, used in zip(values[name], part.live[name], strict=True)))
@@ -73,7 +73,7 @@ def build(
 
 
 def _lower(
-    op: Supported,
+    op: Op,
     program: Program,
     b: CircuitBuilder,
     values: dict[str, list[Ref]],
@@ -118,6 +118,8 @@ def _lower(
         case Softmax():
             exp_table, reciprocal_table = (program.constants[key].q for key in (op.exp_table, op.reciprocal_table))
             return softmax(b, op, values[op.source], exp_table, reciprocal_table)
+        case Conv() | Pool() | Scan():
+            raise no_hardware(op)
         case _:
             assert_never(op)
 
