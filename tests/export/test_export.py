@@ -161,9 +161,10 @@ def test_the_models_own_input_quantizer_runs_on_the_chip_where_an_input_format_i
 
 @pytest.mark.parametrize("last", [Softmax(name="s"), Activation(name="s", kind="sigmoid")])
 def test_the_class_needs_no_softmax(last):
-    scores = chain((3,), quantizer("in", 0.5, -8, 7), dense("d", RNG.integers(-4, 4, (3, 5))), last)
-    graph = replace(scores, classes=tuple("abcde"))
+    graph = chain((3,), quantizer("in", 0.5, -8, 7), dense("d", RNG.integers(-4, 4, (3, 5))), last)
+    graph = replace(graph, classes=tuple("abcde"))
     exported = export_graph(graph, name="g", output="argmax")
+    assert exported.program.classes == tuple("abcde")
     x = samples(graph)
     assert np.array_equal(exported.run(x)[:, 0], evaluate(graph, x).argmax(axis=1))
     assert "left to the host" in exported.notes[0]
@@ -188,9 +189,17 @@ def test_a_last_softmax_is_computed_by_tables_within_its_bound():
     assert (classes.run(x)[:, 0] == evaluate(graph, x).argmax(axis=1)).all()
     broken = replace(exported, program=spoiled(exported.program))
     with pytest.raises(
-        ExportError, match=r"export: softmax 'probability', sample \d+, element \(\d,\): .* off, its bound"
+        ExportError, match=r"export: softmax 'probability', sample \d+, element \d: .* away from the exact softmax"
     ):
         check_graph_export(broken, x)
+
+
+def test_a_softmax_is_computed_of_a_model_that_ends_in_scores_too():
+    scores = dense("scores", RNG.integers(-9, 9, (4, 5)) / 8)
+    ends = [chain((4,), quantizer("q", 0.125, -128, 127), scores, *last) for last in ((), (Softmax(name="s"),))]
+    made = [export_graph(graph, name="p", output="softmax") for graph in ends]
+    assert made[0].program == made[1].program
+    assert check_graph_export(made[0], RNG.normal(0, 6, (50, 4))) == 50
 
 
 def spoiled(program):
@@ -250,7 +259,21 @@ QUANTIZED = quantizer("in", 0.5, -8, 7)
             "'d' .*real number \\(after s\\); put a quantizer before it",
         ),
         ([QUANTIZED, Softmax(name="s"), quantizer("q", 0.5, 0, 1)], {}, "'s' .*not the model's output"),
-        ([QUANTIZED], {"output": "softmax"}, "needs a model that ends in a softmax; 'g' ends in 'in' .Quantize"),
+        (
+            [QUANTIZED, dense("d", np.eye(3)), Activation(name="s", kind="sigmoid")],
+            {"output": "softmax"},
+            "'s' .*it gives real numbers at the output; give output_format",
+        ),
+        (
+            [QUANTIZED, dense("d", np.ones((3, 2)) * [0.3, 0.7], weight_scale=[0.3, 0.7])],
+            {"output": "topk"},
+            "each score has its own scale",
+        ),
+        (
+            [QUANTIZED, dense("d", np.ones((3, 2)) * 0.3, weight_scale=0.3)],
+            {"output": "threshold"},
+            "'d' .*the threshold that reads it needs fixed point, and it is an integer times a real scale; use output=",
+        ),
         (
             [QUANTIZED, dense("d", np.ones((3, 2)) * 0.3, weight_scale=0.3), Softmax(name="s")],
             {"output": "softmax"},

@@ -13,7 +13,7 @@ from gatewright.ir import Interpreter, Program
 from gatewright.rtl.manifest import RtlManifest, stream_port, write_design
 from gatewright.rtl.netlist import Assign, Binary, Design, Instance, Item
 from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources
-from gatewright.sim import SimReport, simulate, watch_probes, watched_values
+from gatewright.sim import Device, SimReport, Trial, Vectors, simulate, watch_probes, watched_values
 from tests.lowering import lower_for
 from tests.programs import codes
 
@@ -72,22 +72,26 @@ def simulate_batch(
         names = [f"p{number}.{w.layer}" for w in manifest.watch]
         probes += watch_probes(manifest.watch, layers=names, path=("u_core", f"u_p{number}"))
         layer_values |= {f"p{number}.{k}": v for k, v in watched_values(program, trace, manifest).items()}
-    return simulate(
-        sources=[*(out / name for name in cells), *cores, out / "batch_core.v", out / "batch.v"],
+    vectors = Vectors(
+        x=np.concatenate(inputs, axis=1),
+        expected=np.concatenate([t[p.output] for p, t in zip(programs, traces, strict=True)], axis=1),
+        layers=layer_values,
+    )
+    device = Device(
+        sources=(*(out / name for name in cells), *cores, out / "batch_core.v", out / "batch.v"),
         top="batch",
         source=source,
         result=result,
-        x=np.concatenate(inputs, axis=1),
-        expected=np.concatenate([t[p.output] for p, t in zip(programs, traces, strict=True)], axis=1),
-        probes=probes,
-        layer_values=layer_values,
+        probes=tuple(probes),
+        layers=vectors.layer_sizes,
+    )
+    trial = Trial(
         latency_cycles=latency,
         initiation_interval=initiation_interval(source, result, interval),
         stall_fraction=0.2,
         seed=1,
-        out=out / "sim",
-        cache=cache,
     )
+    return simulate(device, vectors, trial, out=out / "sim", cache=cache)
 
 
 def wide(ports: Sequence[StreamPort], stream_bits: int) -> StreamPort:

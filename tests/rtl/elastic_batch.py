@@ -13,7 +13,10 @@ from gatewright.lower.dataflow import Dataflow
 from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources
 from gatewright.sim import (
+    Device,
     SimReport,
+    Trial,
+    Vectors,
     channel_probes,
     channel_values,
     simulate,
@@ -89,24 +92,28 @@ def simulate_elastic_batch(
         named = [dataclasses.replace(c, channel=f"p{n}.{c.channel}") for c in m.channels]
         channels += channel_probes(named, module=m.core, path=path)
         beats |= channel_values(named, Interpreter(dataflow.program).trace(x))
-    return simulate(
-        sources=[*(out / name for name in cells), *cores, out / "batch_core.v", out / "batch.v"],
+    vectors = Vectors(
+        x=np.concatenate(inputs, axis=1),
+        expected=np.concatenate([t[p.output] for p, t in zip(names, traces, strict=True)], axis=1),
+        layers=layer_values,
+        channels=beats,
+    )
+    device = Device(
+        sources=(*(out / name for name in cells), *cores, out / "batch_core.v", out / "batch.v"),
         top="batch",
         source=source,
         result=result,
-        x=np.concatenate(inputs, axis=1),
-        expected=np.concatenate([t[p.output] for p, t in zip(names, traces, strict=True)], axis=1),
-        probes=probes,
-        layer_values=layer_values,
-        channels=channels,
-        channel_values=beats,
+        probes=tuple(probes),
+        layers=vectors.layer_sizes,
+        channels=tuple(channels),
+    )
+    trial = Trial(
         latency_cycles=latest,
         initiation_interval=initiation_interval(source, result, interval),
         stall_fraction=0.2,
         seed=1,
-        out=out / "sim",
-        cache=cache,
     )
+    return simulate(device, vectors, trial, out=out / "sim", cache=cache)
 
 
 def waiting(dataflow: Dataflow, latest: int) -> Dataflow:

@@ -8,7 +8,18 @@ import pytest
 
 from gatewright.errors import GatewrightError, MismatchError
 from gatewright.rtl.shell import StreamPort
-from gatewright.sim import Bench, ChannelReport, Mismatch, SimReport, Speed, require_match, run_bench
+from gatewright.sim import (
+    Bench,
+    ChannelReport,
+    Device,
+    Mismatch,
+    SimReport,
+    Speed,
+    Trial,
+    Vectors,
+    require_match,
+    run_bench,
+)
 from gatewright.sim.beats import pack
 from gatewright.sim.judge import Phase, Recording, judge
 
@@ -116,9 +127,9 @@ def test_a_file_that_is_no_report(tmp_path: Path):
 
 
 PORT = StreamPort(elements=2, width_bits=6, signed=True, beat_bits=8)
-BENCH = Bench(
-    program=Path("bench"), source=PORT, result=PORT, probes=(), layers=(), simulator="none", build_cpu_seconds=0.0
-)
+DEVICE = Device(sources=(), top="net", source=PORT, result=PORT)
+BENCH = Bench(program=Path("bench"), device=DEVICE, simulator="none", build_cpu_seconds=0.0)
+TRIAL = Trial(latency_cycles=3, initiation_interval=2, stall_fraction=0.0, seed=1)
 
 
 def judged(got, *, expected, tlast=None, came_out=None) -> SimReport:
@@ -133,18 +144,8 @@ def judged(got, *, expected, tlast=None, came_out=None) -> SimReport:
         ends = ends[: 2 * came_out]
     phase = Phase(results=words, tlast=ends, cycles=when)
     summary = {"faults": [], "channels": [], "first": None, "probes_compared": 0, "wrong_probes": 0}
-    return judge(
-        BENCH,
-        recording=Recording(summary=summary, phases=(phase, phase)),
-        expected=np.asarray(expected),
-        last=last,
-        latency_cycles=3,
-        initiation_interval=2,
-        stall_fraction=0.0,
-        seed=1,
-        log=Path("log"),
-        speed=None,
-    )
+    recording = Recording(summary=summary, phases=(phase, phase))
+    return judge(BENCH, recording, np.asarray(expected), last, TRIAL, log=Path("log"), speed=None)
 
 
 VALUES = np.array([[k, -k] for k in range(12)])
@@ -188,28 +189,24 @@ def test_judge_checks_tlast_on_every_beat():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"stall_fraction": 1.0}, r"^stall_fraction must be at least 0 and less than 1, not 1\.0$"),
         ({"expected": VALUES[:3]}, r"same number of vectors, at least 1, not 12 and 3$"),
         ({"x": VALUES[:0], "expected": VALUES[:0]}, r"at least 1, not 0 and 0$"),
         ({"x": VALUES * 99}, r"^codes of a 6-bit signed stream must lie in -32\.\.31"),
     ],
 )
 def test_impossible_runs_are_refused(changes, message: str, tmp_path: Path):
-    arguments = {"x": VALUES, "expected": VALUES, "stall_fraction": 0.3, **changes}
+    vectors = Vectors(**{"x": VALUES, "expected": VALUES, **changes})
     with pytest.raises(GatewrightError, match=message):
-        run_bench(BENCH, latency_cycles=1, initiation_interval=2, seed=1, out=tmp_path, **arguments)
+        run_bench(BENCH, vectors, TRIAL, out=tmp_path)
+
+
+@pytest.mark.parametrize("share", [1.0, -0.1])
+def test_impossible_stalls_are_refused(share: float):
+    with pytest.raises(GatewrightError, match=rf"^stall_fraction must be at least 0 and less than 1, not {share}$"):
+        dataclasses.replace(TRIAL, stall_fraction=share)
 
 
 def test_layer_values_must_fit(tmp_path: Path):
-    bench = dataclasses.replace(BENCH, layers=(("fc1", 4),))
+    bench = dataclasses.replace(BENCH, device=dataclasses.replace(DEVICE, layers=(("fc1", 4),)))
     with pytest.raises(GatewrightError, match=r"^values of layer 'fc1' must have the shape \(12, 4\), got none$"):
-        run_bench(
-            bench,
-            x=VALUES,
-            expected=VALUES,
-            latency_cycles=1,
-            initiation_interval=2,
-            stall_fraction=0,
-            seed=1,
-            out=tmp_path,
-        )
+        run_bench(bench, Vectors(x=VALUES, expected=VALUES), TRIAL, out=tmp_path)

@@ -5,17 +5,21 @@ from gatewright.sim.compiled import simulate_compiled
 from gatewright.sim.design import ChannelProbe, LaneProbe, Probe
 from gatewright.sim.report import ChannelReport, Mismatch, SimReport, Speed, require_match
 from gatewright.sim.run import run_bench, simulate
+from gatewright.sim.trial import Device, Trial, Vectors
 from gatewright.sim.watch import channel_probes, channel_values, watch_probes, watched_values
 
 __all__ = [
     "Bench",
     "ChannelProbe",
     "ChannelReport",
+    "Device",
     "LaneProbe",
     "Mismatch",
     "Probe",
     "SimReport",
     "Speed",
+    "Trial",
+    "Vectors",
     "build_bench",
     "channel_probes",
     "channel_values",

@@ -24,12 +24,12 @@ from gatewright.ir.rounding import spread
 from gatewright.lower.build.adders import AdderGraph, adder_graph
 from gatewright.lower.build.builder import CircuitBuilder, Interval
 from gatewright.lower.build.choose import argmax, thresholds, top_k
-from gatewright.lower.build.live import live_elements
 from gatewright.lower.build.part import Part, format_of, whole
 from gatewright.lower.build.softmax import softmax
 from gatewright.lower.build.support import check_supported, no_hardware
 from gatewright.lower.build.vectors import binary, raised, rewired
 from gatewright.lower.circuit.nodes import Circuit, GreaterEqual, Ref, Select, simulate
+from gatewright.lower.facts import Facts
 
 
 def build(
@@ -40,9 +40,9 @@ def build(
     luts: what tables are built of, where a table and comparators compete. Raises LowerError for ops without hardware.
     """
     options: dict[str, Any] = {"extra_depth": extra_depth, "ternary": ternary}
-    check_supported(program)
-    part = part or whole(program)
-    live = live_elements(program, part.ops, part.gives)
+    if part is None:
+        check_supported(program)
+        part = whole(Facts(program=program))
     builder = CircuitBuilder()
     values: dict[str, list[Ref]] = {}
     elements = 0
@@ -52,10 +52,10 @@ def build(
         elements += len(wires)
     for op in part.ops:
         builder.layer = op.layer
-        values[op.name] = _lower(op, program, builder, values, live[op.name], part.fracs, options, luts)
+        values[op.name] = _lower(op, program, builder, values, part.live[op.name], part.fracs, options, luts)
     last = {op.layer: op.name for op in part.ops}
     layer_values = tuple(
-        (layer, tuple(ref if used else None for ref, used in zip(values[name], live[name], strict=True)))
+        (layer, tuple(ref if used else None for ref, used in zip(values[name], part.live[name], strict=True)))
         for layer, name in last.items()
     )
     outputs = tuple(ref for name in part.gives for ref in values[name])
@@ -77,7 +77,7 @@ def _lower(
     program: Program,
     b: CircuitBuilder,
     values: dict[str, list[Ref]],
-    live: list[bool],
+    live: Sequence[bool],
     fracs: Mapping[str, int],
     options: dict[str, Any],
     luts: Luts,
@@ -129,7 +129,7 @@ def _dense(
     program: Program,
     b: CircuitBuilder,
     x: list[Ref],
-    live: list[bool],
+    live: Sequence[bool],
     fracs: Mapping[str, int],
     options: dict[str, Any],
 ) -> list[Ref]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 import numpy as np
@@ -12,19 +12,22 @@ from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
 from gatewright.ir.ops import Add, Const, Conv, Dense, Elementwise, Input, Max, Min, Mul, Pool, Requant, Sub
 from gatewright.ir.program import Op, Program, Scan, sources
 from gatewright.ir.rounding import spread
-from gatewright.ir.shapes import shapes
+from gatewright.ir.shapes import Shape
 from gatewright.lower.build.support import no_hardware
 from gatewright.lower.build.vectors import FILLING, origins
 
 
 def live_elements(
-    program: Program, ops: Sequence[Op] | None = None, wanted: Sequence[str] | None = None
+    program: Program,
+    shapes: Mapping[str, Shape],
+    ops: Sequence[Op] | None = None,
+    wanted: Sequence[str] | None = None,
 ) -> dict[str, list[bool]]:
-    """Return for every result which of its elements can reach the output.
+    """Return for every result which of its elements can reach the output. shapes: every result's.
 
     ops, wanted: only of these ops, and what can reach any element of these results; all ops and the output otherwise.
     """
-    live = {name: [False] * shape[-1] for name, shape in shapes(program).items()}
+    live = {name: [False] * shape[-1] for name, shape in shapes.items()}
     for name in (program.output,) if wanted is None else wanted:
         live[name] = [True] * len(live[name])
     for op in reversed(program.ops if ops is None else ops):
