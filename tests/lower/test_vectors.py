@@ -27,8 +27,8 @@ from gatewright.ir import (
 )
 from gatewright.ir.ranges import ranges
 from gatewright.lower.build.elements import build, check_circuit
+from gatewright.lower.build.facts import Facts
 from gatewright.lower.circuit.nodes import Circuit, GreaterEqual, Select, Source
-from gatewright.lower.facts import Facts
 from gatewright.lower.rewrites.narrow import drop_dead
 from tests.programs import codes, requant
 

@@ -8,10 +8,10 @@ from gatewright.errors import LowerError
 from gatewright.fixedpoint import Ints
 from gatewright.ir.program import Program
 from gatewright.ir.verify import verify
+from gatewright.lower.build.facts import Facts
 from gatewright.lower.build.support import check_supported
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.elastic import elastic
-from gatewright.lower.facts import Facts
 from gatewright.lower.folded.factors import reuse_factors
 from gatewright.lower.partition import folded_group, units_by_layer, unrolled_whole
 from gatewright.lower.passes.run import run_passes

@@ -22,11 +22,11 @@ from gatewright.ir.ops import Const as Constant
 from gatewright.ir.ops import Dense, Input
 from gatewright.ir.program import Op, sources
 from gatewright.lower.build.elements import build, compare
+from gatewright.lower.build.facts import Facts
 from gatewright.lower.build.part import format_of, part_of
 from gatewright.lower.circuit.nodes import Circuit, Const, Ref
 from gatewright.lower.cost.delays import delays
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
-from gatewright.lower.facts import Facts
 from gatewright.lower.folded.plan import plan
 from gatewright.lower.folded.tree import check_tree, product_sums
 from gatewright.lower.folded.unit import Folded

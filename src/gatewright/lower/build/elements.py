@@ -24,12 +24,12 @@ from gatewright.ir.rounding import spread
 from gatewright.lower.build.adders import AdderGraph, adder_graph
 from gatewright.lower.build.builder import CircuitBuilder, Interval
 from gatewright.lower.build.choose import argmax, thresholds, top_k
+from gatewright.lower.build.facts import Facts
 from gatewright.lower.build.part import Part, format_of, whole
 from gatewright.lower.build.softmax import softmax
 from gatewright.lower.build.support import check_supported, no_hardware
 from gatewright.lower.build.vectors import binary, raised, rewired
 from gatewright.lower.circuit.nodes import Circuit, GreaterEqual, Ref, Select, simulate
-from gatewright.lower.facts import Facts
 
 
 def build(

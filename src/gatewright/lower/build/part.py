@@ -9,8 +9,8 @@ from gatewright.fixedpoint import Fixed
 from gatewright.ir.ops import Input
 from gatewright.ir.program import Op
 from gatewright.lower.build.builder import Wire
+from gatewright.lower.build.facts import Facts
 from gatewright.lower.build.live import live_elements
-from gatewright.lower.facts import Facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
