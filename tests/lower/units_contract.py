@@ -12,7 +12,7 @@ from gatewright.fixedpoint import Ints
 from gatewright.ir import Interpreter, Program
 from gatewright.lower.cost.cells import Cost
 from gatewright.lower.dataflow import Dataflow
-from gatewright.lower.stream import Elastic, Port, Rigid
+from gatewright.lower.stream import Port, Rigid, Timing
 from tests.programs import codes, programs
 
 
@@ -72,8 +72,10 @@ class UnitContract:
             assert min(cost.lut, cost.ff, cost.dsp, cost.bram, cost.adders) >= 0
             assert cost + Cost() == cost
             assert unit.period_ns(family) > 0
-        assert isinstance(unit.timing, Rigid | Elastic)
-        assert unit.timing == Elastic() or unit.timing.initiation_interval <= case.dataflow.initiation_interval
+        timing: Timing = unit.timing
+        if isinstance(timing, Rigid):
+            assert 1 <= timing.initiation_interval <= case.dataflow.initiation_interval
+            assert timing.latency_cycles >= 1
         for port, lanes in zip(unit.takes, unit.wanted, strict=True):
             assert set(lanes) <= set(range(len(port.lanes)))
 

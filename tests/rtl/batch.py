@@ -72,7 +72,7 @@ def simulate_batch(
         names = [f"p{number}.{w.layer}" for w in manifest.watch]
         probes += watch_probes(manifest.watch, layers=names, path=("u_core", f"u_p{number}"))
         layer_values |= {f"p{number}.{k}": v for k, v in watched_values(program, trace, manifest).items()}
-    vectors = Vectors(
+    driven = Vectors(
         x=np.concatenate(inputs, axis=1),
         expected=np.concatenate([t[p.output] for p, t in zip(programs, traces, strict=True)], axis=1),
         layers=layer_values,
@@ -83,7 +83,7 @@ def simulate_batch(
         source=source,
         result=result,
         probes=tuple(probes),
-        layers=vectors.layer_sizes,
+        layers=driven.layer_sizes,
     )
     trial = Trial(
         latency_cycles=latency,
@@ -91,7 +91,7 @@ def simulate_batch(
         stall_fraction=0.2,
         seed=1,
     )
-    return simulate(device, vectors, trial, out=out / "sim", cache=cache)
+    return simulate(device, driven, trial, out=out / "sim", cache=cache)
 
 
 def wide(ports: Sequence[StreamPort], stream_bits: int) -> StreamPort:

@@ -92,7 +92,7 @@ def simulate_elastic_batch(
         named = [dataclasses.replace(c, channel=f"p{n}.{c.channel}") for c in m.channels]
         channels += channel_probes(named, module=m.core, path=path)
         beats |= channel_values(named, Interpreter(dataflow.program).trace(x))
-    vectors = Vectors(
+    driven = Vectors(
         x=np.concatenate(inputs, axis=1),
         expected=np.concatenate([t[p.output] for p, t in zip(names, traces, strict=True)], axis=1),
         layers=layer_values,
@@ -104,7 +104,7 @@ def simulate_elastic_batch(
         source=source,
         result=result,
         probes=tuple(probes),
-        layers=vectors.layer_sizes,
+        layers=driven.layer_sizes,
         channels=tuple(channels),
     )
     trial = Trial(
@@ -113,7 +113,7 @@ def simulate_elastic_batch(
         stall_fraction=0.2,
         seed=1,
     )
-    return simulate(device, vectors, trial, out=out / "sim", cache=cache)
+    return simulate(device, driven, trial, out=out / "sim", cache=cache)
 
 
 def waiting(dataflow: Dataflow, latest: int) -> Dataflow:
