@@ -75,6 +75,11 @@ def test_every_board_is_whole(name):
         assert re.search(rf"\b{port}\b", ports)
 
 
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_board_is_in_the_manual(name, root):
+    assert f"`{name}`" in (root / "docs" / "boards.md").read_text()
+
+
 def test_a_family_without_router_names_those_that_have_one():
     with pytest.raises(
         ConfigError, match="'xc7' has no open place and route; choose a part of ecp5, ice40, gowin, gatemate"

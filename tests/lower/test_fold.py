@@ -6,8 +6,8 @@ import numpy as np
 
 from gatewright.fixedpoint import Fixed
 from gatewright.ir import Constant, Dense, Input, Interpreter, Lookup, Program, Relu, Requant, Thresholds
+from gatewright.lower.build.facts import Facts
 from gatewright.lower.estimate import estimate
-from gatewright.lower.facts import Facts
 from gatewright.lower.passes.rounding import fold_bias, join_layers
 from tests.lowering import lower_for, only
 from tests.programs import codes, mlp

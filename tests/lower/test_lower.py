@@ -14,9 +14,9 @@ from gatewright.ir import Constant, Dense, Input, Program, Requant, run
 from gatewright.lower.build import elements as build_module
 from gatewright.lower.build.adders import adder_graph
 from gatewright.lower.build.elements import build, check_circuit
+from gatewright.lower.build.facts import Facts
 from gatewright.lower.circuit.nodes import Add, Circuit, Const, Floor, operands, simulate, width
 from gatewright.lower.cost.delays import delay_ns, delays
-from gatewright.lower.facts import Facts
 from gatewright.lower.passes.rounding import PASSES, fold_rounding, fuse_relu
 from gatewright.lower.pipeline.cost import circuit_cost
 from gatewright.lower.pipeline.schedule import period_ns, register_bits, schedule

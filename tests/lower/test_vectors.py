@@ -27,7 +27,7 @@ from gatewright.ir import (
 )
 from gatewright.ir.ranges import ranges
 from gatewright.lower.build.elements import build, check_circuit
-from gatewright.lower.build.live import live_elements
+from gatewright.lower.build.facts import Facts
 from gatewright.lower.circuit.nodes import Circuit, GreaterEqual, Select, Source
 from gatewright.lower.rewrites.narrow import drop_dead
 from tests.programs import codes, requant
@@ -132,7 +132,7 @@ def test_only_read_elements_live():
     joined = Concat(name="joined", layer="joined", sources=("half", "x"), axis=0)
     const = Const(name="c", layer="c", value="c")
     program = made(half, joined, const, total, last, constants={"c": Constant(np.array([1]), 1)})
-    live = live_elements(program)
+    live = Facts(program=program).live
     assert live["joined"] == [False, False, True, False, False]
     assert (live["half"], live["x"], live["c"]) == ([False, False], [True, False, False], [True])
     circuit = built(program)

@@ -18,10 +18,8 @@ class Hardware(Section):
     """What is built: part, clock target, output stage, architecture, bus.
 
     part: the chip whose budget counts and whose delays set the pipeline; empty: the board's, else XC7A35T.
-    output: "argmax" gives the class number, "scores" the raw accumulators, "topk" the numbers of the top_k best
-    classes, "threshold" for each score 1 where it reaches `threshold` (in units of the scores; one number, or one per
-    score) else 0, "softmax" probabilities in softmax_format. softmax: "stable" subtracts the greatest score first,
-    "latency" does not, and clips; softmax_entries: the most entries of its tables.
+    output, and the settings of its kinds, top_k to softmax_entries: see ir.OutputStage, made of them. softmax: "stable"
+    subtracts the greatest score first, "latency" does not, and clips.
     architecture: "parallel" unrolls every layer, a new sample may enter every cycle; "folded" shares each multiplier
     among reuse_factor weights (one number, or one per dense layer; 1 unrolls a layer), one sample every so many cycles.
     multiplier: of folded layers: "dsp" blocks, "lut" logic, "auto" blocks where the part has enough of them.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.export.builder import Builder, Code
+from gatewright.export.builder import Code, ProgramBuilder
 from gatewright.export.levels import tabulate
 from gatewright.export.pending import Chain, Terminal, flattened, rows_of, size_of, spread
 from gatewright.fixedpoint import Ints, Overflow, frac_bits
@@ -23,7 +23,7 @@ from gatewright.ir import Max, Min, Requant, Reshape
 from gatewright.ir import Thresholds as ThresholdsOp
 
 
-def absorb(builder: Builder, node: Terminal, chain: Chain, lattice: Lattice, *, single: bool) -> Code:
+def absorb(builder: ProgramBuilder, node: Terminal, chain: Chain, lattice: Lattice, *, single: bool) -> Code:
     """Emit the ops of quantizer `node` behind `chain`; ExportError names the node where no exact form exists."""
     base = chain.base
     if isinstance(node, Thresholds) and node.comparisons and not chain.steps and base.plain:
@@ -48,7 +48,7 @@ def _live_scale(node: Quantize) -> Floats:
     return np.where((node.lo == 0) & (node.hi == 0), 1.0, node.scale)
 
 
-def _requant(builder: Builder, node: Quantize, base: Code, lattice: Lattice) -> Code | None:
+def _requant(builder: ProgramBuilder, node: Quantize, base: Code, lattice: Lattice) -> Code | None:
     shape = base.shape
     scale, lo, hi, zero = _common(node, shape)
     live = ~((lo == 0) & (hi == 0))
@@ -94,7 +94,7 @@ def _configured(op: Requant, node: Quantize, shape: Shape) -> Requant:
     return replace(op, width_bits=width_bits, keep_frac_bits=keep_frac_bits, signed=signed)
 
 
-def _comparisons(builder: Builder, node: Thresholds, base: Code, lattice: Lattice) -> Code:
+def _comparisons(builder: ProgramBuilder, node: Thresholds, base: Code, lattice: Lattice) -> Code:
     """Emit comparisons with the thresholds as they are."""
     frac = frac_bits(node.thresholds)
     start, step = (int(np.ldexp(v.flat[0], lattice.frac_bits)) for v in (node.start, node.step))
@@ -111,7 +111,7 @@ def _comparisons(builder: Builder, node: Thresholds, base: Code, lattice: Lattic
 
 
 def _clipped(
-    builder: Builder, node: Quantize, base: Code, parts: tuple[Ints, Ints, Ints], lattice: Lattice
+    builder: ProgramBuilder, node: Quantize, base: Code, parts: tuple[Ints, Ints, Ints], lattice: Lattice
 ) -> Code | None:
     """Round without overflow, then clip to ends that are no format's."""
     frac, lo, hi = parts

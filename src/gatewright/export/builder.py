@@ -33,7 +33,7 @@ class Code:
 
 
 @dataclass(slots=True)
-class Builder:
+class ProgramBuilder:
     """Ops, tables and ranges so far. node: the graph node whose ops are being added; layer: what it is counted to.
 
     Ops are named by the node, tables by the layer.

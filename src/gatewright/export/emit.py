@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gatewright import ir
 from gatewright.export.absorb import absorb
-from gatewright.export.builder import Builder, Code, arrays_of, integers, refusal
+from gatewright.export.builder import Code, ProgramBuilder, arrays_of, integers, refusal
 from gatewright.export.emit_scan import Known, emit_scan
 from gatewright.export.emit_sum import emit_sum
 from gatewright.export.pending import Chain, code_of
@@ -49,7 +49,9 @@ ONE = np.array(1.0)
 BINARY = {"add": ir.Add, "sub": ir.Sub, "mul": ir.Mul, "max": ir.Max, "min": ir.Min}
 
 
-def emit(builder: Builder, node: AnyNode, sources: list[Result], known: Known, shape: Shape, *, single: bool) -> Result:
+def emit(
+    builder: ProgramBuilder, node: AnyNode, sources: list[Result], known: Known, shape: Shape, *, single: bool
+) -> Result:
     """Return the node's result; ExportError says which node cannot be exact, why, and what to do.
 
     known: the lattices of the graph's results.
@@ -102,7 +104,7 @@ def _chain(source: Result) -> Chain:
 # ---- elementwise
 
 
-def _elementwise(builder: Builder, node: Affine | Activation, source: Result, lattice: Lattice | None) -> Result:
+def _elementwise(builder: ProgramBuilder, node: Affine | Activation, source: Result, lattice: Lattice | None) -> Result:
     waits = isinstance(node, Affine) and node.name in builder.waiting
     if isinstance(source, Code) and lattice is not None and not (waits and lattice.plain and source.plain):
         done = _affine(builder, node, source, lattice) if isinstance(node, Affine) else _exact(builder, node, source)
@@ -115,7 +117,7 @@ def _elementwise(builder: Builder, node: Affine | Activation, source: Result, la
     return Chain(chain.base, (*chain.steps, node), chain.exact + exact)
 
 
-def _affine(builder: Builder, node: Affine, x: Code, lattice: Lattice) -> Code:
+def _affine(builder: ProgramBuilder, node: Affine, x: Code, lattice: Lattice) -> Code:
     if not np.array_equal(lattice.scale, x.scale):
         return Code(x.op, lattice.scale, x.shape)
     name = x.op
@@ -132,7 +134,7 @@ def _few(values: NDArray[Any]) -> NDArray[Any]:
     return values.reshape(-1)[:1] if (values == values.flat[0]).all() else values
 
 
-def _exact(builder: Builder, node: Activation, x: Code) -> Code | None:
+def _exact(builder: ProgramBuilder, node: Activation, x: Code) -> Code | None:
     """Emit an activation that needs no quantizer; None where a table behind one is the way."""
     layer = builder.layer
     match node.kind:
@@ -179,12 +181,12 @@ def _exact(builder: Builder, node: Activation, x: Code) -> Code | None:
     return Code(name, x.scale, x.shape)
 
 
-def _bounded(builder: Builder, op: str, kind: type[ir.Max] | type[ir.Min], end: float, suffix: str) -> str:
+def _bounded(builder: ProgramBuilder, op: str, kind: type[ir.Max] | type[ir.Min], end: float, suffix: str) -> str:
     right = builder.const("hi" if kind is ir.Min else "lo", *integers(np.array([end])))
     return builder.add(kind(name=builder.fresh(suffix), layer=builder.layer, left=op, right=right))
 
 
-def _table(builder: Builder, node: Table, source: Result, lattice: Lattice | None) -> Code:
+def _table(builder: ProgramBuilder, node: Table, source: Result, lattice: Lattice | None) -> Code:
     x = code_of(node, source)
     if lattice is None:
         raise refusal(node, "its entries need more than 24 bits", "round them")
@@ -198,7 +200,7 @@ def _table(builder: Builder, node: Table, source: Result, lattice: Lattice | Non
 # ---- elements moved
 
 
-def _structure(builder: Builder, node: Any, source: Result, shape: Shape) -> Result:
+def _structure(builder: ProgramBuilder, node: Any, source: Result, shape: Shape) -> Result:
     base = source.base if isinstance(source, Chain) else source
     steps = source.steps if isinstance(source, Chain) else ()
     if isinstance(node, Pad) and steps:
@@ -210,7 +212,7 @@ def _structure(builder: Builder, node: Any, source: Result, shape: Shape) -> Res
     return replace(source, base=code, steps=tuple(_moved_step(step, node, base.shape) for step in steps))
 
 
-def _wires(builder: Builder, node: Any, base: Code) -> Any:
+def _wires(builder: ProgramBuilder, node: Any, base: Code) -> Any:
     given = {"name": builder.fresh(), "layer": builder.layer, "source": base.op}
     match node:
         case Reshape():
@@ -252,7 +254,9 @@ def _moved_step(step: Any, node: Structure, shape: Shape) -> Any:
     return replace(step, **{key: _moved(v, node, shape) for key, v in arrays_of(step).items()})
 
 
-def _concat(builder: Builder, node: Concat, sources: list[Result], lattice: Lattice | None, shape: Shape) -> Result:
+def _concat(
+    builder: ProgramBuilder, node: Concat, sources: list[Result], lattice: Lattice | None, shape: Shape
+) -> Result:
     codes = [code_of(node, source) for source in sources]
     if lattice is None:
         raise refusal(node, "its sources' numbers do not fit one format of 53 bits", "quantize them alike")
@@ -262,7 +266,7 @@ def _concat(builder: Builder, node: Concat, sources: list[Result], lattice: Latt
     return Code(builder.add(op), lattice.scale, shape)
 
 
-def _top_k(builder: Builder, node: TopK, source: Result, shape: Shape) -> Code:
+def _top_k(builder: ProgramBuilder, node: TopK, source: Result, shape: Shape) -> Code:
     if not isinstance(source, Code) or source.scale.size != 1:
         raise refusal(node, "its input is no integer with one scale", "put a quantizer before it")
     given = {"name": builder.fresh(), "layer": builder.layer, "source": source.op}
@@ -273,7 +277,7 @@ def _top_k(builder: Builder, node: TopK, source: Result, shape: Shape) -> Code:
 # ---- windows and pairs
 
 
-def _pool(builder: Builder, node: Pool, source: Result, lattice: Lattice | None, shape: Shape) -> Result:
+def _pool(builder: ProgramBuilder, node: Pool, source: Result, lattice: Lattice | None, shape: Shape) -> Result:
     kind = ir.PoolKind.MAX if node.kind == "max" else ir.PoolKind.SUM
     base = source.base if isinstance(source, Chain) else source
     pooled = ir.Pool(
@@ -307,7 +311,9 @@ def _rises(step: Affine | Activation) -> bool:
     return step.kind in INCREASING and all(p >= 0 for p in step.parameters[-2:]) and len(step.parameters) < 3
 
 
-def _combine(builder: Builder, node: Combine, sources: list[Result], lattice: Lattice | None, shape: Shape) -> Code:
+def _combine(
+    builder: ProgramBuilder, node: Combine, sources: list[Result], lattice: Lattice | None, shape: Shape
+) -> Code:
     left, right = (code_of(node, source) for source in sources)
     if lattice is None:
         raise refusal(node, "its sources have different real scales", "quantize both with one step before it")

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from gatewright import ir
-from gatewright.export.builder import Builder, Code
+from gatewright.export.builder import Code, ProgramBuilder
 from gatewright.export.pending import Chain
 from gatewright.fixedpoint import Fixed, Ints, Overflow, Rounding, frac_bits
 from gatewright.graph.exact import ONE, Lattice, scan_lattices
@@ -24,14 +24,21 @@ class Emit(Protocol):
     """`gatewright.export.emit.emit`."""
 
     def __call__(
-        self, builder: Builder, node: AnyNode, sources: list[Code | Chain], known: Known, shape: Shape, *, single: bool
+        self,
+        builder: ProgramBuilder,
+        node: AnyNode,
+        sources: list[Code | Chain],
+        known: Known,
+        shape: Shape,
+        *,
+        single: bool,
     ) -> Code | Chain:
         """Return a node's result."""
         ...
 
 
 def emit_scan(
-    builder: Builder, node: Scan, x: Code, known: Known, shape: Shape, *, single: bool, emit: Emit
+    builder: ProgramBuilder, node: Scan, x: Code, known: Known, shape: Shape, *, single: bool, emit: Emit
 ) -> Code | str:
     """Return the result, or the name of the state that is not rounded to a format at each step."""
     inside = scan_lattices(node, known[node.sources[0]])
@@ -69,9 +76,9 @@ def emit_scan(
 
 def _body(
     graph: Graph, known: Known, source: Lattice, name: str, emit: Emit, *, single: bool
-) -> tuple[Builder, dict[str, Code | Chain]]:
+) -> tuple[ProgramBuilder, dict[str, Code | Chain]]:
     """Emit every node of the body; its input's format holds x and every state, and has the bits of its result."""
-    builder, sizes = Builder(name=name), shapes(graph)
+    builder, sizes = ProgramBuilder(name=name), shapes(graph)
     result = known[graph.output]
     frac = max(source.frac_bits, result.frac_bits) if result else source.frac_bits
     peak = ceil(np.ldexp(source.peak, frac))
@@ -89,7 +96,7 @@ def _body(
     return builder, results
 
 
-def _without_zeros(builder: Builder, op: str, held: Lattice) -> str:
+def _without_zeros(builder: ProgramBuilder, op: str, held: Lattice) -> str:
     """Drop the low bits of a part of the input that are always 0, so that products do not grow by them each step."""
     peak = ceil(np.ldexp(held.peak, held.frac_bits))
     fixed = Fixed.holding(-peak, peak, held.frac_bits)

@@ -8,14 +8,14 @@ from typing import assert_never
 import numpy as np
 
 from gatewright import ir
-from gatewright.export.builder import Builder, Code, integers, refusal
+from gatewright.export.builder import Code, ProgramBuilder, integers, refusal
 from gatewright.graph.exact import Lattice, bias_steps, integer_weights, lattice_of, quantized_weights
 from gatewright.graph.nodes import Conv, ConvTranspose, Dense, Floats
 from gatewright.graph.shapes import Shape
 
 
 def emit_sum(
-    builder: Builder, node: Dense | Conv | ConvTranspose, x: Code, lattice: Lattice | None, shape: Shape
+    builder: ProgramBuilder, node: Dense | Conv | ConvTranspose, x: Code, lattice: Lattice | None, shape: Shape
 ) -> Code:
     """Return the op of the weights and biases, or ExportError saying why its sums are not exact."""
     if lattice is None:
@@ -61,7 +61,7 @@ def _kernel(node: Dense | Conv | ConvTranspose) -> Floats:
     return np.flip(weight, axis=tuple(range(weight.ndim - 2))) if isinstance(node, ConvTranspose) else weight
 
 
-def _transposed(builder: Builder, node: ConvTranspose, x: Code, given: dict[str, str]) -> str:
+def _transposed(builder: ProgramBuilder, node: ConvTranspose, x: Code, given: dict[str, str]) -> str:
     """Zeros between the elements, then an ordinary convolution with the kernel turned round."""
     kernel = node.weight.shape[:-2]
     source = x.op

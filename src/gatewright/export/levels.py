@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ExportError
-from gatewright.export.builder import Builder, Code
+from gatewright.export.builder import Code, ProgramBuilder
 from gatewright.export.pending import Chain, Step, Terminal, row_node, spread
 from gatewright.fixedpoint import Ints, Overflow
 from gatewright.graph.exact import Lattice, is_power_of_two
@@ -28,7 +28,7 @@ ENTRIES = 1 << 14  # the largest table per channel
 LEVELS = 1 << 12  # the most thresholds per channel
 
 
-def tabulate(builder: Builder, node: Terminal, chain: Chain, lattice: Lattice, rows: int, single: bool) -> str:
+def tabulate(builder: ProgramBuilder, node: Terminal, chain: Chain, lattice: Lattice, rows: int, single: bool) -> str:
     """Emit quantizer `node` behind `chain`, whose rows are channels, and return the op's name.
 
     single: whether functions are computed in float32. ExportError where neither a table nor thresholds fit.
@@ -82,7 +82,7 @@ def _ends(bounds: NDArray[Any], rows: int, *, greatest: bool = False) -> Ints:
     return reduce(bounds.reshape(-1, rows), axis=0).astype(np.int64)
 
 
-def _function(builder: Builder, chain: Chain, node: Terminal, rows: int, single: bool) -> Callable[[Ints], Ints]:
+def _function(builder: ProgramBuilder, chain: Chain, node: Terminal, rows: int, single: bool) -> Callable[[Ints], Ints]:
     """Return the quantizer's level as a function of integers (count, rows), computed as `evaluate` does."""
     base, dtype = chain.base, np.float32 if single else np.float64
     lsb = 2.0 ** -builder.frac(base.op)
@@ -180,7 +180,7 @@ def _confirm(level: Callable[[Ints], Ints], sign: Ints, cuts: Ints, ends: tuple[
 
 
 def _thresholds(
-    builder: Builder,
+    builder: ProgramBuilder,
     base: Code,
     cuts: Ints,
     rising: NDArray[np.bool_],

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright import ir
-from gatewright.export.builder import Builder, Code, refusal
+from gatewright.export.builder import Code, ProgramBuilder, refusal
 from gatewright.export.emit import Result, emit
 from gatewright.export.pending import Chain
 from gatewright.export.prepare import boundary, prepare, quantize_input, strip_output
@@ -121,7 +121,7 @@ def export_graph(
     known, sizes = lattices(graph), shapes(graph)
     first = boundary(graph, known)
     assert isinstance(first, Quantize | Thresholds)
-    builder = Builder(name=name, waiting=_units(graph, first.name))
+    builder = ProgramBuilder(name=name, waiting=_units(graph, first.name))
     results: dict[str, Result] = {}
     lattice = known[first.name]
     assert lattice is not None, "a boundary is on a lattice"
@@ -241,7 +241,7 @@ def _check_scores(graph: Graph, scores: Code, stage: OutputStage) -> None:
         raise refusal(_last(graph), why, 'use output="scores" or "argmax"')
 
 
-def _argmax(builder: Builder, graph: Graph, scores: Code) -> Code:
+def _argmax(builder: ProgramBuilder, graph: Graph, scores: Code) -> Code:
     by_name = {node.name: node for node in graph.nodes}
     last = end = by_name[graph.output]
     while isinstance(end, Reshape | Transpose | Slice):

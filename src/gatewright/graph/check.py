@@ -88,7 +88,7 @@ def _arity(node: AnyNode) -> tuple[int, int]:
             return 1, 1
         case Reshape() | Transpose() | Slice() | Pad() | Upsample() | Recurrent() | Scan():
             return 1, 1
-        case Quantize() | Thresholds() | Table():
+        case Quantize() | Thresholds():
             return 1, 1
         case _:
             assert_never(node)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log2
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 
@@ -20,25 +20,32 @@ from gatewright.graph.nodes import (
     Affine,
     AnyNode,
     Combine,
+    Concat,
     Constant,
     Conv,
     ConvTranspose,
     Dense,
     Floats,
     Graph,
+    Input,
     Pad,
     Pool,
     Quantize,
     Recurrent,
+    Reshape,
     Scan,
+    Slice,
+    Softmax,
     Stored,
     Table,
     Thresholds,
     TopK,
+    Transpose,
+    Upsample,
 )
 from gatewright.graph.recurrent import as_scan
 from gatewright.graph.shapes import Shape
-from gatewright.graph.structure import STRUCTURE, align, move
+from gatewright.graph.structure import align, move
 from gatewright.ir.windows import pool
 
 EXACT_BITS = 53  # a float64 significand
@@ -116,10 +123,12 @@ def lattice_of(node: AnyNode, sources: list[Lattice | None], shapes: list[Shape]
         case Scan():
             found = scan_lattices(node, known[0])[node.body.output]
             return found if found and found.plain else None
-        case _ if isinstance(node, STRUCTURE):
+        case Reshape() | Transpose() | Slice() | Concat() | Pad() | Upsample():
             return _structure(node, known, shapes)
-        case _:
+        case Input() | Softmax():
             return None
+        case _:
+            assert_never(node)
 
 
 def scan_lattices(node: Scan, x: Lattice | None) -> dict[str, Lattice | None]:

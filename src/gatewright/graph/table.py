@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import assert_never
 
 import numpy as np
 
@@ -11,18 +12,30 @@ from gatewright.fixedpoint import frac_bits
 from gatewright.graph.exact import WEIGHT_BITS, Lattice, bits_of, integer_weights, lattices, stored_of
 from gatewright.graph.nodes import (
     Activation,
+    Affine,
     AnyNode,
+    Combine,
+    Concat,
+    Constant,
     Conv,
     ConvTranspose,
     Dense,
     Floats,
     Graph,
+    Input,
+    Pad,
     Pool,
     Quantize,
     Recurrent,
+    Reshape,
     Scan,
+    Slice,
+    Softmax,
     Table,
     Thresholds,
+    TopK,
+    Transpose,
+    Upsample,
 )
 from gatewright.graph.shapes import GATES, Shape, shapes
 
@@ -112,8 +125,12 @@ def _row(node: AnyNode, shape: Shape, lattice: Lattice | None, source: Shape) ->
             operations = source[0] * sum(r.operations for r in inner)
             live = source[0] * sum(r.live_operations for r in inner)
             weights = ", ".join(dict.fromkeys(r.weight_format for r in inner if r.weight_format))
-        case _:
+        case Input() | Constant() | Affine() | Activation() | Pool() | Combine() | Softmax() | TopK() | Quantize():
             pass
+        case Thresholds() | Concat() | Reshape() | Transpose() | Slice() | Pad() | Upsample():
+            pass
+        case _:
+            assert_never(node)
     kind = f".{node.kind}" if isinstance(node, Activation | Pool | Recurrent) else ""
     return Row(
         layer=node.name,

@@ -95,12 +95,17 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Relu:
-    """The greater of each element and 0. Same shape and frac_bits."""
+class Elementwise:
+    """What ops have in common that make one element of one other: shape and frac_bits stay. No op itself."""
 
     name: str
     layer: str
     source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relu(Elementwise):
+    """The greater of each element and 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,3 +179,5 @@ class Min:
 
 
 Binary = Add | Sub | Mul | Max | Min
+Basic = Input | Const | Dense | Conv | Pool | Relu | Requant | Binary
+"""Every op of this file: a new one joins here."""

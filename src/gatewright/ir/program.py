@@ -16,7 +16,7 @@ from gatewright.errors import ProgramError
 from gatewright.fixedpoint import Ints
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
-from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, Relu, Requant, Sub
+from gatewright.ir.ops import Add, Basic, Const, Conv, Dense, Elementwise, Input, Max, Min, Mul, Pool, Requant, Sub
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,31 +98,8 @@ class Program:
         return tuple(dict.fromkeys(op.layer for op in self.ops if not isinstance(op, Input)))
 
 
-Op = (  # the closed union: a new operation joins it here
-    Input
-    | Const
-    | Dense
-    | Conv
-    | Pool
-    | Relu
-    | Requant
-    | Add
-    | Sub
-    | Mul
-    | Max
-    | Min
-    | Concat
-    | Reshape
-    | Transpose
-    | Slice
-    | Pad
-    | Upsample
-    | Scan
-    | ArgMax
-    | TopK
-    | Thresholds
-    | Lookup
-    | Softmax
+Op = (  # the closed union: a new operation joins it here, one of ops.py joins Basic there
+    Basic | Concat | Reshape | Transpose | Slice | Pad | Upsample | Scan | ArgMax | TopK | Thresholds | Lookup | Softmax
 )
 
 
@@ -135,7 +112,7 @@ def sources(op: Op) -> tuple[str, ...]:
             return op.left, op.right
         case Concat():
             return op.sources
-        case Dense() | Conv() | Pool() | Relu() | Requant() | Scan():
+        case Elementwise() | Dense() | Conv() | Pool() | Requant() | Scan():
             return (op.source,)
         case Reshape() | Transpose() | Slice() | Pad() | Upsample():
             return (op.source,)
@@ -160,7 +137,7 @@ def constants_of(op: Op) -> tuple[str, ...]:
             return (op.table,)
         case Softmax():
             return op.exp_table, op.reciprocal_table
-        case Input() | Pool() | Relu() | Requant() | Add() | Sub() | Mul() | Max() | Min():
+        case Input() | Elementwise() | Pool() | Requant() | Add() | Sub() | Mul() | Max() | Min():
             return ()
         case Concat() | Reshape() | Transpose() | Slice() | Pad() | Upsample() | ArgMax() | TopK():
             return ()

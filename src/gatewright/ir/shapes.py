@@ -11,7 +11,7 @@ from gatewright.errors import ProgramError
 from gatewright.fixedpoint import MAX_BITS, Ints
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK
-from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, PoolKind, Relu, Requant, Sub
+from gatewright.ir.ops import Add, Const, Conv, Dense, Elementwise, Input, Max, Min, Mul, Pool, PoolKind, Requant, Sub
 from gatewright.ir.program import Constant, Op, Program, Scan, constants_of, sources
 from gatewright.ir.windows import pool_cells, window_counts
 
@@ -65,7 +65,7 @@ def _result(op: Op, index: int, given: list[Shape], program: Program) -> Shape:
             return _conv(op, given[0], program.constants[op.weight], program.constants[op.bias])
         case Pool():
             return _pool(op, given[0])
-        case Relu():
+        case Elementwise():
             return given[0]
         case Requant():
             return _requant(op, given[0])

@@ -12,46 +12,21 @@ import re
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 
 from gatewright.errors import FormatError, GatewrightError, ProgramError
 from gatewright.fixedpoint import Fixed, Overflow, Rounding
-from gatewright.ir.op_moves import Concat, Fill, Pad, Reshape, Slice, Transpose, Upsample
-from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK
-from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, PoolKind, Relu, Requant, Sub
+from gatewright.ir.op_moves import Fill
+from gatewright.ir.op_tables import SoftmaxVariant
+from gatewright.ir.ops import PoolKind
 from gatewright.ir.program import Constant, Op, Program, Scan
 from gatewright.ir.verify import verify
 from gatewright.tools import write_atomic
 
 HEADER = "gatewright-program 1"
-OPS: dict[str, type[Op]] = {
-    "input": Input,
-    "const": Const,
-    "dense": Dense,
-    "conv": Conv,
-    "pool": Pool,
-    "relu": Relu,
-    "requant": Requant,
-    "add": Add,
-    "sub": Sub,
-    "mul": Mul,
-    "max": Max,
-    "min": Min,
-    "concat": Concat,
-    "reshape": Reshape,
-    "transpose": Transpose,
-    "slice": Slice,
-    "pad": Pad,
-    "upsample": Upsample,
-    "scan": Scan,
-    "argmax": ArgMax,
-    "topk": TopK,
-    "thresholds": Thresholds,
-    "lookup": Lookup,
-    "softmax": Softmax,
-}
+OPS: dict[str, type[Op]] = {kind.__name__.lower(): kind for kind in get_args(Op)}
 _SPELLING = {kind: word for word, kind in OPS.items()}
 _LINE = re.compile(r"%(?P<name>\S+) = (?P<op>\w+)(?P<fields>(?: \w+=\S+)*)")
 _RESULTS = ("source", "left", "right")  # fields that name a result, spelt %name

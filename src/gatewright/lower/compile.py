@@ -8,10 +8,10 @@ from gatewright.errors import LowerError
 from gatewright.fixedpoint import Ints
 from gatewright.ir.program import Program
 from gatewright.ir.verify import verify
+from gatewright.lower.build.facts import Facts
 from gatewright.lower.build.support import check_supported
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.elastic import elastic
-from gatewright.lower.facts import Facts
 from gatewright.lower.folded.factors import reuse_factors
 from gatewright.lower.partition import folded_group, units_by_layer, unrolled_whole
 from gatewright.lower.passes.run import run_passes
@@ -22,8 +22,8 @@ def lower(program: Program, x: Ints, target: Target, choices: Choices) -> Datafl
     """Compile to units and channels, replaying input codes x: (n, elements) after every pass.
 
     Without a reuse factor above 1 it is one unrolled unit; with choices.boundaries "elastic" each layer is a unit, and
-    FIFOs join them. With multiplier "auto" folded layers take DSP blocks where
-    target.dsp_blocks are enough for all of them, else logic.
+    FIFOs join them. With multiplier "auto" folded layers take DSP blocks where target.dsp_blocks are enough for all of
+    them, else logic.
     Raises LowerError for what has no hardware, for factors out of range, naming the nearest legal one, where a pass
     changes any layer's result, and where a latency limit cannot be met.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from gatewright.fixedpoint import Fixed, Ints
 from gatewright.ir.program import Program
@@ -84,7 +85,7 @@ class Dataflow:
         """Whether units wait for each other, by FIFOs between them; else all run at fixed offsets from the input."""
         return any(channel.depth for channel in self.channels)
 
-    @property
+    @cached_property
     def starts(self) -> dict[str, int]:
         """For each unit the cycle in which its beats enter, counted from the input's.
 
@@ -95,7 +96,7 @@ class Dataflow:
             found[unit.name] = max(self._ready(channel, found) for channel in self.into(unit))
         return found
 
-    @property
+    @cached_property
     def latency_cycles(self) -> int:
         """Cycles from a vector in to its result out."""
         (leaving,) = (channel for channel in self.channels if channel.consumer is None)
@@ -121,7 +122,7 @@ class Dataflow:
         """Additions in hardware."""
         return self.cost.adders
 
-    @property
+    @cached_property
     def cost(self) -> Cost:
         """Estimated cells on the target's family: the units', and those that start them and hold early values."""
         total = Cost()
@@ -161,6 +162,10 @@ class Dataflow:
         starts = self.starts
         return -(-(starts[channel.consumer] - self._ready(channel, starts)) // self.initiation_interval)
 
+    @cached_property
+    def _named(self) -> dict[str, Unit]:
+        return {unit.name: unit for unit in self.units}
+
     def _ready(self, channel: Channel, starts: dict[str, int]) -> int:
         """Return the cycle in which a channel's value is there; a FIFO gives it a cycle after it was written.
 
@@ -169,8 +174,7 @@ class Dataflow:
         fifo = int(channel.depth > 0 and channel.consumer is not None)
         if channel.producer is None:
             return fifo
-        maker = next(unit for unit in self.units if unit.name == channel.producer)
-        return starts[maker.name] + maker.timing.latency_cycles + fifo
+        return starts[channel.producer] + self._named[channel.producer].timing.latency_cycles + fifo
 
     def _held_bits(self, channel: Channel) -> int:
         return self.slots(channel) * self._word_bits(channel)
@@ -178,8 +182,8 @@ class Dataflow:
     def _word_bits(self, channel: Channel) -> int:
         """Return the bits of the lanes that a channel's reader reads; constants take none."""
         wanted: Sequence[int] = range(len(channel.lanes))
-        reader = next((unit for unit in self.units if unit.name == channel.consumer), None)
-        if reader is not None:
+        if channel.consumer is not None:
+            reader = self._named[channel.consumer]
             wanted = reader.wanted[reader.takes.index(channel.port)]
         lanes = [channel.lanes[i] for i in wanted]
         return sum(Fixed.holding(lane.lo, lane.hi, 0).width_bits for lane in lanes if lane.lo < lane.hi)
@@ -188,5 +192,5 @@ class Dataflow:
         """Return the estimated cells of a channel's FIFO and credits, and of the line beside the unit in front."""
         if not channel.depth:
             return Cost()
-        latency = next((u.timing.latency_cycles for u in self.units if u.name == channel.producer), 0)
+        latency = 0 if channel.producer is None else self._named[channel.producer].timing.latency_cycles
         return fifo_cost(channel.depth, self._word_bits(channel) + 1, self.target.family) + Cost(ff=latency)

@@ -12,9 +12,9 @@ from gatewright.fixedpoint import Ints
 from gatewright.ir.program import Program
 from gatewright.ir.verify import verify
 from gatewright.lower.build.elements import build, check_circuit
+from gatewright.lower.build.facts import Facts
 from gatewright.lower.circuit.nodes import Circuit
 from gatewright.lower.cost.delays import delays
-from gatewright.lower.facts import Facts
 from gatewright.lower.passes.rounding import PASSES
 from gatewright.lower.pipeline.schedule import Schedule, schedule
 from gatewright.lower.rewrites.table import REWRITES, rewritten

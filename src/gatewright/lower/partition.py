@@ -22,11 +22,11 @@ from gatewright.ir.ops import Const as Constant
 from gatewright.ir.ops import Dense, Input
 from gatewright.ir.program import Op, sources
 from gatewright.lower.build.elements import build, compare
-from gatewright.lower.build.part import Part, format_of
+from gatewright.lower.build.facts import Facts
+from gatewright.lower.build.part import format_of, part_of
 from gatewright.lower.circuit.nodes import Circuit, Const, Ref
 from gatewright.lower.cost.delays import delays
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
-from gatewright.lower.facts import Facts
 from gatewright.lower.folded.plan import plan
 from gatewright.lower.folded.tree import check_tree, product_sums
 from gatewright.lower.folded.unit import Folded
@@ -42,8 +42,7 @@ _REPLAYED = 32  # vectors on which an adder tree is replayed in each cycle
 def unrolled_whole(facts: Facts, trace: Mapping[str, Ints], target: Target, choices: Choices) -> Dataflow:
     """Return the program as one unrolled unit, within the target's limits of latency. trace: the interpreter's."""
     work = _Partition(facts, trace, target, choices)
-    work.whole()
-    return work.dataflow()
+    return work.dataflow(work.whole())
 
 
 def folded_group(
@@ -114,8 +113,8 @@ class _Partition:
         self.ports = {given.name: self._port(given.name, [lane] * given.shape[-1])}
         self.makers = {given.name: None}
 
-    def whole(self) -> None:
-        """Add one unit for all ops; the clock and the limits of latency are those of its pipeline."""
+    def whole(self) -> Fixed:
+        """Add one unit for all ops, whose pipeline chooses the clock and keeps the limits; return the format of y."""
         program = self.facts.program
         takes, gives = (self.ports[program.input.name],), (program.output,)
         circuit = self._circuit(program.name, [op for op in program.ops if not isinstance(op, Input)], takes, gives)
@@ -129,6 +128,7 @@ class _Partition:
         self.target = dataclasses.replace(self.target, clock_mhz=pipeline.clock_mhz)
         ports = self._given(circuit, gives)
         self._add(Unrolled(name=program.name, takes=takes, gives=ports, circuit=circuit, schedule=pipeline))
+        return circuit.output_format
 
     def level(self, ops: Sequence[Op]) -> None:
         """Add a unit for ops that no folded layer parts, unless nothing reads them."""
@@ -201,8 +201,8 @@ class _Partition:
             raise LowerError(f"the plan of layer {dense.layer!r} differs from the program; this is a bug, report it")
         self.checked += got[..., alive].size
 
-    def dataflow(self) -> Dataflow:
-        """Return the units joined by channels."""
+    def dataflow(self, result_format: Fixed | None = None) -> Dataflow:
+        """Return the units joined by channels. result_format: what holds the result's elements; the least otherwise."""
         program = self.facts.program
         channels = [
             Channel(name=port.value, producer=self.makers[port.value], consumer=unit.name, port=port, depth=0)
@@ -213,18 +213,13 @@ class _Partition:
         leaving = Channel(
             name=program.output, producer=self.makers[program.output], consumer=None, port=result, depth=0
         )
-        frac = self.facts.ranges[program.output].frac_bits
-        last = self.units[-1]
-        alone = len(self.units) == 1
         return Dataflow(
             program=program,
             units=tuple(self.units),
             channels=(*channels, leaving),
             source=self.ports[program.input.name],
             result=result,
-            result_format=last.circuit.output_format
-            if alone and isinstance(last, Unrolled)
-            else format_of(result.lanes, frac),
+            result_format=result_format or format_of(result.lanes, self.facts.ranges[program.output].frac_bits),
             target=self.target,
             checked=self.checked,
         )
@@ -262,14 +257,7 @@ class _Partition:
     def _circuit(self, name: str, ops: Sequence[Op], takes: Sequence[Port], gives: Sequence[str]) -> Circuit:
         """Return the optimised circuit of some ops, replayed; elements that cannot reach the output are 0."""
         facts, model = self.facts, delays(self.target.family)
-        fracs = {value: known.frac_bits for value, known in facts.ranges.items()}
-        part = Part(
-            name=name,
-            ops=tuple(ops),
-            takes={port.value: port.lanes for port in takes},
-            gives=tuple(gives),
-            fracs=fracs,
-        )
+        part = part_of(facts, name, ops, {port.value: port.lanes for port in takes}, gives)
         built = build(facts.program, part, ternary=model.ternary, luts=model.luts)
         live = [alive for value in gives for alive in facts.live[value]]
         zero = Const(layer=ops[-1].layer, lo=0, hi=0)

@@ -18,16 +18,16 @@ from gatewright.ir.interp import Interpreter
 from gatewright.ir.lookups import cuts
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
-from gatewright.ir.ops import Add, Const, Dense, Input, Max, Min, Mul, Relu, Requant, Sub
-from gatewright.ir.program import Program
+from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, Relu, Requant, Sub
+from gatewright.ir.program import Op, Program, Scan
 from gatewright.ir.rounding import spread
 from gatewright.lower.build.adders import AdderGraph, adder_graph
 from gatewright.lower.build.builder import CircuitBuilder, Interval
 from gatewright.lower.build.choose import argmax, thresholds, top_k
-from gatewright.lower.build.live import live_elements
+from gatewright.lower.build.facts import Facts
 from gatewright.lower.build.part import Part, format_of, whole
 from gatewright.lower.build.softmax import softmax
-from gatewright.lower.build.support import Supported, check_supported, supported
+from gatewright.lower.build.support import check_supported, no_hardware
 from gatewright.lower.build.vectors import binary, raised, rewired
 from gatewright.lower.circuit.nodes import Circuit, GreaterEqual, Ref, Select, simulate
 
@@ -40,9 +40,9 @@ def build(
     luts: what tables are built of, where a table and comparators compete. Raises LowerError for ops without hardware.
     """
     options: dict[str, Any] = {"extra_depth": extra_depth, "ternary": ternary}
-    check_supported(program)
-    part = part or whole(program)
-    live = live_elements(program, part.ops, part.gives)
+    if part is None:
+        check_supported(program)
+        part = whole(Facts(program=program))
     builder = CircuitBuilder()
     values: dict[str, list[Ref]] = {}
     elements = 0
@@ -52,10 +52,10 @@ def build(
         elements += len(wires)
     for op in part.ops:
         builder.layer = op.layer
-        values[op.name] = _lower(supported(op), program, builder, values, live[op.name], part.fracs, options, luts)
+        values[op.name] = _lower(op, program, builder, values, part.live[op.name], part.fracs, options, luts)
     last = {op.layer: op.name for op in part.ops}
     layer_values = tuple(
-        (layer, tuple(ref if used else None for ref, used in zip(values[name], live[name], strict=True)))
+        (layer, tuple(ref if used else None for ref, used in zip(values[name], part.live[name], strict=True)))
         for layer, name in last.items()
     )
     outputs = tuple(ref for name in part.gives for ref in values[name])
@@ -73,11 +73,11 @@ def build(
 
 
 def _lower(
-    op: Supported,
+    op: Op,
     program: Program,
     b: CircuitBuilder,
     values: dict[str, list[Ref]],
-    live: list[bool],
+    live: Sequence[bool],
     fracs: Mapping[str, int],
     options: dict[str, Any],
     luts: Luts,
@@ -118,6 +118,8 @@ def _lower(
         case Softmax():
             exp_table, reciprocal_table = (program.constants[key].q for key in (op.exp_table, op.reciprocal_table))
             return softmax(b, op, values[op.source], exp_table, reciprocal_table)
+        case Conv() | Pool() | Scan():
+            raise no_hardware(op)
         case _:
             assert_never(op)
 
@@ -127,7 +129,7 @@ def _dense(
     program: Program,
     b: CircuitBuilder,
     x: list[Ref],
-    live: list[bool],
+    live: Sequence[bool],
     fracs: Mapping[str, int],
     options: dict[str, Any],
 ) -> list[Ref]:

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 import numpy as np
 
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
-from gatewright.ir.ops import Add, Const, Dense, Input, Max, Min, Mul, Relu, Requant, Sub
-from gatewright.ir.program import Op, Program, sources
+from gatewright.ir.ops import Add, Const, Conv, Dense, Elementwise, Input, Max, Min, Mul, Pool, Requant, Sub
+from gatewright.ir.program import Op, Program, Scan, sources
 from gatewright.ir.rounding import spread
-from gatewright.ir.shapes import shapes
-from gatewright.lower.build.support import Supported, supported
+from gatewright.ir.shapes import Shape
+from gatewright.lower.build.support import no_hardware
 from gatewright.lower.build.vectors import FILLING, origins
 
 
 def live_elements(
-    program: Program, ops: Sequence[Op] | None = None, wanted: Sequence[str] | None = None
+    program: Program,
+    shapes: Mapping[str, Shape],
+    ops: Sequence[Op] | None = None,
+    wanted: Sequence[str] | None = None,
 ) -> dict[str, list[bool]]:
-    """Return for every result which of its elements can reach the output.
+    """Return for every result which of its elements can reach the output. shapes: every result's.
 
     ops, wanted: only of these ops, and what can reach any element of these results; all ops and the output otherwise.
     """
-    live = {name: [False] * shape[-1] for name, shape in shapes(program).items()}
+    live = {name: [False] * shape[-1] for name, shape in shapes.items()}
     for name in (program.output,) if wanted is None else wanted:
         live[name] = [True] * len(live[name])
     for op in reversed(program.ops if ops is None else ops):
         sizes = [len(live[name]) for name in sources(op)]
-        for name, used in zip(sources(op), _used(supported(op), program, live[op.name], sizes), strict=True):
+        for name, used in zip(sources(op), _used(op, program, live[op.name], sizes), strict=True):
             live[name] = [a or b for a, b in zip(live[name], used, strict=True)]
     return live
 
 
-def _used(op: Supported, program: Program, live: list[bool], sizes: list[int]) -> list[list[bool]]:
+def _used(op: Op, program: Program, live: list[bool], sizes: list[int]) -> list[list[bool]]:
     """Return for each source of an op, of so many elements, which of them its live elements read."""
     match op:
         case Input() | Const():
@@ -45,7 +48,7 @@ def _used(op: Supported, program: Program, live: list[bool], sizes: list[int]) -
         case Requant():
             widths = spread(op.width_bits, len(live))
             return [[alive and bits > 0 for alive, bits in zip(live, widths, strict=True)]]
-        case Relu() | Thresholds() | Lookup():
+        case Elementwise() | Thresholds() | Lookup():
             return [live]
         case Add() | Sub() | Mul() | Max() | Min():
             return [live if size == len(live) else [any(live)] for size in sizes]
@@ -57,5 +60,7 @@ def _used(op: Supported, program: Program, live: list[bool], sizes: list[int]) -
             return [[at in read for at in range(sizes[0])]]
         case ArgMax() | TopK() | Softmax():
             return [[True] * sizes[0]]
+        case Conv() | Pool() | Scan():
+            raise no_hardware(op)
         case _:
             assert_never(op)

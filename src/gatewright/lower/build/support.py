@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 from gatewright.errors import LowerError
-from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
-from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
-from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, Relu, Requant, Sub
-from gatewright.ir.program import Op, Program, Scan
+from gatewright.ir.ops import Conv, Pool
+from gatewright.ir.program import Program, Scan
 from gatewright.ir.shapes import shapes
 
 Unsupported = Conv | Pool | Scan
-Supported = (
-    Input
-    | Const
-    | Dense
-    | Relu
-    | Requant
-    | Add
-    | Sub
-    | Mul
-    | Max
-    | Min
-    | Concat
-    | Reshape
-    | Transpose
-    | Slice
-    | Pad
-    | Upsample
-    | ArgMax
-    | TopK
-    | Thresholds
-    | Lookup
-    | Softmax
-)  # on vectors; a new operation joins one of the two
 
 
-def supported(op: Op) -> Supported:
-    """Return the op, one that has hardware; LowerError otherwise."""
-    if isinstance(op, Unsupported):
-        kind = "a recurrent cell (Scan)" if isinstance(op, Scan) else type(op).__name__
-        raise LowerError(
-            f"layer {op.layer!r}: no hardware for {kind} (op {op.name!r}) yet; hardware for {kind} follows, use the "
-            "interpreter (gatewright.ir.Interpreter) until then, or a fully connected network"
-        )
-    return op
+def no_hardware(op: Unsupported) -> LowerError:
+    """Return the error that refuses an op without hardware."""
+    kind = "a recurrent cell (Scan)" if isinstance(op, Scan) else type(op).__name__
+    return LowerError(
+        f"layer {op.layer!r}: no hardware for {kind} (op {op.name!r}) yet; hardware for {kind} follows, use the "
+        "interpreter (gatewright.ir.Interpreter) until then, or a fully connected network"
+    )
 
 
 def check_supported(program: Program) -> None:
@@ -53,7 +26,8 @@ def check_supported(program: Program) -> None:
     """
     known = shapes(program)
     for op in (*program.ops[1:], program.input):
-        supported(op)
+        if isinstance(op, Unsupported):
+            raise no_hardware(op)
         if len(known[op.name]) != 1:
             raise LowerError(
                 f"layer {op.layer!r}: {type(op).__name__} (op {op.name!r}) has shape {known[op.name]}, hardware for "

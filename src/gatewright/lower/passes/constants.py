@@ -13,7 +13,7 @@ import numpy as np
 from gatewright.ir.ops import Add, Binary, Const, Dense, Max, Min, Mul, Relu, Sub
 from gatewright.ir.program import Constant, Op, Program, constants_of, sources
 from gatewright.ir.verify import verify
-from gatewright.lower.facts import Facts
+from gatewright.lower.build.facts import Facts
 
 
 def constants_to_dense(program: Program) -> Program:

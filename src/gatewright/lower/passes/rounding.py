@@ -15,7 +15,7 @@ from gatewright.ir.op_tables import Thresholds
 from gatewright.ir.ops import Dense, Input, Relu, Requant
 from gatewright.ir.program import Constant, Op, Program, constants_of
 from gatewright.ir.rounding import spread
-from gatewright.lower.facts import Facts
+from gatewright.lower.build.facts import Facts
 
 Pass = Callable[[Facts], Program]
 

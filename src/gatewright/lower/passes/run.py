@@ -9,7 +9,7 @@ import numpy as np
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Ints
 from gatewright.ir.verify import verify
-from gatewright.lower.facts import Facts
+from gatewright.lower.build.facts import Facts
 from gatewright.lower.passes.rounding import PASSES
 
 

@@ -37,7 +37,7 @@ class Facts:
     @cached_property
     def live(self) -> dict[str, list[bool]]:
         """Which elements of each result can reach the output."""
-        return live_elements(self.program)
+        return live_elements(self.program, self.shapes)
 
     @cached_property
     def readers(self) -> dict[str, tuple[str, ...]]:
