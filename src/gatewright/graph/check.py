@@ -84,7 +84,7 @@ def _arity(node: AnyNode) -> tuple[int, int]:
             return 2, 2
         case Concat():
             return 1, 1 << 30
-        case Dense() | Conv() | ConvTranspose() | Affine() | Activation() | Pool() | Softmax() | TopK() | Table():
+        case Dense() | Conv() | ConvTranspose() | Affine() | Activation() | Pool() | Softmax() | TopK():
             return 1, 1
         case Reshape() | Transpose() | Slice() | Pad() | Upsample() | Recurrent() | Scan():
             return 1, 1
