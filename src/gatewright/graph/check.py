@@ -28,7 +28,6 @@ from gatewright.graph.nodes import (
     Scan,
     Slice,
     Softmax,
-    Table,
     Thresholds,
     TopK,
     Transpose,
