@@ -28,6 +28,7 @@ from gatewright.graph.nodes import (
     Scan,
     Slice,
     Softmax,
+    Table,
     Thresholds,
     TopK,
     Transpose,
@@ -87,7 +88,7 @@ def _arity(node: AnyNode) -> tuple[int, int]:
             return 1, 1
         case Reshape() | Transpose() | Slice() | Pad() | Upsample() | Recurrent() | Scan():
             return 1, 1
-        case Quantize() | Thresholds():
+        case Quantize() | Thresholds() | Table():
             return 1, 1
         case _:
             assert_never(node)
