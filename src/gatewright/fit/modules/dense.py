@@ -110,7 +110,7 @@ class TrainDense(TrainLayer):
         if self.bits.weight <= FEW_BITS and not first:
             self.refresh()
             return
-        w = array(self._folded_weight())
+        w = array(self.weight * self.gain)
         kept = array(self.mask) > 0
         if self.weight_frac.ndim == 0:
             self.weight_frac.fill_(self._best_frac(w[kept]))
@@ -129,17 +129,10 @@ class TrainDense(TrainLayer):
         self.activation_frac.fill_(int(grid.frac_bits))
         self.refresh()
 
-    def _folded_weight(self) -> Tensor:
-        """Return gain * weight, (n_in, n_out)."""
-        return self.weight * self.gain
-
     def forward(self, x: Tensor, read: Format | None) -> tuple[Tensor, Format | None]:
         """Return sums or activations. x: (n, n_in) -> (n, n_out)."""
-        return self._activate(self._sums(x, read), quantized=read is not None)
-
-    def _sums(self, x: Tensor, read: Format | None) -> Tensor:
         weight, bias = self._values(read)
-        return torch.addmm(bias, x, weight)
+        return self._activate(torch.addmm(bias, x, weight), quantized=read is not None)
 
     def _values(self, read: Format | None) -> tuple[Tensor, Tensor]:
         """Return (weight, bias) as the hardware has them, with gradients; float where read is None."""
@@ -154,7 +147,7 @@ class TrainDense(TrainLayer):
         return weight, bias
 
     def _weight(self, *, quantized: bool) -> Tensor:
-        weight = self._folded_weight()
+        weight = self.weight * self.gain
         return (fake_quantize(weight, *self._tensors["weight"]) if quantized else weight) * self.mask
 
     def _bias_grid(self, bias: Tensor, read: Format) -> Grid:
@@ -196,7 +189,8 @@ class TrainDense(TrainLayer):
     def calibrate(self, x: Tensor, read: Format, *, first: bool) -> tuple[Tensor, Format | None]:
         """Choose the formats of weights, then of activations. x: (n, n_in) -> (n, n_out)."""
         self._fit_weight_grid(first=first)
-        z = self._sums(x, read)
+        weight, bias = self._values(read)
+        z = torch.addmm(bias, x, weight)
         if self.relu:
             self._fit_activation_grid(z)
         return self._activate(z, quantized=True)

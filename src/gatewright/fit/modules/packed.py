@@ -55,23 +55,29 @@ class Packed(nn.Module):
             del layer.weight, layer.bias, layer.weight_widths, layer.activation_widths, layer.top
         self.lend()
 
-    def lend(self, *, widths: bool = True) -> None:
-        """Give the layers views of their numbers as they lie now; gradients of what they compute come here.
-
-        widths: whether of what belongs to their widths, too, which float arithmetic does not read.
-        """
+    def lend(self) -> None:
+        """Give the layers views of their numbers as they lie now; gradients of what they compute come here."""
         read, dense = self._parts
-        numbers = zip(dense, self.shape.matrices(self.numbers), self.shape.biases(self.numbers), strict=True)
-        for layer, weight, bias in numbers:
-            layer.weight, layer.bias = weight, bias
-        if not widths:
-            return
-        for layer, top in zip(dense, (*self.shape.per_layer(self.top), self.top[self.shape.hidden :]), strict=True):
-            layer.top = top
+        tops = (*self.shape.per_layer(self.top), self.top[self.shape.hidden :])
+        numbers = zip(dense, self.shape.matrices(self.numbers), self.shape.biases(self.numbers), tops, strict=True)
+        for layer, weight, bias, top in numbers:
+            layer.weight, layer.bias, layer.top = weight, bias, top
         learnt = [p.view(s) for p, s in zip(self.widths.split(self._sizes), self._shapes, strict=True)]
         read.feature_widths = learnt[-1]
         for layer, weights, activations in zip(dense, learnt[: len(dense)], learnt[len(dense) : -1], strict=True):
             layer.weight_widths, layer.activation_widths = weights, activations
+
+    def floats(self, x: Tensor, kept: Sequence[Tensor] | None) -> tuple[Tensor, Tensor]:
+        """Return the outputs in float arithmetic, and no cost: what the layers do before formats apply."""
+        dense = self._parts[1]
+        h = x if dense[0].centre is None else x - dense[0].centre
+        weights, biases = self.shape.matrices(self.numbers), self.shape.biases(self.numbers)
+        for index, (layer, weight, bias) in enumerate(zip(dense, weights, biases, strict=True)):
+            h = torch.addmm(bias * layer.bias_gain + layer.bias_shift, h, weight * layer.gain)
+            if index < len(dense) - 1:
+                h = torch.relu(h)
+                h = h if kept is None else h * kept[index]
+        return h, x.new_zeros(())
 
     def step(self, x: Tensor, kept: Sequence[Tensor] | None) -> tuple[Tensor, Tensor]:
         """Return the outputs and the differentiable cost in LUTs; see QuantizedStep."""

@@ -82,11 +82,11 @@ class Stack(nn.Module):
 
     def outputs_and_cost(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the outputs and the cost in LUTs, differentiable where widths are learnt; 0 before formats apply."""
-        if self.packed is not None and self.quantizing:
-            thins = self.training and self.dropout
-            kept = [self._kept((len(x), units)) for units in self.hidden_units] if thins else None
-            return self.packed.step(x, kept)
-        return self.walk(x)
+        if self.packed is None:
+            return self.walk(x)
+        thins = self.training and self.dropout
+        kept = [self._kept((len(x), units)) for units in self.hidden_units] if thins else None
+        return self.packed.step(x, kept) if self.quantizing else self.packed.floats(x, kept)
 
     def walk(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the outputs and the cost, layer by layer; see outputs_and_cost, which may know a faster way."""
@@ -99,8 +99,7 @@ class Stack(nn.Module):
         return self._walked(x, None)
 
     def _walked(self, x: Tensor, costs: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
-        if self.packed is not None:
-            self.packed.lend(widths=self.quantizing)
+        self._lend()
         read = self._reads if self.quantizing else None
         hidden: list[Tensor] = []
         for layer, is_hidden in zip(self.layers, self._hidden, strict=True):
