@@ -134,15 +134,16 @@ def test_files_of_other_kinds_are_refused_by_their_kind(tmp_path):
         with pytest.raises(ModelError, match=text):
             load_torch(path)
 
-    with pytest.warns(DeprecationWarning, match="torch.jit"):
+    with pytest.warns(DeprecationWarning, match="is deprecated"):
         script = torch.jit.script(small())
-    with pytest.warns(DeprecationWarning, match="torch.jit"):
+    with pytest.warns(DeprecationWarning, match="is deprecated"):
         torch.jit.save(script, path)
     refused(r"the file is TorchScript \(torch.jit.save\): its operations are stored as code; save the nn.Module")
     with pytest.raises(ModelError, match="is TorchScript: its operations are stored as code"):
         load_torch(script)
     normed = small()
-    torch.nn.utils.weight_norm(normed[0])
+    with pytest.warns(FutureWarning, match="is deprecated"):
+        torch.nn.utils.weight_norm(normed[0])
     torch.save(normed, path)
     refused("a hook that computes a weight before each call; remove it before saving")
     torch.save(torch.fx.symbolic_trace(small()), path)
