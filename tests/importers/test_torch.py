@@ -169,6 +169,7 @@ REFUSED = {
     "argument": (Do(lambda x, _: F.avg_pool2d(x, 2, divisor_override=3)), IMAGE, "divisor_override = 3 is not supp"),
     "branch on values": (Do(lambda x, _: x if x.sum() > 0 else -x), VECTOR, "torch.export cannot follow Do"),
     "two outputs": (Do(lambda x, _: (x + 1, x + 2)), VECTOR, "2 outputs"),
+    "softplus of another slope": (nn.Softplus(beta=2.0), VECTOR, "beta = 2.0, threshold = 20.0; expected 1 and 20"),
     "reflection": (nn.ReflectionPad2d(1), IMAGE, "not supported"),
     "product of two values": (Do(lambda x, _: x @ x.transpose(1, 2)), SIGNAL, "computed from the model's input"),
 }
@@ -210,7 +211,6 @@ def test_a_saved_sequential_is_read_without_running_it(tmp_path, zipped):
 @pytest.mark.parametrize(
     ("layer", "text"),
     [
-        (nn.Softplus(beta=2.0), "layer Softplus: setting beta = 2.0 is not supported; expected 1.0"),
         (nn.AvgPool1d(2), None),
         (nn.AvgPool2d(2, divisor_override=3), "layer AvgPool2d: setting divisor_override = 3"),
         (nn.MaxPool2d(2, return_indices=True), "layer MaxPool2d: setting return_indices = True"),
