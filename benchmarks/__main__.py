@@ -21,6 +21,7 @@ from benchmarks import (
     imports_speed,
     place,
     reuse,
+    same,
     study,
     synth,
     truth_tables,
@@ -62,6 +63,7 @@ ALL: dict[str, Benchmark] = {
     ),
     "imports_speed": Benchmark(imports_speed.run, False, "import and emulation beside hls4ml, jet MLP and SVHN CNN"),
     "reuse": Benchmark(reuse.run, False, "LUT, FF, DSP, cycles over reuse factors, xc7 and ecp5"),
+    "same": Benchmark(same.run, False, "whole runs and builds beside those of a git revision, byte for byte"),
     "place": Benchmark(place.run, False, "Fmax and cells on ECP5-85 after place and route, beside da4ml"),
 }
 

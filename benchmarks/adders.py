@@ -11,8 +11,8 @@ import numpy as np
 
 from benchmarks import peers
 from benchmarks.tables import BUILD, publish
-from gatewright.ir import Ints
-from gatewright.lower.adders import AdderGraph, adder_graph
+from gatewright.fixedpoint import Ints
+from gatewright.lower.build.adders import AdderGraph, adder_graph
 
 # label, size, bits, share of zeros, matrices
 CASES = (

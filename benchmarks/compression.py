@@ -21,22 +21,25 @@ from benchmarks.cells import count
 from benchmarks.tables import BUILD, ROOT, machine, publish
 from gatewright.config import Config, parse_config
 from gatewright.data import Dataset, load_dataset
+from gatewright.export import check_graph_export, export_graph
+from gatewright.export.vectors import samples
 from gatewright.fit import (
-    Network,
-    check_export,
-    export_program,
     metrics,
     teacher_outputs,
     train_front,
     train_student,
     train_teacher,
 )
-from gatewright.fit.metrics import Merit, validation_merit
-from gatewright.fit.pareto import Point, thinned
-from gatewright.lower.compile import Lowered, lower
+from gatewright.fit.scores.metrics import Merit, validation_merit
+from gatewright.fit.scores.pareto import Point, thinned
+from gatewright.graph import Graph
+from gatewright.graph.figures import ebops, figures
+from gatewright.graph.store import checksum
+from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.estimate import estimate
-from gatewright.rtl.manifest import write_rtl
+from gatewright.rtl.manifest import write_design
 from gatewright.tools import write_json
+from tests.lowering import lower_for
 
 CLOCK_MHZ = 200.0
 REPLAYED = 300
@@ -224,14 +227,14 @@ def _commit() -> str:
 
 
 def _row(
-    name: str, model: str, network: Network, data: Dataset, validation: Merit | None, folder: Path
+    name: str, model: str, network: Graph, data: Dataset, validation: Merit | None, folder: Path
 ) -> dict[str, Any]:
     return {"data": name, **measured(model, network, data, validation, folder)}
 
 
 def measured(
     model: str,
-    network: Network,
+    network: Graph,
     data: Dataset,
     validation: Merit | None,
     folder: Path,
@@ -250,31 +253,29 @@ def measured(
         "loss": "" if validation is None else round(validation.loss, 3),
         "test %": round(100 * tested["value"], 2),
         "interval": f"{100 * low:.2f}..{100 * high:.2f}",
-        "nonzero": network.nonzero,
+        "nonzero": figures(network).nonzero,
     }
     if validation is None:
         return row
-    program = export_program(network, name="core", data=data, output="argmax")
-    check_export(network, program, data.part("test")[0])
-    lowered = lower(program, data.part("train")[0][:REPLAYED], family="xc7", clock_mhz=CLOCK_MHZ)
-    figures = estimate(lowered.circuit, lowered.schedule)
-    lut, ff, mark = figures.lut, figures.ff, "~"
-    if figures.lut <= largest:
+    made = export_graph(network, name="core", output="argmax")
+    check_graph_export(made, samples(network, data.part("test")[0]))
+    lowered = lower_for(made.program, data.part("train")[0][:REPLAYED], family="xc7", clock_mhz=CLOCK_MHZ)
+    cost = estimate(lowered)
+    lut, ff, mark = cost.lut, cost.ff, "~"
+    if cost.lut <= largest:
         lut, ff, mark = *_count(lowered, network, folder / model.replace(" ", "_")), ""
     return row | {
-        "EBOPs": network.ebops,
+        "EBOPs": ebops(network),
         "LUT": lut,
         "FF": ff,
         "by": mark or "yosys",
-        "cycles": figures.latency_cycles,
-        "MHz": figures.fmax_mhz,
-        "ns": round(1000 * figures.latency_cycles / figures.fmax_mhz, 1),
+        "cycles": cost.latency_cycles,
+        "MHz": cost.fmax_mhz,
+        "ns": round(1000 * cost.latency_cycles / cost.fmax_mhz, 1),
     }
 
 
-def _count(lowered: Lowered, network: Network, folder: Path) -> tuple[int, int]:
-    manifest = write_rtl(
-        lowered.circuit, lowered.schedule, program_hash=network.checksum, stream_bits=0, folder=folder / "rtl"
-    )
+def _count(lowered: Dataflow, network: Graph, folder: Path) -> tuple[int, int]:
+    manifest = write_design(lowered, program_hash=checksum(network), stream_bits=0, folder=folder / "rtl")
     cells = count(tuple(manifest.sources(folder / "rtl")), top=manifest.core, family="xc7", out=folder)
     return cells.lut, cells.ff

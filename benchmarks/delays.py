@@ -1,4 +1,4 @@
-"""Table `delays`: the delay models' periods beside nextpnr's, the measurement that calibrates lower/timing.py."""
+"""Table `delays`: the delay models' periods beside nextpnr's, the measurement that calibrates lower/cost/delays.py."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables import BUILD, publish
-from gatewright.config import Family
+from gatewright.chips import Family, part, router
 from gatewright.ir.program import Program
-from gatewright.lower.compile import lower
 from gatewright.lower.estimate import estimate
 from gatewright.rtl.harness import harness
-from gatewright.rtl.manifest import write_rtl
-from gatewright.synth import ROUTERS, place_and_route, synthesize
-from gatewright.target.parts import part
+from gatewright.rtl.manifest import write_design
+from gatewright.synth import place_and_route, synthesize
 from gatewright.tools import write_atomic
+from tests.lowering import lower_for, only
 from tests.programs import codes, mlp
 
 PARTS: dict[Family, str] = {"ecp5": "LFE5U-25F", "ice40": "ICE40HX8K", "gowin": "GW2A-18", "gatemate": "CCGM1A1"}
@@ -50,13 +49,13 @@ def rows(families: tuple[Family, ...]) -> list[dict[str, Any]]:
 
 
 def _row(family: Family, name: str, program: Program, step: float) -> dict[str, Any]:
-    from gatewright.lower.timing import delays
+    from gatewright.lower.cost.delays import delays
 
     model = delays(family)
     clock = round(step * 1000 / (model.register_ns + model.carry_base_ns + 8 * model.carry_per_bit_ns), 1)
     folder = BUILD / "delays" / family / f"{name.replace(' ', '_')}-{step:g}"
-    lowered = lower(program, codes(program, 100), family=family, clock_mhz=clock)
-    manifest = write_rtl(lowered.circuit, lowered.schedule, program_hash="0" * 64, stream_bits=0, folder=folder / "rtl")
+    lowered = lower_for(program, codes(program, 100), family=family, clock_mhz=clock)
+    manifest = write_design(lowered, program_hash="0" * 64, stream_bits=0, folder=folder / "rtl")
     top = folder / "rtl" / "placed.v"
     inputs, outputs = {"x": manifest.source.packed_bits}, {"y": manifest.result.packed_bits}
     write_atomic(top, harness(name="placed", module=manifest.core, clock="clk", inputs=inputs, outputs=outputs))
@@ -65,24 +64,24 @@ def _row(family: Family, name: str, program: Program, step: float) -> dict[str, 
     placed = place_and_route(
         netlist=folder / "synth" / "netlist.json",
         part=part(PARTS[family]),
-        lpf=_pins(family, folder),
+        pins=_pins(family, folder),
         freq_mhz=2 * clock,
         seed=1,
         out=folder / "place",
     )
-    guess = estimate(lowered.circuit, lowered.schedule)
+    guess = estimate(lowered)
     routed = 1000 / (placed.slowest_mhz or 1.0)
     return {
         "family": family,
         "network": name,
         "target MHz": clock,
-        "stages": lowered.schedule.latency_cycles,
-        "model ns": round(lowered.schedule.period_ns, 2),
+        "stages": only(lowered).schedule.latency_cycles,
+        "model ns": round(only(lowered).schedule.period_ns, 2),
         "routed ns": round(routed, 2),
-        "routed / model": round(routed / lowered.schedule.period_ns, 3),
+        "routed / model": round(routed / only(lowered).schedule.period_ns, 3),
         "LUT est.": guess.lut,
         "sites": report.sites,
-        "placed": sum(placed.used.get(cell, 0) for cell in ROUTERS[family].comb),
+        "placed": sum(placed.used.get(cell, 0) for cell in router(family).comb),
         "FF est.": guess.ff,
         "FF": report.ff,
     }

@@ -14,7 +14,7 @@ from benchmarks import networks, peers
 from benchmarks.networks import Baseline
 from benchmarks.peer_worker import timed
 from benchmarks.tables import BUILD, ROOT, publish
-from gatewright.ir import Interpreter, Program
+from gatewright.ir import Interpreter, load_program, save_program
 from gatewright.tools import run_tool, write_json
 
 COPIES = 10  # of the 2,000 test vectors
@@ -50,7 +50,7 @@ def _row(answer: dict[str, Any]) -> dict[str, Any]:
 
 def _ours(baseline: Baseline) -> dict[str, Any]:
     work = BUILD / "emulator"
-    baseline.program.save(work / "program.txt")
+    save_program(baseline.program, work / "program.txt")
     np.savez(work / "vectors.npz", x=baseline.x, y=baseline.y)
     argv = [sys.executable, "-m", "benchmarks.emulator", str(work)]
     run_tool(argv, cwd=ROOT, log=work / "log", env=_ONE_THREAD)
@@ -60,7 +60,7 @@ def _ours(baseline: Baseline) -> dict[str, Any]:
 def _child(work: Path) -> None:
     """Measure our interpreter in a process whose BLAS has one thread."""
     assert os.environ["OMP_NUM_THREADS"] == "1"
-    interpreter = Interpreter(Program.load(work / "program.txt"))
+    interpreter = Interpreter(load_program(work / "program.txt"))
     with np.load(work / "vectors.npz") as vectors:
         x, y = vectors["x"], vectors["y"]
     exact = bool(np.array_equal(interpreter.run(x), y))

@@ -7,10 +7,11 @@ from math import prod
 import numpy as np
 
 from gatewright.errors import ExportError
-from gatewright.graph import Calibration, Graph, calibrate, check_graph_export, export_graph
-from gatewright.graph.export import Output
+from gatewright.export import Calibration, calibrate, check_graph_export, export_graph
+from gatewright.fixedpoint import Fixed
+from gatewright.graph import Graph
 from gatewright.graph.nodes import Input, Quantize, Thresholds
-from gatewright.ir import Fixed
+from gatewright.ir.output import OutputKind
 
 INPUT = Fixed(width_bits=16, frac_bits=10)
 SAMPLES, IMAGE = 30, 1 << 16  # one sample of an image, whose intermediate results are millions
@@ -25,7 +26,7 @@ def program(graph: Graph) -> str:
     assert isinstance(source, Input)
     x = np.random.default_rng(0).normal(size=(SAMPLES if prod(source.shape) < IMAGE else 1, *source.shape))
     if any(isinstance(node, Quantize | Thresholds) for node in graph.nodes):
-        ways: tuple[tuple[str, Fixed | None, Output], ...] = (
+        ways: tuple[tuple[str, Fixed | None, OutputKind], ...] = (
             ("as it is", None, "scores"),
             ("as it is", INPUT, "scores"),
             ("as it is, the class", None, "argmax"),

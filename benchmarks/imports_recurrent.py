@@ -14,7 +14,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from benchmarks.tables import publish
-from gatewright.graph import calibrate, check_graph_export, evaluate, export_graph
+from gatewright.export import calibrate, check_graph_export, export_graph
+from gatewright.graph import evaluate
 from gatewright.importers.torch import load_torch
 
 UNITS, EPOCHS, TRAIN = 16, 40, 1200

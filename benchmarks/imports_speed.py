@@ -23,9 +23,10 @@ import numpy as np
 from benchmarks.peer_worker import timed
 from benchmarks.tables import BUILD, ROOT, publish
 from gatewright.errors import MissingToolError
-from gatewright.graph import Calibration, calibrate, export_graph
+from gatewright.export import Calibration, calibrate, export_graph
+from gatewright.fixedpoint import Fixed
 from gatewright.importers import load_model
-from gatewright.ir import Fixed, Interpreter
+from gatewright.ir import Interpreter
 from gatewright.tools import run_tool, write_json
 
 MODELS = ROOT.parent / "shared" / "data" / "models" / "hls4ml_tutorial"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ToolError
-from gatewright.ir import Ints
+from gatewright.fixedpoint import Ints
 
 Wave = NDArray[np.uint8]  # one bit per cycle
 Get = Callable[[str, int], Wave]

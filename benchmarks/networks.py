@@ -12,22 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import GatewrightError
-from gatewright.ir import (
-    Constant,
-    Dense,
-    Fixed,
-    Input,
-    Interpreter,
-    Ints,
-    Op,
-    Overflow,
-    Program,
-    Relu,
-    Requant,
-    Rounding,
-    ranges,
-    verify,
-)
+from gatewright.fixedpoint import Fixed, Ints, Overflow, Rounding
+from gatewright.ir import Constant, Dense, Input, Interpreter, Op, Program, Relu, Requant, ranges, verify
 
 VARIABLE = "GATEWRIGHT_BASELINES"
 HGQ = ("hgq_openml_1572", "hgq_openml_2571")

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.ir import Dense, Input, Overflow, Program, Relu, Requant, Rounding, ranges
+from gatewright.fixedpoint import Overflow, Rounding
+from gatewright.ir import Dense, Input, Program, Relu, Requant, load_program, ranges
 
 TOP = "peer_top"
 _ROUNDING = {Rounding.TRUNCATE: "TRN", Rounding.HALF_UP: "RND"}
@@ -91,7 +92,7 @@ def lanes(peer: str, intervals: Any) -> list[tuple[int, bool, int]]:
 
 def compile_program(request: dict[str, Any]) -> dict[str, Any]:
     """Trace, check against the test vectors with `==`, write Verilog."""
-    program, peer, out = Program.load(Path(request["program"])), request["peer"], Path(request["out"])
+    program, peer, out = load_program(Path(request["program"])), request["peer"], Path(request["out"])
     comb, solve = timed(lambda: logic(program, peer, request["delay_constraint"]), request["repeats"])
     with np.load(request["vectors"]) as vectors:
         exact = bool(np.array_equal(predict(program, comb, real(program, vectors["x"])), vectors["y"]))
@@ -142,7 +143,7 @@ def solve_matrices(request: dict[str, Any]) -> dict[str, Any]:
 
 def emulate(request: dict[str, Any]) -> dict[str, Any]:
     """Return the emulator's samples per CPU second on the vectors, median of `repeats`."""
-    program = Program.load(Path(request["program"]))
+    program = load_program(Path(request["program"]))
     comb = logic(program, request["peer"], request["delay_constraint"])
     with np.load(request["vectors"]) as vectors:
         x, y = real(program, vectors["x"]), vectors["y"]

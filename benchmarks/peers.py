@@ -20,7 +20,7 @@ from benchmarks.netlist import Lane
 from benchmarks.networks import Baseline
 from benchmarks.tables import BUILD, ROOT
 from gatewright.errors import MissingToolError
-from gatewright.ir import ranges
+from gatewright.ir import ranges, save_program
 from gatewright.tools import digest, run_tool, write_json
 
 VARIABLE = "GATEWRIGHT_BENCH_PYTHON"
@@ -119,7 +119,7 @@ def ask(request: dict[str, Any], name: str, baseline: Baseline | None = None, *,
     request = {**request, "out": str(work / "design")}
     parts: list[Any] = []
     if baseline is not None:
-        baseline.program.save(work / "program.txt")
+        save_program(baseline.program, work / "program.txt")
         np.savez(work / "vectors.npz", x=baseline.x, y=baseline.y)
         request |= {"program": str(work / "program.txt"), "vectors": str(work / "vectors.npz")}
         parts += [work / "program.txt", baseline.x.tobytes(), baseline.y.tobytes()]

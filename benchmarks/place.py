@@ -10,9 +10,9 @@ from typing import Any
 from benchmarks import networks, ours, peers
 from benchmarks.cells import count
 from benchmarks.tables import BUILD, publish
+from gatewright.chips import part
 from gatewright.rtl.manifest import RtlManifest
 from gatewright.synth import place_and_route
-from gatewright.target.parts import part
 from gatewright.tools import write_atomic
 
 NETWORK, PART, TARGET_MHZ, SEEDS = "hgq_openml_2571", "LFE5U-85F", 400.0, (1, 2, 3)
@@ -63,7 +63,7 @@ def _place(sources: Sequence[Path], top: str, out: Path) -> dict[str, Any]:
         place_and_route(
             netlist=out / "netlist.json",
             part=part(PART),
-            lpf=None,
+            pins=None,
             freq_mhz=TARGET_MHZ,
             seed=seed,
             out=out / f"seed{seed}",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from benchmarks.tables import BUILD, publish
-from gatewright.lower.compile import Lowered
-from gatewright.lower.folded_estimate import estimate_lowered
-from gatewright.lower.reuse import Multiplier, lower_reuse
-from gatewright.rtl.manifest import write_lowered
+from gatewright.chips import part
+from gatewright.lower.estimate import estimate
+from gatewright.lower.target import Multiplier
+from gatewright.rtl.manifest import write_design
 from gatewright.synth import place_and_route, synthesize
-from gatewright.target.parts import part
+from tests.lowering import lower_for
 from tests.programs import codes, mlp
 
 Family = Literal["xc7", "ecp5"]
@@ -41,26 +41,26 @@ def run() -> None:
 
 def _row(family: Family, sparsity: float, reuse: int, multiplier: Multiplier) -> dict[str, Any]:
     program = mlp(SIZES, seed=3, sparsity=sparsity)
-    lowered = lower_reuse(
+    lowered = lower_for(
         program, codes(program, 100), family=family, clock_mhz=CLOCK_MHZ, reuse=reuse, multiplier=multiplier
     )
     folder = BUILD / "reuse" / f"{family}-{sparsity:g}-{multiplier}-{reuse}"
-    manifest = write_lowered(lowered, program_hash="0" * 64, stream_bits=32, folder=folder / "rtl")
+    manifest = write_design(lowered, program_hash="0" * 64, stream_bits=32, folder=folder / "rtl")
     report = synthesize(
         sources=manifest.sources(folder / "rtl"),
         top=manifest.top,
         family=family,
         out=folder,
         keep=(manifest.core,),
-        dsp=manifest.dsp,
+        dsp=manifest.claims.dsp,
     )
-    core, guess = report.modules[manifest.core], estimate_lowered(lowered)
+    core, guess = report.modules[manifest.core], estimate(lowered)
     fmax = None
     if family == "ecp5" and reuse in PLACED and sparsity == 0.0:
         placed = place_and_route(
             netlist=folder / "netlist.json",
             part=part(PART),
-            lpf=None,
+            pins=None,
             freq_mhz=CLOCK_MHZ,
             seed=1,
             out=folder,
@@ -70,16 +70,16 @@ def _row(family: Family, sparsity: float, reuse: int, multiplier: Multiplier) ->
     return {
         "family": family,
         "zeros": f"{sparsity:.0%}",
-        "multiplier": "-" if isinstance(lowered, Lowered) else multiplier,
+        "multiplier": multiplier if lowered.multipliers else "-",
         "reuse": reuse,
-        "multipliers": 0 if isinstance(lowered, Lowered) else lowered.multipliers,
+        "multipliers": lowered.multipliers,
         "LUT": core["sites"],
         "LUT est.": guess.lut,
         "FF": core["ff"],
         "FF est.": guess.ff,
         "DSP": core["dsp"],
         "BRAM": core["bram"],
-        "II": manifest.initiation_interval,
-        "latency": manifest.latency_cycles,
+        "II": manifest.claims.initiation_interval,
+        "latency": manifest.claims.latency_cycles,
         "Fmax MHz": fmax,
     }

@@ -50,7 +50,7 @@ def _compare(file: str, title: str, names: Sequence[str], settings: Sequence[pee
             )
             late = "" if mine.stages <= peer.stages else " (MORE STAGES)"
             cells = count(mine.sources, top=mine.manifest.core, family="xc7", out=folder / "ours")
-            adders, label = mine.lowered.circuit.adders, f"gatewright {mine.clock_mhz:g} MHz"
+            adders, label = mine.lowered.adders, f"gatewright {mine.clock_mhz:g} MHz"
             tag = {"network": name.removeprefix("hgq_openml_")}
             cycles = _cycles(folder / "peer", peers.TOP, baseline, peer)
             rows.append(

@@ -17,7 +17,7 @@ from benchmarks.tables import BUILD, machine, publish
 from gatewright.config import Config, parse_config
 from gatewright.data import load_dataset
 from gatewright.fit import train_tables, train_teacher
-from gatewright.fit.metrics import validation_merit
+from gatewright.fit.scores.metrics import validation_merit
 from gatewright.tools import write_json
 
 SIZES = (1000, 600, 300, 1600)

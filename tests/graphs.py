@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from gatewright.errors import ModelError
+from gatewright.fixedpoint import Overflow, Rounding
 from gatewright.graph.nodes import (
     Activation,
     Affine,
@@ -29,7 +30,6 @@ from gatewright.graph.nodes import (
     Upsample,
 )
 from gatewright.graph.shapes import shapes
-from gatewright.ir.formats import Overflow, Rounding
 
 
 def quantizer(name, scale, lo, hi, *, zero=0, rounding=Rounding.HALF_EVEN, overflow=Overflow.SATURATE, sources=()):

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import strategies as st
 
+from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.ir import (
     Add,
     ArgMax,
@@ -16,14 +17,12 @@ from gatewright.ir import (
     Conv,
     Dense,
     Fill,
-    Fixed,
     Input,
     Lookup,
     Max,
     Min,
     Mul,
     Op,
-    Overflow,
     Pad,
     Pool,
     PoolKind,
@@ -31,7 +30,6 @@ from gatewright.ir import (
     Relu,
     Requant,
     Reshape,
-    Rounding,
     Scan,
     Slice,
     Sub,

@@ -5,23 +5,34 @@ import itertools
 import numpy as np
 from hypothesis import strategies as st
 
+from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.ir import (
+    Add,
     ArgMax,
+    Concat,
+    Const,
     Constant,
     Dense,
-    Fixed,
+    Fill,
     Input,
     Lookup,
+    Max,
+    Min,
+    Mul,
     Op,
-    Overflow,
+    Pad,
     Program,
     Range,
     Relu,
     Requant,
-    Rounding,
+    Reshape,
+    Slice,
     SoftmaxVariant,
+    Sub,
     Thresholds,
     TopK,
+    Transpose,
+    Upsample,
     ranges,
     softmax_op,
     verify,
@@ -29,8 +40,12 @@ from gatewright.ir import (
 
 
 @st.composite
-def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6) -> Program:
-    """Draw a verified program of dense layers, each with an optional ReLU and an optional Requant."""
+def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6, chain: bool = False) -> Program:
+    """Draw a verified program of dense layers, each with an optional ReLU and an optional Requant.
+
+    chain: nothing else; without it, ops of two vectors, any earlier one of them, and ops that move elements stand
+    between them.
+    """
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     sizes = draw(st.lists(st.integers(1, max_size), min_size=2, max_size=max_layers + 1))
     input_format = Fixed(
@@ -39,8 +54,11 @@ def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6) -> Prog
     ops: list[Op] = [Input(name="x", layer="input", shape=(sizes[0],), format=input_format)]
     constants: dict[str, Constant] = {}
     previous = "x"
-    for index, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+    for index, n_out in enumerate(sizes[1:]):
         layer = f"fc{index + 1}"
+        for step in range(0 if chain else draw(st.integers(0, 2))):
+            previous = _vector_op(draw, ops, constants, previous, f"v{index}{step}")
+        n_in = known_ranges(ops, constants)[previous].lo.size
         bits = draw(st.integers(1, 7))
         weight = rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), (n_in, n_out))
         weight[rng.random(weight.shape) < draw(st.sampled_from((0.0, 0.5, 0.9)))] = 0
@@ -55,16 +73,65 @@ def programs(draw: st.DrawFn, *, max_layers: int = 3, max_size: int = 6) -> Prog
         if draw(st.booleans()):
             ops.append(_requant(draw, layer, previous, n_out))
             previous = f"{layer}.act"
-        partial = Program(name="p", ops=tuple(ops), output=previous, constants=constants)
-        if ranges(partial)[previous].width_bits > 24:
+        if known_ranges(ops, constants)[previous].width_bits > 24:
             break
-    values = ranges(Program(name="p", ops=tuple(ops), output=previous, constants=constants))[previous]
+    if not chain and draw(st.booleans()):
+        previous = _vector_op(draw, ops, constants, previous, "last")
+    values = known_ranges(ops, constants)[previous]
     last, tables = draw(_output_stage(previous, values))
     ops += last
     constants |= tables
     program = Program(name="p", ops=tuple(ops), output=ops[-1].name, constants=constants)
     verify(program)
     return program
+
+
+def known_ranges(ops: list[Op], constants: dict[str, Constant]) -> dict[str, Range]:
+    return ranges(Program(name="p", ops=tuple(ops), output=ops[-1].name, constants=constants))
+
+
+def _vector_op(draw: st.DrawFn, ops: list[Op], constants: dict[str, Constant], x: str, layer: str) -> str:
+    """Append an op of two vectors, or one that moves elements, and return its name; `x` where there is no room."""
+    known = known_ranges(ops, constants)
+    size, width = known[x].lo.size, known[x].width_bits
+    kind = draw(st.sampled_from((Add, Sub, Mul, Max, Min, Concat, Reshape, Transpose, Slice, Pad, Upsample)))
+    named = {"name": layer, "layer": layer}
+    if kind in (Add, Sub, Mul, Max, Min, Concat):
+        constant = draw(st.booleans())
+        if constant:
+            rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+            count = draw(st.sampled_from((1, size)))
+            constants[f"{layer}.c"] = Constant(rng.integers(-9, 10, count), draw(st.integers(-1, 4)))
+            other = f"{layer}.const"
+        else:
+            fit = [n for n, r in known.items() if kind is Concat or r.lo.size in (1, size) or size == 1]
+            other = draw(st.sampled_from(fit))
+        bits, count = (5, count) if constant else (known[other].width_bits, known[other].lo.size)
+        if bits + width > 22 or (kind is Concat and count + size > 12):
+            return x
+        if constant:
+            ops.append(Const(name=other, layer=layer, value=f"{layer}.c"))
+        pair = (x, other) if draw(st.booleans()) else (other, x)
+        if kind is Concat:
+            ops.append(Concat(**named, sources=(*pair, x) if draw(st.booleans()) else pair, axis=0))
+        else:
+            ops.append(kind(**named, **dict(zip(("left", "right"), pair, strict=True))))
+        return layer
+    if kind is Reshape:
+        ops.append(Reshape(**named, source=x, shape=(size,)))
+    elif kind is Transpose:
+        ops.append(Transpose(**named, source=x, axes=(0,)))
+    elif kind is Slice:
+        step = draw(st.sampled_from((1, 2, -1, -2)))
+        first, last = sorted((draw(st.integers(0, size - 1)), draw(st.integers(0, size - 1))))
+        start, stop = (first, last + 1) if step > 0 else (last, first - 1)
+        ops.append(Slice(**named, source=x, starts=(start,), stops=(stop,), steps=(step,)))
+    elif kind is Pad:
+        pads = (draw(st.integers(0, 2)), draw(st.integers(0, 2)))
+        ops.append(Pad(**named, source=x, pads=(pads,), value=draw(st.integers(-3, 3))))
+    else:
+        ops.append(Upsample(**named, source=x, factors=(2 if size < 7 else 1,), fill=draw(st.sampled_from(Fill))))
+    return layer
 
 
 @st.composite
@@ -126,6 +193,21 @@ def _requant(draw: st.DrawFn, layer: str, source: str, size: int) -> Requant:
         signed=tuple(draw(st.lists(st.booleans(), min_size=count, max_size=count))),
         rounding=draw(st.sampled_from(Rounding)),
         overflow=draw(st.sampled_from(Overflow)),
+    )
+
+
+def requant(name: str, source: str, *, frac_bits: int, width_bits: int, signed: bool = True) -> Requant:
+    """Return a layer that rounds half up to one format for all elements, and saturates."""
+    return Requant(
+        name=name,
+        layer=name,
+        source=source,
+        frac_bits=frac_bits,
+        width_bits=(width_bits,),
+        keep_frac_bits=(frac_bits,),
+        signed=(signed,),
+        rounding=Rounding.HALF_UP,
+        overflow=Overflow.SATURATE,
     )
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 from gatewright.graph import evaluate, load_graph, save_graph
 from gatewright.graph.nodes import Activation, Dense
-from gatewright.ir import Interpreter, Program
+from gatewright.ir import Interpreter, load_program
 from tests.graphs import chain, dense
 
 RNG = np.random.default_rng(2)
@@ -43,7 +43,7 @@ def test_a_float_model_becomes_a_program(folder):
     data = ("--data", folder / "x.npy")
     done = call("quantize", folder / "m.npz", *data, "--out", folder / "q.npz", "--program", folder / "p.txt")
     assert "equal to the model on 300 samples" in done.output
-    program, quantized = Program.load(folder / "p.txt"), load_graph(folder / "q.npz")
+    program, quantized = load_program(folder / "p.txt"), load_graph(folder / "q.npz")
     assert Interpreter(program).program.output == "fc2"
     x = np.load(folder / "x.npy")
     assert np.abs(evaluate(quantized, x) - evaluate(load_graph(folder / "m.npz"), x)).max() < 0.2

@@ -1,7 +1,8 @@
 """gatewright: labelled data and a chip's budget in, a verified FPGA design out.
 
 `load_config` reads a TOML file, `run` carries it from data to bitstream and report; `Program` and `Interpreter` are the
-exact integer network, `estimate_program` its cost without synthesis. Importing this package loads none of them.
+exact integer network (`load_program` and `save_program` keep it as text), `estimate_program` its cost without
+synthesis. Importing this package loads none of them.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from gatewright.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from gatewright.api import estimate_program
     from gatewright.config import Config, load_config, parse_config
     from gatewright.errors import GatewrightError
-    from gatewright.flow import RunResult, run
-    from gatewright.ir import Interpreter, Program
+    from gatewright.flow.estimate import estimate_program
+    from gatewright.flow.run import RunResult, run
+    from gatewright.ir import Interpreter, Program, load_program, save_program
     from gatewright.search import SearchResult, pick_point, run_search
 
-__version__ = "0.1.0"
 __all__ = [
     "Config",
     "GatewrightError",
@@ -27,10 +29,12 @@ __all__ = [
     "SearchResult",
     "estimate_program",
     "load_config",
+    "load_program",
     "parse_config",
     "pick_point",
     "run",
     "run_search",
+    "save_program",
 ]
 
 _HOME = {
@@ -38,14 +42,16 @@ _HOME = {
     "GatewrightError": "errors",
     "Interpreter": "ir",
     "Program": "ir",
-    "RunResult": "flow",
+    "RunResult": "flow.run",
     "SearchResult": "search",
-    "estimate_program": "api",
+    "estimate_program": "flow.estimate",
     "load_config": "config",
+    "load_program": "ir",
     "parse_config": "config",
     "pick_point": "search",
-    "run": "flow",
+    "run": "flow.run",
     "run_search": "search",
+    "save_program": "ir",
 }
 
 

@@ -1,5 +1,5 @@
 """`python -m gatewright`: the command line."""
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 
 main()

@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import multiprocessing
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Generator, Mapping, Sequence
@@ -75,15 +73,6 @@ def run_tool(
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return ToolRun(argv=tuple(argv), log=log, stdout=text, seconds=seconds)
-
-
-def python_module(module: str, *args: str) -> list[str]:
-    """Return the argv that runs an installed Python module in a child process of this interpreter."""
-    if importlib.util.find_spec(module) is None:
-        raise MissingToolError(
-            f"Python package {module!r} is not installed; run `gatewright doctor` for what it enables"
-        )
-    return [sys.executable, "-m", module, *args]
 
 
 def end_with_parent() -> None:

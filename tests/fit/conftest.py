@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from gatewright.config import Config, parse_config
-from gatewright.data import Dataset, InputFormat
+from gatewright.data import Dataset
+from gatewright.fixedpoint import Fixed
 
 collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["test_*.py"]
 
@@ -18,7 +19,7 @@ collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["test_*.py"]
 def make_data(*, classes: int = 3, features: int = 6, n: int = 240, seed: int = 0, frac_bits: int = 2) -> Dataset:
     """Return noisy class means in 6-bit codes; classes 0 gives a regression with two targets."""
     rng = np.random.default_rng(seed)
-    number = InputFormat(width_bits=6, frac_bits=frac_bits, signed=False)
+    number = Fixed(width_bits=6, frac_bits=frac_bits, signed=False)
     split = np.repeat(np.array([0, 0, 0, 1, 2], dtype=np.uint8), -(-n // 5))[:n]
     rng.shuffle(split)
     if classes:
@@ -32,6 +33,7 @@ def make_data(*, classes: int = 3, features: int = 6, n: int = 240, seed: int = 
         name="toy",
         task="classification" if classes else "regression",
         x=x,
+        shape=(features,),
         y=y.astype(np.int64) if classes else y,
         split=split,
         format=number,
@@ -60,6 +62,7 @@ def make_config(task: str = "classification", **sections: Any) -> Config:
 def both_stages(work: Path) -> tuple[str, str]:
     """Train with a checkpoint after every step; return the student's checksum and both histories."""
     from gatewright.fit import teacher_outputs, train_student, train_teacher
+    from gatewright.graph.store import checksum
 
     data = make_data(n=120)
     config = make_config(
@@ -68,7 +71,7 @@ def both_stages(work: Path) -> tuple[str, str]:
     )
     teacher = train_teacher(config, data, work=work)
     student = train_student(config, data, teacher_outputs(teacher.network, data), work=work)
-    return student.network.checksum, repr((teacher.history, student.history))
+    return checksum(student.network), repr((teacher.history, student.history))
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import pytest
 
 from gatewright.data import Dataset
 from gatewright.errors import ExportError
+from gatewright.export.vectors import input_format
 from gatewright.fit import (
     Autoencoder,
     Variational,
@@ -21,6 +22,7 @@ from gatewright.fit import (
     normal_samples,
     threshold_at,
 )
+from gatewright.graph.store import checksum
 from gatewright.ir import Constant, OutputStage, run
 from tests.fit.conftest import make_data
 
@@ -29,7 +31,7 @@ Scored = Autoencoder | Variational
 
 def every_code(scored: Scored, n: int = 300) -> np.ndarray:
     """Return random input codes, then the least and the greatest of all: (n + 2, 6)."""
-    source = scored.network.input
+    source = input_format(scored.network)
     x = np.random.default_rng(1).integers(source.lo, source.hi + 1, (n, 6))
     return np.vstack((x, np.full(6, source.lo), np.full(6, source.hi)))
 
@@ -69,5 +71,5 @@ def assert_finds_classes_unseen(train: Callable[[Dataset, Path], Scored], work: 
     others = data.x.copy()
     others[(data.y != 0) | (data.split == 2)] = 0
     blind = train(replace(data, x=others), work / "b")
-    assert blind.network.checksum == scored.network.checksum
+    assert checksum(blind.network) == checksum(scored.network)
     return scored

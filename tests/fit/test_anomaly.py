@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 from gatewright.config import Learned
 from gatewright.data import Dataset
 from gatewright.errors import ExportError, FitError
+from gatewright.export.vectors import graph_outputs, input_format
 from gatewright.fit import (
     Autoencoder,
     anomalous,
@@ -22,17 +23,18 @@ from gatewright.fit import (
     train_autoencoder,
     train_autoencoder_front,
 )
-from gatewright.fit.anomaly import MOST_SHIFT
+from gatewright.fit.anomaly.autoencoder import MOST_SHIFT
+from gatewright.graph.store import checksum
 from gatewright.ir import OutputStage, run
-from gatewright.lower.support import check_supported
+from gatewright.lower.build.support import check_supported
 from tests.fit.conftest import make_config, make_data
+from tests.fit.networks import random_network
 from tests.fit.scores import (
     assert_change_is_found,
     assert_finds_classes_unseen,
     assert_threshold_is_reached_or_not,
     every_code,
 )
-from tests.fit.test_export import random_network
 
 pytestmark = pytest.mark.torch
 
@@ -53,8 +55,8 @@ def test_program_is_the_sum_of_absolute_errors(seed: int, per: str, signed: bool
     x = every_code(autoencoder)
     assert check_anomaly(autoencoder, program, x) == len(x)
     check_supported(program)
-    unit = 2.0**-autoencoder.network.input.frac_bits
-    rounded = np.floor(autoencoder.network.evaluate(x) / unit + 0.5).astype(np.int64)
+    unit = 2.0 ** -input_format(autoencoder.network).frac_bits
+    rounded = np.floor(graph_outputs(autoencoder.network, x) / unit + 0.5).astype(np.int64)
     expected = (np.abs(rounded - x) << np.array(autoencoder.shifts)).sum(axis=1)
     np.testing.assert_array_equal(run(program, x)[:, 0], expected)
     np.testing.assert_array_equal(autoencoder.scores(x), expected * unit)
@@ -62,19 +64,19 @@ def test_program_is_the_sum_of_absolute_errors(seed: int, per: str, signed: bool
 
 @pytest.mark.parametrize("signed", [False, True])
 def test_a_network_that_cuts_its_inputs_is_judged_by_whole_ones(signed: bool):
-    autoencoder = random_autoencoder(per="weight", signed=signed)
-    width = autoencoder.network.input.width_bits
-    cut = replace(autoencoder.network, input_bits=(width, width - 1, 2, 1, 0, 0))
-    autoencoder = replace(autoencoder, network=cut)
+    reads_all = random_autoencoder(per="weight", signed=signed)
+    width = input_format(reads_all.network).width_bits
+    bits = (width, width - 1, 2, 1, 0, 0)
+    autoencoder = random_autoencoder(per="weight", signed=signed, input_bits=bits)
     program, x = export_anomaly(autoencoder, name="a"), every_code(autoencoder)
     assert check_anomaly(autoencoder, program, x) == len(x)
     check_supported(program)
-    unit, drop = 2.0**-cut.input.frac_bits, width - np.array(cut.input_bits)
-    given = replace(cut, input_bits=()).evaluate(np.where(drop < width, x >> drop << drop, 0))
+    unit, drop = autoencoder.step, width - np.array(bits)
+    given = graph_outputs(reads_all.network, np.where(drop < width, x >> drop << drop, 0))
     rounded = np.floor(given / unit + 0.5).astype(np.int64)
     expected = (np.abs(rounded - x) << np.array(autoencoder.shifts)).sum(axis=1)
     np.testing.assert_array_equal(run(program, x)[:, 0], expected)
-    whole = export_anomaly(replace(autoencoder, network=replace(cut, input_bits=())), name="a")
+    whole = export_anomaly(reads_all, name="a")
     assert (expected != run(whole, x)[:, 0]).any()
 
 
@@ -94,13 +96,8 @@ def test_what_cannot_be_an_autoencoder():
         replace(random_autoencoder(), shifts=(1,) * 6)
     with pytest.raises(ExportError, match=r'leaves as "scores" or as "threshold", not \'argmax\''):
         export_anomaly(random_autoencoder(), name="a", output=OutputStage())
-    network = random_autoencoder().network
-    saturates = network.layers[0].activation_grid
-    assert saturates is not None
-    grid = replace(saturates, wrap=True)
-    network = replace(network, layers=(replace(network.layers[0], activation_grid=grid), *network.layers[1:]))
     with pytest.raises(ExportError, match="formats that saturate"):
-        export_anomaly(replace(random_autoencoder(), network=network), name="a")
+        export_anomaly(random_autoencoder(wrap=True), name="a")
 
 
 def test_only_normal_training_samples_are_learnt_from(data: Dataset):
@@ -136,7 +133,7 @@ def test_front_of_learnt_widths(tmp_path):
         assert check_anomaly(scored, program, x) == len(x)
         assert program.op("read.act")
         assert min(scored.shifts) == 0
-        reconstruction = scored.network.evaluate(normal_samples(data, "c0").part("validation")[0])
+        reconstruction = graph_outputs(scored.network, normal_samples(data, "c0").part("validation")[0])
         own = normal_samples(data, "c0").part("validation")[1]
         assert row["score"] == pytest.approx(-(((reconstruction - own) ** 2).mean() ** 0.5))
         assert anomaly_metrics(scored.scores(x), strange)["value"] > 0.9
@@ -145,12 +142,12 @@ def test_front_of_learnt_widths(tmp_path):
     others = data.x.copy()
     others[(data.y != 0) | (data.split == 2)] = 0
     blind = train_autoencoder_front(config, replace(data, x=others), "c0", work=tmp_path / "b")
-    checksums = [scored.network.checksum for scored, _ in front]
-    assert [scored.network.checksum for scored, _ in blind] == checksums
+    checksums = [checksum(scored.network) for scored, _ in front]
+    assert [checksum(scored.network) for scored, _ in blind] == checksums
     student = config.student.model_copy(update={"learned": Learned(points=4, point=1)})
     other = config.model_copy(update={"student": student})
     again = train_autoencoder_front(other, data, "c0", work=tmp_path / "a")  # another point is of the same front
-    assert [scored.network.checksum for scored, _ in again] == checksums
+    assert [checksum(scored.network) for scored, _ in again] == checksums
 
 
 def test_front_that_learns_nothing(data: Dataset, tmp_path):

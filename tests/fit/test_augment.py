@@ -10,48 +10,49 @@ import torch
 
 from gatewright.config import Augment
 from gatewright.data import Dataset
-from gatewright.data.dataset import InputFormat
 from gatewright.errors import FitError
-from gatewright.fit.augment import Inputs
+from gatewright.fit.training.augment import Inputs
+from gatewright.fixedpoint import Fixed
 
 pytestmark = pytest.mark.torch
 
 
-def _inputs(raw_shape: tuple[int, ...], *, signed: bool = False, **augment: Any) -> tuple[Inputs, torch.Tensor]:
-    form = InputFormat(width_bits=6, frac_bits=2, signed=signed)
-    n = int(np.prod(raw_shape))
+def _inputs(shape: tuple[int, ...], *, signed: bool = False, **augment: Any) -> tuple[Inputs, torch.Tensor]:
+    form = Fixed(width_bits=6, frac_bits=2, signed=signed)
+    n = int(np.prod(shape))
     x = np.random.default_rng(1).integers(form.lo, form.hi + 1, (40, n))
     data = Dataset(
         name="t",
         task="classification",
         x=x.astype(np.int64),
+        shape=shape,
         y=np.arange(40) % 2,
         split=np.zeros(40, dtype=np.uint8),
         format=form,
         classes=("a", "b"),
         feature_names=tuple(f"x{i}" for i in range(n)),
-        contract={"raw_shape": list(raw_shape)},
+        contract={},
     )
     values = torch.tensor(x, dtype=torch.float32) / 4
     return Inputs(values, data, Augment(**augment)), values
 
 
-@pytest.mark.parametrize("raw_shape", [(5, 7), (4, 3, 2)])
-def test_every_sample_is_one_of_the_shifts_of_itself(raw_shape: tuple[int, ...]) -> None:
-    inputs, x = _inputs(raw_shape, shift=1)
+@pytest.mark.parametrize("shape", [(5, 7), (4, 3, 2)])
+def test_every_sample_is_one_of_the_shifts_of_itself(shape: tuple[int, ...]) -> None:
+    inputs, x = _inputs(shape, shift=1)
     index = torch.randperm(40)[:30]
     batch = inputs.batch(index, torch.Generator().manual_seed(1))
     used = set[tuple[int, int]]()
     for row, sample in zip(batch, x[index], strict=True):
-        image = sample.view(raw_shape).numpy()
+        image = sample.view(shape).numpy()
         pad = ((1, 1), (1, 1), *((0, 0),) * (image.ndim - 2))
         padded = np.pad(image, pad, mode="edge")
-        height, width = raw_shape[:2]
+        height, width = shape[:2]
         found = [
             (dy, dx)
             for dy in range(3)
             for dx in range(3)
-            if np.array_equal(padded[dy : dy + height, dx : dx + width], row.view(raw_shape).numpy())
+            if np.array_equal(padded[dy : dy + height, dx : dx + width], row.view(shape).numpy())
         ]
         assert found
         used.update(found)

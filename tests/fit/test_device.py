@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from gatewright.config import Config, parse_config
 from gatewright.data import Dataset, load_dataset
 from gatewright.errors import ConfigError, FitError
-from gatewright.fit import Layer, Network, train_front, train_student, train_tables, train_teacher
-from gatewright.fit import device as module
-from gatewright.fit.checkpoint import Checkpoint
-from gatewright.fit.device import CPU, device_of
-from gatewright.fit.variational import train_variational
-from gatewright.ir import Fixed
+from gatewright.fit import train_front, train_student, train_tables, train_teacher
+from gatewright.fit.anomaly.variational import train_variational
+from gatewright.fit.frozen import dense_layer, frozen_graph, relu
+from gatewright.fit.training import device as module
+from gatewright.fit.training.checkpoint import Checkpoint
+from gatewright.fit.training.device import CPU, device_of
+from gatewright.fixedpoint import Fixed
+from gatewright.graph import Graph
+from gatewright.graph.store import checksum
 from gatewright.search.drive import run_search
 from tests.fit.pretend import DEVICE, Pretend
 
@@ -62,7 +65,7 @@ def _config(name: str, device: str) -> Config:
     return parse_config({"name": name, "task": task, "device": device, **tables})
 
 
-def _teacher(config: Config, data: Dataset) -> Network | NDArray[np.float64]:
+def _teacher(config: Config, data: Dataset) -> Graph | NDArray[np.float64]:
     """Return correct scores or values; for hints a network of one hidden layer."""
     if config.task == "regression":
         return data.y.reshape(-1, 1)
@@ -71,11 +74,13 @@ def _teacher(config: Config, data: Dataset) -> Network | NDArray[np.float64]:
     rng = np.random.default_rng(1)
     sizes = (("fc1", data.x.shape[1], 12), ("out", 12, len(data.classes)))
     layers = [
-        Layer(name=name, weight=rng.normal(size=(n_in, n_out)), bias=np.zeros(n_out), relu=name != "out")
+        dense_layer(
+            name, rng.normal(size=(n_in, n_out)), np.zeros(n_out), then=relu(name, None) if name != "out" else ()
+        )
         for name, n_in, n_out in sizes
     ]
     source = Fixed(width_bits=data.format.width_bits, frac_bits=data.format.frac_bits, signed=data.format.signed)
-    return Network(input=source, layers=tuple(layers), classes=data.classes)
+    return frozen_graph(source, layers, classes=data.classes)
 
 
 def _trained(name: str, device: str, work: Path) -> tuple[list[str], Any]:
@@ -84,18 +89,18 @@ def _trained(name: str, device: str, work: Path) -> tuple[list[str], Any]:
     data = load_dataset(config)
     if config.student.precision == "learned":
         front = train_front(config, data, _teacher(config, data), work=work)
-        return [point.network.checksum for point in front.points], front.history
+        return [checksum(point.network) for point in front.points], front.history
     if name == "variational":
         coder = train_variational(config, data, ("0", "1"), work=work)
-        return [coder.network.checksum], coder.history
+        return [checksum(coder.network)], coder.history
     if name == "teacher":
         taught = train_teacher(config, data, work=work)
-        return [taught.network.checksum], taught.history
+        return [checksum(taught.network)], taught.history
     if name == "tables":
         trained = train_tables(config, data, _teacher(config, data), work=work)
-        return [trained.network.checksum], trained.history
+        return [checksum(trained.network)], trained.history
     trained = train_student(config, data, _teacher(config, data), work=work)
-    return [trained.network.checksum], trained.history
+    return [checksum(trained.network)], trained.history
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs torch: pip install gatewright[fit]")
 import torch
 
-from gatewright.fit.distill import classification_loss, regression_loss, soft_labels
+from gatewright.fit.training.distill import classification_loss, regression_loss, soft_labels
 
 pytestmark = pytest.mark.torch
 

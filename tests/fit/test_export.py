@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -8,61 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("torch", reason="training needs torch: pip install gatewright[fit]")
+from gatewright.errors import ExportError, ModelError, ProgramError
+from gatewright.export import check_graph_export, export_graph
+from gatewright.export.vectors import graph_outputs, samples
+from gatewright.fit.frozen import cut, dense_layer, frozen_graph, relu, steps, tables
+from gatewright.fixedpoint import Fixed, Grid
+from gatewright.flow.stages.program import check_reads
+from gatewright.graph import evaluate
+from gatewright.graph.nodes import Quantize, Stored, Table
+from gatewright.ir import ArgMax, Constant, Dense, OutputKind, OutputStage, Requant, Thresholds, TopK, ranges, run
+from tests.graphs import chain, dense, quantizer
 
-from gatewright.data import Dataset, InputFormat
-from gatewright.errors import ExportError, ProgramError
-from gatewright.fit import Grid, Layer, Network, check_export, export_program
-from gatewright.ir import Constant, Fixed, OutputStage, run
+from .networks import dataset_for, float_network, proved, random_network
 
 ARGMAX, SCORES = OutputStage(), OutputStage(kind="scores")
-pytestmark = pytest.mark.torch
-
-
-def random_network(
-    rng, sizes, *, sparsity=0.3, bias_bits=0, per="tensor", classes=True, frac=2, signed=True
-) -> Network:
-    layers, last = [], len(sizes) - 2
-    x_frac = frac
-    for index, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
-        shape = {"tensor": (), "channel": (n_out,), "weight": (n_in, n_out)}[per]
-        grid = Grid(width_bits=rng.integers(2, 9, shape), frac_bits=rng.integers(-2, 7, shape), signed=True)
-        weight = grid.quantize(rng.normal(0, 2, (n_in, n_out)) * (rng.random((n_in, n_out)) >= sparsity))
-        finest = x_frac + int(grid.frac_bits.max())
-        bias_grid = Grid.uniform(bias_bits or 24, finest, signed=True)
-        a_shape = () if per == "tensor" else (n_out,)
-        act = Grid(width_bits=rng.integers(1, 8, a_shape), frac_bits=rng.integers(-3, 6, a_shape), signed=False)
-        relu = index < last
-        layers.append(
-            Layer(
-                name=f"fc{index + 1}" if relu else "out",
-                weight=weight,
-                bias=bias_grid.quantize(rng.normal(0, 2, n_out)),
-                relu=relu,
-                weight_grid=grid,
-                bias_grid=bias_grid if bias_bits else None,
-                activation_grid=act if relu else None,
-            )
-        )
-        x_frac = int(act.frac_bits.max())
-    names = tuple(f"c{k}" for k in range(sizes[-1])) if classes else ()
-    return Network(input=Fixed(width_bits=6, frac_bits=frac, signed=signed), layers=tuple(layers), classes=names)
-
-
-def dataset_for(network: Network, n: int = 40, seed: int = 0) -> Dataset:
-    rng = np.random.default_rng(seed)
-    features, source = network.layers[0].weight.shape[0], network.input
-    return Dataset(
-        name="random",
-        task="classification" if network.classes else "regression",
-        x=rng.integers(source.lo, source.hi + 1, (n, features)),
-        y=np.zeros(n, dtype=np.int64) if network.classes else np.zeros((n, network.layers[-1].bias.size)),
-        split=np.zeros(n, dtype=np.uint8),
-        format=InputFormat(width_bits=source.width_bits, frac_bits=source.frac_bits, signed=source.signed),
-        classes=network.classes,
-        feature_names=tuple(f"f{k}" for k in range(features)),
-        contract={},
-    )
 
 
 @settings(max_examples=60)
@@ -88,60 +46,140 @@ def dataset_for(network: Network, n: int = 40, seed: int = 0) -> Dataset:
 def test_program_equals_float64_network(seed, hidden, per, bias_bits, frac, signed, output):
     rng = np.random.default_rng(seed)
     network = random_network(rng, [4, *hidden, 3], per=per, bias_bits=bias_bits, frac=frac, signed=signed)
-    data = dataset_for(network)
-    program = export_program(network, name="net", data=data, output=output)
-    assert check_export(network, program, data.x) == len(data.x)
+    codes = dataset_for(network).x
+    program = proved(network, codes, output)
     if output is ARGMAX:
-        assert np.array_equal(run(program, data.x)[:, 0], network.evaluate(data.x).argmax(axis=1))
+        assert np.array_equal(run(program, codes)[:, 0], graph_outputs(network, codes).argmax(axis=1))
 
 
 def test_names_of_ops_and_classes():
     network = random_network(np.random.default_rng(0), [4, 3, 2])
-    program = export_program(network, name="net", data=dataset_for(network), output=ARGMAX)
+    program = export_graph(network, name="net", output=ARGMAX).program
     assert [op.name for op in program.ops] == ["x", "fc1", "fc1.relu", "fc1.act", "out", "class"]
     assert list(program.constants) == ["fc1.weight", "fc1.bias", "out.weight", "out.bias"]
     assert program.layers == ("fc1", "out", "argmax")
     assert program.classes == ("c0", "c1")
-    assert export_program(network, name="net", data=dataset_for(network), output=SCORES).output == "out"
+    assert export_graph(network, name="net", output=SCORES).program.output == "out"
+
+
+def test_names_of_what_is_cut_counted_and_looked_up():
+    bits, table = np.array([[0.0, 1.0, 1.0, 0.0]]), np.array([[1.0], [2.0]])
+    wires = Stored(weight=None)
+    source = Fixed(width_bits=4, frac_bits=1)
+    layers = [
+        cut(source, (2, 0)),
+        dense_layer("bits", np.eye(2), np.array([-1.0, -2.0]), stored=wires, then=steps("bits", (0.0,))),
+        dense_layer("tables1", table, np.zeros(1), stored=wires, then=tables("tables1", bits)),
+        dense_layer("out", np.ones((1, 1)), np.zeros(1), stored=wires),
+    ]
+    network = frozen_graph(source, layers, classes=())
+    program = proved(network, np.array([[-8, 7], [7, -8], [3, 3], [0, 0]]), SCORES)
+    assert [(op.name, op.layer) for op in program.ops] == [
+        ("x", "input"),
+        ("x.read", "read"),
+        ("bits", "bits"),
+        ("bits.act", "bits"),
+        ("tables1", "tables1"),
+        ("tables1.act", "tables1"),
+        ("out", "out"),
+    ]
+    named = ["bits.weight", "bits.bias", "bits.thresholds", "tables1.weight", "tables1.bias", "tables1.table"]
+    assert list(program.constants) == [*named, "out.weight", "out.bias"]
+    read = program.op("x.read")
+    assert isinstance(read, Requant)
+    assert (read.frac_bits, read.width_bits, read.keep_frac_bits, read.signed) == (1, (2, 0), (-1, -3), (True,))
+
+
+def test_configured_formats_are_exported_element_by_element():
+    """A format per channel stays one per channel even where all are equal, or always 0; imported ones are narrowed."""
+    grid = Grid(width_bits=np.array([3, 3, 0]), frac_bits=np.array([2, 2, 5]), signed=False)
+    stored = Stored(weight=Grid.uniform(3, 0, signed=True))
+    layers = [
+        dense_layer("fc1", np.ones((2, 3)), np.zeros(3), stored=stored, then=relu("fc1", grid)),
+        dense_layer("out", np.ones((3, 1)), np.zeros(1), stored=stored),
+    ]
+    network = frozen_graph(Fixed(width_bits=4, frac_bits=0), layers, classes=())
+    codes = np.array([[1, 2], [-8, 7], [0, 0]])
+    act = proved(network, codes, SCORES).op("fc1.act")
+    assert isinstance(act, Requant)
+    assert (act.frac_bits, act.width_bits, act.keep_frac_bits, act.signed) == (5, (3, 3, 0), (2, 2, 5), (False,))
+    free = [replace(n, frac_bits=None) if isinstance(n, Quantize) else n for n in network.nodes]
+    act = proved(replace(network, nodes=tuple(free)), codes, SCORES).op("fc1.act")
+    assert isinstance(act, Requant)
+    assert (act.frac_bits, act.width_bits, act.keep_frac_bits) == (2, (3, 3, 0), (2,))
+
+
+def test_a_table_reads_whole_numbers_only():
+    table = Table(name="t.act", values=np.eye(2))
+    weight = dense("t", np.eye(2))
+    half = chain((2,), quantizer("q", 0.5, 0, 1), weight, table)
+    with pytest.raises(ExportError, match=r"'t.act' \(Table\) has no exact integer form: its input is no integer"):
+        export_graph(half, name="t")
+    with pytest.raises(ModelError, match=r"'t.act' \(Table\): expected inputs of 0, 1, ..., 1, got 0 .. 0.5"):
+        evaluate(half, np.array([[0.5, 0.0]]))
+    with pytest.raises(ModelError, match=r"expected values \(1 or 2, count\), got \(3, 2\)"):
+        evaluate(chain((2,), quantizer("q", 1.0, 0, 1), replace(table, values=np.eye(3, 2))), np.zeros((1, 2)))
 
 
 def test_a_wrong_program_is_caught_with_layer_sample_element_and_difference():
     network = random_network(np.random.default_rng(3), [4, 3, 2])
     data = dataset_for(network)
-    program = export_program(network, name="net", data=data, output=ARGMAX)
-    bias = program.constants["fc1.bias"]
+    made = export_graph(network, name="net", output=ARGMAX)
+    bias = made.program.constants["fc1.bias"]
     q = bias.q.copy()
     q[1] += 1
-    wrong = replace(program, constants={**program.constants, "fc1.bias": Constant(q, bias.frac_bits)})
-    with pytest.raises(ExportError, match=r"op 'fc1', sample 0, element 1: network gives .* LSB; 40 of 120 values"):
-        check_export(network, wrong, data.x)
+    wrong = replace(made.program, constants={**made.program.constants, "fc1.bias": Constant(q, bias.frac_bits)})
+    text = r"op 'fc1', sample 0, element 1: the network gives .*, the program .* LSB; 40 of 120 values"
+    with pytest.raises(ExportError, match=text):
+        check_graph_export(replace(made, program=wrong), samples(network, data.x))
+
+
+@pytest.mark.parametrize("kind", ["argmax", "topk", "threshold"])
+def test_a_wrong_output_is_caught(kind: OutputKind):
+    network = random_network(np.random.default_rng(3), [4, 3, 2])
+    made = export_graph(network, name="net", output=OutputStage(kind=kind, threshold=(-1.0, 2.0)))
+    last = made.program.ops[-1]
+    if isinstance(last, Thresholds):
+        other = replace(made.program, ops=(*made.program.ops[:-1], replace(last, start=1)))
+    else:
+        assert isinstance(last, ArgMax | TopK)
+        minus = Dense(name="flipped", layer="out", source="out", weight="flip", bias="none")
+        tables = {"flip": Constant(-np.eye(2, dtype=np.int64), 0), "none": Constant(np.zeros(2, dtype=np.int64), 0)}
+        ops = (*made.program.ops[:-1], minus, replace(last, source="flipped"))
+        other = replace(made.program, ops=ops, constants={**made.program.constants, **tables})
+    wrong = replace(made, program=other, known=ranges(other))
+    with pytest.raises(ExportError, match=rf"op '{last.name}', sample \d+, element \d: the network gives"):
+        check_graph_export(wrong, samples(network, dataset_for(network).x))
 
 
 def test_float_network_cannot_be_exported():
-    network = random_network(np.random.default_rng(0), [4, 3, 2])
-    plain = replace(network, layers=tuple(replace(v, weight_grid=None, activation_grid=None) for v in network.layers))
-    with pytest.raises(ExportError, match="'fc1' must have a weight format, not float; export a trained student"):
-        export_program(plain, name="net", data=dataset_for(network), output=ARGMAX)
+    source = Fixed(width_bits=6, frac_bits=2)
+    network = float_network(np.random.default_rng(0), [4, 3, 2], source)
+    with pytest.raises(ExportError, match=r"'fc1' \(Dense\) .*: its weights are floats; quantize.* trained student"):
+        export_graph(network, name="net")
 
 
 def test_data_of_another_format_or_width_is_refused():
     network = random_network(np.random.default_rng(0), [4, 3, 2])
     data = dataset_for(network)
-    other = replace(data, format=InputFormat(width_bits=7, frac_bits=2, signed=True))
+    made = export_graph(network, name="net")
+    check_reads(made, data)
+    other = replace(data, format=Fixed(width_bits=7, frac_bits=2, signed=True))
     with pytest.raises(ExportError, match=r"reads fixed<6,4>, not fixed<7,5>; train it on this dataset"):
-        export_program(network, name="net", data=other, output=ARGMAX)
-    short = replace(data, x=data.x[:, :3], feature_names=data.feature_names[:3])
+        check_reads(made, other)
+    short = replace(data, x=data.x[:, :3], shape=(3,), feature_names=data.feature_names[:3])
     with pytest.raises(ExportError, match="reads 4 features, not 3"):
-        export_program(network, name="net", data=short, output=ARGMAX)
+        check_reads(made, short)
+    with pytest.raises(ModelError, match=r"input codes must be \(n, 4\), not \(40, 3\)"):
+        graph_outputs(network, short.x)
 
 
 def test_sums_past_53_bits_are_refused():
-    grid = Grid.uniform(32, 0, signed=True)
-    layer = Layer(name="out", weight=np.full((4, 1), 2.0**30), bias=np.zeros(1), relu=False, weight_grid=grid)
-    network = Network(input=Fixed(width_bits=30, frac_bits=0), layers=(layer,))
-    layer1 = replace(layer, weight=np.full((4, 1), 2.0**30 - 1))
-    with pytest.raises(ExportError, match=r"op 'out' needs \d+ bits, at most 53"):
-        export_program(replace(network, layers=(layer1,)), name="n", data=dataset_for(network), output=SCORES)
+    stored = Stored(weight=Grid.uniform(32, 0, signed=True))
+    layer = dense_layer("out", np.full((4, 1), 2.0**30 - 1), np.zeros(1), stored=stored)
+    network = frozen_graph(Fixed(width_bits=30, frac_bits=0), [layer], classes=())
+    with pytest.raises(ExportError, match=r"'out' .*: its sums need more than 53 bits.*; use fewer bits"):
+        export_graph(network, name="n")
 
 
 @pytest.mark.parametrize(
@@ -158,16 +196,17 @@ def test_sums_past_53_bits_are_refused():
 def test_output_stages_that_do_not_suit(stage: OutputStage, message: str):
     network = random_network(np.random.default_rng(0), [4, 3, 2])
     with pytest.raises(ProgramError, match=message):
-        export_program(network, name="net", data=dataset_for(network), output=stage)
+        export_graph(network, name="net", output=stage)
 
 
 def test_a_wrong_softmax_is_caught():
     network = random_network(np.random.default_rng(3), [4, 3, 2])
     data = dataset_for(network)
-    program = export_program(network, name="net", data=data, output=OutputStage(kind="softmax"))
+    made = export_graph(network, name="net", output=OutputStage(kind="softmax"))
+    program = made.program
     top = program.constants["probability.exp"]
     wrong = replace(
         program, constants={**program.constants, "probability.exp": Constant(top.q // 2 + 1, top.frac_bits)}
     )
     with pytest.raises((ExportError, ProgramError), match=r"away from the exact softmax|reads entries"):
-        check_export(network, wrong, data.x)
+        check_graph_export(replace(made, program=wrong), samples(network, data.x))

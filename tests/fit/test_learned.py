@@ -16,14 +16,23 @@ from numpy.typing import NDArray
 from gatewright.config import Config, Granularity, parse_config
 from gatewright.data import Dataset, load_dataset
 from gatewright.errors import ConfigError, FitError
-from gatewright.fit import Network, check_export, choose, export_program, train_front
+from gatewright.export import export_graph
+from gatewright.export.vectors import graph_outputs
+from gatewright.fit import choose, train_front
 from gatewright.fit.front import Front, _Candidate
-from gatewright.fit.layer import span_bits
-from gatewright.fit.learned import LearnedStack
-from gatewright.fit.learned_step import Shape
-from gatewright.fit.metrics import Merit, merit_of, validation_merit
-from gatewright.fit.pareto import Point, non_dominated, thinned
-from gatewright.ir import Fixed
+from gatewright.fit.frozen import dense_layer, frozen_graph, read_node, relu
+from gatewright.fit.modules.packed import Packed
+from gatewright.fit.modules.stacks import learned_stack
+from gatewright.fit.scores.metrics import Merit, merit_of, validation_merit
+from gatewright.fit.scores.pareto import Point, non_dominated, thinned
+from gatewright.fixedpoint import Fixed, Grid, span_bits
+from gatewright.graph import Graph
+from gatewright.graph.figures import element_formats
+from gatewright.graph.nodes import Quantize
+from gatewright.graph.store import checksum
+from tests.lowering import lower_for
+
+from .networks import proved
 
 pytestmark = pytest.mark.torch
 
@@ -73,7 +82,7 @@ def _adder_inputs(q: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
     return torch.where(used, 1.0 + (bits - 1.0) / 3.0, torch.zeros(())) + slope * (smooth - smooth.detach())
 
 
-def _reference(stack: LearnedStack, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _reference(stack: Packed, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return outputs and cost as autograd has them from the definitions, layer by layer; biases are not rounded."""
     shape, units, widths = stack.shape, stack.units(), stack.all_widths()
     weights = shape.matrices(stack.numbers[: shape.weights] * units.weight)
@@ -107,7 +116,7 @@ def _reference(stack: LearnedStack, x: torch.Tensor) -> tuple[torch.Tensor, torc
 def test_outputs_cost_and_gradients_are_those_of_the_definition(
     granularity: Granularity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gatewright.fit import learned_step
+    from gatewright.fit.modules import learned_step
 
     def unrounded(bias: torch.Tensor, *_: object) -> torch.Tensor:
         return bias
@@ -115,39 +124,39 @@ def test_outputs_cost_and_gradients_are_those_of_the_definition(
     monkeypatch.setattr(learned_step, "bias_on_grid", unrounded)
     generator = torch.Generator().manual_seed(3)
     source = Fixed(width_bits=7, frac_bits=4, signed=True)
-    stack = LearnedStack([5, 8, 6, 3], source=source, dropout=0.0, generator=generator, granularity=granularity)
+    stack = learned_stack([5, 8, 6, 3], source=source, dropout=0.0, generator=generator, granularity=granularity)
+    packed = stack.packed
+    assert packed is not None
     x = torch.randint(-64, 64, (48, 5), generator=generator) * 2.0**-4
-    stack.layers[0].centre.copy_(x.mean(dim=0))
-    stack.layers[0].gain = torch.rand(5, 1, generator=generator) + 0.5
-    stack.start_widths(x)
+    stack.fold_inputs(x.mean(dim=0).double(), torch.rand(5, 1, generator=generator) + 0.5)
+    stack.calibrate(x, first=True)
     with torch.no_grad():
-        stack.widths.add_(torch.randn(stack.widths.shape, generator=generator) * 1.5)
+        packed.widths.add_(torch.randn(packed.widths.shape, generator=generator) * 1.5)
         if granularity != "tensor":
-            stack.widths[-5:-2] = torch.tensor([4.0, -3.0, 0.3])  # of features
-        stack.numbers.add_(torch.randn(stack.numbers.shape, generator=generator) * 0.1)
+            packed.widths[-5:-2] = torch.tensor([4.0, -3.0, 0.3])  # of features
+        packed.numbers.add_(torch.randn(packed.numbers.shape, generator=generator) * 0.1)
         stack(x)  # sees the greatest activations
     stack.eval()
     target = torch.randn(48, 3, generator=generator)
     found: list[list[torch.Tensor]] = []
-    for outputs, cost in (stack.outputs_and_cost(x), _reference(stack, x)):
+    for outputs, cost in (stack.outputs_and_cost(x), _reference(packed, x)):
         stack.zero_grad()
         ((outputs - target).square().mean() + 0.01 * cost).backward()  # type: ignore[no-untyped-call]
-        assert stack.numbers.grad is not None
-        assert stack.widths.grad is not None
-        found.append([outputs.detach(), cost.detach(), stack.numbers.grad, stack.widths.grad])
+        assert packed.numbers.grad is not None
+        assert packed.widths.grad is not None
+        found.append([outputs.detach(), cost.detach(), packed.numbers.grad, packed.widths.grad])
     for ours, reference in zip(*found, strict=True):
         torch.testing.assert_close(ours, reference, rtol=2e-4, atol=2e-5)
 
 
 def test_training_cost_is_the_estimated_lut_count(tmp_path: Path) -> None:
-    from gatewright.lower.compile import lower
     from gatewright.lower.estimate import estimate
 
     front, data = _front(_config(), tmp_path)
     for point in front.points[-2:]:
-        program = export_program(point.network, name="w", data=data, output="scores")
-        lowered = lower(program, data.x[:100], family="xc7", clock_mhz=200.0)
-        found = estimate(lowered.circuit, lowered.schedule).lut
+        program = export_graph(point.network, name="w").program
+        lowered = lower_for(program, data.x[:100], family="xc7", clock_mhz=200.0)
+        found = estimate(lowered).lut
         assert 0.75 * found <= point.cost <= 1.25 * found  # widths of neurons are those that training has seen
 
 
@@ -163,8 +172,7 @@ def test_every_point_is_exact_and_costs_fall(overflow: str, tmp_path: Path) -> N
     assert front.points[-1].score > 0.8
     assert len(front.history) == 4
     for point in front.points:
-        program = export_program(point.network, name="w", data=data, output="argmax")
-        assert check_export(point.network, program, data.x) == len(data.x)
+        proved(point.network, data.x, "argmax")
 
 
 @pytest.mark.parametrize("granularity", ["channel", "tensor"])
@@ -172,59 +180,71 @@ def test_shared_widths_are_shared_and_exact(granularity: str, tmp_path: Path) ->
     front, data = _front(_config(learned={"granularity": granularity}), tmp_path)
     assert front.points[-1].score > 0.8
     for point in front.points:
-        program = export_program(point.network, name="w", data=data, output="argmax")
-        assert check_export(point.network, program, data.x) == len(data.x)
-        for layer in point.network.layers:
-            if granularity == "tensor" and layer.activation_grid is not None:
-                used = np.asarray(layer.activation_grid.width_bits) > 0
-                assert len(set(np.broadcast_to(layer.activation_grid.frac_bits, used.shape)[used].tolist())) <= 1
+        proved(point.network, data.x, "argmax")
+        for node in point.network.nodes:
+            if granularity == "tensor" and isinstance(node, Quantize) and node.name.endswith(".act"):
+                width, frac = np.broadcast_arrays(*element_formats(node))
+                assert len(set(frac[width > 0].tolist())) <= 1
 
 
 def test_sharing_counts_what_is_learnt() -> None:
-    shape = Shape(sizes=(5, 8, 3), frac_bits=4, width_bits=7)  # 64 weights, 8 activations, 5 features
-    counts: dict[Granularity, int] = {"weight": 64 + 8 + 5, "channel": 8 + 3 + 8 + 5, "tensor": 2 + 1 + 1}
+    def packed(granularity: Granularity) -> Packed:
+        generator, source = torch.Generator(), Fixed(width_bits=7, frac_bits=4, signed=True)
+        stack = learned_stack([5, 8, 3], source=source, dropout=0.0, generator=generator, granularity=granularity)
+        assert stack.packed is not None
+        return stack.packed
+
+    counts: dict[Granularity, int] = {"channel": 8 + 3 + 8 + 5, "tensor": 2 + 1 + 1}
     for granularity, count in counts.items():
-        share = shape.sharing(granularity)
+        share = packed(granularity).share
+        assert share is not None
         assert (share.shape, int(share.max()) + 1, len(share.unique())) == ((77,), count, count)
-    first, second = shape.matrices(shape.sharing("channel"))
+        assert packed(granularity).widths.shape == (count,)
+    assert packed("weight").share is None  # each its own: 64 weights, 8 activations, 5 features
+    assert packed("weight").widths.shape == (64 + 8 + 5,)
+    share = packed("channel").share
+    assert share is not None
+    first, second = packed("channel").shape.matrices(share)
     assert (first == torch.arange(8)).all()
     assert (second == torch.arange(8, 11)).all()
 
 
 def test_frozen_network_is_what_the_module_computes() -> None:
     source = Fixed(width_bits=7, frac_bits=4, signed=True)
-    stack = LearnedStack([5, 6, 3], source=source, dropout=0.0, generator=torch.Generator().manual_seed(1))
+    stack = learned_stack([5, 6, 3], source=source, dropout=0.0, generator=torch.Generator().manual_seed(1))
+    packed = stack.packed
+    assert packed is not None
     codes = np.random.default_rng(1).integers(-64, 64, (200, 5))
     x = torch.tensor(codes * 2.0**-4, dtype=torch.float32)
-    stack.layers[0].centre.copy_(torch.round(x.mean(dim=0) * 16) / 16)  # so that float32 is exact, too
-    stack.start_widths(x)
+    centre = torch.round(x.mean(dim=0) * 16) / 16  # so that float32 is exact, too
+    stack.fold_inputs(centre.double(), torch.ones(()))
+    stack.calibrate(x, first=True)
     with torch.no_grad():
         widths = torch.tensor([4.0, 1.0, -2.0, -3.0, 3.0])  # the fourth is not read at all
-        stack.shape.features(stack.widths).copy_(widths)
-        stack.shape.activations(stack.widths)[2] = -9.0  # a neuron of no bits
+        packed.shape.features(packed.widths).copy_(widths)
+        packed.shape.activations(packed.widths)[2] = -9.0  # a neuron of no bits
     stack.train()
     stack(x)  # sees the greatest activations
     stack.eval()
-    network = stack.freeze(x, classes=(), wrap=False)
-    assert network.input_bits == (7, 4, 1, 0, 6)
+    network = stack.freeze(classes=(), x=x)
+    cut = read_node(network)
+    assert cut is not None
+    assert element_formats(cut)[0].tolist() == [7, 4, 1, 0, 6]
     with torch.no_grad():
-        assert np.array_equal(network.evaluate(codes), stack(x).double().numpy())
+        assert np.array_equal(graph_outputs(network, codes), stack(x).double().numpy())
 
 
 def test_wrapped_values_return_modulo_their_range() -> None:
     network, x = _wrapping()
     # 3 bits without fraction: 5 stays, 8 becomes 0, 9.5 rounds to 10 and becomes 2, negative stays 0
-    assert network.evaluate(x)[:, 0].tolist() == [5.0, 0.0, 2.0, 0.0]
+    assert graph_outputs(network, x)[:, 0].tolist() == [5.0, 0.0, 2.0, 0.0]
 
 
-def _wrapping() -> tuple[Network, NDArray[np.int64]]:
-    from gatewright.fit import Grid, Layer
-
+def _wrapping() -> tuple[Graph, NDArray[np.int64]]:
     one, none = np.ones((1, 1)), np.zeros(1)
     grid = Grid(width_bits=np.array([3]), frac_bits=np.array([0]), signed=False, wrap=True)
-    first = Layer(name="fc1", weight=one, bias=none, relu=True, activation_grid=grid)
-    last = Layer(name="out", weight=one, bias=none, relu=False)
-    network = Network(input=Fixed(width_bits=6, frac_bits=1, signed=True), layers=(first, last))
+    layers = [dense_layer("fc1", one, none, then=relu("fc1", grid)), dense_layer("out", one, none)]
+    network = frozen_graph(Fixed(width_bits=6, frac_bits=1, signed=True), layers, classes=())
     return network, np.array([[10], [16], [19], [-6]])
 
 
@@ -245,7 +265,7 @@ def test_killed_and_resumed_run_gives_the_same_bits(tmp_path: Path, monkeypatch:
         with pytest.raises(KeyboardInterrupt):
             _front(config, tmp_path / "killed")
     resumed, _ = _front(config, tmp_path / "killed")
-    assert [p.network.checksum for p in resumed.points] == [p.network.checksum for p in whole.points]
+    assert [checksum(p.network) for p in resumed.points] == [checksum(p.network) for p in whole.points]
     assert resumed.history == whole.history
 
 
@@ -269,7 +289,7 @@ def test_non_dominated_keeps_a_dearer_point_of_equal_score_only_for_a_lower_loss
 
 def test_a_candidate_is_beaten_by_equal_score_only_with_no_higher_loss() -> None:
     none = torch.zeros(0)
-    found = _Candidate(numbers=none, widths=none, merit=Merit(0.9, -0.4), cost=10.0)
+    found = _Candidate(learnt=[none], merit=Merit(0.9, -0.4), cost=10.0)
     beats = [(10, 0.9, 0.4), (9, 0.91, 0.8), (9, 0.9, 0.3)]
     leaves = [(9, 0.9, 0.5), (9, 0.89, 0.1), (11, 0.95, 0.1)]
     assert all(found.beaten_by(point) for point in _points(*beats))

@@ -4,19 +4,16 @@ import json
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch", reason="the metrics of a Network need torch: pip install gatewright[fit]")
 from scipy.special import softmax
 from sklearn import metrics as sk
 
 from gatewright.errors import FitError
+from gatewright.export.vectors import graph_outputs
 from gatewright.fit import evaluate_predictions, metrics
-from gatewright.fit.metrics import half_width_68, wilson
+from gatewright.fit.scores.metrics import half_width_68
 
 from .conftest import make_data
-from .test_export import dataset_for, random_network
-
-pytestmark = pytest.mark.torch
+from .networks import dataset_for, random_network
 
 
 @pytest.fixture
@@ -46,14 +43,6 @@ def test_hardware_predictions_without_scores(classified):
     got = evaluate_predictions("classification", y, said[:, None], classes=("a", "b", "c", "d"))
     assert got["auc"] is None
     assert got["correct"] == int((y == said).sum())
-
-
-def test_wilson_interval_by_its_formula():
-    k, n, z = 87, 100, 1.959963984540054
-    p = k / n
-    centre, half = (p + z * z / (2 * n)), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    expected = [(centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)]
-    assert wilson(k, n) == pytest.approx(expected, abs=1e-12)
 
 
 def test_class_that_does_not_occur_has_no_recall_and_no_auc():
@@ -93,7 +82,7 @@ def test_central_width_of_a_normal_distribution_is_its_deviation():
 def test_network_and_its_predictions_give_the_same_metrics():
     network = random_network(np.random.default_rng(1), [4, 5, 3])
     data = dataset_for(network)
-    outputs = network.evaluate(data.x)
+    outputs = graph_outputs(network, data.x)
     assert metrics(network, data, part="train") == metrics(outputs.argmax(axis=1), data, part="train", scores=outputs)
 
 

@@ -13,7 +13,9 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 import torch
 
 from gatewright.config import Pruning
-from gatewright.fit.prune import (
+from gatewright.export.vectors import graph_outputs
+from gatewright.fit.frozen import dense_layers
+from gatewright.fit.training.prune import (
     due_share,
     global_masks,
     lamp_scores,
@@ -22,9 +24,10 @@ from gatewright.fit.prune import (
     remove_dead,
     shrink,
 )
-from gatewright.fit.regularise import penalty
+from gatewright.fit.training.regularise import penalty
+from gatewright.graph.figures import ebops, figures
 
-from .test_export import random_network
+from .networks import random_network
 
 pytestmark = pytest.mark.torch
 
@@ -72,43 +75,54 @@ def test_removing_dead_neurons_keeps_every_output(seed, sparsity, bias_bits):
     rng = np.random.default_rng(seed)
     network = random_network(rng, [5, 4, 4, 3], sparsity=sparsity, bias_bits=bias_bits)
     slim = remove_dead(network)
-    codes = rng.integers(network.input.lo, network.input.hi + 1, (50, 5))
-    assert np.array_equal(network.evaluate(codes), slim.evaluate(codes))
-    assert slim.nonzero <= network.nonzero
+    codes = rng.integers(-32, 32, (50, 5))
+    assert np.array_equal(graph_outputs(network, codes), graph_outputs(slim, codes))
+    assert figures(slim).nonzero <= figures(network).nonzero
 
 
 @given(st.integers(0, 2**32), st.floats(0, 0.99), st.tuples(st.integers(1, 4), st.integers(1, 4)))
 def test_blocks_go_whole_and_reach_the_share(seed, share, block):
     rng = np.random.default_rng(seed)
-    weights = [rng.normal(0, 10.0**scale, shape) for scale, shape in ((-2, (7, 5)), (0, (5, 6)))]
+    weights = [rng.normal(0, 10.0**scale, shape) for scale, shape in ((-2, (5, 7)), (0, (6, 5)))]
     masks = global_masks(weights, share, block=block)
     gone = sum(int((~m).sum()) for m in masks)
     assert gone >= math.ceil(round(share * 65, 6))
     assert gone - math.ceil(round(share * 65, 6)) < block[0] * block[1]
     for mask in masks:
-        for row in range(0, mask.shape[0], block[0]):
-            for column in range(0, mask.shape[1], block[1]):
-                part = mask[row : row + block[0], column : column + block[1]]
+        for column in range(0, mask.shape[1], block[0]):
+            for row in range(0, mask.shape[0], block[1]):
+                part = mask[row : row + block[1], column : column + block[0]]
                 assert part.all() or not part.any()
 
 
 def test_neurons_lose_all_their_weights_by_the_product_of_both_sides():
-    into = np.array([[1.0, 10.0, 0.1, 2.0], [1.0, 10.0, 0.1, 2.0]])
-    out = np.array([[1.0], [0.01], [1.0], [2.0]])  # products: sqrt2 * (1, 0.1, 0.1, 4); the second is the earlier
+    into = np.array([[1.0, 1.0], [10.0, 10.0], [0.1, 0.1], [2.0, 2.0]])
+    out = np.array([[1.0, 0.01, 1.0, 2.0]])  # products: sqrt2 * (1, 0.1, 0.1, 4); the second is the earlier
     masks = neuron_masks([into, out], 0.25)
-    assert masks[0].all(axis=0).tolist() == [True, False, True, True]
-    assert masks[1][:, 0].tolist() == [True, False, True, True]
-    assert not masks[0][:, 1].any()
-    assert neuron_masks([into, out], 1.0)[1][:, 0].tolist() == [False, False, False, True]  # one stays
+    assert masks[0].all(axis=1).tolist() == [True, False, True, True]
+    assert masks[1][0].tolist() == [True, False, True, True]
+    assert not masks[0][1].any()
+    assert neuron_masks([into, out], 1.0)[1][0].tolist() == [False, False, False, True]  # one stays
+
+
+def test_a_filter_goes_with_every_column_that_reads_it():
+    """Three filters, read by a unit at two places each: columns are places times channels."""
+    into, out = np.array([[1.0], [2.0], [2.0]]), np.array([[3.0, 0.5, 0.0, 4.0, 0.5, 3.0]])  # 5, 1.41, 6
+    masks = neuron_masks([into, out], 1 / 3)
+    assert masks[0][:, 0].tolist() == [True, False, True]
+    assert masks[1][0].tolist() == [True, False, True, True, False, True]
+    weights = [torch.tensor(into), torch.tensor(out)]
+    found = float(penalty(weights, Pruning(kind="neurons")))
+    assert found == pytest.approx((26**0.5 + 4.5**0.5 + 13**0.5) * 3**0.5)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 4), st.integers(0, 3), st.integers(1, 13))
 def test_of_every_m_inputs_at_most_the_n_largest_stay(seed, n, more, n_in):
     m = n + more
-    weight = np.random.default_rng(seed).normal(size=(n_in, 3))
+    weight = np.random.default_rng(seed).normal(size=(3, n_in))
     mask = n_of_m_mask(weight, n, m)
-    for row in range(0, n_in, m):
-        part, kept = np.abs(weight[row : row + m]), mask[row : row + m]
+    for at in range(0, n_in, m):
+        part, kept = np.abs(weight[:, at : at + m].T), mask[:, at : at + m].T
         assert (kept.sum(axis=0) == min(n, len(part))).all()
         for k in range(3):
             assert sorted(part[kept[:, k], k]) == sorted(part[:, k])[len(part) - min(n, len(part)) :]
@@ -119,11 +133,11 @@ def test_shrinking_keeps_every_output_and_only_neurons_that_are_read(seed, spars
     rng = np.random.default_rng(seed)
     network = remove_dead(random_network(rng, [5, 4, 4, 3], sparsity=sparsity, per=per))
     slim = shrink(network)
-    codes = rng.integers(network.input.lo, network.input.hi + 1, (50, 5))
-    assert np.array_equal(network.evaluate(codes), slim.evaluate(codes))
-    assert slim.nonzero == network.nonzero
-    assert slim.ebops == network.ebops
-    for here, after in itertools.pairwise(slim.layers):
+    codes = rng.integers(-32, 32, (50, 5))
+    assert np.array_equal(graph_outputs(network, codes), graph_outputs(slim, codes))
+    assert figures(slim).nonzero == figures(network).nonzero
+    assert ebops(slim) == ebops(network)
+    for here, after in itertools.pairwise(dense_layers(slim)):
         assert here.weight.shape[1] == after.weight.shape[0] == here.bias.size
         assert after.weight.any(axis=1).all() or len(after.weight) == 1
 
@@ -132,12 +146,12 @@ def test_penalties_by_hand_and_finite_gradients_at_zero():
     def value(kind, **more):
         return float(penalty(weights, Pruning(kind=kind, **more)))
 
-    weights = [torch.tensor([[3.0, 0.0], [4.0, 0.0]]), torch.tensor([[12.0], [0.0]])]
+    weights = [torch.tensor([[3.0, 4.0], [0.0, 0.0]]), torch.tensor([[12.0, 0.0]])]
     assert value("weights") == value("n_of_m") == 19.0
     assert value("neurons") == pytest.approx(13 * 3**0.5)
     assert value("blocks", block=(2, 1)) == pytest.approx((5 + 12) * 2**0.5)
     assert value("blocks", block=(4, 2)) == pytest.approx((5 + 12) * 8**0.5)
     for kind in ("weights", "neurons", "blocks"):
-        zero = [torch.zeros(3, 2, requires_grad=True), torch.zeros(2, 1, requires_grad=True)]
+        zero = [torch.zeros(2, 3, requires_grad=True), torch.zeros(1, 2, requires_grad=True)]
         penalty(zero, Pruning(kind=kind)).backward()
         assert all(w.grad is not None and bool(w.grad.isfinite().all()) for w in zero)

@@ -12,7 +12,8 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 import torch
 
 from gatewright.errors import FitError
-from gatewright.fit.quantizers import Grid, covering_grid, fake_quantize, fit_grid, round_half_up, signed_digits
+from gatewright.fit.modules.quantizers import covering_grid, fake_quantize, fit_grid, grid_tensors, round_half_up
+from gatewright.fixedpoint import Grid, digit_count
 
 pytestmark = pytest.mark.torch
 FLOATS = st.floats(-1e6, 1e6, allow_nan=False)
@@ -39,7 +40,7 @@ def test_quantize_equals_fraction_arithmetic(value, width, frac, signed):
 @given(st.floats(-1e4, 1e4, width=32), st.integers(1, 16), st.integers(-4, 12), st.booleans())
 def test_fake_quantize_in_float32_equals_fraction_arithmetic(value, width, frac, signed):
     g = grid(width, frac, signed)
-    got = fake_quantize(torch.tensor(value, dtype=torch.float32), *g.tensors(torch.float32))
+    got = fake_quantize(torch.tensor(value, dtype=torch.float32), *grid_tensors(g, torch.float32))
     assert Fraction(float(got)) == exact(value, g)
 
 
@@ -50,7 +51,7 @@ def test_rounding_has_no_rounding_error_of_its_own(value):
 
 def test_gradient_is_one_inside_and_zero_where_clipped():
     x = torch.tensor([-9.0, -1.75, -0.3, 0.0, 0.3, 1.75, 9.0], requires_grad=True)
-    fake_quantize(x, *grid(4, 2, True).tensors(torch.float32)).sum().backward()
+    fake_quantize(x, *grid_tensors(grid(4, 2, True), torch.float32)).sum().backward()
     assert x.grad is not None
     assert x.grad.tolist() == [0, 1, 1, 1, 1, 1, 0]
 
@@ -111,7 +112,7 @@ def test_one_digit_means_powers_of_two():
     assert g.quantize(np.arange(-8.0, 8.0)).tolist() == [-8, -8, -4, -4, -4, -2, -2, -1, 0, 1, 2, 4, 4, 4, 8, 8]
     assert g.quantize(np.array([-99.0, 99.0])).tolist() == [-8, 8]
     assert str(g) == "fixed<5,5> of 1 digit"
-    assert signed_digits(np.array([0, 1, -3, 7, 21, 255])).tolist() == [0, 1, 2, 2, 3, 2]
+    assert digit_count(np.array([0, 1, -3, 7, 21, 255])).tolist() == [0, 1, 2, 2, 3, 2]
 
 
 def test_impossible_widths_and_values_are_refused():

@@ -14,10 +14,16 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 from gatewright.config import Config
 from gatewright.data import Dataset
 from gatewright.errors import ConfigError, FitError
-from gatewright.fit import Network, check_export, export_program, train_student
-from gatewright.fit.checkpoint import Checkpoint
+from gatewright.export.vectors import graph_outputs
+from gatewright.fit import train_student
+from gatewright.fit.frozen import dense_layers, is_quantized
+from gatewright.fit.training.checkpoint import Checkpoint
+from gatewright.graph import Graph
+from gatewright.graph.figures import ebops, figures
+from gatewright.graph.store import checksum
 
 from .conftest import make_config, make_data
+from .networks import proved
 
 pytestmark = pytest.mark.torch
 
@@ -31,21 +37,20 @@ def config_for(**student: Any) -> Config:
     return make_config(student={"hidden": (12,), **student})
 
 
-def exact(network: Network, data: Dataset) -> bool:
-    program = export_program(network, name="toy", data=data, output="argmax")
-    return check_export(network, program, data.x) == len(data.x)
+def exact(network: Graph, data: Dataset) -> bool:
+    return proved(network, data.x).output == "class"
 
 
-def correct(network: Network, data: Dataset) -> float:
+def correct(network: Graph, data: Dataset) -> float:
     x, y = data.part("test")
-    return float((network.evaluate(x).argmax(axis=1) == y).mean())
+    return float((graph_outputs(network, x).argmax(axis=1) == y).mean())
 
 
 @pytest.mark.parametrize("schedule", ["cubic", "constant", "one_shot"])
 def test_neurons_that_are_pruned_are_gone(schedule: str, data: Dataset, soft: Any, tmp_path: Path) -> None:
     config = config_for(hidden=(12, 8), sparsity=0.6, pruning={"kind": "neurons", "schedule": schedule})
     network = train_student(config, data, soft, work=tmp_path).network
-    first, second, last = network.layers
+    first, second, last = dense_layers(network)
     assert first.bias.size + second.bias.size <= 8  # 40 % of 20
     assert second.weight.shape == (first.bias.size, second.bias.size)
     assert last.weight.shape == (second.bias.size, 3)
@@ -56,8 +61,8 @@ def test_neurons_that_are_pruned_are_gone(schedule: str, data: Dataset, soft: An
 def test_blocks_and_groups_of_m_hold_in_the_result(data: Dataset, soft: Any, tmp_path: Path) -> None:
     config = config_for(sparsity=0.5, pruning={"kind": "blocks", "block": (2, 3), "regularise": 1e-3})
     network = train_student(config, data, soft, work=tmp_path / "blocks").network
-    assert network.sparsity >= 0.5
-    weight = network.layers[0].weight
+    assert figures(network).sparsity >= 0.5
+    weight = dense_layers(network)[0].weight
     empty = [not weight[r : r + 2, c : c + 3].any() for r in range(0, 6, 2) for c in range(0, 12, 3)]
     assert sum(empty) >= 3
     assert exact(network, data)
@@ -65,7 +70,7 @@ def test_blocks_and_groups_of_m_hold_in_the_result(data: Dataset, soft: Any, tmp
 
     config = config_for(pruning={"kind": "n_of_m", "n": 1, "m": 3})
     network = train_student(config, data, soft, work=tmp_path / "groups").network
-    for layer in network.layers:
+    for layer in dense_layers(network):
         for row in range(0, len(layer.weight), 3):
             assert (np.count_nonzero(layer.weight[row : row + 3], axis=0) <= 1).all()
     assert exact(network, data)
@@ -82,23 +87,23 @@ def test_regularisation_draws_weights_to_zero_before_pruning(data: Dataset, soft
         ).network
         for weight in (0.0, 0.1)
     ]
-    totals = [sum(np.abs(layer.weight).sum() for layer in network.layers[1:]) for network in networks]
+    totals = [sum(np.abs(layer.weight).sum() for layer in dense_layers(network)[1:]) for network in networks]
     assert totals[1] < 0.7 * totals[0]
 
 
 @pytest.mark.parametrize("pruning", [{}, {"kind": "neurons"}, {"schedule": "one_shot"}])
 def test_a_budget_sets_the_sparsity(pruning: dict[str, Any], data: Dataset, soft: Any, tmp_path: Path) -> None:
     dense = train_student(config_for(sparsity=0.0), data, soft, work=tmp_path / "dense").network
-    budget = dense.ebops // 2
+    budget = ebops(dense) // 2
     config = config_for(sparsity=0.0, pruning={"budget_ebops": budget, **pruning})
     network = train_student(config, data, soft, work=tmp_path / "slim").network
-    assert 0.6 * budget < network.ebops <= budget
+    assert 0.6 * budget < ebops(network) <= budget
     assert exact(network, data)
-    calls: list[Network] = []
+    calls: list[Graph] = []
 
-    def luts(network: Network) -> float:
+    def luts(network: Graph) -> float:
         calls.append(network)
-        return 3.0 * network.nonzero
+        return 3.0 * figures(network).nonzero
 
     config = config_for(sparsity=0.0, pruning={"budget_lut": 120, **pruning})
     assert 70 < luts(train_student(config, data, soft, work=tmp_path / "lut", estimate=luts).network) <= 120
@@ -115,7 +120,7 @@ def test_a_budget_that_nothing_meets_names_the_least_found(
         train_student(config_for(pruning={"budget_lut": 100}), data, soft, work=tmp_path)
     with pytest.raises(FitError, match=r"has a budget, which needs formats; train with quantize=True"):
         train_student(config, data, soft, work=tmp_path, quantize=False)
-    monkeypatch.setattr("gatewright.fit.recipe.LATE_LOOKS", 0)
+    monkeypatch.setattr("gatewright.fit.training.recipe.LATE_LOOKS", 0)
     never = config_for(pruning={"budget_lut": 100})
     rising = itertools.chain([1.0] * 16, itertools.repeat(200.0))  # two searches of eight looks each, then all epochs
     with pytest.raises(FitError, match=r"the last epoch costs 200 LUT, and no epoch kept the budget of 100; raise"):
@@ -124,8 +129,8 @@ def test_a_budget_that_nothing_meets_names_the_least_found(
 
 def test_a_student_without_formats_is_pruned_in_float(data: Dataset, soft: Any, tmp_path: Path) -> None:
     network = train_student(config_for(sparsity=0.5), data, soft, work=tmp_path, quantize=False).network
-    assert not network.quantized
-    assert network.sparsity == pytest.approx(0.5, abs=0.01)
+    assert not is_quantized(network)
+    assert figures(network).sparsity == pytest.approx(0.5, abs=0.01)
     assert correct(network, data) > 0.9
 
 
@@ -163,7 +168,7 @@ def test_an_interrupted_run_gives_the_same_bits(
             train_student(config, data, soft, features=features, work=tmp_path / str(count))
         left[0] = -1
         again = train_student(config, data, soft, features=features, work=tmp_path / str(count))
-        assert again.network.checksum == whole.network.checksum
+        assert checksum(again.network) == checksum(whole.network)
         assert again.history == whole.history
 
 

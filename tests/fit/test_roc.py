@@ -20,7 +20,7 @@ from gatewright.fit import (
     score_histogram,
     simple_scores,
 )
-from gatewright.fit.roc import CURVE_POINTS
+from gatewright.fit.scores.roc import CURVE_POINTS
 
 pytestmark = pytest.mark.torch
 

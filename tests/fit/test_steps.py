@@ -15,13 +15,21 @@ import torch
 
 from gatewright.data import Dataset
 from gatewright.errors import ConfigError, FitError
-from gatewright.fit import Grid, Network, check_export, export_program, train_student
-from gatewright.fit.layers import Stack, Widths
-from gatewright.fit.quantizers import fit_grid
-from gatewright.fit.steps import STEPS, step_activation
-from gatewright.ir import Fixed, Thresholds
+from gatewright.export.vectors import graph_outputs, graph_trace
+from gatewright.fit import train_student
+from gatewright.fit.frozen import dense_layers
+from gatewright.fit.modules.dense import TrainDense, Widths
+from gatewright.fit.modules.quantizers import fit_grid
+from gatewright.fit.modules.stacks import dense_stack
+from gatewright.fit.modules.steps import STEPS, step_activation
+from gatewright.fixedpoint import Fixed, Grid
+from gatewright.graph import load_graph
+from gatewright.graph.figures import ebops, figures
+from gatewright.graph.store import checksum, from_bytes, to_bytes
+from gatewright.ir import Thresholds
 
 from .conftest import make_config
+from .networks import proved, saved
 
 pytestmark = pytest.mark.torch
 
@@ -74,7 +82,7 @@ def test_steps_and_their_gradient() -> None:
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_frozen_counts_give_what_training_computed(kind: str, bits: int) -> None:
     generator = torch.Generator().manual_seed(bits)
-    stack = Stack(
+    stack = dense_stack(
         [5, 7, 6, 3],
         source=Fixed(width_bits=6, frac_bits=2),
         widths=[Widths(weight=bits, bias=0, activation=4)] * 3,
@@ -83,21 +91,21 @@ def test_frozen_counts_give_what_training_computed(kind: str, bits: int) -> None
         steps=STEPS[kind],
     )
     for layer in stack.layers:
+        assert isinstance(layer, TrainDense)
         layer.bias.data = torch.randn(layer.bias.shape, generator=generator)
     codes = np.random.default_rng(0).integers(-32, 32, (200, 5))
     x = torch.tensor(codes / 4, dtype=torch.float32)
-    stack.quantizing = True
     stack.calibrate(x, first=True)
     with torch.no_grad():
         want = stack(x).double().numpy()
     network = stack.freeze(classes=("a", "b", "c"))
-    assert np.array_equal(network.evaluate(codes), want)
-    assert {row["activation_format"] for row in network.describe()[:-1]} == {
+    assert np.array_equal(graph_outputs(network, codes), want)
+    assert {row.activation_format for row in figures(network).layers[:-1]} == {
         {"sign": "sign, 1 bit", "ternary": "ternary, 2 bits"}[kind]
     }
-    counts = network.trace(codes)["fc1.act"]
+    counts = graph_trace(network, codes)["fc1.act"]
     assert set(np.unique(counts)) == set(range(2 if kind == "sign" else 3))
-    assert network.ebops == Network.from_state(network.to_state()).ebops
+    assert ebops(network) == ebops(from_bytes(to_bytes(network)))
 
 
 @pytest.mark.parametrize(
@@ -114,9 +122,9 @@ def test_students_learn_and_are_exported_exactly(student: dict[str, Any], data: 
     config = make_config(student={"hidden": (16,), "epochs": 60, **student})
     network = train_student(config, data, np.eye(3)[data.y] * 4.0, work=tmp_path).network
     bits = config.student.weight_bits
-    widths = bits if isinstance(bits, tuple) else (bits,) * len(network.layers)
-    for layer, width in zip(network.layers, widths, strict=True):
-        assert layer.weight_grid is not None
+    widths = bits if isinstance(bits, tuple) else (bits,) * len(dense_layers(network))
+    for layer, width in zip(dense_layers(network), widths, strict=True):
+        assert layer.stored is not None
         if width <= 2:
             sizes = np.unique(np.abs(layer.weight[layer.weight != 0]))
             assert len(sizes) == 1
@@ -124,13 +132,12 @@ def test_students_learn_and_are_exported_exactly(student: dict[str, Any], data: 
         if width == 1 and not config.student.sparsity:
             assert layer.weight.all()
     x, y = data.part("test")
-    assert (network.evaluate(x).argmax(axis=1) == y).mean() > 0.6
-    program = export_program(network, name="toy", data=data, output="argmax")
-    assert check_export(network, program, data.x) == len(data.x)
+    assert (graph_outputs(network, x).argmax(axis=1) == y).mean() > 0.6
+    program = proved(network, data.x, "argmax")
     hidden = [op for op in program.ops if isinstance(op, Thresholds)]
-    assert len(hidden) == (len(network.layers) - 1) * (config.student.activation != "relu")
-    network.save(tmp_path / "saved")
-    assert Network.load(tmp_path / "saved").checksum == network.checksum
+    assert len(hidden) == (len(dense_layers(network)) - 1) * (config.student.activation != "relu")
+    saved(network, tmp_path / "saved")
+    assert checksum(load_graph(tmp_path / "saved" / "graph.npz")) == checksum(network)
 
 
 def test_settings_that_do_not_go_together(data: Dataset, tmp_path: Path) -> None:

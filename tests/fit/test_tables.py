@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,20 @@ import torch
 from gatewright.config import Config, Tables
 from gatewright.data import Dataset
 from gatewright.errors import ConfigError, FitError
-from gatewright.fit import Network, check_export, export_program, train_tables
-from gatewright.fit import tables as fit_tables
-from gatewright.fit.tables import TableLayer, TableStack, candidates, slopes
-from gatewright.ir import Fixed
+from gatewright.export.vectors import graph_outputs
+from gatewright.fit import train_tables
+from gatewright.fit.frozen import dense_layers, is_quantized
+from gatewright.fit.modules import lut_neurons as fit_tables
+from gatewright.fit.modules.lut_neurons import Counts, TableLayer, slopes
+from gatewright.fit.training.prune import shrink
+from gatewright.fit.truth_tables import candidates, table_stack
+from gatewright.fixedpoint import Fixed, frac_bits
+from gatewright.graph import load_graph
+from gatewright.graph.figures import figures
+from gatewright.graph.store import checksum, from_bytes, to_bytes
 
 from .conftest import make_config, make_data
+from .networks import proved, saved
 
 pytestmark = pytest.mark.torch
 
@@ -66,7 +75,7 @@ def test_a_layer_reads_its_tables_and_its_gradients_are_the_straight_through_one
     generator = torch.Generator().manual_seed(2)
     layer = TableLayer(7, 5, 3, generator)
     bits = (torch.rand(7, 40, generator=generator) < 0.5).float().requires_grad_()
-    out = layer(bits, learns=True)
+    out = layer(bits.T, None)[0].T
     weight = torch.rand(5, 40, generator=generator)
     (out * weight).sum().backward()
     pins = layer.sources().view(5, 3)
@@ -89,7 +98,12 @@ def test_a_layer_reads_its_tables_and_its_gradients_are_the_straight_through_one
     torch.testing.assert_close(bits.grad, read)
     torch.testing.assert_close(layer.preference.grad, preference, rtol=0.02, atol=0.02)  # bfloat16
     layer.zero_grad()
-    layer(bits, learns=False).sum().backward()
+    layer.steps += 1  # at every second step
+    layer(bits.T, None)[0].sum().backward()
+    assert layer.preference.grad is None
+    layer.steps += 1
+    layer.connect(False)
+    layer(bits.T, None)[0].sum().backward()
     assert layer.preference.grad is None
 
 
@@ -97,18 +111,22 @@ def test_it_learns_and_the_network_is_what_training_computed(data: Dataset, tmp_
     trained = train_tables(_config(epochs=30, tables={"layers": (30,)}), data, _soft(data), work=tmp_path)
     assert max(row["score"] for row in trained.history) > 0.8
     network = trained.network
-    assert [layer.name for layer in network.layers] == ["bits", "tables1", "out"]
-    assert network.quantized
-    bits = network.layers[0].bias.size
-    assert (network.parameters, network.weights, network.nonzero, network.sparsity) == (bits + 30 * 16, 0, 0, 0.0)
-    assert network.bits == bits * network.layers[0].bias_width() + 30 * 16
-    assert [row["weight_format"] for row in network.describe()] == ["connections"] * 3
-    assert network.describe()[1]["activation_format"] == "table of 16 bits"
-    program = export_program(network, name="p", data=data, output="argmax")
-    assert check_export(network, program, data.x) == len(data.x)
-    network.save(tmp_path / "saved")
-    assert Network.load(tmp_path / "saved").checksum == network.checksum
-    assert Network.from_state(network.to_state()).checksum == network.checksum
+    layers, held = dense_layers(network), figures(network)
+    assert [layer.name for layer in layers] == ["bits", "tables1", "out"]
+    assert is_quantized(network)
+    bits = layers[0].bias.size
+    assert (held.parameters, held.weights, held.nonzero, held.sparsity) == (bits + 30 * 16, 0, 0, 0.0)
+    codes = np.ldexp(layers[0].bias, data.format.frac_bits).astype(np.int64)
+    frac = frac_bits(layers[0].bias)
+    width = Fixed.holding(int(codes.min()), int(codes.max()), 0).width_bits - (data.format.frac_bits - frac)
+    assert held.bits == bits * width + 30 * 16
+    assert held.layers[0].bias_format == f"thresholds, {width} bits"
+    assert [row.weight_format for row in held.layers] == ["connections"] * 3
+    assert held.layers[1].activation_format == "table of 16 bits"
+    proved(network, data.x)
+    saved(network, tmp_path / "saved")
+    assert checksum(load_graph(tmp_path / "saved" / "graph.npz")) == checksum(network)
+    assert checksum(from_bytes(to_bytes(network))) == checksum(network)
 
 
 @pytest.mark.parametrize("sizes", [(9,), (20, 9), (40, 12, 6)])
@@ -116,7 +134,7 @@ def test_frozen_scores_order_the_classes_as_training_does_without_what_is_never_
     rng = np.random.default_rng(len(sizes))
     source = Fixed(width_bits=6, frac_bits=3)
     features, codes = np.arange(12) % 4, rng.integers(-30, 31, 12)
-    stack = TableStack(
+    stack = table_stack(
         Tables(layers=sizes, inputs=3),
         source=source,
         features=features,
@@ -129,13 +147,15 @@ def test_frozen_scores_order_the_classes_as_training_does_without_what_is_never_
     x = rng.integers(-32, 32, (300, 4))
     with torch.no_grad():
         scores = stack(torch.tensor(x / 8, dtype=torch.float32)).numpy()
-    network = stack.freeze(("a", "b", "c"))
-    counts = network.evaluate(x)
-    ones = np.ldexp(counts, round(-np.log2(stack.scale)))
-    assert np.allclose(np.diff(scores, axis=1), np.diff(ones, axis=1) * stack.scale)
-    for layer, after in zip(network.layers[:-1], network.layers[1:], strict=True):
+    network = shrink(stack.freeze(classes=("a", "b", "c")))
+    counted = stack.layers[-1]
+    assert isinstance(counted, Counts)
+    counts = graph_outputs(network, x)
+    ones = np.ldexp(counts, round(-np.log2(counted.scale)))
+    assert np.allclose(np.diff(scores, axis=1), np.diff(ones, axis=1) * counted.scale)
+    for layer, after in pairwise(dense_layers(network)):
         assert (after.weight != 0).any(axis=1).all(), f"{layer.name} has neurons that nothing reads"
-    assert network.layers[-2].weight.shape[1] == sizes[-1]
+    assert dense_layers(network)[-2].weight.shape[1] == sizes[-1]
 
 
 def test_killed_and_resumed_it_gives_the_same_bits(data: Dataset, tmp_path: Path) -> None:
@@ -152,7 +172,7 @@ def test_killed_and_resumed_it_gives_the_same_bits(data: Dataset, tmp_path: Path
     with pytest.raises(KilledError):
         train_tables(config, data, _soft(data), work=tmp_path / "torn", watch=watch)
     torn = train_tables(config, data, _soft(data), work=tmp_path / "torn")
-    assert torn.network.checksum == whole.network.checksum
+    assert checksum(torn.network) == checksum(whole.network)
     assert torn.history == whole.history
 
 

@@ -14,18 +14,23 @@ import pytest
 pytest.importorskip("torch", reason="training needs torch: pip install gatewright[fit]")
 
 from gatewright.errors import FitError
-from gatewright.fit import check_export, export_program, teacher_outputs, train_student, train_teacher
-from gatewright.fit.checkpoint import Checkpoint
-from gatewright.fit.quantizers import signed_digits
+from gatewright.export.vectors import graph_outputs
+from gatewright.fit import teacher_outputs, train_student, train_teacher
+from gatewright.fit.frozen import dense_layers
+from gatewright.fit.training.checkpoint import Checkpoint
+from gatewright.fixedpoint import digit_count
+from gatewright.graph.figures import figures
+from gatewright.graph.store import checksum
 
 from .conftest import both_stages, make_config, make_data
+from .networks import proved
 
 pytestmark = pytest.mark.torch
 
 
 def accuracy(network, data, part) -> float:
     x, y = data.part(part)
-    return float((network.evaluate(x).argmax(axis=1) == y).mean())
+    return float((graph_outputs(network, x).argmax(axis=1) == y).mean())
 
 
 @pytest.fixture(scope="module")
@@ -66,20 +71,21 @@ def test_student_keeps_its_promises(options, data, soft, tmp_path):
     config = make_config(student=options)
     student = train_student(config, data, soft, work=tmp_path)
     network = student.network
-    assert network.sparsity >= config.student.sparsity
+    assert figures(network).sparsity >= config.student.sparsity
     assert accuracy(network, data, "test") > 0.6
     bits = config.student.weight_bits
-    widths = bits if isinstance(bits, tuple) else (bits,) * len(network.layers)
-    for layer, width in zip(network.layers, widths, strict=True):
-        assert layer.weight_grid is not None
-        assert layer.weight_grid.width_bits == width
-        assert layer.weight_grid.contains(layer.weight)
+    widths = bits if isinstance(bits, tuple) else (bits,) * len(dense_layers(network))
+    for layer, width in zip(dense_layers(network), widths, strict=True):
+        stored = layer.stored
+        assert stored is not None
+        assert stored.weight is not None
+        assert stored.weight.width_bits == width
+        assert stored.weight.contains(layer.weight)
         if limit := config.student.weight_digits:
-            scaled = np.ldexp(layer.weight, int(layer.weight_grid.frac_bits)).astype(np.int64)
-            assert signed_digits(scaled).max() <= limit
-        assert layer.bias_grid is None or layer.bias_grid.contains(layer.bias)
-    program = export_program(network, name="toy", data=data, output="argmax")
-    assert check_export(network, program, data.x) == len(data.x)
+            scaled = np.ldexp(layer.weight, int(stored.weight.frac_bits)).astype(np.int64)
+            assert digit_count(scaled).max() <= limit
+        assert stored.bias is None or stored.bias.contains(layer.bias)
+    proved(network, data.x, "argmax")
     assert np.isfinite([v for row in student.history for v in row.values()]).all()
 
 
@@ -93,10 +99,10 @@ def test_best_epoch_is_one_after_pruning_and_freezing(data, soft, tmp_path):
 def test_same_seed_gives_the_same_bits_and_another_seed_others(data, soft, tmp_path):
     config = make_config(student={"dropout": 0.1})
     a, b = (train_student(config, data, soft, work=tmp_path / name) for name in "ab")
-    assert a.network.checksum == b.network.checksum
+    assert checksum(a.network) == checksum(b.network)
     assert a.history == b.history
     c = train_student(make_config(seed=2), data, soft, work=tmp_path / "c")
-    assert c.network.checksum != a.network.checksum
+    assert checksum(c.network) != checksum(a.network)
 
 
 def test_finished_run_is_not_trained_again_but_another_config_is(data, soft, tmp_path):
@@ -104,7 +110,7 @@ def test_finished_run_is_not_trained_again_but_another_config_is(data, soft, tmp
     first = train_student(config, data, soft, work=tmp_path)
     stamp = (tmp_path / "student.checkpoint").stat().st_mtime_ns
     again = train_student(config, data, soft, work=tmp_path)
-    assert again.network.checksum == first.network.checksum
+    assert checksum(again.network) == checksum(first.network)
     assert again.history == first.history
     other = train_student(make_config(student={"epochs": 10}), data, soft, work=tmp_path)
     assert len(other.history) == 10
@@ -180,10 +186,9 @@ def test_regression_learns_targets_of_any_unit(numbers, tmp_path, bias):
     student = train_student(config, numbers, teacher_outputs(teacher.network, numbers), work=tmp_path).network
     x, y = numbers.part("test")
     for network, bound in ((teacher.network, 0.35), (student, 0.7)):
-        residual = (network.evaluate(x) - y).std(axis=0) / y.std(axis=0)
+        residual = (graph_outputs(network, x) - y).std(axis=0) / y.std(axis=0)
         assert residual.max() < bound
-    program = export_program(student, name="toy", data=numbers, output="scores")
-    assert check_export(student, program, numbers.x) == len(numbers.x)
+    proved(student, numbers.x, "scores")
 
 
 def test_test_split_cannot_leak_into_training(data, soft, tmp_path):
@@ -193,7 +198,7 @@ def test_test_split_cannot_leak_into_training(data, soft, tmp_path):
     x, y, other = data.x.copy(), data.y.copy(), soft.copy()
     x[test], y[test], other[test] = 0, 0, 7.0
     b = train_student(config, replace(data, x=x, y=y), other, work=tmp_path / "b")
-    assert a.network.checksum == b.network.checksum
+    assert checksum(a.network) == checksum(b.network)
 
 
 def test_collapsed_student_is_an_error(data, soft, tmp_path):
@@ -239,4 +244,4 @@ def test_constant_features_do_no_harm(tmp_path):
     x = data.x.copy()
     x[:, 2] = 17
     network = train_teacher(make_config(), replace(data, x=x), work=tmp_path).network
-    assert np.isfinite(network.evaluate(x)).all()
+    assert np.isfinite(graph_outputs(network, x)).all()

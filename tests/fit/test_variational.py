@@ -11,23 +11,24 @@ pytest.importorskip("torch", reason="training needs torch: pip install gatewrigh
 
 from gatewright.data import Dataset
 from gatewright.errors import FitError
+from gatewright.export.vectors import graph_outputs
 from gatewright.fit import (
     Variational,
     check_anomaly,
     export_anomaly,
     train_variational,
 )
-from gatewright.fit.variational import check_differs
+from gatewright.fit.anomaly.variational import check_differs
 from gatewright.ir import run
-from gatewright.lower.support import check_supported
+from gatewright.lower.build.support import check_supported
 from tests.fit.conftest import make_config
+from tests.fit.networks import random_network
 from tests.fit.scores import (
     assert_change_is_found,
     assert_finds_classes_unseen,
     assert_threshold_is_reached_or_not,
     every_code,
 )
-from tests.fit.test_export import random_network
 
 pytestmark = pytest.mark.torch
 
@@ -45,7 +46,7 @@ def test_program_is_the_divergence_from_the_prior(seed: int, per: str):
     x = every_code(encoder)
     assert check_anomaly(encoder, program, x) == len(x)
     check_supported(program)
-    latent = np.floor(encoder.network.evaluate(x) * 16 + 0.5).astype(np.int64)
+    latent = np.floor(graph_outputs(encoder.network, x) * 16 + 0.5).astype(np.int64)
     means, log_variances = latent[:, :2].clip(-128, 127), latent[:, 2:].clip(-64, 63)
     spread = [[math.floor((math.exp(v / 16) - v / 16 - 1) * 256 + 0.5) for v in row] for row in log_variances]
     expected = (means**2).sum(axis=1) + np.array(spread).sum(axis=1)

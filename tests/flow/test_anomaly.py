@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 from gatewright.config import load_config
-from gatewright.ir import Program, run
+from gatewright.ir import load_program, run
 
 SMALL = {
     "teacher.epochs": 30,
@@ -54,7 +54,7 @@ def test_example(root: Path, tmp_path: Path):
     assert again == load_config(example, settings[1::2])
     assert "output" not in again.hardware.model_fields_set  # so that the command on the page is taken
     assert results["decision"]["found"]["value"] > results["decision"]["false_alarms"]["value"]
-    program, codes = Program.load(tmp_path / "program.txt"), np.load(tmp_path / "hardware" / "program" / "codes.npy")
+    program, codes = load_program(tmp_path / "program.txt"), np.load(tmp_path / "hardware" / "program" / "codes.npy")
     assert set(np.unique(run(program, codes))) == {0, 1}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 
 CSV = "a,b,kind\n" + "".join(f"{i % 16},{(i * 7) % 16},{'xy'[i % 2]}\n" for i in range(40))
 
@@ -119,4 +119,4 @@ def test_a_pretrained_teacher_that_is_not_there(tmp_path: Path):
     (tmp_path / "d.csv").write_text(CSV)
     more = 'label_column = "kind"\n[teacher]\npretrained = "runs/none"'
     said = fails(config("d.csv", more), tmp_path)
-    assert re.search(r"teacher.pretrained must be a run directory or a folder with network.json.*runs/none", said)
+    assert re.search(r"teacher.pretrained must be a run directory or a folder with graph.npz.*runs/none", said)

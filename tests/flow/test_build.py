@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 from gatewright.graph import save_graph
 from gatewright.graph.nodes import Activation
-from gatewright.ir import Program
+from gatewright.ir import load_program, save_program
 from tests.graphs import chain, dense
 from tests.programs import codes, mlp
 
@@ -35,7 +35,7 @@ def test_float_model_to_hardware(tmp_path):
     words = ("--weight-bits", 5, "--activation-bits", 5, "--program", tmp_path / "p.txt", "--output", "argmax")
     done = call("quantize", tmp_path / "m.npz", "--data", tmp_path / "x.npy", "--out", tmp_path / "q.npz", *words)
     assert done.exit_code == 0, done.output
-    program = Program.load(tmp_path / "p.txt")
+    program = load_program(tmp_path / "p.txt")
     np.save(tmp_path / "codes.npy", codes(program, 200))
     out = tmp_path / "hw"
     settings = ("--set", 'synthesis.families=["xc7"]', "--set", "hardware.clock_mhz=150")
@@ -48,6 +48,49 @@ def test_float_model_to_hardware(tmp_path):
     assert again.output.count("unchanged") == 4
 
 
+@pytest.mark.sim
+@pytest.mark.synth
+@pytest.mark.slow
+def test_elastic_boundaries_to_hardware(tmp_path):
+    program = mlp((6, 5, 3), seed=3)
+    save_program(program, tmp_path / "p.txt")
+    settings = (
+        "hardware.boundaries=elastic",
+        "hardware.clock_mhz=150",
+        "synthesis.families=[]",
+        "simulation.vectors=60",
+    )
+    done = call("build", tmp_path / "p.txt", "--out", tmp_path / "hw", *(w for s in settings for w in ("--set", s)))
+    assert done.exit_code == 0, done.output
+    hardware = json.loads((tmp_path / "hw" / "build.json").read_text())["hardware"]
+    assert (hardware["mismatches"], hardware["boundaries"], hardware["initiation_interval"]) == (0, "elastic", 1)
+    assert hardware["greatest_latency_cycles"] == hardware["latency_cycles"] == hardware["stages"]
+    assert [c["name"].split(" -> ")[0] for c in hardware["channels"]] == ["x", "fc1.act", "out", "class"]
+    assert all(c["greatest_fill"] <= c["depth"] for c in hardware["channels"])
+
+
+def test_estimates_of_elastic_boundaries(tmp_path):
+    save_program(mlp((6, 5, 3), seed=3), tmp_path / "p.txt")
+    rigid, elastic = (
+        dict(
+            line.split(maxsplit=1)
+            for line in call("estimate", tmp_path / "p.txt", "--boundaries", kind).output.splitlines()
+        )
+        for kind in ("rigid", "elastic")
+    )
+    assert elastic["initiation_interval"] == rigid["initiation_interval"] == "1"
+    assert int(elastic["latency_cycles"]) > int(rigid["latency_cycles"])
+    assert int(elastic["ff"]) > int(rigid["ff"])
+
+
+def test_elastic_boundaries_need_a_clock(tmp_path):
+    save_program(mlp((6, 5, 3), seed=3), tmp_path / "p.txt")
+    settings = ("hardware.boundaries=elastic", "hardware.clock_mhz=0", "hardware.max_latency_cycles=9")
+    done = call("build", tmp_path / "p.txt", "--out", tmp_path / "hw", *(w for s in settings for w in ("--set", s)))
+    assert done.exit_code != 0
+    assert 'clock_mhz must be above 0 with boundaries "elastic"' in done.output
+
+
 @pytest.mark.parametrize(
     ("values", "text"),
     [
@@ -57,7 +100,7 @@ def test_float_model_to_hardware(tmp_path):
     ],
 )
 def test_codes_that_do_not_fit(values, text, tmp_path):
-    mlp((4, 3), seed=1).save(tmp_path / "p.txt")
+    save_program(mlp((4, 3), seed=1), tmp_path / "p.txt")
     np.save(tmp_path / "x.npy", values)
     done = call("build", tmp_path / "p.txt", "--codes", tmp_path / "x.npy", "--out", tmp_path / "hw")
     assert done.exit_code == 2
@@ -66,7 +109,7 @@ def test_codes_that_do_not_fit(values, text, tmp_path):
 
 
 def test_settings_of_training_are_refused(tmp_path):
-    mlp((4, 3), seed=1).save(tmp_path / "p.txt")
+    save_program(mlp((4, 3), seed=1), tmp_path / "p.txt")
     done = call("build", tmp_path / "p.txt", "--set", "student.sparsity=0.5")
     assert done.exit_code == 2
     assert "a setting of hardware, synthesis, simulation" in done.output

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gatewright.config import load_config
-from gatewright.flow import run
+from gatewright.flow.run import run
 
 pytestmark = [pytest.mark.torch, pytest.mark.sim, pytest.mark.slow]
 SMALL = {

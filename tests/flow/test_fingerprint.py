@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.flow import fingerprint
+from gatewright.flow.run import fingerprint
 
 
 def test_no_source_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from gatewright.errors import GatewrightError
-from gatewright.rundir import RunDirectory
+from gatewright.flow.rundir import RunDirectory
 
 
 def test_a_refused_run_leaves_the_others_lock(tmp_path):

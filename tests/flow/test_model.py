@@ -11,9 +11,9 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 from sklearn.datasets import load_iris
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 from gatewright.data import Dataset
-from gatewright.ir import Interpreter, Program, ranges
+from gatewright.ir import Interpreter, load_program, ranges
 from gatewright.report import validate_results
 from tests.importers.keras_files import layer, sequential, write_h5
 from tests.importers.onnx_models import save
@@ -36,7 +36,7 @@ def iris(folder: Path) -> Path:
 
 def scores(out: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return (samples as the hardware reads them, the simulated program's scores) of the test split."""
-    data, program = Dataset.load(out / "data"), Program.load(out / "program" / "program.txt")
+    data, program = Dataset.load(out / "data"), load_program(out / "program" / "program.txt")
     x = data.part("test")[0]
     q = Interpreter(program).run(x)
     return np.ldexp(x.astype(float), -data.format.frac_bits), np.ldexp(q, -ranges(program)[program.output].frac_bits)

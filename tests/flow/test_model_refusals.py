@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 from gatewright.graph import save_graph
 from gatewright.graph.nodes import Activation
+from gatewright.ir import load_program
 from tests.graphs import chain, conv, dense
 from tests.importers.keras_files import layer, sequential, write_h5
 from tests.importers.onnx_models import node, save
@@ -190,7 +191,6 @@ def test_neither_configuration_nor_model():
 
 def test_a_precision_table_of_the_configuration_is_applied(tmp_path: Path, data: Path):
     """A float model with precisions takes the exact road, through to its program."""
-    from gatewright.ir import Program
 
     mlp(tmp_path / "m.npz")
     fixed = "ap_fixed<8,3,AP_RND,AP_SAT>"
@@ -211,7 +211,7 @@ weight = "ap_fixed<4,2>"
     out = tmp_path / "run"
     done = CliRunner().invoke(main, ["run", str(tmp_path / "c.toml"), "--out", str(out), "--until", "program"])
     assert done.exit_code == 0, done.output
-    weight = Program.load(out / "program" / "program.txt").constants["fc1.weight"]
+    weight = load_program(out / "program" / "program.txt").constants["fc1.weight"]
     assert np.abs(weight.q).max() <= 8
     assert weight.frac_bits <= 2
     origin = json.loads((out / "model" / "model.json").read_text())

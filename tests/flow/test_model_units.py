@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 from gatewright.data import Dataset
+from gatewright.export.vectors import graph_outputs
+from gatewright.fixedpoint import Fixed
 from gatewright.graph import evaluate, load_graph, save_graph
 from gatewright.graph.nodes import Activation, Affine
-from gatewright.graph.vectors import graph_outputs
-from gatewright.ir import Fixed, Interpreter, Program
+from gatewright.ir import Interpreter, load_program
 from tests.graphs import chain, dense
 
 RNG = np.random.default_rng(1)
@@ -54,7 +55,7 @@ def test_a_regression_keeps_its_last_function_as_a_table(tmp_path: Path):
     message = fails_late(tmp_path, *common)
     assert 'set model.output_format, e.g. "fixed<12,4>"' in message
     out = ran(tmp_path, "program", *common, "model.output_format=ufixed<8,0>")
-    program = Program.load(out / "program" / "program.txt")
+    program = load_program(out / "program" / "program.txt")
     codes = Dataset.load(out / "data").x
     got = Interpreter(program).run(codes) / 256
     want = 1 / (1 + np.exp(-np.ldexp(codes, -5) @ layers[0].weight))
@@ -83,7 +84,7 @@ def test_real_numbers_at_the_output_need_a_format(tmp_path: Path):
     assert not (tmp_path / "late").exists()
     out = ran(tmp_path, "program", *common, "model.output_format=fixed<12,4>")
     x = np.ldexp(Dataset.load(out / "data").x, -5)
-    got = Interpreter(Program.load(out / "program" / "program.txt")).run(Dataset.load(out / "data").x)[:, 0]
+    got = Interpreter(load_program(out / "program" / "program.txt")).run(Dataset.load(out / "data").x)[:, 0]
     scores = (x @ weight) * bn.scale + bn.offset
     assert (got == np.floor(scores.astype(np.float32) * 256 + 0.5).argmax(axis=1)).mean() > 0.95
 
@@ -96,5 +97,5 @@ def test_two_classes_of_one_output(tmp_path: Path):
     save_graph(chain((4,), dense("fc", weight), Activation(name="s", kind="sigmoid")), tmp_path / "m.npz")
     out = ran(tmp_path, "program", "data.input_format=fixed<9,4>")
     codes = Dataset.load(out / "data").x
-    got = Interpreter(Program.load(out / "program" / "program.txt")).run(codes)[:, 0]
+    got = Interpreter(load_program(out / "program" / "program.txt")).run(codes)[:, 0]
     assert (got == ((codes @ weight)[:, 0] > 0)).all()

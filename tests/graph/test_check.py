@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from gatewright.errors import ModelError
+from gatewright.fixedpoint import Overflow, Rounding
 from gatewright.graph.check import check
 from gatewright.graph.evaluate import evaluate
 from gatewright.graph.nodes import Activation, Combine, Dense, Graph, Input, Quantize, Reshape, Slice, Thresholds
-from gatewright.ir.formats import Overflow, Rounding
 
 ONE, ZERO = np.array(1.0), np.array(0)
 X = Input(name="x", shape=(3, 4))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatewright.fixedpoint import Overflow, Rounding
 from gatewright.graph.evaluate import evaluate, trace
 from gatewright.graph.nodes import (
     Activation,
@@ -31,7 +32,6 @@ from gatewright.graph.nodes import (
     Transpose,
     Upsample,
 )
-from gatewright.ir.formats import Overflow, Rounding
 
 RNG = np.random.default_rng(7)
 ONE = np.array(1.0)

@@ -8,26 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.errors import ConfigError, ExportError, LowerError, ModelError
-from gatewright.graph import (
-    Calibration,
-    calibrate,
-    check_graph_export,
-    differences,
-    evaluate,
-    export_graph,
-    load_graph,
-    profile,
-    save_graph,
-    table,
-    trace,
-)
+from gatewright.export import Calibration, calibrate, check_graph_export, differences, export_graph, profile
+from gatewright.fixedpoint import Fixed, Overflow, Rounding
+from gatewright.graph import evaluate, load_graph, save_graph, table, trace
 from gatewright.graph.functions import activate, quantize
 from gatewright.graph.nodes import Activation, Concat, Dense, Quantize, Recurrent, Scan, Slice
 from gatewright.graph.recurrent import as_scan
-from gatewright.ir import Fixed, Overflow, Rounding, parse_program, print_program
 from gatewright.ir import Scan as ScanOp
-from gatewright.lower.compile import lower
+from gatewright.ir import parse_program, print_program
 from tests.graphs import chain, dense, quantizer
+from tests.lowering import lower_for
 
 RNG = np.random.default_rng(3)
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
@@ -250,7 +240,7 @@ def test_hardware_names_the_layer():
     with pytest.raises(
         LowerError, match=r"layer 'memory': no hardware for a recurrent cell \(Scan\) \(op 'memory'\) yet"
     ):
-        lower(exported.program, exported.encode(np.zeros((2, 6, 3))), family="ecp5", clock_mhz=100.0)
+        lower_for(exported.program, exported.encode(np.zeros((2, 6, 3))), family="ecp5", clock_mhz=100.0)
 
 
 def test_bad_scans_and_settings_are_named():

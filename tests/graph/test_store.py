@@ -98,9 +98,9 @@ def test_the_table_counts():
     rows = table(graph)
     assert [r.op for r in rows] == ["Input", "Quantize", "Conv", "Pool.max", "Thresholds"]
     c = rows[2]
-    assert (c.shape, c.parameters, c.nonzero, c.operations, c.live_operations) == ((4, 4, 1), 10, 9, 144, 128)
+    assert (c.shape, c.parameters, c.nonzero, c.operations, c.live_operations) == ((4, 4, 1), 10, 8, 144, 128)
     assert (c.weight_format, rows[0].result_format, rows[1].result_format) == ("ufixed<2,1>", "float", "ufixed<4,2>")
     assert rows[4].result_format == "3 levels"
     assert total(rows).operations == 144
-    assert format_rows(rows).splitlines()[-1].split() == ["total", "10", "9", "144", "128"]
+    assert format_rows(rows).splitlines()[-1].split() == ["total", "10", "8", "144", "128"]
     assert Graph(name="g", nodes=(Input(name="x", shape=(1,)),), output="x")

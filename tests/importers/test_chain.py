@@ -12,12 +12,14 @@ import pytest
 onnx = pytest.importorskip("onnx")
 from onnx import helper  # noqa: E402
 
-from gatewright.graph import Calibration, calibrate, check_graph_export, export_graph, load_graph, save_graph, trace  # noqa: E402
+from gatewright.export import Calibration, calibrate, check_graph_export, export_graph  # noqa: E402
+from gatewright.export.prepare import SQUASHING  # noqa: E402
+from gatewright.fixedpoint import Fixed  # noqa: E402
+from gatewright.graph import load_graph, save_graph, trace  # noqa: E402
 from gatewright.graph.exact import lattices  # noqa: E402
 from gatewright.graph.nodes import Activation  # noqa: E402
-from gatewright.graph.prepare import SQUASHING  # noqa: E402
 from gatewright.importers.onnx import load_onnx  # noqa: E402
-from gatewright.ir import Fixed, parse_program, print_program  # noqa: E402
+from gatewright.ir import parse_program, print_program  # noqa: E402
 from tests.importers.onnx_models import ints, node, save, weights  # noqa: E402
 from tests.importers.test_onnx_ops import CASES as SINGLE  # noqa: E402
 

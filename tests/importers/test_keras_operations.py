@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from gatewright.errors import ModelError
-from gatewright.graph import Calibration, calibrate, check_graph_export, evaluate, export_graph
+from gatewright.export import Calibration, calibrate, check_graph_export, export_graph
+from gatewright.graph import evaluate
 from gatewright.graph.nodes import Activation
 from gatewright.importers.keras import load_keras
 from tests.graphs import chain, dense
 from tests.importers.keras_files import layer, sequential, singles, write_h5, write_v3
+from tests.lowering import lower_for
 
 
 def tensor(name: str) -> dict[str, Any]:
@@ -153,4 +155,6 @@ def test_slopes_below_zero_after_training(slopes):
     exported = export_graph(quantized, name="m")
     assert check_graph_export(exported, x) == 200
     assert np.abs(evaluate(quantized, x) - evaluate(graph, x)).max() < 0.1
-    assert {type(op).__name__ for op in exported.program.ops} <= {"Input", "Dense", "Relu", "Requant", "Lookup"}
+    codes = exported.encode(x)
+    design = lower_for(exported.program, codes, family="ecp5", clock_mhz=50.0)
+    assert np.array_equal(design.replay(codes), exported.run(x))

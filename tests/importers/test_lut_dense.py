@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from gatewright.errors import ModelError
-from gatewright.graph import check_graph_export, evaluate, export_graph
+from gatewright.export import check_graph_export, export_graph
+from gatewright.fixedpoint import Fixed
+from gatewright.graph import evaluate
 from gatewright.graph.nodes import Table
 from gatewright.importers.keras import load_keras
-from gatewright.ir import Fixed
 from tests.importers.keras_files import write_v3
 from tests.importers.test_hgq import conf
+from tests.lowering import lower_for
 
 N_IN, N_OUT, WIDTH = 3, 2, 4
 
@@ -90,7 +92,10 @@ def test_every_edge_is_its_function_of_its_codes(tmp_path):
     for entry in (None, Fixed.parse("fixed<9,5>")):
         exported = export_graph(graph, name="p", input_format=entry)
         assert check_graph_export(exported, x) == len(x)
-    assert {type(op).__name__ for op in exported.program.ops} == {"Input", "Dense", "Requant", "Lookup"}
+        codes = exported.encode(x)
+        design = lower_for(exported.program, codes, family="xc7", clock_mhz=50.0)
+        assert np.array_equal(design.replay(codes), exported.run(x))
+    assert {type(op).__name__ for op in exported.program.ops} == {"Input", "Concat", "Requant", "Lookup", "Dense"}
 
 
 @pytest.mark.parametrize(

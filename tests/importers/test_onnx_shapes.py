@@ -89,6 +89,14 @@ def test_elementwise_operands_broadcast_as_numpy_does(tmp_path_factory, kind, sh
     assert np.array_equal(got, expected)
 
 
+@pytest.mark.parametrize(("kind", "neutral"), [("Mul", 1), ("Div", 1), ("Add", 0), ("Sub", 0)])
+def test_a_constant_that_changes_no_number_still_widens(tmp_path, kind, neutral):
+    x = np.arange(6, dtype=np.float32).reshape(3, 1, 2)
+    graph, _ = loaded(model(tmp_path / "m.onnx", kind, [1, 2], np.full((2, 1), neutral, np.float32), False))
+    assert graph is not None
+    assert np.array_equal(evaluate(graph, x), np.repeat(x, 2, axis=1))
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     left=st.lists(SIZES, min_size=1, max_size=3), right=st.lists(SIZES, max_size=3), bias=st.lists(SIZES, max_size=3)

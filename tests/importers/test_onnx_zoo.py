@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip("onnx")
 
 from gatewright.errors import ModelError
-from gatewright.graph import evaluate, export_graph
+from gatewright.export import export_graph
+from gatewright.graph import evaluate
 from gatewright.graph.check import check
 from gatewright.importers import load_model
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gatewright.graph import check_graph_export, evaluate, export_graph
+from gatewright.export import check_graph_export, export_graph
+from gatewright.graph import evaluate
 from gatewright.graph.nodes import Dense
 from gatewright.importers.keras import load_keras
 from tests.importers.keras_files import layer, sequential, write_h5

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 from gatewright.errors import MismatchError, ToolError
+from gatewright.fixedpoint import Fixed
 from gatewright.graph import evaluate
 from gatewright.importers import load_model
 from gatewright.importers.verify import compare, random_samples, verify_model
-from gatewright.ir import Fixed
 from tests.graphs import chain, dense, quantizer
 
 pytest.importorskip("onnx")
@@ -195,6 +195,7 @@ def test_a_log_softmax_that_the_import_leaves_out_is_compared_all_the_same(tmp_p
     scores = f"(lambda s: {{'output': s - np.log(np.exp(s).sum({axis}, keepdims=True))}})((x @ w).reshape(-1, 2, 3))"
     path, right = spoken(tmp_path, nodes, constants, (4,), scores)
     graph = load_model(path)
+    assert graph.metadata is not None
     assert graph.metadata["left_out"] == ["log_softmax", axis % 3]
     (note,) = graph.notes
     assert note.endswith("left out: the graph gives the scores before it, which have the same order")
@@ -217,8 +218,10 @@ def test_inputs_of_other_types_are_given_in_them_and_compared_as_they_round(tmp_
     assert done.rows[0].max_difference <= tolerance * done.rows[0].largest
     said = "30 given samples, rounded to float16, in which the model computes: results agree within 0.00195312"
     assert done.data == (said if name == "float16" else "30 given samples")
-    assert load_model(path).metadata["input_type"] == name
-    assert f"the model computes in {name}, of which every result here is the real number" in load_model(path).notes[0]
+    graph = load_model(path)
+    assert graph.metadata is not None
+    assert graph.metadata["input_type"] == name
+    assert f"the model computes in {name}, of which every result here is the real number" in graph.notes[0]
     wrong = fake(path, "{'output': (x.astype(w.dtype) @ w) * w.dtype.type(1.05)}")
     with pytest.raises(MismatchError):
         verify_model(path, x, python=wrong)

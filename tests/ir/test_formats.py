@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewright.errors import FormatError
-from gatewright.ir import Fixed
+from gatewright.fixedpoint import Fixed
 
 
 @pytest.mark.parametrize(

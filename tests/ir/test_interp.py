@@ -8,17 +8,16 @@ import pytest
 from hypothesis import given, settings
 
 from gatewright.errors import ProgramError
+from gatewright.fixedpoint import Overflow, Rounding
 from gatewright.ir import (
     ArgMax,
     Dense,
     Input,
     Interpreter,
     Lookup,
-    Overflow,
     Program,
     Relu,
     Requant,
-    Rounding,
     Softmax,
     SoftmaxVariant,
     Thresholds,
@@ -119,7 +118,7 @@ def requantised(op: Requant, i: int, value: Fraction) -> Fraction:
     return q * Fraction(2) ** -frac
 
 
-@given(programs())
+@given(programs(chain=True))
 @settings(max_examples=150, deadline=None)
 def test_equals_rational_arithmetic(program: Program):
     x = codes(program, 8)

@@ -1,13 +1,27 @@
 """Every operator: interpreter == rational arithmetic index by index, ranges hold and are attained, text is lossless."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 import gatewright.ir.interp
 from gatewright.errors import LowerError
-from gatewright.ir import Fixed, Input, Interpreter, Pad, Program, parse_program, print_program, ranges, shapes
-from gatewright.lower.compile import lower
+from gatewright.fixedpoint import Fixed
+from gatewright.ir import (
+    Input,
+    Interpreter,
+    Pool,
+    PoolKind,
+    Program,
+    Reshape,
+    parse_program,
+    print_program,
+    ranges,
+    shapes,
+)
+from tests.lowering import lower_for
 from tests.operators import GROW, operator_programs, rational, samples, scaled
 
 
@@ -69,7 +83,16 @@ def test_batches_do_not_matter(program: Program):
 
 def test_hardware_names_the_layer():
     source = Input(name="x", layer="input", shape=(3,), format=Fixed(width_bits=4, frac_bits=0))
-    pad = Pad(name="wide", layer="border", source="x", pads=((1, 1),), value=0)
-    program = Program(name="p", ops=(source, pad), output="wide", constants={})
-    with pytest.raises(LowerError, match=r"layer 'border': no hardware for Pad \(op 'wide'\) yet; hardware for Pad"):
-        lower(program, samples(program, 2), family="ecp5", clock_mhz=100.0)
+    square = Reshape(name="square", layer="picture", source="x", shape=(3, 1))
+    pool = Pool(name="most", layer="pool", source="square", kind=PoolKind.MAX, size=(2,), strides=(1,), pads=((0, 0),))
+    program = Program(name="p", ops=(source, square, pool), output="most", constants={})
+    with pytest.raises(LowerError, match=r"layer 'picture': Reshape \(op 'square'\) has shape \(3, 1\), hardware"):
+        lower_for(program, samples(program, 2), family="ecp5", clock_mhz=100.0)
+    image = dataclasses.replace(source, shape=(3, 1))
+    program = Program(name="p", ops=(image, dataclasses.replace(pool, source="x")), output="most", constants={})
+    with pytest.raises(LowerError, match=r"layer 'pool': no hardware for Pool \(op 'most'\) yet; hardware for Pool"):
+        lower_for(program, samples(program, 2), family="ecp5", clock_mhz=100.0)
+    flat = Reshape(name="flat", layer="flatten", source="x", shape=(3,))
+    program = Program(name="p", ops=(image, flat), output="flat", constants={})
+    with pytest.raises(LowerError, match=r"layer 'input': Input \(op 'x'\) has shape \(3, 1\), hardware for more"):
+        lower_for(program, samples(program, 2), family="ecp5", clock_mhz=100.0)

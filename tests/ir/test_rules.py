@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.errors import ProgramError
+from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.ir import (
     Add,
     Concat,
@@ -17,19 +18,16 @@ from gatewright.ir import (
     Conv,
     Dense,
     Fill,
-    Fixed,
     Input,
     Interpreter,
     Lookup,
     Mul,
-    Overflow,
     Pad,
     Pool,
     PoolKind,
     Program,
     Requant,
     Reshape,
-    Rounding,
     Scan,
     Slice,
     Transpose,

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.errors import ProgramError
+from gatewright.fixedpoint import Fixed
 from gatewright.ir import (
     Constant,
-    Fixed,
     Input,
     Lookup,
     Op,

@@ -5,15 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewright.lower.adders import AdderGraph, adder_graph, csd
+from gatewright.fixedpoint import digit_count, signed_digits
+from gatewright.lower.build.adders import AdderGraph, adder_graph
 
 
 @given(st.integers(-(2**40), 2**40))
 def test_csd_is_canonical(value: int):
-    digits = csd(value)
+    digits = signed_digits(value)
     assert sum(sign << power for power, sign in digits) == value
     powers = [power for power, _ in digits]
     assert all(b - a >= 2 for a, b in itertools.pairwise(powers))
+    assert digit_count(np.array([value, -value])).tolist() == [len(digits)] * 2
 
 
 def evaluate(graph: AdderGraph, x: np.ndarray) -> np.ndarray:
@@ -49,7 +51,7 @@ def test_computes_the_product(seed: int, n_in: int, n_out: int, bits: int, spars
     graph = adder_graph(matrix, extra_depth=extra)
     x = rng.integers(-128, 128, (20, n_in))
     assert (evaluate(graph, x) == x @ matrix).all()
-    terms = [sum(len(csd(v)) for v in column) for column in matrix.T.tolist()]
+    terms = [sum(len(signed_digits(v)) for v in column) for column in matrix.T.tolist()]
     least = max((t - 1).bit_length() if t else 0 for t in terms)
     assert max(depths(graph)) <= least + extra
 

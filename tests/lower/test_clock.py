@@ -5,20 +5,21 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewright.cli import main
+from gatewright.chips import FAMILIES
+from gatewright.cli.main import main
 from gatewright.config import parse_config
 from gatewright.errors import ConfigError, LowerError
-from gatewright.ir import Program
-from gatewright.lower.circuit import Circuit, Const
-from gatewright.lower.clock import HIGHEST_MHZ
-from gatewright.lower.compile import lower
-from gatewright.lower.schedule import schedule
-from gatewright.lower.timing import FAMILIES, delay_ns, delays
+from gatewright.ir import Program, save_program
+from gatewright.lower.circuit.nodes import Circuit, Const
+from gatewright.lower.cost.delays import delay_ns, delays
+from gatewright.lower.pipeline.clock import HIGHEST_MHZ
+from gatewright.lower.pipeline.schedule import schedule
+from tests.lowering import lower_for, only
 from tests.programs import codes, mlp, programs
 
 
 def circuit_of(program: Program, family: str) -> Circuit:
-    return lower(program, codes(program, 8), family=family, clock_mhz=100).circuit
+    return only(lower_for(program, codes(program, 8), family=family, clock_mhz=100)).circuit
 
 
 @given(programs(), st.sampled_from(sorted(FAMILIES)), st.integers(1, 6))
@@ -98,7 +99,7 @@ def test_a_goal_without_clock_and_limit_is_refused(tmp_path):
 
 
 def test_estimate_prints_the_chosen_clock(tmp_path):
-    mlp((16, 12, 4), seed=5).save(tmp_path / "program.txt")
+    save_program(mlp((16, 12, 4), seed=5), tmp_path / "program.txt")
     command = ["estimate", str(tmp_path / "program.txt"), "--clock-mhz", "0", "--max-latency-ns", "30"]
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output

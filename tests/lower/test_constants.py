@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatewright.fixedpoint import Fixed
 from gatewright.ir import (
     Add,
     Const,
@@ -22,9 +23,8 @@ from gatewright.ir import (
     ranges,
     verify,
 )
-from gatewright.ir.formats import Fixed
-from gatewright.lower.constants import constants_to_dense
-from gatewright.lower.support import check_supported
+from gatewright.lower.build.support import check_supported
+from gatewright.lower.passes.constants import constants_to_dense
 
 KINDS = {"add": Add, "sub": Sub, "mul": Mul, "max": Max, "min": Min}
 

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from gatewright.ir import Constant, Dense, Fixed, Input, Interpreter, Lookup, Program, Relu, Requant, Thresholds
-from gatewright.lower.compile import lower
+from gatewright.fixedpoint import Fixed
+from gatewright.ir import Constant, Dense, Input, Interpreter, Lookup, Program, Relu, Requant, Thresholds
+from gatewright.lower.build.facts import Facts
 from gatewright.lower.estimate import estimate
-from gatewright.lower.fold import fold_bias, join_layers
+from gatewright.lower.passes.rounding import fold_bias, join_layers
+from tests.lowering import lower_for, only
 from tests.programs import codes, mlp
 
 
@@ -21,9 +23,9 @@ def apart():
 def test_layers_of_their_own_keep_their_results():
     program, separate = apart()
     x = codes(program, 100)
-    lowered = lower(separate, x, family="xc7", clock_mhz=200.0)
+    lowered = lower_for(separate, x, family="xc7", clock_mhz=200.0)
     assert np.array_equal(Interpreter(lowered.program).run(x), Interpreter(program).run(x))
-    assert any(name.endswith("relu") for name, _ in lowered.circuit.layer_values)
+    assert any(name.endswith("relu") for name, _ in only(lowered).circuit.layer_values)
 
 
 def test_joined_layers_are_those_of_the_sums():
@@ -60,8 +62,8 @@ def table_program(tables: int, *, seed: int = 0) -> Program:
 
 def test_a_threshold_of_one_bit_is_free_and_each_truth_table_one_lut():
     program = table_program(20)
-    lowered = lower(program, codes(program, 300), family="xc7", clock_mhz=200.0)
-    assert estimate(lowered.circuit, lowered.schedule).lut == 20
+    lowered = lower_for(program, codes(program, 300), family="xc7", clock_mhz=200.0)
+    assert estimate(lowered).lut == 20
 
 
 def test_only_the_bias_of_neurons_with_one_input_moves_into_thresholds():
@@ -73,9 +75,9 @@ def test_only_the_bias_of_neurons_with_one_input_moves_into_thresholds():
     ops = program.ops[:3]
     constants = {"bits.weight": Constant(weight, 0), "bits.bias": bias, "bits.thresholds": cuts}
     before = Program(name="p", ops=ops, output="bits.act", constants=constants)
-    after = fold_bias(before)
+    after = fold_bias(Facts(program=before))
     kept = after.constants["bits.kept_bias"].q
     assert kept.tolist() == [0, -27, 0, 0, 0, 0, 0, 0]
     x = codes(before, 500)
     assert np.array_equal(Interpreter(after).run(x), Interpreter(before).run(x))
-    assert fold_bias(after) == after
+    assert fold_bias(Facts(program=after)) == after

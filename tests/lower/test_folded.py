@@ -6,11 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.errors import LowerError
-from gatewright.lower.compile import Lowered
-from gatewright.lower.folded import plan, simulate
-from gatewright.lower.folded_estimate import estimate_lowered
-from gatewright.lower.folded_pieces import Folded, LoweredFolded
-from gatewright.lower.reuse import lower_reuse
+from gatewright.lower.estimate import estimate
+from gatewright.lower.folded.plan import plan, simulate
+from gatewright.lower.folded.unit import Folded
+from tests.lowering import lower_for, only
 from tests.programs import codes, mlp, programs
 
 
@@ -35,7 +34,7 @@ def test_plan_equals_the_matrix_product(data: st.DataObject):
     live = int(matrix.any(axis=0).sum())
     padded = min(-(-rows // (reuse // g)) * -(-live // g) for g in range(1, min(reuse, live) + 1))
     rotating = rows * 7 // 60 + 1  # multipliers that the registers of rotating inputs may be worth
-    assert len(folded.lanes) <= padded + rotating or folded.gather
+    assert len(folded.multipliers) <= padded + rotating or folded.gather
     for output, (lo, hi) in enumerate(folded.results):
         plus, minus = np.maximum(matrix[:, output], 0), np.minimum(matrix[:, output], 0)
         low, high = np.array([lo for lo, _ in inputs]), np.array([hi for _, hi in inputs])
@@ -51,20 +50,19 @@ def test_pruned_weights_cost_neither_cycles_nor_multipliers():
     inputs = ((0, 63),) * 32
     full = plan("fc", dense, np.zeros(16, dtype=np.int64), inputs, reuse=8, dsp=True)
     few = plan("fc", pruned, np.zeros(16, dtype=np.int64), inputs, reuse=8, dsp=True)
-    assert len(full.lanes) == 32 * 16 // 8
+    assert len(full.multipliers) == 32 * 16 // 8
     assert few.gather
-    assert len(few.lanes) <= 2 * -(-np.count_nonzero(pruned) // 8)
+    assert len(few.multipliers) <= 2 * -(-np.count_nonzero(pruned) // 8)
 
 
 @given(programs(), st.integers(1, 36), st.sampled_from(("xc7", "ecp5")))
 @settings(max_examples=40, deadline=None)
 def test_random_programs_lower_exactly(program, reuse: int, family: str):
-    """lower_reuse replays every piece; here that it accepts what the IR allows, and what it then claims."""
+    """lower replays every unit; here that it accepts what the IR allows, and what it then claims."""
     most = max((c.q.size for name, c in program.constants.items() if name.endswith("weight")), default=1)
-    lowered = lower_reuse(program, codes(program, 40), family=family, clock_mhz=100.0, reuse=min(reuse, most))
-    if isinstance(lowered, LoweredFolded):
-        folded = [piece for piece in lowered.pieces if isinstance(piece, Folded)]
-        assert lowered.initiation_interval == max(piece.plan.cycles for piece in folded) > 1
+    lowered = lower_for(program, codes(program, 40), family=family, clock_mhz=100.0, reuse=min(reuse, most))
+    if folded := [unit for unit in lowered.units if isinstance(unit, Folded)]:
+        assert lowered.initiation_interval == max(unit.plan.cycles for unit in folded) > 1
         assert lowered.checked > 0
 
 
@@ -72,36 +70,27 @@ def test_area_falls_and_latency_rises_with_the_factor():
     program = mlp((16, 32, 16, 5), seed=3, sparsity=0.0)
     x = codes(program, 20)
     found = [
-        lower_reuse(program, x, family="xc7", clock_mhz=200, reuse=r, multiplier="dsp") for r in (2, 4, 8, 16, 32, 64)
+        lower_for(program, x, family="xc7", clock_mhz=200, reuse=r, multiplier="dsp") for r in (2, 4, 8, 16, 32, 64)
     ]
-    figures = [estimate_lowered(lowered) for lowered in found]
+    figures = [estimate(lowered) for lowered in found]
     assert [f.dsp for f in figures] == sorted((f.dsp for f in figures), reverse=True)
     assert figures[0].dsp == (16 * 32 + 32 * 16 + 16 * 5) / 2
     assert [f.latency_cycles for f in figures] == sorted(f.latency_cycles for f in figures)
-    assert all(isinstance(lowered, LoweredFolded) for lowered in found)
-    assert [lowered.initiation_interval for lowered in found if isinstance(lowered, LoweredFolded)] == [
-        2,
-        4,
-        8,
-        16,
-        32,
-        64,
-    ]
+    assert [lowered.initiation_interval for lowered in found] == [2, 4, 8, 16, 32, 64]
 
 
 def test_factor_one_is_the_parallel_architecture():
     program = mlp((6, 5, 3), seed=1)
-    assert isinstance(lower_reuse(program, codes(program, 20), family="xc7", clock_mhz=200, reuse=1), Lowered)
+    assert only(lower_for(program, codes(program, 20), family="xc7", clock_mhz=200, reuse=1)).name == "net"
 
 
 def test_auto_takes_blocks_only_where_they_are_enough():
     program = mlp((6, 5, 3), seed=1)
     options = {"family": "xc7", "clock_mhz": 200, "reuse": 3, "multiplier": "auto"}
-    many = lower_reuse(program, codes(program, 20), dsp_blocks=90, **options)
-    few = lower_reuse(program, codes(program, 20), dsp_blocks=1, **options)
-    assert isinstance(many, LoweredFolded)
-    assert isinstance(few, LoweredFolded)
+    many = lower_for(program, codes(program, 20), dsp_blocks=90, **options)
+    few = lower_for(program, codes(program, 20), dsp_blocks=1, **options)
     assert (many.dsp, few.dsp) == (True, False)
+    assert few.multipliers > 1
 
 
 @pytest.mark.parametrize(
@@ -116,10 +105,10 @@ def test_auto_takes_blocks_only_where_they_are_enough():
 def test_illegal_factors(reuse, message: str):
     program = mlp((6, 5, 3), seed=1)
     with pytest.raises(LowerError, match=message):
-        lower_reuse(program, codes(program, 20), family="xc7", clock_mhz=200, reuse=reuse)
+        lower_for(program, codes(program, 20), family="xc7", clock_mhz=200, reuse=reuse)
 
 
 def test_latency_limit():
     program = mlp((6, 5, 3), seed=1)
     with pytest.raises(LowerError, match=r"allowed are 5; lower hardware\.reuse_factor"):
-        lower_reuse(program, codes(program, 20), family="xc7", clock_mhz=200, reuse=6, max_latency_cycles=5)
+        lower_for(program, codes(program, 20), family="xc7", clock_mhz=200, reuse=6, max_latency_cycles=5)

@@ -7,19 +7,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatewright.chips import FAMILIES
 from gatewright.errors import LowerError
-from gatewright.ir import Constant, Dense, Fixed, Input, Program, Requant, Rounding, run
-from gatewright.lower import build as build_module
-from gatewright.lower.adders import adder_graph
-from gatewright.lower.build import build, check_circuit
-from gatewright.lower.circuit import Add, Circuit, Const, Floor, operands, simulate, width
-from gatewright.lower.compile import lower
-from gatewright.lower.estimate import estimate
-from gatewright.lower.fold import PASSES, fold_rounding, fuse_relu
-from gatewright.lower.narrow import drop_dead, early_floor
-from gatewright.lower.schedule import period_ns, register_bits, schedule
-from gatewright.lower.timing import FAMILIES, delay_ns, delays
+from gatewright.fixedpoint import Fixed, Rounding
+from gatewright.ir import Constant, Dense, Input, Program, Requant, run
+from gatewright.lower.build import elements as build_module
+from gatewright.lower.build.adders import adder_graph
+from gatewright.lower.build.elements import build, check_circuit
+from gatewright.lower.build.facts import Facts
+from gatewright.lower.circuit.nodes import Add, Circuit, Const, Floor, operands, simulate, width
+from gatewright.lower.cost.delays import delay_ns, delays
+from gatewright.lower.passes.rounding import PASSES, fold_rounding, fuse_relu
+from gatewright.lower.pipeline.cost import circuit_cost
+from gatewright.lower.pipeline.schedule import period_ns, register_bits, schedule
+from gatewright.lower.rewrites.narrow import drop_dead, early_floor
+from gatewright.lower.rewrites.table import REWRITES, rewritten, run_rewrites
+from tests.lowering import lower_for, only
 from tests.programs import codes, mlp, programs
+
+
+def rounded(program: Program) -> Program:
+    return fuse_relu(Facts(program=fold_rounding(Facts(program=program))))
 
 
 @given(programs())
@@ -28,7 +36,7 @@ def test_every_pass_is_exact(program: Program):
     x = codes(program, 64)
     changed = program
     for _, run_pass in PASSES:
-        changed = run_pass(changed)
+        changed = run_pass(Facts(program=changed))
         assert (run(changed, x) == run(program, x)).all()
     circuit = build(changed)
     check_circuit(program, circuit, x)
@@ -40,8 +48,8 @@ def test_every_pass_is_exact(program: Program):
 @given(programs(), st.sampled_from(sorted(FAMILIES)), st.sampled_from((50.0, 150.0, 300.0)))
 @settings(max_examples=100, deadline=None)
 def test_schedule_is_legal(program: Program, family: str, clock_mhz: float):
-    lowered = lower(program, codes(program, 16), family=family, clock_mhz=clock_mhz)
-    circuit, plan = lowered.circuit, lowered.schedule
+    lowered = lower_for(program, codes(program, 16), family=family, clock_mhz=clock_mhz)
+    circuit, plan = only(lowered).circuit, only(lowered).schedule
     model = delays(family)
     arrival: list[float] = []
     for index, node in enumerate(circuit.nodes):
@@ -57,14 +65,14 @@ def test_schedule_is_legal(program: Program, family: str, clock_mhz: float):
 
 def test_rounding_and_relu_fold():
     program = mlp((4, 3, 2), seed=0)
-    folded = fuse_relu(fold_rounding(program))
+    folded = rounded(program)
     names = [type(op).__name__ for op in folded.ops]
     assert names == ["Input", "Dense", "Requant", "Dense", "ArgMax"]
     assert all(op.rounding is Rounding.TRUNCATE for op in folded.ops if isinstance(op, Requant))
 
 
 def test_floor_moves_before_the_adder():
-    circuit = drop_dead(build(fuse_relu(fold_rounding(mlp((6, 4, 3), seed=3)))))
+    circuit = drop_dead(build(rounded(mlp((6, 4, 3), seed=3))))
     early = early_floor(circuit)
 
     def bits(c: Circuit) -> int:
@@ -88,9 +96,9 @@ def test_unread_neurons_are_not_built():
 def test_constant_network():
     """All weights zero: the class is known, one register remains."""
     program = mlp((3, 2), seed=1, sparsity=1.0)
-    lowered = lower(program, codes(program, 4), family="xc7", clock_mhz=200)
-    assert all(isinstance(node, Const) for node in lowered.circuit.nodes)
-    assert lowered.schedule.latency_cycles == 1
+    lowered = lower_for(program, codes(program, 4), family="xc7", clock_mhz=200)
+    assert all(isinstance(node, Const) for node in only(lowered).circuit.nodes)
+    assert only(lowered).schedule.latency_cycles == 1
 
 
 def test_latency_limit_names_the_need():
@@ -98,19 +106,19 @@ def test_latency_limit_names_the_need():
     with pytest.raises(
         LowerError, match=r"'net' needs \d+ cycles at 400 MHz on xc7, allowed are 2; lower hardware.clock"
     ):
-        lower(program, codes(program, 4), family="xc7", clock_mhz=400, max_latency_cycles=2)
+        lower_for(program, codes(program, 4), family="xc7", clock_mhz=400, max_latency_cycles=2)
 
 
 def test_unknown_family():
     program = mlp((3, 2), seed=1)
     with pytest.raises(LowerError, match=r"no delay model for family 'ecp6'. Did you mean 'ecp5'\?"):
-        lower(program, codes(program, 4), family="ecp6", clock_mhz=100)
+        lower_for(program, codes(program, 4), family="ecp6", clock_mhz=100)
 
 
 def test_a_wrong_circuit_is_caught():
     program = mlp((6, 4, 3), seed=3)
     x = codes(program, 200)
-    circuit = drop_dead(build(fuse_relu(fold_rounding(program))))
+    circuit = drop_dead(build(rounded(program)))
     victim = next(i for i, n in enumerate(circuit.nodes) if isinstance(n, Add))
     nodes = list(circuit.nodes)
     adder = nodes[victim]
@@ -123,14 +131,14 @@ def test_a_wrong_circuit_is_caught():
 
 def test_faster_clock_more_stages_and_registers():
     program = mlp((16, 12, 4), seed=5)
-    circuit = drop_dead(build(fuse_relu(fold_rounding(program))))
+    circuit = drop_dead(build(rounded(program)))
     plans = [schedule(circuit, family="xc7", clock_mhz=mhz) for mhz in (50, 150, 350)]
     latencies = [plan.latency_cycles for plan in plans]
     registers = [register_bits(circuit, list(p.stages), p.latency_cycles) for p in plans]
     assert latencies == sorted(latencies)
     assert latencies[0] < latencies[-1]
     assert registers[0] < registers[-1]
-    figures = [estimate(circuit, plan) for plan in plans]
+    figures = [circuit_cost(circuit, plan, "xc7") for plan in plans]
     assert [f.ff for f in figures] == registers
     assert all(f.dsp == f.bram == 0 and f.lut > 0 for f in figures)
 
@@ -162,3 +170,19 @@ def test_ranges_beyond_int64_are_exact():
     assert check_circuit(program, circuit, corners) == 4 * len(corners)
     exact = np.array([[weight * a - weight * b + 1, 3 * a + weight * b - 1] for a, b in corners.tolist()])
     assert (simulate(circuit, corners)["output"] == exact).all()
+
+
+def test_every_rewrite_is_checked_once():
+    circuit = build(rounded(mlp((6, 4, 3), seed=3)), ternary=True)
+    seen: list[Circuit] = []
+
+    def check(changed: Circuit) -> int:
+        seen.append(changed)
+        return 7
+
+    made, checked = run_rewrites(circuit, family="xc7", truth_tables=True, check=check)
+    steps = dict(rewritten(circuit, family="xc7", truth_tables=True))
+    assert tuple(steps) == tuple(rewrite.name for rewrite in REWRITES)
+    assert steps["tabulate"] == steps["fuse_ternary"]  # nothing to join or tabulate: no new circuit to check
+    assert seen == [steps[name] for name in ("drop_dead", "early_floor", "fuse_ternary")]
+    assert (made, checked) == (steps["tabulate"], 3 * 7)

@@ -9,20 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatewright.chips import FAMILIES
+from gatewright.chips.luts import ALM, LUT4, LUT4_MUX7, LUT6, Luts
 from gatewright.errors import LowerError
-from gatewright.lower import neurons
-from gatewright.lower.build import build, check_circuit
-from gatewright.lower.circuit import Add, Add3, Circuit, Clamp, Table, operands
-from gatewright.lower.compile import lower
-from gatewright.lower.decompose import Cell, Network, Signal, decompose
+from gatewright.lower.build.elements import build, check_circuit
+from gatewright.lower.circuit.nodes import Add, Add3, Circuit, Clamp, Table, operands
+from gatewright.lower.cost.delays import delays
+from gatewright.lower.cost.luts import packed
+from gatewright.lower.cost.sites import node_sites
 from gatewright.lower.estimate import estimate
-from gatewright.lower.narrow import drop_dead, early_floor
-from gatewright.lower.neurons import tabulate
-from gatewright.lower.schedule import schedule
-from gatewright.lower.sites import node_sites
-from gatewright.lower.tables import ALM, LUT4, LUT4_MUX7, LUT6, Luts, packed
-from gatewright.lower.ternary import fuse_ternary
-from gatewright.lower.timing import FAMILIES, delays
+from gatewright.lower.pipeline.schedule import schedule
+from gatewright.lower.rewrites import neurons
+from gatewright.lower.rewrites.decompose import Cell, Network, Signal, decompose
+from gatewright.lower.rewrites.narrow import drop_dead, early_floor
+from gatewright.lower.rewrites.neurons import tabulate
+from gatewright.lower.rewrites.ternary import fuse_ternary
+from tests.lowering import lower_for, only
 from tests.programs import codes, programs, sparse_mlp
 
 BUILT_OF = {"LUT6": LUT6, "LUT4": LUT4, "LUT4 with multiplexers": LUT4_MUX7, "ALM": ALM}
@@ -110,12 +112,12 @@ def test_tables_are_exact(program, family: str):
 def test_narrow_neurons_become_tables(family: str, seed: int):
     program = sparse_mlp((8, 8, 6, 3), seed=seed, fan_in=3, activation_bits=2)
     x = codes(program, 300)
-    both = [lower(program, x, family=family, clock_mhz=50, truth_tables=tables) for tables in (True, False)]
-    tables, sums = (lowered.circuit.nodes for lowered in both)
+    both = [lower_for(program, x, family=family, clock_mhz=50, truth_tables=tables) for tables in (True, False)]
+    tables, sums = (only(lowered).circuit.nodes for lowered in both)
     assert not any(isinstance(node, Table) for node in sums)
     assert sum(isinstance(node, Table) for node in tables) >= 8
     assert not any(isinstance(node, Clamp) for node in tables)
-    first, second = (estimate(lowered.circuit, lowered.schedule) for lowered in both)
+    first, second = (estimate(lowered) for lowered in both)
     assert first.lut < 0.6 * second.lut
     assert first.latency_cycles <= second.latency_cycles
 

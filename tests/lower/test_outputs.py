@@ -7,14 +7,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gatewright.chips.luts import ALM, LUT4, LUT4_MUX7, LUT6
 from gatewright.errors import LowerError
-from gatewright.ir import Constant, Fixed, Input, Lookup, Program, Thresholds, TopK
-from gatewright.lower.build import build, check_circuit
-from gatewright.lower.builder import Builder
-from gatewright.lower.circuit import GreaterEqual, Ref, Source, Table, evaluate
-from gatewright.lower.narrow import drop_dead
-from gatewright.lower.softmax import product
-from gatewright.lower.tables import ALM, LUT4, LUT4_MUX7, LUT6, table_levels, table_luts
+from gatewright.fixedpoint import Fixed
+from gatewright.ir import Constant, Input, Lookup, Program, Thresholds, TopK
+from gatewright.lower.build.builder import CircuitBuilder
+from gatewright.lower.build.elements import build, check_circuit
+from gatewright.lower.build.softmax import product
+from gatewright.lower.circuit.nodes import GreaterEqual, Ref, Source, Table, evaluate
+from gatewright.lower.cost.luts import table_levels, table_luts
+from gatewright.lower.rewrites.narrow import drop_dead
 from tests.programs import codes
 
 
@@ -50,7 +52,7 @@ def test_thresholds_become_comparators_or_one_table_by_cost():
 @settings(max_examples=150, deadline=None)
 def test_product_is_exact_for_any_signs(ends: tuple[int, int, int, int]):
     (al, ah), (bl, bh) = sorted(ends[:2]), sorted(ends[2:])
-    b = Builder()
+    b = CircuitBuilder()
     nodes = [b.put(Source(layer="x", lo=lo, hi=hi, element=i)) for i, (lo, hi) in enumerate([(al, ah), (bl, bh)])]
     result = product(b, Ref(nodes[0], 1), Ref(nodes[1], 2))
     x = np.array(list(itertools.product({al, (al + ah) // 2, ah}, range(bl, bh + 1))), dtype=np.int64)
@@ -90,7 +92,7 @@ def test_a_table_too_large_for_luts_is_refused():
 @pytest.mark.parametrize(("lo", "hi"), [(40000, 40002), ((1 << 15) - 1, (1 << 15) + 2), (-1, 2), (-5, 200), (-9, -7)])
 def test_a_table_is_as_small_as_its_range(lo: int, hi: int):
     """The low bits tell the numbers of a range apart, wherever it lies."""
-    b = Builder()
+    b = CircuitBuilder()
     x = b.put(Source(layer="x", lo=lo, hi=hi, element=0))
     result = b.table(Ref(x), lambda value: 3 * value - lo)
     table = b.nodes[result.node]

@@ -6,13 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
+from gatewright.chips import FAMILIES
 from gatewright.ir import Program
-from gatewright.lower import chains
-from gatewright.lower.circuit import Circuit, Const, GreaterEqual, Source, evaluate, operands
-from gatewright.lower.compile import lower
-from gatewright.lower.schedule import register_bits, schedule
-from gatewright.lower.timing import FAMILIES, delay_ns, delays, in_register
-from gatewright.lower.values import OUTPUT, values
+from gatewright.lower.circuit.nodes import Circuit, Const, GreaterEqual, Source, evaluate, operands
+from gatewright.lower.circuit.values import OUTPUT, values
+from gatewright.lower.cost.delays import delay_ns, delays, in_register
+from gatewright.lower.pipeline import asap as chains
+from gatewright.lower.pipeline.schedule import register_bits, schedule
+from tests.lowering import lower_for, only
 from tests.programs import codes, mlp, programs
 
 CLOCKS = (40.0, 120.0, 250.0, 500.0)
@@ -23,7 +24,7 @@ CLOCKS = (40.0, 120.0, 250.0, 500.0)
 def test_reads_name_the_bits_that_are_read(program: Program):
     """Below its own shift, what a node reads is bits low .. high-1 of the value, and nothing else."""
     x = codes(program, 64)
-    circuit = lower(program, x, family="ecp5", clock_mhz=100).circuit
+    circuit = only(lower_for(program, x, family="ecp5", clock_mhz=100)).circuit
     known = values(circuit)
     data: list[np.ndarray] = []
     for node in circuit.nodes:
@@ -75,8 +76,8 @@ def fewest_bits(circuit: Circuit, family: str, clock_mhz: float, latency: int, *
 @given(programs(max_size=5), st.sampled_from(sorted(FAMILIES)), st.sampled_from(CLOCKS))
 @settings(max_examples=60, deadline=None)
 def test_register_bits_are_the_fewest(program: Program, family: str, clock_mhz: float):
-    lowered = lower(program, codes(program, 8), family=family, clock_mhz=clock_mhz)
-    circuit, plan = lowered.circuit, lowered.schedule
+    lowered = lower_for(program, codes(program, 8), family=family, clock_mhz=clock_mhz)
+    circuit, plan = only(lowered).circuit, only(lowered).schedule
     found = register_bits(circuit, list(plan.stages), plan.latency_cycles)
     assert found == fewest_bits(circuit, family, clock_mhz, plan.latency_cycles, hard=True)
 
@@ -84,7 +85,7 @@ def test_register_bits_are_the_fewest(program: Program, family: str, clock_mhz: 
 def test_relu_waits_for_a_register_where_there_is_time():
     """With stages to spare every ReLU is in a reset; with one less, those that cost none still are."""
     program = mlp((10, 8, 6, 3), seed=2)
-    circuit = lower(program, codes(program, 8), family="ecp5", clock_mhz=100).circuit
+    circuit = only(lower_for(program, codes(program, 8), family="ecp5", clock_mhz=100)).circuit
     known = values(circuit)
     relus = [i for i in range(len(circuit.nodes)) if in_register(circuit, i)]
 
@@ -102,7 +103,7 @@ def test_relu_waits_for_a_register_where_there_is_time():
 
 def test_a_circuit_too_large_for_all_chains_keeps_its_stages_apart(monkeypatch: pytest.MonkeyPatch):
     program = mlp((12, 10, 8, 3), seed=4)
-    circuit = lower(program, codes(program, 8), family="xc7", clock_mhz=100).circuit
+    circuit = only(lower_for(program, codes(program, 8), family="xc7", clock_mhz=100)).circuit
     best = schedule(circuit, family="xc7", clock_mhz=200)
     monkeypatch.setattr(chains, "MOST_CELLS", 0)
     quick = schedule(circuit, family="xc7", clock_mhz=200)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from gatewright.ir import Fixed
-from gatewright.lower.circuit import Add, Add3, Circuit, Join, Ref, Source, simulate
-from gatewright.lower.wires import join_disjoint
+from gatewright.fixedpoint import Fixed
+from gatewright.lower.circuit.nodes import Add, Add3, Circuit, Join, Ref, Source, simulate
+from gatewright.lower.rewrites.join import join_disjoint
 
 
 def circuit(*nodes):

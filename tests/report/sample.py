@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from gatewright.intervals import wilson
 from gatewright.report import StageRow
-from gatewright.report.numbers import wilson
 
 CLASSES = [str(digit) for digit in range(10)]
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from gatewright.errors import ConfigError
-from gatewright.graph import profile, save_graph
+from gatewright.export import profile
+from gatewright.graph import load_graph, save_graph
+from gatewright.graph.figures import figures
 from gatewright.graph.nodes import Activation
-from gatewright.ir import Fixed
 from gatewright.report import validate_results
-from gatewright.report.model import GraphNetwork
 from gatewright.report.page import render
 from gatewright.report.ranges import range_pictures, save_ranges
 from tests.graphs import chain, dense, quantizer
@@ -96,7 +98,7 @@ def test_profiles_know_the_formats():
 
 def test_a_saved_graph_is_described_as_a_network(tmp_path):
     save_graph(GRAPH, tmp_path / "graph.npz")
-    part = GraphNetwork.load(tmp_path, Fixed.parse("fixed<6,3>")).part()
+    part = figures(load_graph(tmp_path / "graph.npz")).part()
     first, second = part["layers"]
     assert part["shape"] == [4, 5, 3]
     assert part["parameters"] == 43
@@ -105,3 +107,24 @@ def test_a_saved_graph_is_described_as_a_network(tmp_path):
     assert (second["weight_format"], second["bits"]) == ("float", 18 * 32 - 3 * 31)  # a bias of zeros counts a bit each
     assert part["bits"] == first["bits"] + second["bits"]
     assert 0.0 <= part["sparsity"] < 1.0
+
+
+def test_networks_are_read_counted_and_judged_without_torch(tmp_path):
+    save_graph(GRAPH, tmp_path / "graph.npz")
+    lines = (
+        "import sys, numpy as np",
+        "import gatewright.report.collect",
+        "from gatewright.export.vectors import graph_outputs",
+        "from gatewright.fit import choose, evaluate_predictions, metrics",
+        "from gatewright.fixedpoint import Fixed",
+        "from gatewright.graph import load_graph",
+        "from gatewright.graph.figures import figures",
+        f"graph = load_graph(__import__('pathlib').Path({str(tmp_path / 'graph.npz')!r}))",
+        "figures(graph).part()",
+        "scores = graph_outputs(graph, np.zeros((4, 4), dtype=np.int64), Fixed(width_bits=6, frac_bits=3))",
+        "y = np.arange(4) % 3",
+        "evaluate_predictions('classification', y, scores.argmax(axis=1), scores, classes=('a', 'b', 'c'))",
+        "assert 'torch' not in sys.modules",
+    )
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import subprocess
 import sys
@@ -29,6 +30,22 @@ def page() -> str:
         files=[FileRow(path="program/program.txt", bytes=18_234, meaning="the network as integer operations")],
         command="gatewright run examples/digits/digits.toml --out runs/digits",
     )  # fmt: skip
+
+
+def test_an_elastic_design_shows_its_fifos_and_a_measured_latency():
+    results = sample.classification()
+    assert "measured, not claimed" not in render(results, history=sample.history())
+    results["hardware"] |= {
+        "boundaries": "elastic",
+        "greatest_latency_cycles": 12345,
+        "channels": [{"name": "fc1.act -> net_after_fc1.act", "depth": 9, "greatest_fill": 7}],
+    }
+    assert list(problems(results)) == []
+    page = render(results, history=sample.history())
+    checked(page)
+    assert "the latency is measured, not claimed" in page
+    assert "12\u202f345" in page
+    assert re.search(r"fc1\.act -&gt; net_after_fc1\.act</th><td[^>]*>9</td><td[^>]*>7</td>", page)
 
 
 def test_a_student_without_weights_is_said_to_have_none():
@@ -214,6 +231,38 @@ def test_curves_and_samples_say_what_they_show():
     assert pulses[0].alt.startswith("9 samples of class electromagnetic, 30 inputs each")
     assert sample_pictures(sample.images())[3].alt == "6 samples of class 3, 8 by 8 pixels."
     assert sample_pictures({}) == []
+
+
+@pytest.mark.parametrize("length", [30, 64, 100, 144])
+def test_a_pulse_is_a_curve_whatever_its_length(length):
+    (pulse,) = sample_pictures({"muon": np.arange(3 * length).reshape(3, length)})
+    assert pulse.html.startswith("<svg")
+    assert pulse.alt == f"3 samples of class muon, {length} inputs each, as codes from 0 to {3 * length - 1}."
+
+
+@pytest.mark.parametrize(
+    ("shape", "alt"),
+    [
+        ((8, 8), "3 samples of class a, 8 by 8 pixels."),
+        ((12, 30), "3 samples of class a, 12 by 30 pixels."),
+        ((4, 5, 3), "3 samples of class a, 4 by 5 pixels."),
+        ((4, 5, 1), "3 samples of class a, 4 by 5 pixels."),
+    ],
+)
+def test_what_has_the_shape_of_an_image_is_drawn_as_one(shape, alt):
+    (picture,) = sample_pictures({"a": np.arange(3 * math.prod(shape)).reshape(3, *shape)})
+    assert picture.html.startswith('<img class="pixels"')
+    assert picture.alt == alt
+
+
+@pytest.mark.parametrize(
+    ("shape", "each"),
+    [((50, 2), "50 steps of 2 channels"), ((20, 7), "20 steps of 7 channels"), ((4, 5, 2), "40 inputs")],
+)
+def test_series_and_other_shapes_are_curves(shape, each):
+    (picture,) = sample_pictures({"a": np.zeros((3, *shape), dtype=np.int64)})
+    assert picture.html.startswith("<svg")
+    assert f"class a, {each} each" in picture.alt
 
 
 def test_headline_ends_with_the_places():

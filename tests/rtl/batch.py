@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from gatewright.ir import Fixed, Interpreter, Program
-from gatewright.lower.reuse import lower_reuse
-from gatewright.rtl.manifest import RtlManifest, stream_port, write_lowered
+from gatewright.fixedpoint import Fixed
+from gatewright.ir import Interpreter, Program
+from gatewright.rtl.manifest import RtlManifest, stream_port, write_design
 from gatewright.rtl.netlist import Assign, Binary, Design, Instance, Item
 from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources
-from gatewright.sim import SimReport, simulate, watch_probes, watched_values
+from gatewright.sim import Device, SimReport, Trial, Vectors, simulate, watch_probes, watched_values
+from tests.lowering import lower_for
 from tests.programs import codes
 
 
@@ -38,12 +39,12 @@ def simulate_batch(
         program = dataclasses.replace(program, name=f"p{number}")
         x = codes(program, vectors, seed=number)
         factor = reuse[number] if reuse else 1
-        item = lower_reuse(program, x, family=family, clock_mhz=clock_mhz, reuse=factor, multiplier="lut")
-        manifests.append(write_lowered(item, program_hash="0" * 64, stream_bits=0, folder=out / f"p{number}"))
+        item = lower_for(program, x, family=family, clock_mhz=clock_mhz, reuse=factor, multiplier="lut")
+        manifests.append(write_design(item, program_hash="0" * 64, stream_bits=0, folder=out / f"p{number}"))
         inputs.append(x)
         traces.append(Interpreter(program).trace(x))
-    latency = max(m.latency_cycles for m in manifests)
-    interval = max(m.initiation_interval for m in manifests)
+    latency = max(m.claims.latency_cycles for m in manifests)
+    interval = max(m.claims.initiation_interval for m in manifests)
     source = wide([m.source for m in manifests], stream_bits)
     result = wide([m.result for m in manifests], stream_bits)
     core = wrapper(manifests, latency, source, result)
@@ -71,22 +72,26 @@ def simulate_batch(
         names = [f"p{number}.{w.layer}" for w in manifest.watch]
         probes += watch_probes(manifest.watch, layers=names, path=("u_core", f"u_p{number}"))
         layer_values |= {f"p{number}.{k}": v for k, v in watched_values(program, trace, manifest).items()}
-    return simulate(
-        sources=[*(out / name for name in cells), *cores, out / "batch_core.v", out / "batch.v"],
+    driven = Vectors(
+        x=np.concatenate(inputs, axis=1),
+        expected=np.concatenate([t[p.output] for p, t in zip(programs, traces, strict=True)], axis=1),
+        layers=layer_values,
+    )
+    device = Device(
+        sources=(*(out / name for name in cells), *cores, out / "batch_core.v", out / "batch.v"),
         top="batch",
         source=source,
         result=result,
-        x=np.concatenate(inputs, axis=1),
-        expected=np.concatenate([t[p.output] for p, t in zip(programs, traces, strict=True)], axis=1),
-        probes=probes,
-        layer_values=layer_values,
+        probes=tuple(probes),
+        layers=driven.layer_sizes,
+    )
+    trial = Trial(
         latency_cycles=latency,
         initiation_interval=initiation_interval(source, result, interval),
         stall_fraction=0.2,
         seed=1,
-        out=out / "sim",
-        cache=cache,
     )
+    return simulate(device, driven, trial, out=out / "sim", cache=cache)
 
 
 def wide(ports: Sequence[StreamPort], stream_bits: int) -> StreamPort:
@@ -97,7 +102,7 @@ def wide(ports: Sequence[StreamPort], stream_bits: int) -> StreamPort:
 
 def wrapper(manifests: Sequence[RtlManifest], latency: int, source: StreamPort, result: StreamPort) -> str:
     """Return the module that holds all cores: narrows x for each, delays and widens each y."""
-    started = any(m.initiation_interval > 1 for m in manifests)
+    started = any(m.claims.initiation_interval > 1 for m in manifests)
     lines = [
         "module batch_core (",
         f"    input  wire clk, {'input wire rst_n, input wire start, ' * started}",
@@ -109,10 +114,10 @@ def wrapper(manifests: Sequence[RtlManifest], latency: int, source: StreamPort, 
         parts = [f"x[{(at + i) * source.width_bits} +: {m.source.width_bits}]" for i in range(m.source.elements)]
         lines.append(f"    wire [{m.source.packed_bits - 1}:0] x{n} = {{{', '.join(reversed(parts))}}};")
         lines.append(f"    wire [{m.result.packed_bits - 1}:0] y{n};")
-        control = ".rst_n(rst_n), .start(start), " * (m.initiation_interval > 1)
+        control = ".rst_n(rst_n), .start(start), " * (m.claims.initiation_interval > 1)
         lines.append(f"    {m.core} u_p{n} (.clk(clk), {control}.x(x{n}), .y(y{n}));")
         late = f"y{n}"
-        for delay in range(latency - m.latency_cycles):
+        for delay in range(latency - m.claims.latency_cycles):
             lines.append(f"    reg [{m.result.packed_bits - 1}:0] y{n}_d{delay};")
             lines.append(f"    always @(posedge clk) y{n}_d{delay} <= {late};")
             late = f"y{n}_d{delay}"

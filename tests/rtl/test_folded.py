@@ -7,12 +7,13 @@ import pytest
 
 from gatewright.errors import MismatchError
 from gatewright.ir import Program, print_program
-from gatewright.lower.folded_pieces import LoweredFolded
-from gatewright.lower.reuse import lower_reuse
-from gatewright.rtl.chain import compile_chain
-from gatewright.rtl.manifest import write_core, write_lowered
+from gatewright.lower.dataflow import Dataflow
+from gatewright.lower.folded.unit import Folded
+from gatewright.rtl.dataflow import compile_dataflow
+from gatewright.rtl.manifest import stream_ports, write_core, write_design
 from gatewright.rtl.netlist import Design, Rom
 from gatewright.sim import lint, require_match, simulate_compiled
+from tests.lowering import lower_for
 from tests.programs import codes, mlp
 from tests.rtl.batch import simulate_batch
 from tests.rtl.test_hardware import drawn
@@ -25,9 +26,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory):
     return tmp_path_factory.mktemp("verilated")
 
 
-def folded(program: Program, reuse, **options) -> LoweredFolded:
-    found = lower_reuse(program, codes(program, 50), family="xc7", clock_mhz=200, reuse=reuse, **options)
-    assert isinstance(found, LoweredFolded)
+def folded(program: Program, reuse, **options) -> Dataflow:
+    found = lower_for(program, codes(program, 50), family="xc7", clock_mhz=200, reuse=reuse, **options)
+    assert any(isinstance(unit, Folded) for unit in found.units)
     return found
 
 
@@ -63,8 +64,8 @@ def test_layers_of_both_kinds_in_one_design(tmp_path, cache):
     """A folded layer between unrolled ones, block RAM, two beats in: interval, latency and every value as claimed."""
     program = mlp((8, 20, 6, 3), seed=2, output="scores")
     lowered = folded(program, (1, 120, 1), multiplier="dsp")
-    manifest = write_lowered(lowered, program_hash="0" * 64, stream_bits=32, folder=tmp_path)
-    assert manifest.initiation_interval == manifest.stream_interval == lowered.initiation_interval > 50
+    manifest = write_design(lowered, program_hash="0" * 64, stream_bits=32, folder=tmp_path)
+    assert manifest.claims.initiation_interval == manifest.stream_interval == lowered.initiation_interval > 50
     x = codes(program, 300)
     report = simulate_compiled(
         program, manifest, x, folder=tmp_path, stall_fraction=0.3, seed=1, out=tmp_path / "sim", cache=cache
@@ -97,25 +98,13 @@ def flipped(design: Design, rng: np.random.Generator) -> tuple[Design, str]:
 def test_one_wrong_rom_bit_is_caught(tmp_path, cache):
     program = mlp((8, 6, 4), seed=2, sparsity=0.0, output="scores")
     lowered = folded(program, 8)
-    design = compile_chain(lowered, program_hash="0" * 64)
+    design = compile_dataflow(lowered, program_hash="0" * 64)
     x = codes(program, 400)
     rng = np.random.default_rng(3)
     for number in range(3):
         broken, where = flipped(design, rng)
         folder = tmp_path / str(number)
-        manifest = write_core(
-            broken,
-            source=program.input.format,
-            inputs=8,
-            result=lowered.output_format,
-            outputs=lowered.outputs,
-            family="xc7",
-            clock_mhz=200,
-            adders=0,
-            program_hash="0" * 64,
-            stream_bits=0,
-            folder=folder,
-        )
+        manifest = write_core(broken, *stream_ports(lowered, 0), program_hash="0" * 64, folder=folder)
         report = simulate_compiled(
             program, manifest, x, folder=folder, stall_fraction=0.3, seed=1, out=folder / "sim", cache=cache
         )
@@ -127,5 +116,5 @@ def test_one_wrong_rom_bit_is_caught(tmp_path, cache):
 @pytest.mark.parametrize(("reuse", "sparsity"), [(3, 0.0), (6, 0.6), ((1, 4), 0.5), ((35, 1), 0.0)])
 def test_lint_is_clean(tmp_path, reuse, sparsity: float):
     program = mlp((9, 7, 5), seed=4, sparsity=sparsity)
-    manifest = write_lowered(folded(program, reuse), program_hash="0" * 64, stream_bits=16, folder=tmp_path)
+    manifest = write_design(folded(program, reuse), program_hash="0" * 64, stream_bits=16, folder=tmp_path)
     lint(sources=manifest.sources(tmp_path), top=manifest.top, out=tmp_path / "lint")

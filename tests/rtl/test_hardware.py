@@ -6,11 +6,11 @@ from hypothesis import Phase, given, settings
 
 from gatewright.errors import MismatchError
 from gatewright.ir import OutputStage, Program, add_output_stage, parse_program, print_program
-from gatewright.lower.circuit import Table
-from gatewright.lower.compile import lower
-from gatewright.rtl.manifest import write_design
-from gatewright.rtl.parallel import compile_parallel
+from gatewright.lower.circuit.nodes import Table
+from gatewright.rtl.dataflow import compile_dataflow
+from gatewright.rtl.manifest import stream_ports, write_core, write_design
 from gatewright.sim import lint, require_match, simulate_compiled
+from tests.lowering import lower_for, only
 from tests.programs import codes, mlp, programs, sparse_mlp
 from tests.rtl.batch import mutated, simulate_batch
 
@@ -55,7 +55,7 @@ def test_truth_tables_equal_the_interpreter(tmp_path, cache, family: str, clock_
         sparse_mlp((9, 7, 5), seed=seed, fan_in=fan_in, activation_bits=bits, input_bits=bits)
         for seed, (fan_in, bits) in enumerate([(2, 1), (5, 1), (3, 2), (4, 2), (6, 2), (3, 3), (4, 3), (2, 5)])
     ]
-    tables = [lower(p, codes(p, 16), family=family, clock_mhz=clock_mhz).circuit.nodes for p in drawn]
+    tables = [only(lower_for(p, codes(p, 16), family=family, clock_mhz=clock_mhz)).circuit.nodes for p in drawn]
     assert all(any(isinstance(node, Table) for node in nodes) for nodes in tables[:6])
     require_match(simulate_batch(drawn, out=tmp_path, family=family, clock_mhz=clock_mhz, vectors=500, cache=cache))
 
@@ -78,15 +78,13 @@ def test_one_broken_adder_is_caught_and_named(tmp_path, cache):
     """Twenty random corruptions of one adder each are all found, in the layer where they sit."""
     program = mlp((8, 6, 4), seed=2, output="scores")
     x = codes(program, 400)
-    lowered = lower(program, x, family="xc7", clock_mhz=200)
-    design = compile_parallel(lowered.circuit, lowered.schedule, program_hash="0" * 64)
+    lowered = lower_for(program, x, family="xc7", clock_mhz=200)
+    design = compile_dataflow(lowered, program_hash="0" * 64)
     rng = np.random.default_rng(5)
     for number in range(20):
         broken, what = mutated(design, rng)
         folder = tmp_path / str(number)
-        manifest = write_design(
-            broken, lowered.circuit, lowered.schedule, program_hash="0" * 64, stream_bits=0, folder=folder
-        )
+        manifest = write_core(broken, *stream_ports(lowered, 0), program_hash="0" * 64, folder=folder)
         report = simulate_compiled(
             program, manifest, x, folder=folder, stall_fraction=0.3, seed=1, out=folder / "sim", cache=cache
         )
@@ -109,9 +107,6 @@ def test_one_broken_adder_is_caught_and_named(tmp_path, cache):
 )
 def test_lint_is_clean(tmp_path, stream_bits: int, stage: OutputStage):
     program = add_output_stage(mlp((9, 7, 5), seed=4, output="scores"), stage)
-    lowered = lower(program, codes(program, 16), family="ecp5", clock_mhz=80)
-    design = compile_parallel(lowered.circuit, lowered.schedule, program_hash="0" * 64)
-    manifest = write_design(
-        design, lowered.circuit, lowered.schedule, program_hash="0" * 64, stream_bits=stream_bits, folder=tmp_path
-    )
+    lowered = lower_for(program, codes(program, 16), family="ecp5", clock_mhz=80)
+    manifest = write_design(lowered, program_hash="0" * 64, stream_bits=stream_bits, folder=tmp_path)
     lint(sources=manifest.sources(tmp_path), top=manifest.top, out=tmp_path / "lint")

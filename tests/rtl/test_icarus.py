@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gatewright.ir import Interpreter, Ints, Program
-from gatewright.lower.compile import lower
-from gatewright.rtl.manifest import RtlManifest, write_rtl
+from gatewright.fixedpoint import Ints
+from gatewright.ir import Interpreter, Program
+from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.tools import run_tool
+from tests.lowering import lower_for
 from tests.programs import codes, mlp
 
 PROGRAMS = {
@@ -38,11 +39,11 @@ module bench;
     {manifest.core} dut (.clk(clk), .x(x), .y(y));
     initial begin
         $readmemh("x.hex", rows);
-        for (i = 0; i < {vectors + manifest.latency_cycles - 1}; i = i + 1) begin
+        for (i = 0; i < {vectors + manifest.claims.latency_cycles - 1}; i = i + 1) begin
             x = rows[i < {vectors} ? i : {vectors - 1}];
             #1 clk = 1;
             #1 clk = 0;
-            if (i >= {manifest.latency_cycles - 1}) $display("%h", y);
+            if (i >= {manifest.claims.latency_cycles - 1}) $display("%h", y);
         end
         $finish;
     end
@@ -52,8 +53,8 @@ endmodule
 
 def simulate(folder: Path, program: Program, family: str, x: Ints) -> tuple[RtlManifest, list[str]]:
     """Compile, build with -Wall and simulate; return the manifest and y in hexadecimal, x for unknown bits."""
-    lowered = lower(program, x, family=family, clock_mhz=150.0)
-    manifest = write_rtl(lowered.circuit, lowered.schedule, program_hash="0" * 64, stream_bits=0, folder=folder / "rtl")
+    lowered = lower_for(program, x, family=family, clock_mhz=150.0)
+    manifest = write_design(lowered, program_hash="0" * 64, stream_bits=0, folder=folder / "rtl")
     (folder / "bench.v").write_text(bench(manifest, len(x)))
     (folder / "x.hex").write_text("".join(f"{row:x}\n" for row in pack(x, manifest.source.width_bits)))
     sources = [str(path.resolve()) for path in manifest.sources(folder / "rtl")]

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.chips import FAMILIES
 from gatewright.config import CellMapping
 from gatewright.ir import Program
-from gatewright.lower.compile import lower
-from gatewright.lower.timing import FAMILIES
-from gatewright.rtl.manifest import RtlManifest, write_rtl
+from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.rtl.shell import leaf_sources
 from gatewright.sim import simulate_compiled
 from gatewright.tools import run_tool
+from tests.lowering import lower_for
 from tests.programs import codes, mlp, sparse_mlp
 
 MAPPINGS: tuple[CellMapping, ...] = ("auto", "cells", "behavioural")
@@ -20,10 +20,8 @@ CELLS = {"gw_add3.v", "gw_choose.v", "gw_clip.v", "gw_lut.v", "gw_lut2.v"}
 
 
 def written(program: Program, family: str, mapping: CellMapping, folder: Path) -> RtlManifest:
-    lowered = lower(program, codes(program, 16), family=family, clock_mhz=50)
-    return write_rtl(
-        lowered.circuit, lowered.schedule, program_hash="0" * 64, stream_bits=0, folder=folder, mapping=mapping
-    )
+    lowered = lower_for(program, codes(program, 16), family=family, clock_mhz=50)
+    return write_design(lowered, program_hash="0" * 64, stream_bits=0, folder=folder, mapping=mapping)
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))

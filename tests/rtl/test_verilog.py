@@ -5,18 +5,18 @@ import pytest
 from hypothesis import given, settings
 
 from gatewright.ir import Program
-from gatewright.lower.compile import lower
-from gatewright.rtl.manifest import RtlManifest, write_rtl
-from gatewright.rtl.parallel import compile_parallel
+from gatewright.rtl.dataflow import compile_dataflow
+from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.rtl.verilog import identifier, literal, module_text
+from tests.lowering import lower_for
 from tests.programs import codes, mlp, programs, sparse_mlp
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
 def compiled(program: Program, clock_mhz: float = 150.0):
-    lowered = lower(program, codes(program, 16), family="xc7", clock_mhz=clock_mhz)
-    return lowered, compile_parallel(lowered.circuit, lowered.schedule, program_hash="0123456789abcdef" * 4)
+    lowered = lower_for(program, codes(program, 16), family="xc7", clock_mhz=clock_mhz)
+    return lowered, compile_dataflow(lowered, program_hash="0123456789abcdef" * 4)
 
 
 @pytest.mark.parametrize(
@@ -79,26 +79,23 @@ def test_text_is_well_formed(program: Program):
 def test_sums_of_few_bits_are_not_kept_apart():
     """On ECP5 a kept sum stays a carry chain of its own; sums that depend on at most six bits may be merged."""
     program = sparse_mlp((4, 3), seed=2, fan_in=2, input_bits=3)
-    lowered = lower(program, codes(program, 16), family="ecp5", clock_mhz=50, truth_tables=False)
-    text = "".join(
-        module_text(module)
-        for module in compile_parallel(lowered.circuit, lowered.schedule, program_hash="0" * 64).modules
-    )
+    lowered = lower_for(program, codes(program, 16), family="ecp5", clock_mhz=50, truth_tables=False)
+    text = "".join(module_text(module) for module in compile_dataflow(lowered, program_hash="0" * 64).modules)
     assert " + " in text
     assert "`GW_KEEP wire" not in text
     program = mlp((4, 3, 2), seed=11)
-    lowered = lower(program, codes(program, 16), family="ecp5", clock_mhz=50)
-    design = compile_parallel(lowered.circuit, lowered.schedule, program_hash="0" * 64)
+    lowered = lower_for(program, codes(program, 16), family="ecp5", clock_mhz=50)
+    design = compile_dataflow(lowered, program_hash="0" * 64)
     assert "`GW_KEEP wire" in "".join(module_text(module) for module in design.modules)
 
 
 def test_manifest_round_trip(tmp_path: Path):
     lowered, _ = compiled(mlp((4, 3, 2), seed=11))
-    manifest = write_rtl(lowered.circuit, lowered.schedule, program_hash="ab" * 32, stream_bits=16, folder=tmp_path)
+    manifest = write_design(lowered, program_hash="ab" * 32, stream_bits=16, folder=tmp_path)
     assert RtlManifest.load(tmp_path) == manifest
     assert all(path.is_file() for path in manifest.sources(tmp_path))
     assert manifest.source.beats == 2
     assert manifest.stream_interval == 2
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    write_rtl(lowered.circuit, lowered.schedule, program_hash="ab" * 32, stream_bits=16, folder=tmp_path)
+    write_design(lowered, program_hash="ab" * 32, stream_bits=16, folder=tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first

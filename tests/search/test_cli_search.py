@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 from tests.search.test_kill import TINY
 
 pytestmark = pytest.mark.search

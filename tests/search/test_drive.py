@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from gatewright.chips import part
 from gatewright.errors import BudgetError, ConfigError, GatewrightError
 from gatewright.search.drive import COMPARED, LIVES, _Driver, pick_point, run_search
 from gatewright.search.ledger import Ledger
 from gatewright.search.space import read_space
 from gatewright.search.teachers import Teacher, Teachers
 from gatewright.search.trial import Outcome
-from gatewright.target import part
 from tests.search.conftest import NETWORK, FakeWorkers, Killed, WorkerGoneError
 
 pytestmark = pytest.mark.search

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gatewright.ir.formats import Ints
+from gatewright.fixedpoint import Ints
 from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources
-from gatewright.sim import Bench, Probe, SimReport, build_bench, run_bench
+from gatewright.sim import Bench, Device, Probe, SimReport, Trial, Vectors, build_bench, run_bench
 
 TOP = "stub"
 Edit = Callable[[dict[str, str]], None]
@@ -75,17 +75,15 @@ class Stub:
         for name, text in files.items():
             (out / name).write_text(text)
         sizes = [(name, array.shape[1]) for name, array in self.values(self.codes(1)).items()]
-        return build_bench(
-            sources=[out / name for name in sorted(files)],
+        device = Device(
+            sources=tuple(out / name for name in sorted(files)),
             top=TOP,
             source=self.source,
             result=self.result,
-            probes=self.probes() if probes else [],
-            layers=sizes if probes else [],
-            out=out / "build",
-            cache=cache,
-            level=0,
+            probes=tuple(self.probes()) if probes else (),
+            layers=tuple(sizes) if probes else (),
         )
+        return build_bench(device, out=out / "build", cache=cache, level=0)
 
     def run(
         self,
@@ -105,16 +103,8 @@ class Stub:
             "initiation_interval": initiation_interval(self.source, self.result),
             **(change or {}),
         }
-        return run_bench(
-            bench,
-            x=x,
-            expected=values["out"],
-            layer_values=values,
-            stall_fraction=stall,
-            seed=seed,
-            out=out,
-            **claims,
-        )
+        vectors = Vectors(x=x, expected=values["out"], layers=values)
+        return run_bench(bench, vectors, Trial(stall_fraction=stall, seed=seed, **claims), out=out)
 
     def _sum(self) -> str:
         nx, wx, ny, wy = self.source.elements, self.source.width_bits, self.result.elements, self.result.width_bits

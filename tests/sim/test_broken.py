@@ -6,7 +6,7 @@ import pytest
 
 from gatewright.errors import MismatchError, ToolError
 from gatewright.rtl.shell import StreamPort
-from gatewright.sim import Probe, build_bench, lint, require_match
+from gatewright.sim import Device, Probe, build_bench, lint, require_match
 from tests.sim.stubs import TOP, Edit, Stub
 
 pytestmark = [pytest.mark.sim, pytest.mark.slow]
@@ -144,17 +144,16 @@ def test_a_probe_of_no_signal_is_an_error(tmp_path: Path, cache: Path):
     probe = Probe(
         layer="fc1", element=0, module="stub_core", signal="nix", path=("u_core",), stage=1, width_bits=3, signed=True
     )
+    device = Device(
+        sources=tuple(sorted(tmp_path.glob("*.v"))),
+        top=TOP,
+        source=WHOLE.source,
+        result=WHOLE.result,
+        probes=(probe,),
+        layers=(("fc1", 1),),
+    )
     with pytest.raises(ToolError, match=r"layer 'fc1', element 0: no signal 'stub\.u_core\.nix' in module 'stub_core'"):
-        build_bench(
-            sources=sorted(tmp_path.glob("*.v")),
-            top=TOP,
-            source=WHOLE.source,
-            result=WHOLE.result,
-            probes=[probe],
-            layers=[("fc1", 1)],
-            out=tmp_path / "build",
-            cache=cache,
-        )
+        build_bench(device, out=tmp_path / "build", cache=cache)
 
 
 def test_lint_fails_on_a_warning(tmp_path: Path):

@@ -8,7 +8,18 @@ import pytest
 
 from gatewright.errors import GatewrightError, MismatchError
 from gatewright.rtl.shell import StreamPort
-from gatewright.sim import Bench, Mismatch, SimReport, Speed, require_match, run_bench
+from gatewright.sim import (
+    Bench,
+    ChannelReport,
+    Device,
+    Mismatch,
+    SimReport,
+    Speed,
+    Trial,
+    Vectors,
+    require_match,
+    run_bench,
+)
 from gatewright.sim.beats import pack
 from gatewright.sim.judge import Phase, Recording, judge
 
@@ -64,6 +75,33 @@ def test_the_message(changes, message: str):
     assert str(caught.value) == f"hardware != program: {message}; log /run/sim.log"
 
 
+ON_CHANNEL = dataclasses.replace(FIRST, layer="", channel="fc1 -> fc2")
+ELASTIC = dataclasses.replace(
+    GOOD,
+    channels=(ChannelReport(channel="fc1 -> fc2", depth=4, greatest_fill=3, transfers=(1000, 1000)),),
+    greatest_latency_cycles=11,
+)
+
+
+def test_an_elastic_core_claims_no_latency():
+    require_match(dataclasses.replace(ELASTIC, latency_cycles=9))
+    with pytest.raises(MismatchError, match="initiation interval is 2 cycles, claimed 1"):
+        require_match(dataclasses.replace(ELASTIC, initiation_interval=2))
+
+
+def test_a_difference_on_a_channel_names_it():
+    with pytest.raises(MismatchError, match=r"channel 'fc1 -> fc2', lane 3, cycle 17 at full rate \(transfer 4\): exp"):
+        require_match(dataclasses.replace(ELASTIC, first_mismatch=ON_CHANNEL, wrong_probes=1))
+
+
+def test_channels_are_saved_for_elastic_cores_alone(tmp_path: Path):
+    for report, name in ((ELASTIC, "elastic.json"), (GOOD, "rigid.json")):
+        report.save(tmp_path / name)
+        assert dataclasses.replace(SimReport.load(tmp_path / name), log=report.log) == report
+    assert "channels" not in (tmp_path / "rigid.json").read_text()
+    assert "greatest_latency" not in (tmp_path / "rigid.json").read_text()
+
+
 def test_nothing_measured_is_no_match():
     with pytest.raises(MismatchError, match="too few results came out to measure latency and initiation interval"):
         require_match(dataclasses.replace(GOOD, latency_cycles=-1, initiation_interval=0))
@@ -89,9 +127,9 @@ def test_a_file_that_is_no_report(tmp_path: Path):
 
 
 PORT = StreamPort(elements=2, width_bits=6, signed=True, beat_bits=8)
-BENCH = Bench(
-    program=Path("bench"), source=PORT, result=PORT, probes=(), layers=(), simulator="none", build_cpu_seconds=0.0
-)
+DEVICE = Device(sources=(), top="net", source=PORT, result=PORT)
+BENCH = Bench(program=Path("bench"), device=DEVICE, simulator="none", build_cpu_seconds=0.0)
+TRIAL = Trial(latency_cycles=3, initiation_interval=2, stall_fraction=0.0, seed=1)
 
 
 def judged(got, *, expected, tlast=None, came_out=None) -> SimReport:
@@ -105,19 +143,9 @@ def judged(got, *, expected, tlast=None, came_out=None) -> SimReport:
         when[came_out:, 2:] = -1
         ends = ends[: 2 * came_out]
     phase = Phase(results=words, tlast=ends, cycles=when)
-    summary = {"faults": [], "first": None, "probes_compared": 0, "wrong_probes": 0}
-    return judge(
-        BENCH,
-        recording=Recording(summary=summary, phases=(phase, phase)),
-        expected=np.asarray(expected),
-        last=last,
-        latency_cycles=3,
-        initiation_interval=2,
-        stall_fraction=0.0,
-        seed=1,
-        log=Path("log"),
-        speed=None,
-    )
+    summary = {"faults": [], "channels": [], "first": None, "probes_compared": 0, "wrong_probes": 0}
+    recording = Recording(summary=summary, phases=(phase, phase))
+    return judge(BENCH, recording, np.asarray(expected), last, TRIAL, log=Path("log"), speed=None)
 
 
 VALUES = np.array([[k, -k] for k in range(12)])
@@ -161,28 +189,24 @@ def test_judge_checks_tlast_on_every_beat():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"stall_fraction": 1.0}, r"^stall_fraction must be at least 0 and less than 1, not 1\.0$"),
         ({"expected": VALUES[:3]}, r"same number of vectors, at least 1, not 12 and 3$"),
         ({"x": VALUES[:0], "expected": VALUES[:0]}, r"at least 1, not 0 and 0$"),
         ({"x": VALUES * 99}, r"^codes of a 6-bit signed stream must lie in -32\.\.31"),
     ],
 )
 def test_impossible_runs_are_refused(changes, message: str, tmp_path: Path):
-    arguments = {"x": VALUES, "expected": VALUES, "stall_fraction": 0.3, **changes}
+    vectors = Vectors(**{"x": VALUES, "expected": VALUES, **changes})
     with pytest.raises(GatewrightError, match=message):
-        run_bench(BENCH, latency_cycles=1, initiation_interval=2, seed=1, out=tmp_path, **arguments)
+        run_bench(BENCH, vectors, TRIAL, out=tmp_path)
+
+
+@pytest.mark.parametrize("share", [1.0, -0.1])
+def test_impossible_stalls_are_refused(share: float):
+    with pytest.raises(GatewrightError, match=rf"^stall_fraction must be at least 0 and less than 1, not {share}$"):
+        dataclasses.replace(TRIAL, stall_fraction=share)
 
 
 def test_layer_values_must_fit(tmp_path: Path):
-    bench = dataclasses.replace(BENCH, layers=(("fc1", 4),))
+    bench = dataclasses.replace(BENCH, device=dataclasses.replace(DEVICE, layers=(("fc1", 4),)))
     with pytest.raises(GatewrightError, match=r"^values of layer 'fc1' must have the shape \(12, 4\), got none$"):
-        run_bench(
-            bench,
-            x=VALUES,
-            expected=VALUES,
-            latency_cycles=1,
-            initiation_interval=2,
-            stall_fraction=0,
-            seed=1,
-            out=tmp_path,
-        )
+        run_bench(bench, Vectors(x=VALUES, expected=VALUES), TRIAL, out=tmp_path)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gatewright.rtl.shell import StreamPort, initiation_interval, transfer_latency_cycles
-from gatewright.sim import Bench, SimReport, require_match, simulate
+from gatewright.sim import Bench, Device, SimReport, Trial, Vectors, require_match, simulate
 from tests.sim.stubs import TOP, Stub
 
 pytestmark = [pytest.mark.sim, pytest.mark.slow]
@@ -83,20 +83,10 @@ def test_simulate_does_it_all_in_one_call(tmp_path: Path, cache: Path):
     x = stub.codes(50)
     for name, text in stub.files().items():
         (tmp_path / name).write_text(text)
-    report = simulate(
-        sources=sorted(tmp_path.glob("*.v")),
-        top=TOP,
-        source=stub.source,
-        result=stub.result,
-        x=x,
-        expected=stub.values(x)["out"],
-        latency_cycles=8,
-        initiation_interval=1,
-        stall_fraction=0.5,
-        seed=3,
-        out=tmp_path / "sim",
-        cache=cache,
-    )
+    device = Device(sources=tuple(sorted(tmp_path.glob("*.v"))), top=TOP, source=stub.source, result=stub.result)
+    vectors = Vectors(x=x, expected=stub.values(x)["out"])
+    trial = Trial(latency_cycles=8, initiation_interval=1, stall_fraction=0.5, seed=3)
+    report = simulate(device, vectors, trial, out=tmp_path / "sim", cache=cache)
     require_match(report)
     assert SimReport.load(tmp_path / "sim/report.json") == SimReport.load(tmp_path / "sim/report.json")
     assert (tmp_path / "sim/speed.json").is_file()

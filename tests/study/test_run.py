@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gatewright.cli import main
+from gatewright.cli.main import main
 from gatewright.config import load_config
 from gatewright.errors import ConfigError, FitError
 from gatewright.study import run_study

@@ -6,23 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.config import Family
-from gatewright.lower.compile import Lowered, lower
+from gatewright.chips import Family
+from gatewright.lower.cost.sites import adder_sites
+from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.estimate import estimate
-from gatewright.lower.sites import adder_sites
-from gatewright.rtl.manifest import RtlManifest, write_rtl
+from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.synth import SynthReport, synthesize
+from tests.lowering import lower_for
 from tests.programs import codes, mlp
 
 # relative errors of LUT sites and flip-flops that hold for this network
 ALLOWED: dict[Family, tuple[float, float]] = {"xc7": (0.05, 0.10), "ecp5": (0.05, 0.10), "gowin": (0.05, 0.10)}
 
 
-def compiled(folder: Path, family: Family) -> tuple[Lowered, RtlManifest]:
+def compiled(folder: Path, family: Family) -> tuple[Dataflow, RtlManifest]:
     program = mlp((8, 8, 4), seed=4, weight_bits=4, sparsity=0.4)
-    lowered = lower(program, codes(program, 50), family=family, clock_mhz=100.0)
+    lowered = lower_for(program, codes(program, 50), family=family, clock_mhz=100.0)
     hashed = "0" * 64
-    return lowered, write_rtl(lowered.circuit, lowered.schedule, program_hash=hashed, stream_bits=0, folder=folder)
+    return lowered, write_design(lowered, program_hash=hashed, stream_bits=0, folder=folder)
 
 
 def synthesized(folder: Path, manifest: RtlManifest, family: Family, out: Path) -> SynthReport:
@@ -34,7 +35,7 @@ def synthesized(folder: Path, manifest: RtlManifest, family: Family, out: Path) 
 def test_estimate_is_near_what_yosys_counts(tmp_path: Path, family: Family):
     lowered, manifest = compiled(tmp_path, family)
     report = synthesized(tmp_path, manifest, family, tmp_path / "out")
-    guess = estimate(lowered.circuit, lowered.schedule)
+    guess = estimate(lowered)
     lut = report.lut if family == "xc7" else report.sites
     assert abs(guess.lut / lut - 1) <= ALLOWED[family][0], (guess.lut, lut)
     assert abs(guess.ff / report.ff - 1) <= ALLOWED[family][1], (guess.ff, report.ff)

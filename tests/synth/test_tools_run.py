@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.chips import check_fit, part
+from gatewright.deploy import LEAF_SOURCES, StreamPorts, board, board_top, pin_file
 from gatewright.errors import BudgetError, ToolError
 from gatewright.synth import SynthReport, pack, place_and_route, synthesize
-from gatewright.target import LEAF_SOURCES, StreamPorts, board, board_top, check_fit, lpf, part
 
 RTL = Path(__file__).parent / "rtl"
-STUB = Path(__file__).parent.parent / "target" / "rtl" / "gw_stub.v"
+STUB = Path(__file__).parent.parent / "deploy" / "rtl" / "gw_stub.v"
 
 
 @pytest.mark.synth
@@ -67,7 +68,7 @@ def test_ulx3s_from_verilog_to_bitstream(tmp_path):
     core = StreamPorts(module="gw_stub", input_bytes=4, output_bytes=2)
     top = board_top(board=ulx3s, core=core, clock_mhz=100)
     (tmp_path / "top.v").write_text(top.verilog)
-    (tmp_path / "top.lpf").write_text(lpf(ulx3s))
+    (tmp_path / "top.lpf").write_text(pin_file(ulx3s).text)
     report = synthesize(
         sources=[STUB, *LEAF_SOURCES, tmp_path / "top.v"],
         top=top.module,
@@ -81,7 +82,7 @@ def test_ulx3s_from_verilog_to_bitstream(tmp_path):
     placed = place_and_route(
         netlist=tmp_path / "build" / "netlist.json",
         part=chip,
-        lpf=tmp_path / "top.lpf",
+        pins=tmp_path / "top.lpf",
         freq_mhz=top.clock_mhz,
         seed=1,
         out=tmp_path / "build",
@@ -92,7 +93,9 @@ def test_ulx3s_from_verilog_to_bitstream(tmp_path):
     assert placed.used["TRELLIS_FF"] == report.ff
     assert report.sites <= placed.used["TRELLIS_COMB"] <= 1.5 * report.sites
     assert placed.used["TRELLIS_IO"] == 3 + len(ulx3s.leds) + len(ulx3s.keep_high)
-    bit = pack(placed.textcfg, tmp_path / "build" / "design.bit", svf=tmp_path / "build" / "design.svf")
+    bit = pack(
+        placed.textcfg, tmp_path / "build" / "design.bit", part=part("LFE5U-25F"), svf=tmp_path / "build" / "design.svf"
+    )
     assert b"LFE5U-25F" in bit.read_bytes()[:200]
     assert "SIR" in (tmp_path / "build" / "design.svf").read_text()
     assert set(json.loads((tmp_path / "build" / "timing.json").read_text())) == {
@@ -114,7 +117,7 @@ def test_out_of_context_gives_a_frequency_without_pins(tmp_path):
     placed = place_and_route(
         netlist=tmp_path / "synth" / "netlist.json",
         part=part("LFE5U-25F"),
-        lpf=None,
+        pins=None,
         freq_mhz=100,
         seed=1,
         out=tmp_path / "place",
@@ -127,7 +130,7 @@ def test_out_of_context_gives_a_frequency_without_pins(tmp_path):
         place_and_route(
             netlist=tmp_path / "synth" / "netlist.json",
             part=part("LFE5U-25F"),
-            lpf=None,
+            pins=None,
             freq_mhz=100,
             seed=1,
             out=tmp_path / "pins",
@@ -142,13 +145,13 @@ def test_pins_of_other_boards_exist_in_their_packages(tmp_path, name, clock_mhz)
     core = StreamPorts(module="gw_stub", input_bytes=4, output_bytes=2)
     top = board_top(board=board(name), core=core, clock_mhz=clock_mhz)
     (tmp_path / "top.v").write_text(top.verilog)
-    (tmp_path / "top.lpf").write_text(lpf(board(name)))
+    (tmp_path / "top.lpf").write_text(pin_file(board(name)).text)
     sources = [STUB, *LEAF_SOURCES, tmp_path / "top.v"]
     synthesize(sources=sources, top=top.module, family="ecp5", out=tmp_path / "build")
     placed = place_and_route(
         netlist=tmp_path / "build" / "netlist.json",
         part=part(board(name).part),
-        lpf=tmp_path / "top.lpf",
+        pins=tmp_path / "top.lpf",
         freq_mhz=clock_mhz,
         seed=1,
         out=tmp_path / "build",

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from gatewright.chips import Family
 from gatewright.config.section import Fraction, Number, Section
+from gatewright.ir.output import OutputKind
 
 CellMapping = Literal["auto", "cells", "behavioural"]
-Family = Literal["xc7", "xcup", "ecp5", "nexus", "ice40", "gowin", "gatemate", "intel", "generic"]
 Reuse = Annotated[int, Field(ge=1)]
 
 
@@ -17,10 +18,8 @@ class Hardware(Section):
     """What is built: part, clock target, output stage, architecture, bus.
 
     part: the chip whose budget counts and whose delays set the pipeline; empty: the board's, else XC7A35T.
-    output: "argmax" gives the class number, "scores" the raw accumulators, "topk" the numbers of the top_k best
-    classes, "threshold" for each score 1 where it reaches `threshold` (in units of the scores; one number, or one per
-    score) else 0, "softmax" probabilities in softmax_format. softmax: "stable" subtracts the greatest score first,
-    "latency" does not, and clips; softmax_entries: the most entries of its tables.
+    output, and the settings of its kinds, top_k to softmax_entries: see ir.OutputStage, made of them. softmax: "stable"
+    subtracts the greatest score first, "latency" does not, and clips.
     architecture: "parallel" unrolls every layer, a new sample may enter every cycle; "folded" shares each multiplier
     among reuse_factor weights (one number, or one per dense layer; 1 unrolls a layer), one sample every so many cycles.
     multiplier: of folded layers: "dsp" blocks, "lut" logic, "auto" blocks where the part has enough of them.
@@ -30,12 +29,13 @@ class Hardware(Section):
     mapping: what synthesis reads of the hand-mapped leaf cells; see docs/families. "auto": instantiated cells in our
     own yosys runs, plain sums in tools that define nothing; "cells": instantiated by every synthesizer;
     "behavioural": plain sums everywhere. truth_tables: "auto" builds what depends on few input bits, a neuron or a
-    sum, as a table where that is estimated to take fewer LUTs; "never" adds.
+    sum, as a table where that is estimated to take fewer LUTs; "never" adds. boundaries: "rigid" starts every part of
+    the core at a fixed cycle after the input; "elastic" makes each layer a unit and joins them by FIFOs (docs/elastic).
     """
 
     part: str = ""
     clock_mhz: float = Field(default=200.0, ge=0, le=1000)
-    output: Literal["argmax", "scores", "topk", "threshold", "softmax"] = "argmax"
+    output: OutputKind = "argmax"
     top_k: int = Field(default=2, ge=1)
     threshold: Number | tuple[Number, ...] = 0.0
     softmax: Literal["stable", "latency"] = "stable"
@@ -50,11 +50,17 @@ class Hardware(Section):
     board: str = ""
     mapping: CellMapping = "auto"
     truth_tables: Literal["auto", "never"] = "auto"
+    boundaries: Literal["rigid", "elastic"] = "rigid"
 
     @model_validator(mode="after")
     def _clock(self) -> Hardware:
         if not (self.clock_mhz or self.max_latency_cycles or self.max_latency_ns):
             raise ValueError("clock_mhz 0 needs max_latency_cycles or max_latency_ns, which then choose the clock")
+        if self.boundaries == "elastic" and not self.clock_mhz:
+            raise ValueError(
+                'clock_mhz must be above 0 with boundaries "elastic", where a limit of latency cannot choose it; '
+                'give a clock, or set boundaries = "rigid"'
+            )
         return self
 
     @model_validator(mode="after")

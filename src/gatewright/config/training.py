@@ -32,8 +32,8 @@ class Optimizer(Section):
 class Teacher(Optimizer):
     """Float network: one hidden layer per number, ReLU between.
 
-    pretrained: a trained network to start from, whose sizes then hold: a run directory, or a folder with network.json
-    and arrays.npz; epochs 0 takes it as it is.
+    pretrained: a trained network to start from, whose sizes then hold: a run directory, or a folder with graph.npz;
+    epochs 0 takes it as it is.
     """
 
     epochs: int = Field(default=100, ge=0)

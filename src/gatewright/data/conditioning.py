@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.config import Data
-from gatewright.data.dataset import InputFormat
 from gatewright.errors import DataError, FormatError
+from gatewright.fixedpoint import Fixed, Rounding, round_to_integers
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-def make_contract(x: NDArray[Any], train: NDArray[np.bool_], data: Data, number: InputFormat) -> dict[str, Any]:
+def make_contract(x: NDArray[Any], train: NDArray[np.bool_], data: Data, number: Fixed) -> dict[str, Any]:
     """Return the JSON-able contract of the conditioning that `data` asks for, its statistics from rows `train` only.
 
     x: (n, ...) int64 or float64 raw samples; train: (n,) mask.
@@ -87,7 +87,7 @@ def condition_counted(raw_x: NDArray[Any], contract: dict[str, Any]) -> tuple[In
     if raw_x.dtype.kind == "f" and not np.isfinite(raw_x).all():
         raise DataError("raw samples must be finite, not NaN or infinite; drop these rows before conditioning")
     fields = contract["format"]
-    number = InputFormat(width_bits=fields["width_bits"], frac_bits=fields["frac_bits"], signed=fields["signed"])
+    number = Fixed(width_bits=fields["width_bits"], frac_bits=fields["frac_bits"], signed=fields["signed"])
     values = _reduced(raw_x, contract)
     scale, offset = (np.array(contract["scaling"][key]) for key in ("scale", "offset"))
     unscaled = contract["scaling"]["mode"] == "none"
@@ -102,6 +102,14 @@ def condition_counted(raw_x: NDArray[Any], contract: dict[str, Any]) -> tuple[In
             f'choose a wider data.input_format or data.scaling = "range"'
         )
     return np.clip(codes, number.lo, number.hi).astype(np.int64), outside.sum(axis=1)
+
+
+def conditioned_shape(contract: dict[str, Any]) -> tuple[int, ...]:
+    """Return the shape of a conditioned sample before it is flattened: the raw one, its last axis cut and thinned."""
+    *rest, _ = contract["raw_shape"]
+    length, factor = contract["window"]["length"], contract["subsample"]["factor"]
+    decimates = contract["subsample"]["mode"] == "decimate"
+    return (*rest, -(-length // factor) if decimates else length // factor)
 
 
 def _reduced(x: NDArray[Any], contract: dict[str, Any]) -> NDArray[Any]:
@@ -120,7 +128,7 @@ def _reduced(x: NDArray[Any], contract: dict[str, Any]) -> NDArray[Any]:
     return x.reshape(len(x), -1)
 
 
-def _scaling(values: NDArray[Any], mode: str, number: InputFormat) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+def _scaling(values: NDArray[Any], mode: str, number: Fixed) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Return per-feature scale, offset and which features are constant (those get code 0). Shapes (features,)."""
     low, high = values.min(axis=0).astype(np.float64), values.max(axis=0).astype(np.float64)
     constant = low == high
@@ -148,10 +156,8 @@ def _scaling(values: NDArray[Any], mode: str, number: InputFormat) -> tuple[Floa
     return np.where(constant, 0.0, scale), np.where(constant, 0.0, offset), constant
 
 
-def _round_half_up(values: NDArray[Any], number: InputFormat) -> NDArray[Any]:
+def _round_half_up(values: NDArray[Any], number: Fixed) -> NDArray[Any]:
     """Return floor(values * 2**frac_bits + 1/2), exactly; adding 1/2 to a float64 could round. Same shape."""
     if values.dtype.kind == "i" and number.frac_bits == 0:
         return values
-    shifted = np.ldexp(values.astype(np.float64), number.frac_bits)
-    whole = np.floor(shifted)
-    return whole + (shifted - whole >= 0.5)
+    return round_to_integers(np.ldexp(values.astype(np.float64), number.frac_bits), Rounding.HALF_UP)

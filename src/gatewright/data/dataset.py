@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
+import math
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -16,69 +16,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import DataError, FormatError
+from gatewright.fixedpoint import Fixed
 from gatewright.tools import write_atomic, write_json
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-MAX_WIDTH_BITS = 32
+MAX_WIDTH_BITS = 32  # of an input; of other numbers, fixedpoint.MAX_BITS
+MAX_FRAC_BITS = 64
 
-_SPELLING = re.compile(r"\s*(?:ap_)?(u?)fixed\s*<\s*(-?\d+)\s*,\s*(-?\d+)\s*>\s*")
+
+def input_format(spelling: str) -> Fixed:
+    """Return the format of the inputs that data.input_format names: `ufixed<W,I>`, `fixed<W,I>` and their like.
+
+    Raises FormatError for a spelling that Fixed.parse does not know, for rounding and overflow modes (conditioning has
+    its own), and for a width or a fraction that no input has.
+    """
+    try:
+        if spelling.count(",") > 1 and "fixed" in spelling:
+            raise FormatError(f"format {spelling!r} must be without rounding and overflow modes; write fixed<W,I>")
+        return check_input(Fixed.parse(spelling))
+    except FormatError as error:
+        raise FormatError(f"data.input_format: {error}; e.g. ufixed<8,8> for an 8-bit ADC") from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputFormat:
-    """Number format of one hardware input: stored code q means q * 2**-frac_bits; width_bits includes the sign."""
-
-    width_bits: int
-    frac_bits: int
-    signed: bool
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.width_bits <= MAX_WIDTH_BITS:
-            raise FormatError(
-                f"input width must be 1..{MAX_WIDTH_BITS} bits, not {self.width_bits} (data.input_format); "
-                f"choose a width the sensor really delivers, e.g. ufixed<8,8> for an 8-bit ADC"
-            )
-        if not -64 <= self.frac_bits <= 64:
-            raise FormatError(
-                f"input fraction must be -64..64 bits, not {self.frac_bits} (data.input_format); "
-                f"in fixed<W,I> it is W - I: bring I nearer to W"
-            )
-
-    @classmethod
-    def parse(cls, spelling: str) -> InputFormat:
-        """Read `ufixed<W,I>`, `fixed<W,I>`, `ap_ufixed<W,I>` or `ap_fixed<W,I>`: W bits, I of them integer bits.
-
-        Raises FormatError for any other spelling and for an impossible width.
-        """
-        match = _SPELLING.fullmatch(spelling)
-        if match is None:
-            raise FormatError(
-                f"data.input_format must read ufixed<W,I> or fixed<W,I> (ap_ufixed, ap_fixed), not {spelling!r}; "
-                f"e.g. ufixed<8,8> for an 8-bit ADC"
-            )
-        width = int(match[2])
-        return cls(width_bits=width, frac_bits=width - int(match[3]), signed=not match[1])
-
-    @property
-    def lo(self) -> int:
-        """Lowest code."""
-        return -(1 << (self.width_bits - 1)) if self.signed else 0
-
-    @property
-    def hi(self) -> int:
-        """Highest code."""
-        return (1 << (self.width_bits - self.signed)) - 1
-
-    def __str__(self) -> str:
-        return f"{'' if self.signed else 'u'}fixed<{self.width_bits},{self.width_bits - self.frac_bits}>"
+def check_input(number: Fixed) -> Fixed:
+    """Return a format that inputs may have: codes are stored in 32 bits, and made in float64. Else FormatError."""
+    if number.width_bits > MAX_WIDTH_BITS:
+        raise FormatError(
+            f"an input must have 1..{MAX_WIDTH_BITS} bits, not {number.width_bits}; "
+            "choose a width the sensor really delivers"
+        )
+    if not -MAX_FRAC_BITS <= number.frac_bits <= MAX_FRAC_BITS:
+        raise FormatError(
+            f"an input's fraction must have -{MAX_FRAC_BITS}..{MAX_FRAC_BITS} bits, not {number.frac_bits}; "
+            "in fixed<W,I> it is W - I: bring I nearer to W"
+        )
+    return number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """Conditioned, labelled and split data.
 
-    x: (n, features) int64 input codes within format.lo .. format.hi.
+    x: (n, features) int64 input codes within format.lo .. format.hi, each sample flat, row-major.
+    shape: of one sample: (features,) of a table or a pulse, (steps, channels), (height, width[, channels]).
     y: (n,) int64 class index (classification) or (n, targets) float64 (regression).
     split: (n,) uint8, 0 train, 1 validation, 2 test. classes: names by index, () for regression.
     contract: JSON-able record of source, window, subsample, scaling and rounding; see `condition`.
@@ -87,17 +68,21 @@ class Dataset:
     name: str
     task: str
     x: NDArray[np.int64]
+    shape: tuple[int, ...]
     y: NDArray[Any]
     split: NDArray[np.uint8]
-    format: InputFormat
+    format: Fixed
     classes: tuple[str, ...]
     feature_names: tuple[str, ...]
     contract: dict[str, Any]
 
     def __post_init__(self) -> None:
         rows = len(self.x)
+        check_input(self.format)
         if self.x.ndim != 2 or self.x.dtype != np.int64 or rows == 0:
             raise DataError(f"{self.name}: x must be non-empty int64 (n, features), not {self.x.dtype} {self.x.shape}")
+        if not self.shape or min(self.shape) < 1 or math.prod(self.shape) != self.x.shape[1]:
+            raise DataError(f"{self.name}: a sample's shape must have {self.x.shape[1]} elements, not {self.shape}")
         if self.y.shape[:1] != (rows,) or self.split.shape != (rows,):
             raise DataError(
                 f"{self.name}: y and split must have x's {rows} rows, not {self.y.shape} and {self.split.shape}"
@@ -118,7 +103,10 @@ class Dataset:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 (hex) over the arrays, names, format and contract: equal data, equal checksum, on any machine."""
+        """SHA-256 (hex) over the arrays, names, format and contract: equal data, equal checksum, on any machine.
+
+        The shape is not in it: of conditioned data it follows from the contract.
+        """
         sha = hashlib.sha256(json.dumps(self._metadata(), sort_keys=True).encode())
         y_type = "<i8" if self.task == "classification" else "<f8"
         for array, dtype in ((self.x, "<i8"), (self.y, y_type), (self.split, "|u1")):
@@ -132,6 +120,10 @@ class Dataset:
             raise DataError(f"split must be one of {', '.join(SPLITS)}, not {name!r}")
         rows = self.split == SPLITS.index(name)
         return self.x[rows], self.y[rows]
+
+    def samples(self, name: Split) -> NDArray[np.int64]:
+        """Return the input codes of one split in the shape that a sample has: (n, *shape)."""
+        return self.part(name)[0].reshape(-1, *self.shape)
 
     def summary(self) -> dict[str, Any]:
         """Return the counts per split and class, the number of features and the format, JSON-able."""
@@ -159,7 +151,7 @@ class Dataset:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, x=self.x.astype(_storage(self.format)), y=self.y, split=self.split)
         write_atomic(folder / "dataset.npz", buffer.getvalue())
-        write_json(folder / "dataset.json", {**self._metadata(), "checksum": self.checksum})
+        write_json(folder / "dataset.json", {**self._metadata(), "shape": list(self.shape), "checksum": self.checksum})
 
     @classmethod
     def load(cls, folder: Path) -> Dataset:
@@ -173,9 +165,10 @@ class Dataset:
                 name=meta["name"],
                 task=meta["task"],
                 x=x.astype(np.int64),
+                shape=tuple(meta["shape"]),
                 y=y,
                 split=split,
-                format=InputFormat(**meta["format"]),
+                format=Fixed(**meta["format"]),
                 classes=tuple(meta["classes"]),
                 feature_names=tuple(meta["feature_names"]),
                 contract=meta["contract"],
@@ -206,6 +199,6 @@ class Dataset:
         }
 
 
-def _storage(number: InputFormat) -> str:
+def _storage(number: Fixed) -> str:
     size = next(size for size in (1, 2, 4) if 8 * size >= number.width_bits)
     return f"<{'i' if number.signed else 'u'}{size}"

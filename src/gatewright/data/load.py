@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gatewright.config import Config
-from gatewright.data.conditioning import condition_counted, make_contract
-from gatewright.data.dataset import SPLITS, Dataset, InputFormat
+from gatewright.data.conditioning import condition_counted, conditioned_shape, make_contract
+from gatewright.data.dataset import SPLITS, Dataset, input_format
 from gatewright.data.labels import encode_labels
 from gatewright.data.raw import Raw, checked
 from gatewright.data.sources import read_source, source_name
@@ -22,7 +22,7 @@ def load_dataset(config: Config) -> Dataset:
     Raises DataError (source, labels, split, range) or FormatError (data.input_format), before anything is written.
     """
     data = config.data
-    number = InputFormat.parse(data.input_format)
+    number = input_format(data.input_format)
     raw = checked(read_source(data))
     y, classes = encode_labels(raw, config.task)
     split, method = make_split(y, data, origin=raw.origin, classes=classes, group=raw.group, given=raw.split)
@@ -43,6 +43,7 @@ def load_dataset(config: Config) -> Dataset:
         name=config.name,
         task=config.task,
         x=codes,
+        shape=conditioned_shape(contract),
         y=y,
         split=split,
         format=number,

@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from gatewright.config import Config, Learned
 from gatewright.errors import FitError
-from gatewright.fit.bridge import start_from
-from gatewright.fit.checkpoint import Checkpoint
-from gatewright.fit.device import array
-from gatewright.fit.learned import LearnedStack
-from gatewright.fit.loop import Watch, one_thread
-from gatewright.fit.metrics import Merit, merit_of, validation_merit
-from gatewright.fit.network import Network
-from gatewright.fit.pareto import Point, non_dominated, thinned
-from gatewright.fit.teach import Teacher, checked_targets
+from gatewright.fit.modules.stacks import learned_stack
+from gatewright.fit.scores.metrics import Merit, merit_of, validation_merit
+from gatewright.fit.scores.pareto import Point, non_dominated, thinned
 from gatewright.fit.train import CALIBRATION_SAMPLES, Tensors, check_alive, fold_units, stage_key
+from gatewright.fit.training.checkpoint import Checkpoint
+from gatewright.fit.training.device import array
+from gatewright.fit.training.loop import Watch, one_thread
+from gatewright.fit.training.teach import Teacher, checked_targets
+from gatewright.graph import Graph
+from gatewright.graph.store import checksum, from_bytes, to_bytes
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
@@ -60,7 +60,7 @@ def train_front(
     work: Path,
     progress: bool = False,
     watch: Watch | None = None,
-    start: Network | None = None,
+    start: Graph | None = None,
 ) -> Front:
     """Train config.student.hidden with learnt widths; keep the points that none beats in merit and cost at once.
 
@@ -83,11 +83,11 @@ def train_front(
 
 
 def _checkpoint(
-    config: Config, data: Dataset, soft: NDArray[np.float64], work: Path, start: Network | None
+    config: Config, data: Dataset, soft: NDArray[np.float64], work: Path, start: Graph | None
 ) -> Checkpoint:
     left_out = {"checkpoint_seconds": True, "learned": {"point", "drop"}, "tables": True}
     settings = [config.student.model_dump(exclude=left_out)]
-    section = [settings, config.distill.model_dump(), "" if start is None else start.checksum]
+    section = [settings, config.distill.model_dump(), "" if start is None else checksum(start)]
     key = stage_key("front", config, data, section, np.ascontiguousarray(soft).tobytes())
     return Checkpoint(path=work / "front.checkpoint", key=key)
 
@@ -96,8 +96,7 @@ def _checkpoint(
 class _Candidate:
     """A student that may be kept at the end of its cycle: its parameters, validation merit and cost."""
 
-    numbers: Tensor
-    widths: Tensor
+    learnt: list[Tensor]
     merit: Merit
     cost: float
 
@@ -109,24 +108,25 @@ class _Run:
     """A training run; `step` says what comes next."""
 
     def __init__(
-        self, config: Config, data: Dataset, tensors: Tensors, checkpoint: Checkpoint, start: Network | None
+        self, config: Config, data: Dataset, tensors: Tensors, checkpoint: Checkpoint, start: Graph | None
     ) -> None:
         self.config, self.data, self.tensors, self.checkpoint = config, data, tensors, checkpoint
         self.settings: Learned = config.student.learned
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + 3)
-        self.module = LearnedStack(
+        self.module = learned_stack(
             [tensors.x.shape[1], *config.student.hidden, tensors.outputs],
             source=tensors.source,
             dropout=config.student.dropout,
             generator=generator,
             granularity=self.settings.granularity,
+            wrap=self.settings.overflow == "wrap",
         ).to(tensors.device)
         fold_units(self.module, tensors, per_feature=True)
         if start is not None:
-            start_from(self.module, start)
+            self.module.start_from(start)
         rate = config.student.learning_rate
         self.optimizer = torch.optim.Adam(
-            [{"params": [self.module.numbers], "lr": rate}, {"params": [self.module.widths], "lr": rate}], fused=True
+            [{"params": self._numbers(), "lr": rate}, {"params": self.module.widths(), "lr": rate}], fused=True
         )
         steps = config.student.epochs * math.ceil(len(tensors.x) / config.student.batch_size)
         self.warm = max(1, round(self.settings.warm_up * steps))
@@ -200,7 +200,7 @@ class _Run:
     def _start_widths(self) -> None:
         sample = self.tensors.x[:: max(1, len(self.tensors.x) // CALIBRATION_SAMPLES)]
         self.loss_sum = 0.0
-        self.module.start_widths(sample)
+        self.module.calibrate(sample, first=True)
         with torch.no_grad():
             self.first = float(self.module.outputs_and_cost(sample)[1])
         self.largest = self.settings.lut_start or 0.5 * self.first
@@ -240,8 +240,7 @@ class _Run:
             outputs, cost = self.module.outputs_and_cost(self.tensors.x_val)
         self.module.train()
         found = _Candidate(
-            numbers=self.module.numbers.detach().clone(),
-            widths=self.module.widths.detach().clone(),
+            learnt=[part.detach().clone() for part in self._learnt()],
             merit=merit_of(array(outputs.double()), self.data),
             cost=float(cost),
         )
@@ -251,17 +250,24 @@ class _Run:
     @torch.no_grad()
     def _keep_candidates(self) -> None:
         """Freeze what the cycle's candidates have learnt: points from now on."""
-        here = self.module.numbers.clone(), self.module.widths.clone()
+        here = [part.clone() for part in self._learnt()]
         for found in self.candidates:
-            self.module.numbers.copy_(found.numbers)
-            self.module.widths.copy_(found.widths)
-            wrap = self.settings.overflow == "wrap"
-            network = self.module.freeze(self.tensors.x.cpu(), classes=self.data.classes, wrap=wrap)
+            self._put_back(found.learnt)
+            network = self.module.freeze(classes=self.data.classes, x=self.tensors.x.cpu())
             merit = validation_merit(network, self.data)
             self.points = list(non_dominated([*self.points, Point(network=network, merit=merit, cost=found.cost)]))
-        self.module.numbers.copy_(here[0])
-        self.module.widths.copy_(here[1])
+        self._put_back(here)
         self.candidates = []
+
+    def _numbers(self) -> list[nn.Parameter]:
+        return [*self.module.decayed(), *self.module.biases()]
+
+    def _learnt(self) -> list[nn.Parameter]:
+        return [*self._numbers(), *self.module.widths()]
+
+    def _put_back(self, learnt: list[Tensor]) -> None:
+        for part, value in zip(self._learnt(), learnt, strict=True):
+            part.copy_(value)
 
     def _end_cycle(self, cycle: int) -> None:
         """Write the cycle's row; make it the last one where too little is left of what the best student knows."""
@@ -307,18 +313,14 @@ class _Run:
             "reals": [self.pressure, self.first, self.largest, self.smallest, self.cost, self.loss_sum],
             "order": self.order,
             "history": self.history,
-            "candidates": [
-                {"numbers": c.numbers, "widths": c.widths, "merit": astuple(c.merit), "cost": c.cost}
-                for c in self.candidates
-            ],
-            "points": [
-                {"network": p.network.to_state(), "merit": astuple(p.merit), "cost": p.cost} for p in self.points
-            ],
+            "candidates": [{"learnt": c.learnt, "merit": astuple(c.merit), "cost": c.cost} for c in self.candidates],
+            "points": [{"network": _tensor(p.network), "merit": astuple(p.merit), "cost": p.cost} for p in self.points],
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.module.load_state_dict(state["module"])
         self.module.quantizing = state["quantizing"]
+        self.module.refresh()
         self.optimizer.load_state_dict(state["optimizer"])
         self.module.generator.set_state(state["generator"])
         self.step, self.total, self.at = state["numbers"]
@@ -326,6 +328,11 @@ class _Run:
         self.order, self.history = state["order"], state["history"]
         self.candidates = [_Candidate(**{**c, "merit": Merit(*c["merit"])}) for c in state["candidates"]]
         self.points = [
-            Point(network=Network.from_state(p["network"]), merit=Merit(*p["merit"]), cost=p["cost"])
+            Point(network=from_bytes(p["network"].numpy().tobytes()), merit=Merit(*p["merit"]), cost=p["cost"])
             for p in state["points"]
         ]
+
+
+def _tensor(graph: Graph) -> Tensor:
+    """Return a graph's file as a tensor, which checkpoints may hold."""
+    return torch.tensor(np.frombuffer(to_bytes(graph), dtype=np.uint8))

@@ -15,27 +15,29 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from gatewright.config import Augment, Config, Student
 from gatewright.errors import FitError
-from gatewright.fit.augment import Inputs
-from gatewright.fit.bridge import start_from
-from gatewright.fit.checkpoint import Checkpoint
-from gatewright.fit.device import device_of
-from gatewright.fit.distill import classification_loss, regression_loss, soft_labels
-from gatewright.fit.hint import Hint
-from gatewright.fit.layers import Stack, Widths
-from gatewright.fit.loop import Job, Row, Watch, one_thread, train
-from gatewright.fit.network import Network
-from gatewright.fit.recipe import Estimate, Recipe
-from gatewright.fit.steps import STEPS
-from gatewright.fit.teach import Teacher, lesson, load_teacher
-from gatewright.ir import Fixed
+from gatewright.export.vectors import graph_outputs
+from gatewright.fit.frozen import dense_layers, is_quantized
+from gatewright.fit.modules.dense import Widths
+from gatewright.fit.modules.stack import Stack
+from gatewright.fit.modules.stacks import dense_stack
+from gatewright.fit.modules.steps import STEPS
+from gatewright.fit.training.augment import Inputs
+from gatewright.fit.training.checkpoint import Checkpoint
+from gatewright.fit.training.device import device_of
+from gatewright.fit.training.distill import classification_loss, regression_loss, soft_labels
+from gatewright.fit.training.hint import Hint
+from gatewright.fit.training.loop import Job, Row, Watch, one_thread, train
+from gatewright.fit.training.recipe import Estimate, Recipe
+from gatewright.fit.training.teach import Teacher, lesson, load_teacher
+from gatewright.graph import Graph
+from gatewright.graph.store import checksum
+from gatewright.sources import code_digest
 from gatewright.tools import digest
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
-    from gatewright.fit.learned import LearnedStack
 
 FLOOR = 0.5  # a feature that varies less than this share of the mean deviation is not scaled up further: mostly noise
-RECIPE = 4  # raise when a change in fit/ changes results, so that checkpoints of the old recipe are not resumed
 CALIBRATION_SAMPLES = 2048
 FLOAT_CODE_BITS = 24  # codes wider than this are not exact in float32, in which training runs
 
@@ -44,7 +46,7 @@ FLOAT_CODE_BITS = 24  # codes wider than this are not exact in float32, in which
 class Trained:
     """A network and its history: one row per epoch, without wall times, so that equal runs are equal."""
 
-    network: Network
+    network: Graph
     history: tuple[dict[str, float], ...]
 
 
@@ -62,16 +64,16 @@ def train_teacher(config: Config, data: Dataset, *, work: Path, progress: bool =
         if start is not None and not settings.epochs:
             return Trained(network=start, history=())
         tensors = Tensors(config, data)
-        hidden = settings.hidden if start is None else tuple(layer.bias.size for layer in start.layers[:-1])
+        hidden = settings.hidden if start is None else tuple(v.bias.size for v in dense_layers(start)[:-1])
         module = _stack(config, tensors, hidden=hidden, widths=None, stage=1)
         fold_units(module, tensors, per_feature=True)
         if start is not None:
-            if start.quantized:
+            if is_quantized(start):
                 raise FitError(
                     f"teacher.pretrained {settings.pretrained} must be a float network to be trained further, not one "
                     "on grids; set teacher.epochs = 0 to take it as it is"
                 )
-            module.load_network(start)
+            module.start_from(start)
         job = Job(
             stage="teacher",
             settings=settings,
@@ -82,17 +84,17 @@ def train_teacher(config: Config, data: Dataset, *, work: Path, progress: bool =
             validate=lambda: tensors.validate(module),
         )
         section = settings.model_dump(exclude={"checkpoint_seconds", "pretrained"})
-        key = stage_key("teacher", config, data, section, start and start.checksum)
+        key = stage_key("teacher", config, data, section, start and checksum(start))
         history = train(job, module, Checkpoint(path=work / "teacher.checkpoint", key=key), progress=progress)
         network = module.freeze(classes=data.classes)
     check_alive("teacher", network, data, config)
     return Trained(network=network, history=tuple(history))
 
 
-def teacher_outputs(teacher: Network, data: Dataset) -> NDArray[np.float64]:
+def teacher_outputs(teacher: Graph, data: Dataset) -> NDArray[np.float64]:
     """Return the teacher's scores (before softmax) or values for every sample: (n, outputs). Computed once per run."""
     with one_thread():
-        return teacher.evaluate(data.x)
+        return graph_outputs(teacher, data.x)
 
 
 def train_student(
@@ -106,14 +108,14 @@ def train_student(
     estimate: Estimate | None = None,
     quantize: bool = True,
     watch: Watch | None = None,
-    start: Network | None = None,
+    start: Graph | None = None,
 ) -> Trained:
     """Distil, prune and quantize config.student in one loop; the result's weights are points of their formats.
 
-    teacher: a Network, any function of input values (n, features), or an array (n, outputs) with a row per sample of
-    `data`: scores before softmax, or values. features: (n, k), what config.distill.hint_weight lets a hidden layer
-    imitate; a Network gives its own. start: a float network of the student's layers whose weights training begins with,
-    else random ones.
+    teacher: a Graph of the data's codes, any function of input values (n, features), or an array (n, outputs) with a
+    row per sample of `data`: scores before softmax, or values. features: (n, k), what config.distill.hint_weight lets a
+    hidden layer imitate; a Graph gives its own. start: a float network of the student's layers whose weights training
+    begins with, else random ones.
     Float arithmetic until prune_start, then formats are fitted and weights pruned anew each epoch until prune_end; from
     there on masks and formats stand, and the epoch best on the validation split is kept.
     estimate: a network's cost in LUTs, for student.pruning.budget_lut. quantize False leaves the formats away: a float
@@ -127,7 +129,7 @@ def train_student(
         module = _stack(config, tensors, hidden=settings.hidden, widths=layer_widths(settings), stage=2)
         fold_units(module, tensors, per_feature=False)
         if start is not None:
-            start_from(module, start)
+            module.start_from(start)
         sample = tensors.x[:: max(1, len(tensors.x) // CALIBRATION_SAMPLES)]
         recipe = Recipe(settings, module, sample, estimate, quantize=quantize)
         hint = None if taught.features is None else Hint(module, config.distill, taught.features[data.split == 0])
@@ -146,7 +148,7 @@ def train_student(
             loss=loss,
             begin_epoch=recipe.begin_epoch,
             after_step=recipe.after_step,
-            validate=lambda: {**tensors.validate(module), "sparsity": _sparsity(module)},
+            validate=lambda: {**tensors.validate(module), "sparsity": module.sparsity()},
             first_selectable=recipe.frozen,
             admissible=recipe.within_budget,
             none_admissible=recipe.missed,
@@ -154,7 +156,7 @@ def train_student(
         )
         section = [settings.model_dump(exclude={"checkpoint_seconds", "tables"}), config.distill.model_dump(), quantize]
         known = [v.tobytes() for v in (taught.outputs, taught.features) if v is not None]
-        origin = "" if start is None else start.checksum
+        origin = "" if start is None else checksum(start)
         key = stage_key("student", config, data, section, origin, *known)
         history = train(job, module, Checkpoint(path=work / "student.checkpoint", key=key), progress=progress)
         network = recipe.freeze(data.classes)
@@ -162,7 +164,7 @@ def train_student(
     return Trained(network=network, history=tuple(history))
 
 
-def untrained_student(config: Config, data: Dataset) -> Network:
+def untrained_student(config: Config, data: Dataset) -> Graph:
     """Return config.student with the random weights it starts from, pruned and in its formats.
 
     Its sizes are about those of the trained one: what a search wants to know before it trains.
@@ -187,9 +189,7 @@ class Tensors:
                 f"{data.format.width_bits} (data.input_format {data.format}); choose a narrower input_format"
             )
         self.task = config.task
-        self.source = Fixed(
-            width_bits=data.format.width_bits, frac_bits=data.format.frac_bits, signed=data.format.signed
-        )
+        self.source = data.format
         self.device = device_of(config.device)
         unit = 2.0**-self.source.frac_bits
         (x, y), (x_val, y_val) = data.part("train"), data.part("validation")
@@ -253,7 +253,7 @@ def _stack(
 ) -> Stack:
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + stage)
     settings = config.student if widths else config.teacher
-    return Stack(
+    return dense_stack(
         [tensors.x.shape[1], *hidden, tensors.outputs],
         source=tensors.source,
         widths=widths,
@@ -263,32 +263,24 @@ def _stack(
     ).to(tensors.device)
 
 
-def fold_units(module: Stack | LearnedStack, tensors: Tensors, *, per_feature: bool) -> None:
-    """Give the first layer the inputs' centre and scale, and the last layer the targets'.
+def fold_units(module: Stack, tensors: Tensors, *, per_feature: bool) -> None:
+    """Give the first layers the inputs' centre and scale, and the last layer the targets'.
 
     A quantized layer has one scale for all features (a common factor does not change which format fits best);
     a float layer has one per feature.
     """
     fold_inputs(module, tensors, per_feature=per_feature)
     if tensors.task == "regression":
-        last = module.layers[-1]
-        last.gain = last.gain * tensors.y_std.float()
-        last.bias_gain = tensors.y_std.float()
-        last.bias_shift.copy_(tensors.y_mean)
-        last.format_per_output()
+        module.fold_outputs(tensors.y_std.float(), tensors.y_mean)
 
 
-def fold_inputs(module: Stack | LearnedStack, tensors: Tensors, *, per_feature: bool) -> None:
-    """Give the first layer the inputs' centre and scale; see `fold_units`."""
-    first = module.layers[0]
+def fold_inputs(module: Stack, tensors: Tensors, *, per_feature: bool) -> None:
+    """Give the first layers the inputs' centre and scale; see `fold_units`."""
     x = tensors.x.double()
     common = x.var(dim=0, correction=0).mean().sqrt().clamp(min=1e-12)
     deviation = x.std(dim=0, correction=0).clamp(min=FLOOR * common)
-    first.centre.copy_(x.mean(dim=0))
-    if per_feature:
-        first.gain = (1.0 / deviation)[:, None].float()
-    else:
-        first.gain = (1.0 / common).float()
+    gain = (1.0 / deviation)[:, None] if per_feature else 1.0 / common
+    module.fold_inputs(x.mean(dim=0), gain.float())
 
 
 def _positive(deviation: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -308,33 +300,25 @@ def layer_widths(student: Student) -> list[Widths]:
     ]
 
 
-def _sparsity(module: Stack) -> float:
-    """Return the share of weights that are zero as the hardware would have them (pruned ones only, before formats)."""
-    weights = [
-        layer.values(0)[0] if module.quantizing else layer.folded_weight() * layer.mask for layer in module.layers
-    ]
-    total = sum(weight.numel() for weight in weights)
-    return 1.0 - sum(int(weight.count_nonzero()) for weight in weights) / total
-
-
 def stage_key(stage: str, config: Config, data: Dataset, *parts: Any) -> str:
-    """Return the hash of everything that decides a training stage's result."""
+    """Return the hash of everything that decides a training stage's result: no other code's checkpoint is resumed."""
     augment, device = config.augment.model_dump(), device_of(config.device).type
-    return digest(RECIPE, stage, config.task, config.seed, device, augment, data.checksum, torch.__version__, *parts)
+    made_by = [code_digest("fit"), torch.__version__]
+    return digest(made_by, stage, config.task, config.seed, device, augment, data.checksum, data.shape, *parts)
 
 
-def check_alive(stage: str, network: Network, data: Dataset, config: Config) -> None:
+def check_alive(stage: str, network: Graph, data: Dataset, config: Config) -> None:
     """Raise FitError where a layer has no weight left or the network gives one answer for everything."""
     remedy = "lower student.sparsity, or raise student.weight_bits or student.hidden"
     if stage == "teacher":
         remedy = "lower teacher.learning_rate or raise teacher.epochs"
     elif config.student.precision == "tables":
         remedy = "raise student.tables.layers or student.epochs, or choose other student.tables.thresholds"
-    for layer in network.layers:
+    for layer in dense_layers(network):
         if not layer.weight.any():
             raise FitError(f"{stage}: layer {layer.name!r} has no weight left, expected at least one; {remedy}")
     x, y = data.part("validation")
-    outputs = network.evaluate(x)
+    outputs = graph_outputs(network, x)
     if config.task != "classification":
         if np.ptp(outputs, axis=0).max() == 0.0 and np.ptp(y) > 0.0:
             raise FitError(f"{stage}: gives the same value for every validation sample; {remedy}")

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 
 from gatewright.errors import ModelError
 from gatewright.graph.nodes import (
     Activation,
+    Affine,
     AnyNode,
     Combine,
     Concat,
     Constant,
+    Conv,
+    ConvTranspose,
+    Dense,
     Graph,
     Input,
+    Pad,
+    Pool,
     Quantize,
     Recurrent,
+    Reshape,
     Scan,
+    Slice,
+    Softmax,
+    Table,
     Thresholds,
+    TopK,
+    Transpose,
+    Upsample,
 )
 from gatewright.graph.shapes import Shape, fail, shapes
 
@@ -71,8 +84,14 @@ def _arity(node: AnyNode) -> tuple[int, int]:
             return 2, 2
         case Concat():
             return 1, 1 << 30
-        case _:
+        case Dense() | Conv() | ConvTranspose() | Affine() | Activation() | Pool() | Softmax() | TopK():
             return 1, 1
+        case Reshape() | Transpose() | Slice() | Pad() | Upsample() | Recurrent() | Scan():
+            return 1, 1
+        case Quantize() | Thresholds() | Table():
+            return 1, 1
+        case _:
+            assert_never(node)
 
 
 def _check_numbers(node: AnyNode) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import prod
-from typing import Any, Literal, assert_never, cast
+from typing import Any, assert_never, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ from gatewright.graph.nodes import (
     Input,
     Pad,
     Pool,
+    Precision,
     Quantize,
     Recurrent,
     Reshape,
@@ -58,7 +59,6 @@ from gatewright.graph.shapes import Shape, shapes
 from gatewright.graph.structure import align, move
 from gatewright.ir.windows import convolve, convolve_transposed, pool
 
-Precision = Literal["double", "single"]
 CHUNK_VALUES = 1 << 22  # values of the widest intermediate that are held at once
 COMBINE = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
 

@@ -9,39 +9,47 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log2
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gatewright.fixedpoint import frac_bits
 from gatewright.graph.check import check
 from gatewright.graph.nodes import (
     Activation,
     Affine,
     AnyNode,
     Combine,
+    Concat,
     Constant,
     Conv,
     ConvTranspose,
     Dense,
     Floats,
     Graph,
+    Input,
     Pad,
     Pool,
     Quantize,
     Recurrent,
+    Reshape,
     Scan,
+    Slice,
+    Softmax,
+    Stored,
     Table,
     Thresholds,
     TopK,
+    Transpose,
+    Upsample,
 )
 from gatewright.graph.recurrent import as_scan
 from gatewright.graph.shapes import Shape
-from gatewright.graph.structure import STRUCTURE, align, move
+from gatewright.graph.structure import align, move
 from gatewright.ir.windows import pool
 
 EXACT_BITS = 53  # a float64 significand
-WEIGHT_BITS = 24  # a float32 significand: weights that need more were never quantized
+WEIGHT_BITS = 24  # a float32 significand: numbers that need more on one grid were never quantized
 PARAMETER_BITS = 12  # parameters of activations that need more (0.2, 0.01) are no fixed-point numbers
 ONE = np.array(1.0)
 _STEPS = 4  # a state that is rounded each step stops growing after one or two
@@ -115,10 +123,12 @@ def lattice_of(node: AnyNode, sources: list[Lattice | None], shapes: list[Shape]
         case Scan():
             found = scan_lattices(node, known[0])[node.body.output]
             return found if found and found.plain else None
-        case _ if isinstance(node, STRUCTURE):
+        case Reshape() | Transpose() | Slice() | Concat() | Pad() | Upsample():
             return _structure(node, known, shapes)
-        case _:
+        case Input() | Softmax():
             return None
+        case _:
+            assert_never(node)
 
 
 def scan_lattices(node: Scan, x: Lattice | None) -> dict[str, Lattice | None]:
@@ -154,17 +164,6 @@ def fixed_point(values: Floats, bits: int) -> Lattice | None:
     return found if bits_of(found) <= bits else None
 
 
-def frac_bits(values: NDArray[Any]) -> int:
-    """Return the least frac at which every value is an integer (0 where all are zero)."""
-    kept = values[values != 0]
-    if not kept.size:
-        return 0
-    mantissa, exponent = np.frexp(kept)
-    whole = np.abs(mantissa * 2.0**53).astype(np.int64)
-    zeros = np.log2((whole & -whole).astype(np.float64)).astype(np.int64)
-    return int((53 - exponent - zeros).max())
-
-
 def is_power_of_two(values: Floats) -> bool:
     """Tell whether every value is a power of two."""
     return bool((np.frexp(values)[0] == 0.5).all())
@@ -196,12 +195,23 @@ def integer_weights(node: Dense | Conv | ConvTranspose) -> Floats:
     return np.where(np.abs(steps - near) <= 2.0**-20 * np.abs(steps), near, steps)
 
 
+def quantized_weights(node: Dense | Conv | ConvTranspose) -> Lattice | None:
+    """Return the lattice of integer_weights; None of weights that were never quantized."""
+    return fixed_point(integer_weights(node), WEIGHT_BITS if stored_of(node) is None else EXACT_BITS)
+
+
+def stored_of(node: Dense | Conv | ConvTranspose) -> Stored | None:
+    """Return the formats in which a layer's numbers are stored, where they are known."""
+    return None if isinstance(node, ConvTranspose) else node.stored
+
+
 def _quantize(node: Quantize) -> Lattice:
     live = ~((node.lo == 0) & (node.hi == 0))
     q = np.maximum(np.abs(node.lo - node.zero_point), np.abs(node.hi - node.zero_point)) * live
     scale = np.where(live, node.scale, 1.0)
     if is_power_of_two(scale):
-        return Lattice(ONE, frac_bits(scale * live), float((q * scale).max(initial=0)))
+        frac = frac_bits(scale * live) if node.frac_bits is None else node.frac_bits
+        return Lattice(ONE, frac, float((q * scale).max(initial=0)))
     return Lattice(squeeze(node.scale), 0, float(q.max(initial=0)))
 
 
@@ -221,7 +231,7 @@ def _scaled(lattice: Lattice | None, scale: Floats) -> Lattice | None:
 
 
 def _linear(node: Dense | Conv | ConvTranspose, x: Lattice) -> Lattice | None:
-    weight = fixed_point(integer_weights(node), WEIGHT_BITS)
+    weight = quantized_weights(node)
     if x.scale.size != 1 or weight is None:
         return None
     scale = squeeze(x.scale.reshape(()) * weight_scale(node))

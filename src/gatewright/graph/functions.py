@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special  # erf and expit, which NumPy lacks
 
-from gatewright.errors import ModelError
+from gatewright.fixedpoint import Overflow, round_to_integers
 from gatewright.graph.nodes import Activation, Affine, Quantize, Table, Thresholds
-from gatewright.ir.formats import Overflow, Rounding
+from gatewright.graph.shapes import fail
 
 AnyFloats = NDArray[Any]  # float64, or float32 as the frameworks compute
 _RISING_UNITS = {"relu", "leaky_relu", "elu", "selu", "celu"}  # given slopes of 0 or more
@@ -57,37 +57,6 @@ def quantize_integers(node: Quantize, x: AnyFloats) -> AnyFloats:
     return np.where((node.lo == 0) & (node.hi == 0), 0, q - zero).astype(x.dtype)
 
 
-def round_to_integers(v: AnyFloats, rounding: Rounding) -> AnyFloats:
-    """Return v rounded to integers; exact for every finite v."""
-    match rounding:
-        case Rounding.TRUNCATE:
-            return np.floor(v)
-        case Rounding.HALF_EVEN:
-            return np.rint(v)
-        case Rounding.CEIL:
-            return np.ceil(v)
-        case Rounding.ZERO:
-            return np.trunc(v)
-        case Rounding.HALF_UP:
-            return _nearest(v, v > 0)
-        case Rounding.HALF_DOWN:
-            return _nearest(v, v < 0)
-        case Rounding.HALF_AWAY:
-            return _nearest(v, True)
-        case Rounding.HALF_ZERO:
-            return _nearest(v, False)
-        case _:
-            assert_never(rounding)
-
-
-def _nearest(v: AnyFloats, ties_away: Any) -> AnyFloats:
-    """Round to nearest; a tie leaves zero where ties_away. The fraction of |v| is exact in floating point."""
-    size = np.abs(v)
-    low = np.floor(size)
-    part = size - low
-    return np.copysign(low + ((part > 0.5) | ((part == 0.5) & ties_away)), v)
-
-
 def count_thresholds(node: Thresholds, x: AnyFloats) -> NDArray[np.int64]:
     """Return how many thresholds of its channel (last axis) each element reaches."""
     levels = node.thresholds.astype(x.dtype)
@@ -100,14 +69,13 @@ def count_thresholds(node: Thresholds, x: AnyFloats) -> NDArray[np.int64]:
 
 
 def look_up(node: Table, x: AnyFloats) -> AnyFloats:
-    """Return the table's value for each element; x: multiples of 2**-frac_bits inside the table."""
-    at = np.rint(np.ldexp(x.astype(np.float64), node.frac_bits)).astype(np.int64) - node.first
-    if at.size and not 0 <= at.min() <= at.max() < node.values.shape[1]:
-        raise ModelError(
-            f"node {node.name!r} (Table): its {node.values.shape[1]} entries do not hold the codes "
-            f"{at.min() + node.first} to {at.max() + node.first}; quantize its input to the table's format"
-        )
-    return node.values[np.arange(x.shape[-1]) % len(node.values), at]
+    """Return the table's value for each element; ModelError where x is no multiple of 2**-frac_bits inside it."""
+    at, count = np.ldexp(x.astype(np.float64), node.frac_bits) - node.first, node.values.shape[1]
+    if not ((at >= 0) & (at < count) & (at == np.floor(at))).all():
+        ends = [np.ldexp(float(end), -node.frac_bits) for end in (node.first, node.first + 1, node.first + count - 1)]
+        remedy = "put a quantizer of the table's format before it, or bits with weights 1, 2, 4, ..."
+        fail(node, "inputs of {:g}, {:g}, ..., {:g}".format(*ends), f"{x.min():g} .. {x.max():g}", remedy)
+    return node.values[np.arange(x.shape[-1]) % len(node.values), at.astype(np.int64)]
 
 
 def softmax(x: AnyFloats) -> AnyFloats:

@@ -7,15 +7,16 @@ results named in `sources`. Weights are the values that count (a quantized weigh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.ir.formats import Overflow, Rounding
+from gatewright.fixedpoint import Grid, Overflow, Rounding
 
 Floats = NDArray[np.float64]
+Precision = Literal["double", "single"]
 Pads = tuple[tuple[int, int], ...]  # (before, after) per axis
 
 ActivationKind = Literal[
@@ -47,11 +48,15 @@ ActivationKind = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Node:
-    """What every node has. origin: the name and type the source file gives it, for messages."""
+    """What every node has. origin: the name and type the source file gives it, for messages.
+
+    layer: the layer that reports count it to, where it is not the node's own name.
+    """
 
     name: str
     sources: tuple[str, ...] = ()
     origin: str = ""
+    layer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,15 +67,29 @@ class Input(Node):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stored:
+    """The formats in which a layer's numbers are stored, as configured or learnt: what reports count as its bits.
+
+    weight: None where the weights are connections and counts, which store nothing; biases then do where any is not 0.
+    bias: None where biases follow the accumulator's own grid.
+    """
+
+    weight: Grid | None
+    bias: Grid | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dense(Node):
     """y = x @ weight + bias over the last axis. weight: (n_in, n_out); bias: (n_out,).
 
     weight_scale: () or (n_out,): the weights are integers (or dyadic numbers) times this; 1 where they are dyadic.
+    stored: the formats of quantized weights and biases; None where they are not known, or numbers are floats.
     """
 
     weight: Floats
     bias: Floats
-    weight_scale: Floats
+    weight_scale: Floats = field(default_factory=lambda: np.array(1.0))
+    stored: Stored | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,7 +97,7 @@ class Conv(Node):
     """Correlation, zero padded, over the 1 or 2 axes before the last. weight: (*kernel, c_in / groups, c_out).
 
     Group g of the output channels reads group g of the input channels; depthwise is groups = c_in.
-    weight_scale: () or (c_out,), as in Dense.
+    weight_scale: () or (c_out,), stored: as in Dense.
     """
 
     weight: Floats
@@ -88,6 +107,7 @@ class Conv(Node):
     dilation: tuple[int, ...]
     pads: Pads
     groups: int
+    stored: Stored | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -252,6 +272,8 @@ class Quantize(Node):
 
     scale, lo, hi, zero_point: broadcast over the value; scale > 0 (a power of two for fixed point); lo = hi = 0 gives
     the constant 0 (a pruned element). WRAP is modulo hi - lo + 1.
+    frac_bits: of a format that was configured, or learnt, the common step 2**-frac_bits at which results are kept, no
+    coarser than any element's: the exported op then has this format element by element; else the narrowest.
     """
 
     scale: Floats
@@ -260,6 +282,7 @@ class Quantize(Node):
     zero_point: NDArray[np.int64]
     rounding: Rounding
     overflow: Overflow
+    frac_bits: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -267,11 +290,13 @@ class Thresholds(Node):
     """y = start + step * (number of thresholds t of the channel with x >= t): binary, MultiThreshold activations.
 
     thresholds: (1 or channels, count), each row ascending; channels: the last axis. start, step: () or (channels,).
+    comparisons: the exported op compares with these thresholds; else it may be a table of the sums, if that is smaller.
     """
 
     thresholds: Floats
     start: Floats
     step: Floats
+    comparisons: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -279,12 +304,12 @@ class Table(Node):
     """A function of fixed-point values by its results: y = values[channel, x * 2**frac_bits - first].
 
     values: (1 or channels, count), multiples of powers of two; channels: the last axis. x must be a multiple of
-    2**-frac_bits and lie inside the table.
+    2**-frac_bits and lie inside the table. Truth tables read a number that weights 1, 2, 4, ... make of bits.
     """
 
     values: Floats
-    first: int
-    frac_bits: int
+    first: int = 0
+    frac_bits: int = 0
 
 
 AnyNode = (
@@ -317,8 +342,9 @@ AnyNode = (
 class Graph:
     """A whole model: nodes in an order in which every source comes first; output: the result's name.
 
-    format: what the file was ("keras-h5", "onnx", ...); notes: what the importer decided and the user should know,
-    one sentence each; layers: reported layer name of each node (by node name), where it differs from the node's name.
+    format: what the file was ("keras-h5", "onnx", ...), "" of what was trained here; notes: what the importer decided
+    and the user should know, one sentence each; classes: what the outputs are scores of, () where they are values;
+    precision: in which its real numbers are computed, that of the frameworks unless it was trained here.
     """
 
     name: str
@@ -327,3 +353,5 @@ class Graph:
     format: str = ""
     notes: tuple[str, ...] = ()
     metadata: dict[str, Any] | None = None
+    classes: tuple[str, ...] = ()
+    precision: Precision = "single"

@@ -13,45 +13,56 @@ from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from gatewright.errors import ModelError
-from gatewright.graph import nodes as kinds
+from gatewright.errors import FitError, ModelError
+from gatewright.fixedpoint import Grid
 from gatewright.graph.check import check
-from gatewright.graph.nodes import AnyNode, Graph
-from gatewright.tools import write_atomic
+from gatewright.graph.nodes import AnyNode, Graph, Stored
+from gatewright.tools import digest, write_atomic
 
 VERSION = 1
 KINDS: dict[str, type[AnyNode]] = {kind.__name__: kind for kind in get_args(AnyNode)}
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile)
+PARTS: dict[str, type[Any]] = {**KINDS, "Stored": Stored, "Grid": Grid}  # nodes, and what their fields hold
 
 
 def save_graph(graph: Graph, path: Path) -> None:
     """Write the graph to `path` (conventionally *.npz), atomically."""
-    arrays: dict[str, Any] = {}
-    header = {
-        "gatewright-graph": VERSION,
-        "name": graph.name,
-        "output": graph.output,
-        "format": graph.format,
-        "notes": list(graph.notes),
-        "metadata": graph.metadata,
-        "nodes": [_pack(node, arrays) for node in graph.nodes],
-    }
-    buffer = io.BytesIO()
-    text = json.dumps(header, sort_keys=True, allow_nan=True)
-    np.savez_compressed(buffer, header=np.frombuffer(text.encode(), dtype=np.uint8), **arrays)
-    write_atomic(path, buffer.getvalue())
+    write_atomic(path, to_bytes(graph))
 
 
 def load_graph(path: Path) -> Graph:
     """Read and verify what `save_graph` wrote. Raises ModelError naming the file for anything else."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+        return from_bytes(path.read_bytes())
+    except (OSError, ModelError) as error:
+        raise ModelError(f"{path} must be a graph that gatewright saved: {error}; import the model again") from None
+
+
+def checksum(graph: Graph) -> str:
+    """Return the SHA-256 of all that the graph says and of its numbers."""
+    text, arrays = _packed(graph)
+    return digest(text, *(f"{array.dtype}{array.shape}".encode() + array.tobytes() for array in arrays.values()))
+
+
+def to_bytes(graph: Graph) -> bytes:
+    """Return the content of the graph's file; equal graphs give equal bytes."""
+    text, arrays = _packed(graph)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, header=np.frombuffer(text.encode(), dtype=np.uint8), **arrays)
+    return buffer.getvalue()
+
+
+def from_bytes(content: bytes) -> Graph:
+    """Return the verified graph that `to_bytes` wrote; ModelError says what is wrong with anything else."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             header = json.loads(bytes(arrays["header"]).decode())
             if header.get("gatewright-graph") != VERSION:
                 raise ModelError(f"version {header.get('gatewright-graph')!r}, this gatewright reads {VERSION}")
             nodes = tuple(_unpack(row, arrays) for row in header["nodes"])
             given = {key: header[key] for key in ("name", "output", "format", "metadata")}
-            graph = Graph(**given, nodes=nodes, notes=tuple(header["notes"]))
+            notes, classes = tuple(header["notes"]), tuple(header.get("classes", ()))
+            precision = header.get("precision", "single")
+            graph = Graph(**given, nodes=nodes, notes=notes, classes=classes, precision=precision)
     except (
         OSError,
         ValueError,
@@ -60,9 +71,9 @@ def load_graph(path: Path) -> Graph:
         EOFError,
         AttributeError,
         zipfile.BadZipFile,
-        ModelError,
+        FitError,
     ) as error:
-        raise ModelError(f"{path} must be a graph that gatewright saved: {error}; import the model again") from None
+        raise ModelError(str(error)) from None
     check(graph)
     return graph
 
@@ -74,6 +85,23 @@ def is_graph_file(path: Path) -> bool:
             return "header.npy" in archive.namelist()
     except (OSError, zipfile.BadZipFile):
         return False
+
+
+def _packed(graph: Graph) -> tuple[str, dict[str, Any]]:
+    """Return the header as JSON, and the arrays that it names."""
+    arrays: dict[str, Any] = {}
+    header = {
+        "gatewright-graph": VERSION,
+        "name": graph.name,
+        "output": graph.output,
+        "format": graph.format,
+        "notes": list(graph.notes),
+        "metadata": graph.metadata,
+        "classes": list(graph.classes),
+        "precision": graph.precision,
+        "nodes": [_pack(node, arrays) for node in graph.nodes],
+    }
+    return json.dumps(header, sort_keys=True, allow_nan=True), arrays
 
 
 def _pack(node: Any, arrays: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +117,7 @@ def _pack(node: Any, arrays: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(value, Graph):
             inner = [_pack(node, arrays) for node in value.nodes]
             row[field.name] = {"graph": value.name, "output": value.output, "nodes": inner}
-        elif type(value).__name__ in KINDS:
+        elif type(value).__name__ in PARTS:
             row[field.name] = _pack(value, arrays)
         else:
             row[field.name] = value
@@ -97,8 +125,8 @@ def _pack(node: Any, arrays: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unpack(row: dict[str, Any], arrays: Any) -> Any:
-    kind = KINDS[row["node"]]
-    hints = get_type_hints(kind, dict(vars(kinds)))
+    kind = PARTS[row["node"]]
+    hints = get_type_hints(kind)
     known = {field.name for field in fields(kind)}
     if unknown := set(row) - known - {"node"}:
         raise ValueError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")

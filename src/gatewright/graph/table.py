@@ -4,23 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import assert_never
 
 import numpy as np
 
-from gatewright.graph.exact import Lattice, bits_of, frac_bits, integer_weights, lattices
+from gatewright.fixedpoint import frac_bits
+from gatewright.graph.exact import WEIGHT_BITS, Lattice, bits_of, integer_weights, lattices, stored_of
 from gatewright.graph.nodes import (
     Activation,
+    Affine,
     AnyNode,
+    Combine,
+    Concat,
+    Constant,
     Conv,
     ConvTranspose,
     Dense,
     Floats,
     Graph,
+    Input,
+    Pad,
     Pool,
     Quantize,
     Recurrent,
+    Reshape,
     Scan,
+    Slice,
+    Softmax,
+    Table,
     Thresholds,
+    TopK,
+    Transpose,
+    Upsample,
 )
 from gatewright.graph.shapes import GATES, Shape, shapes
 
@@ -31,6 +46,7 @@ FLOAT = "float"
 class Row:
     """One node. operations: multiply-accumulates per sample (of weights that are not zero: live_operations).
 
+    parameters: weights, biases and tables; nonzero: weights that are not zero.
     weight_format: "float" or what the weights need, e.g. "fixed<4,1>"; result_format likewise, with "x 0.037" where
     integers have a real scale.
     """
@@ -94,26 +110,27 @@ def _row(node: AnyNode, shape: Shape, lattice: Lattice | None, source: Shape) ->
     parameters, nonzero, operations, live, weights = 0, 0, 0, 0, ""
     match node:
         case Dense() | Conv() | ConvTranspose():
-            parameters, nonzero = node.weight.size + node.bias.size, int(np.count_nonzero(node.weight))
+            parameters, size, nonzero = counts(node)
             places = prod(source[:-1]) if isinstance(node, Dense | ConvTranspose) else prod(shape[:-1])
-            operations, live = node.weight.size * places, nonzero * places
-            nonzero += int(np.count_nonzero(node.bias))
-            weights = _weight_format(node)
+            operations, live, weights = size * places, nonzero * places, weight_format(node)
         case Recurrent():
-            arrays = (node.kernel, node.recurrent, node.bias)
-            parameters = sum(a.size for a in arrays)
-            nonzero = sum(int(np.count_nonzero(a)) for a in arrays)
-            operations = source[0] * (node.kernel.size + node.recurrent.size)
-            live = source[0] * int(np.count_nonzero(node.kernel) + np.count_nonzero(node.recurrent))
-            weights = f"{_format(np.concatenate([node.kernel, node.recurrent]))}, {GATES[node.kind]} gates"
+            parameters, size, nonzero = counts(node)
+            operations, live = source[0] * size, source[0] * nonzero
+            weights = weight_format(node)
+        case Table():
+            parameters = node.values.size
         case Scan():
             inner = table(node.body)
             parameters, nonzero = sum(r.parameters for r in inner), sum(r.nonzero for r in inner)
             operations = source[0] * sum(r.operations for r in inner)
             live = source[0] * sum(r.live_operations for r in inner)
             weights = ", ".join(dict.fromkeys(r.weight_format for r in inner if r.weight_format))
-        case _:
+        case Input() | Constant() | Affine() | Activation() | Pool() | Combine() | Softmax() | TopK() | Quantize():
             pass
+        case Thresholds() | Concat() | Reshape() | Transpose() | Slice() | Pad() | Upsample():
+            pass
+        case _:
+            assert_never(node)
     kind = f".{node.kind}" if isinstance(node, Activation | Pool | Recurrent) else ""
     return Row(
         layer=node.name,
@@ -129,7 +146,27 @@ def _row(node: AnyNode, shape: Shape, lattice: Lattice | None, source: Shape) ->
     )
 
 
-def _weight_format(node: Dense | Conv | ConvTranspose) -> str:
+def counts(node: Dense | Conv | ConvTranspose | Recurrent) -> tuple[int, int, int]:
+    """Return how many parameters (biases among them), weights, and weights that are not zero a layer holds.
+
+    Weights that are connections count as none, and biases then only where any is not 0.
+    """
+    if isinstance(node, Recurrent):
+        weights = node.kernel.size + node.recurrent.size
+        return weights + node.bias.size, weights, int(np.count_nonzero(node.kernel) + np.count_nonzero(node.recurrent))
+    stored = stored_of(node)
+    if stored is not None and stored.weight is None:
+        return (node.bias.size if node.bias.any() else 0), 0, 0
+    return node.weight.size + node.bias.size, node.weight.size, int(np.count_nonzero(node.weight))
+
+
+def weight_format(node: Dense | Conv | ConvTranspose | Recurrent) -> str:
+    """Return "float", or the narrowest format of the weights, in words."""
+    if isinstance(node, Recurrent):
+        return f"{_format(np.concatenate([node.kernel, node.recurrent]))}, {GATES[node.kind]} gates"
+    stored = stored_of(node)
+    if stored is not None and stored.weight is None:
+        return "connections"
     scaled = "" if (node.weight_scale == 1).all() else " x scale"
     text = _format(integer_weights(node))
     return text if text == FLOAT else text + scaled
@@ -140,7 +177,7 @@ def _format(weight: Floats) -> str:
     signed = bool((weight < 0).any())
     top = int(np.ldexp(np.abs(weight).max(initial=0.0), frac)) if weight.size else 0
     width = top.bit_length() + signed
-    if width > 24:
+    if width > WEIGHT_BITS:
         return FLOAT
     return f"{'' if signed else 'u'}fixed<{max(width, 1)},{max(width, 1) - frac}>"
 

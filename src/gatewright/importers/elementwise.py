@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gatewright.fixedpoint import Overflow, Rounding
 from gatewright.graph.nodes import Activation, ActivationKind, Affine, Combine, Constant, Floats, Quantize, Thresholds
 from gatewright.importers.builder import Builder, Const, Tensor, Value
-from gatewright.ir.formats import Overflow, Rounding
 
 Arithmetic = Literal["add", "sub", "mul", "max", "min"]
 
@@ -90,9 +90,10 @@ def _affine_per_element(b: Builder, x: Tensor, scale: NDArray[Any], offset: NDAr
 
 
 def _affine_widening(b: Builder, x: Tensor, scale: NDArray[Any], offset: NDArray[Any]) -> Tensor:
-    if (scale != 1).any():
+    """Return the same where a constant repeats x: one that changes no number still gives the result its shape."""
+    if (scale != 1).any() or b.broadcast(x.shape, scale.shape) != x.shape:
         x = _combine_tensors(b, "mul", x, b.as_tensor(Const(value=scale), x))
-    if (offset != 0).any():
+    if (offset != 0).any() or b.broadcast(x.shape, offset.shape) != x.shape:
         x = _combine_tensors(b, "add", x, b.as_tensor(Const(value=offset), x))
     return x
 

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import FormatError, nearest
-from gatewright.graph.functions import round_to_integers
-from gatewright.ir.formats import Fixed, Overflow, Rounding
+from gatewright.fixedpoint import Fixed, Overflow, Rounding, round_to_integers
 
 # AMD UG1399, "Arbitrary Precision Fixed-Point": quantization and overflow modes, without their AP_.
 ROUNDING = {

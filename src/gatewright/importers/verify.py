@@ -19,14 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ConfigError, DataError, ExportError, MismatchError, ModelError, ToolError
-from gatewright.graph import Exported, check_graph_export, evaluate, export_graph, shapes, trace
-from gatewright.graph.builder import legal
+from gatewright.export import Exported, check_graph_export, export_graph
+from gatewright.export.builder import legal
+from gatewright.export.prepare import quantize_input
+from gatewright.fixedpoint import Fixed
+from gatewright.graph import evaluate, shapes, trace
 from gatewright.graph.exact import Lattice, bits_of, is_power_of_two, lattices
 from gatewright.graph.nodes import AnyNode, Floats, Graph, Input, Pool, Quantize, Thresholds
-from gatewright.graph.prepare import quantize_input
 from gatewright.importers import load_model, model_kind
 from gatewright.importers.reference import keras_results, onnx_results, torch_results
-from gatewright.ir import Fixed
 
 AGAINST = {"keras": ("keras",), "onnx": ("onnxruntime", "qonnx"), "torch": ("torch",)}
 SAMPLES = 1000

@@ -1,43 +1,15 @@
 """The integer program: formats, ops, verifier, interpreter, text form. NumPy only."""
 
-from gatewright.ir.formats import Fixed, Ints, Overflow, Rounding
 from gatewright.ir.interp import Interpreter, run
-from gatewright.ir.op_moves import Fill
-from gatewright.ir.op_tables import SoftmaxVariant
-from gatewright.ir.ops import (
-    Add,
-    ArgMax,
-    Concat,
-    Const,
-    Conv,
-    Dense,
-    Input,
-    Lookup,
-    Max,
-    Min,
-    Mul,
-    Op,
-    Pad,
-    Pool,
-    PoolKind,
-    Relu,
-    Requant,
-    Reshape,
-    Scan,
-    Slice,
-    Softmax,
-    Sub,
-    Thresholds,
-    TopK,
-    Transpose,
-    Upsample,
-)
-from gatewright.ir.output import OutputKind, OutputStage, add_output_stage, softmax_error
-from gatewright.ir.program import Constant, Program
+from gatewright.ir.op_moves import Concat, Fill, Pad, Reshape, Slice, Transpose, Upsample
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK
+from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, PoolKind, Relu, Requant, Sub
+from gatewright.ir.output import OutputKind, OutputStage, PlainOutput, add_output_stage, softmax_error
+from gatewright.ir.program import Constant, Op, Program, Scan
 from gatewright.ir.ranges import Range, ranges
 from gatewright.ir.shapes import shapes
 from gatewright.ir.softmax import check_probability_format, softmax_error_bound, softmax_op
-from gatewright.ir.text import parse_program, print_program
+from gatewright.ir.text import load_program, parse_program, print_program, save_program
 from gatewright.ir.verify import verify
 from gatewright.ir.windows import pool_cells
 
@@ -50,10 +22,8 @@ __all__ = [
     "Conv",
     "Dense",
     "Fill",
-    "Fixed",
     "Input",
     "Interpreter",
-    "Ints",
     "Lookup",
     "Max",
     "Min",
@@ -61,8 +31,8 @@ __all__ = [
     "Op",
     "OutputKind",
     "OutputStage",
-    "Overflow",
     "Pad",
+    "PlainOutput",
     "Pool",
     "PoolKind",
     "Program",
@@ -70,7 +40,6 @@ __all__ = [
     "Relu",
     "Requant",
     "Reshape",
-    "Rounding",
     "Scan",
     "Slice",
     "Softmax",
@@ -82,11 +51,13 @@ __all__ = [
     "Upsample",
     "add_output_stage",
     "check_probability_format",
+    "load_program",
     "parse_program",
     "pool_cells",
     "print_program",
     "ranges",
     "run",
+    "save_program",
     "shapes",
     "softmax_error",
     "softmax_error_bound",

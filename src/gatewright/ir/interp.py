@@ -15,43 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import Ints
+from gatewright.fixedpoint import Ints
 from gatewright.ir.linear import Linear
-from gatewright.ir.ops import (
-    Add,
-    ArgMax,
-    Binary,
-    Concat,
-    Const,
-    Conv,
-    Dense,
-    Input,
-    Lookup,
-    Max,
-    Min,
-    Mul,
-    Op,
-    Pad,
-    Pool,
-    Relu,
-    Requant,
-    Reshape,
-    Scan,
-    Slice,
-    Softmax,
-    Sub,
-    Thresholds,
-    TopK,
-    Transpose,
-    Upsample,
-    sources,
-)
-from gatewright.ir.program import Program
+from gatewright.ir.lookups import cuts, look_up, softmax, threshold
+from gatewright.ir.moves import aligned, moved
+from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
+from gatewright.ir.ops import Add, Binary, Const, Conv, Dense, Input, Max, Min, Mul, Pool, Relu, Requant, Sub
+from gatewright.ir.program import Op, Program, Scan, sources
 from gatewright.ir.ranges import Range, ranges, scan_ranges
 from gatewright.ir.rounding import requant
-from gatewright.ir.tables import cuts, look_up, softmax, threshold
 from gatewright.ir.windows import pool
-from gatewright.ir.wires import aligned, moved
 
 Codes = NDArray[np.integer[Any]]
 WORKING_SET = 1 << 18  # elements that one op may touch at once: larger batches leave the caches
@@ -59,15 +33,18 @@ WORKING_SET = 1 << 18  # elements that one op may touch at once: larger batches 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """Evaluates one program many times; range analysis is done once. known: the ranges, where already computed."""
+    """Evaluates one program many times.
+
+    ranges: the range of every result, by name; analysed once, where they are not given.
+    """
 
     program: Program
-    known: dict[str, Range] | None = None
-    _ranges: dict[str, Range] = field(init=False)
+    ranges: dict[str, Range] = field(default_factory=dict[str, Range])
     _ready: dict[str, Linear | Interpreter | Ints] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_ranges", self.known or ranges(self.program))
+        if not self.ranges:
+            object.__setattr__(self, "ranges", ranges(self.program))
         object.__setattr__(
             self, "_ready", {op.name: r for op in self.program.ops if (r := self._prepared(op)) is not None}
         )
@@ -76,7 +53,7 @@ class Interpreter:
         """Return the output for input codes x: (n, *input shape) -> (n, *output shape), int64."""
         self._check(x)
         if not len(x):
-            return np.empty((0, *self._ranges[self.program.output].lo.shape), dtype=np.int64)
+            return np.empty((0, *self.ranges[self.program.output].lo.shape), dtype=np.int64)
         size = self.chunk
         return np.concatenate([self._output(x[at : at + size]) for at in range(0, len(x), size)])
 
@@ -106,19 +83,19 @@ class Interpreter:
 
     def _elements(self, op: Op) -> int:
         """Return how many elements an op touches per sample; a convolution gathers its windows."""
-        size = prod(self._ranges[op.name].lo.shape)
+        size = prod(self.ranges[op.name].lo.shape)
         if isinstance(op, Conv):
-            return prod(self._ranges[op.name].lo.shape[:-1]) * prod(self.program.constants[op.weight].q.shape[:-1])
+            return prod(self.ranges[op.name].lo.shape[:-1]) * prod(self.program.constants[op.weight].q.shape[:-1])
         return size
 
     def _prepared(self, op: Op) -> Linear | Interpreter | Ints | None:
         if isinstance(op, Dense | Conv):
-            x = self._ranges[op.source]
-            return Linear.ready(op, self.program, x.magnitude[None], x.frac_bits, self._ranges[op.name].frac_bits)
+            x = self.ranges[op.source]
+            return Linear.ready(op, self.program, x.magnitude[None], x.frac_bits, self.ranges[op.name].frac_bits)
         if isinstance(op, Scan):
-            return Interpreter(op.body, scan_ranges(op, self.program, self._ranges[op.source])[0])
+            return Interpreter(op.body, scan_ranges(op, self.program, self.ranges[op.source])[0])
         if isinstance(op, Thresholds):
-            return cuts(self.program.constants[op.thresholds], self._ranges[op.source].frac_bits)
+            return cuts(self.program.constants[op.thresholds], self.ranges[op.source].frac_bits)
         return None
 
     def _check(self, x: Codes) -> None:
@@ -162,11 +139,11 @@ class Interpreter:
             case Relu():
                 return np.maximum(values[op.source], 0)
             case Requant():
-                return requant(values[op.source], self._ranges[op.source].frac_bits, op)
+                return requant(values[op.source], self.ranges[op.source].frac_bits, op)
             case Add() | Sub() | Mul() | Max() | Min():
                 return self._binary(op, values)
             case Concat():
-                frac = self._ranges[op.name].frac_bits
+                frac = self.ranges[op.name].frac_bits
                 return np.concatenate([self._at(name, frac, values) for name in op.sources], axis=op.axis + 1)
             case Reshape() | Transpose() | Slice() | Pad() | Upsample():
                 return moved(op, values[op.source])
@@ -190,13 +167,13 @@ class Interpreter:
 
     def _at(self, name: str, frac_bits: int, values: dict[str, Ints]) -> Ints:
         """Return a value shifted up to frac_bits."""
-        return values[name] << (frac_bits - self._ranges[name].frac_bits)
+        return values[name] << (frac_bits - self.ranges[name].frac_bits)
 
     def _binary(self, op: Binary, values: dict[str, Ints]) -> Ints:
-        rank = self._ranges[op.name].lo.ndim
+        rank = self.ranges[op.name].lo.ndim
         if isinstance(op, Mul):
             return aligned(values[op.left], rank) * aligned(values[op.right], rank)
-        frac = self._ranges[op.name].frac_bits
+        frac = self.ranges[op.name].frac_bits
         a, b = (aligned(self._at(name, frac, values), rank) for name in (op.left, op.right))
         match op:
             case Add():
@@ -215,8 +192,8 @@ class Interpreter:
         assert isinstance(body, Interpreter)
         initial = self.program.constants[op.initial]
         frac = op.body.input.format.frac_bits
-        steps = x << (frac - self._ranges[op.source].frac_bits)
-        up = frac - self._ranges[op.name].frac_bits
+        steps = x << (frac - self.ranges[op.source].frac_bits)
+        up = frac - self.ranges[op.name].frac_bits
         state = np.broadcast_to(initial.q << (frac - initial.frac_bits), (len(x), initial.q.size))
         first, end = op.emit
         results: list[Ints] = []

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.ir.formats import Ints
+from gatewright.fixedpoint import Ints
 from gatewright.ir.ops import Conv, Dense
 from gatewright.ir.program import Constant, Program
 from gatewright.ir.windows import convolve

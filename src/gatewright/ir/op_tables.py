@@ -27,7 +27,9 @@ class TopK:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """y = start + step * (number of the channel's thresholds t with x >= t). Same shape.
+    """How many thresholds of its channel each element reaches: y = start + step * count. Same shape.
+
+    A threshold t is reached where x >= t.
 
     thresholds: (1 or channels, count), ascending per row; its own frac_bits, the values they mean are compared. start,
     step: integers at the result's `frac_bits`. The channel is the last axis.
@@ -44,7 +46,7 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """y = table[channel][x - first]: any function of one number. Same shape; frac_bits is the table's.
+    """Any function of one number, by a table: y = table[channel][x - first]. Same shape; frac_bits is the table's.
 
     table: (1 or channels, entries). The channel is the last axis. Every x lies in first .. first + entries - 1.
     """

@@ -1,4 +1,6 @@
-"""The closed union of operations. Values are int64 tensors with one frac_bits each; see docs/program.md.
+"""The operations that every network needs: a dataclass each, joined to the closed union `Op` in program.py.
+
+Values are int64 tensors with one frac_bits each; see docs/program.md.
 
 Shapes and axes exclude the sample axis; images and signals are channels-last. Every op names its result `name` and
 reads earlier results by name; `layer` is the user's name of the layer it belongs to. Weights sit in the program's
@@ -9,14 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from gatewright.ir.formats import Fixed, Overflow, Rounding
-from gatewright.ir.op_moves import Concat, Pad, Pads, Reshape, Slice, Transpose, Upsample
-from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
-
-if TYPE_CHECKING:
-    from gatewright.ir.program import Program
+from gatewright.fixedpoint import Fixed, Overflow, Rounding
+from gatewright.ir.op_moves import Pads
 
 
 class PoolKind(Enum):
@@ -47,8 +44,9 @@ class Const:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dense:
-    """y = x @ W + b, exactly. x: (..., n_in) -> (..., n_out); weight: (n_in, n_out); bias: (n_out,).
+    """A matrix product and a bias, exactly: y = x @ W + b.
 
+    x: (..., n_in) -> (..., n_out); weight: (n_in, n_out); bias: (n_out,).
     Result frac_bits = max(x.frac + W.frac, b.frac); sum and bias are shifted up to it.
     """
 
@@ -97,12 +95,17 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Relu:
-    """y = max(x, 0). Same shape and frac_bits."""
+class Elementwise:
+    """What ops have in common that make one element of one other: shape and frac_bits stay. No op itself."""
 
     name: str
     layer: str
     source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relu(Elementwise):
+    """The greater of each element and 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,83 +178,6 @@ class Min:
     right: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
-    """A body program run over axis 0 of x, carrying a state. x: (steps, features).
-
-    initial: (states,), a constant. At each step the body reads concat(x[t], state), (features + states,), shifted up
-    to its input's frac_bits, and returns a vector whose first `states` elements are the next state; the step's result
-    is elements emit[0] .. emit[1] - 1 of that vector. The result is every step's in the order in which they were
-    taken, (steps, emitted), or (emitted,) of the last where `sequences` is false. `reverse` takes the last step
-    first. frac_bits: the body's result's.
-    """
-
-    name: str
-    layer: str
-    source: str
-    body: Program
-    initial: str
-    emit: tuple[int, int]
-    reverse: bool
-    sequences: bool
-
-
 Binary = Add | Sub | Mul | Max | Min
-Op = (
-    Input
-    | Const
-    | Dense
-    | Conv
-    | Pool
-    | Relu
-    | Requant
-    | Add
-    | Sub
-    | Mul
-    | Max
-    | Min
-    | Concat
-    | Reshape
-    | Transpose
-    | Slice
-    | Pad
-    | Upsample
-    | Scan
-    | ArgMax
-    | TopK
-    | Thresholds
-    | Lookup
-    | Softmax
-)
-
-
-def sources(op: Op) -> tuple[str, ...]:
-    """Return the names of the results an op reads."""
-    match op:
-        case Input() | Const():
-            return ()
-        case Add() | Sub() | Mul() | Max() | Min():
-            return op.left, op.right
-        case Concat():
-            return op.sources
-        case _:
-            return (op.source,)
-
-
-def constants_of(op: Op) -> tuple[str, ...]:
-    """Return the names of the constants an op reads."""
-    match op:
-        case Dense() | Conv():
-            return op.weight, op.bias
-        case Const():
-            return (op.value,)
-        case Scan():
-            return (op.initial,)
-        case Thresholds():
-            return (op.thresholds,)
-        case Lookup():
-            return (op.table,)
-        case Softmax():
-            return op.exp_table, op.reciprocal_table
-        case _:
-            return ()
+Basic = Input | Const | Dense | Conv | Pool | Relu | Requant | Binary
+"""Every op of this file: a new one joins here."""

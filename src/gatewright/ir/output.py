@@ -11,15 +11,18 @@ from typing import Literal
 import numpy as np
 
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import MAX_BITS, Fixed
+from gatewright.fixedpoint import MAX_BITS, Fixed
 from gatewright.ir.op_tables import ArgMax, Softmax, SoftmaxVariant, Thresholds, TopK
-from gatewright.ir.ops import Op
-from gatewright.ir.program import Constant, Program
+from gatewright.ir.program import Constant, Op, Program
 from gatewright.ir.ranges import Range, ranges
 from gatewright.ir.softmax import softmax_error_bound, softmax_op
 from gatewright.ir.verify import verify
 
 OutputKind = Literal["argmax", "scores", "topk", "threshold", "softmax"]
+"""What leaves the chip; see OutputStage."""
+
+PlainOutput = Literal["scores", "argmax", "softmax"]
+"""Those that need no settings of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

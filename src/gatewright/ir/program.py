@@ -1,17 +1,22 @@
-"""Program: an ordered op list and its weight table; the golden meaning of a network from export on."""
+"""Program: an ordered op list and its weight table; the golden meaning of a network from export on.
+
+`Op`, the closed union of operations, and `Scan`, whose body is a program, lie here: they and Program are one recursion.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
+from typing import assert_never
 
 import numpy as np
 
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import Ints
-from gatewright.ir.ops import Input, Op
+from gatewright.fixedpoint import Ints
+from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
+from gatewright.ir.ops import Add, Basic, Const, Conv, Dense, Elementwise, Input, Max, Min, Mul, Pool, Requant, Sub
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,8 +38,31 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """A body program run over axis 0 of x, carrying a state. x: (steps, features).
+
+    initial: (states,), a constant. At each step the body reads concat(x[t], state), (features + states,), shifted up
+    to its input's frac_bits, and returns a vector whose first `states` elements are the next state; the step's result
+    is elements emit[0] .. emit[1] - 1 of that vector. The result is every step's in the order in which they were
+    taken, (steps, emitted), or (emitted,) of the last where `sequences` is false. `reverse` takes the last step
+    first. frac_bits: the body's result's.
+    """
+
+    name: str
+    layer: str
+    source: str
+    body: Program
+    initial: str
+    emit: tuple[int, int]
+    reverse: bool
+    sequences: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """name: identifier; ops in order, the first is the Input; output: name of the result; classes: () for scores.
+    """A network as integer operations, in the order in which they are done.
+
+    name: identifier; ops: the first is the Input; output: name of the result; classes: () for scores.
 
     Two programs are equal when every op, table and name is. Call `gatewright.ir.verify.verify` on anything built
     by hand.
@@ -69,20 +97,49 @@ class Program:
         """The layers' names in order, without the input's."""
         return tuple(dict.fromkeys(op.layer for op in self.ops if not isinstance(op, Input)))
 
-    def save(self, path: Path) -> None:
-        """Write the text form (gatewright.ir.text) atomically."""
-        from gatewright.ir.text import print_program
-        from gatewright.tools import write_atomic
 
-        write_atomic(path, print_program(self))
+Op = (  # the closed union: a new operation joins it here, one of ops.py joins Basic there
+    Basic | Concat | Reshape | Transpose | Slice | Pad | Upsample | Scan | ArgMax | TopK | Thresholds | Lookup | Softmax
+)
 
-    @staticmethod
-    def load(path: Path) -> Program:
-        """Read and verify the text form. Raises ProgramError naming file and line."""
-        from gatewright.ir.text import parse_program
 
-        try:
-            text = path.read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ProgramError(f"cannot read program {path}: {error}") from None
-        return parse_program(text, where=str(path))
+def sources(op: Op) -> tuple[str, ...]:
+    """Return the names of the results an op reads."""
+    match op:
+        case Input() | Const():
+            return ()
+        case Add() | Sub() | Mul() | Max() | Min():
+            return op.left, op.right
+        case Concat():
+            return op.sources
+        case Elementwise() | Dense() | Conv() | Pool() | Requant() | Scan():
+            return (op.source,)
+        case Reshape() | Transpose() | Slice() | Pad() | Upsample():
+            return (op.source,)
+        case ArgMax() | TopK() | Thresholds() | Lookup() | Softmax():
+            return (op.source,)
+        case _:
+            assert_never(op)
+
+
+def constants_of(op: Op) -> tuple[str, ...]:
+    """Return the names of the constants an op reads."""
+    match op:
+        case Dense() | Conv():
+            return op.weight, op.bias
+        case Const():
+            return (op.value,)
+        case Scan():
+            return (op.initial,)
+        case Thresholds():
+            return (op.thresholds,)
+        case Lookup():
+            return (op.table,)
+        case Softmax():
+            return op.exp_table, op.reciprocal_table
+        case Input() | Elementwise() | Pool() | Requant() | Add() | Sub() | Mul() | Max() | Min():
+            return ()
+        case Concat() | Reshape() | Transpose() | Slice() | Pad() | Upsample() | ArgMax() | TopK():
+            return ()
+        case _:
+            assert_never(op)

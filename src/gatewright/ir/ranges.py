@@ -13,43 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import MAX_BITS, Ints, Overflow
+from gatewright.fixedpoint import MAX_BITS, Ints, Overflow, rounded
 from gatewright.ir.linear import carrier, product, result_frac
-from gatewright.ir.op_tables import SoftmaxVariant
-from gatewright.ir.ops import (
-    Add,
-    ArgMax,
-    Binary,
-    Concat,
-    Const,
-    Conv,
-    Dense,
-    Input,
-    Lookup,
-    Max,
-    Min,
-    Mul,
-    Op,
-    Pad,
-    Pool,
-    Relu,
-    Requant,
-    Reshape,
-    Scan,
-    Slice,
-    Softmax,
-    Sub,
-    Thresholds,
-    TopK,
-    Transpose,
-    Upsample,
-)
-from gatewright.ir.program import Program
+from gatewright.ir.lookups import cuts
+from gatewright.ir.moves import moved
+from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK
+from gatewright.ir.ops import Add, Binary, Const, Conv, Dense, Input, Max, Min, Mul, Pool, Relu, Requant, Sub
+from gatewright.ir.program import Op, Program, Scan
 from gatewright.ir.rounding import ends as format_ends
-from gatewright.ir.rounding import per_element, rounded
-from gatewright.ir.tables import cuts
+from gatewright.ir.rounding import per_element
 from gatewright.ir.windows import pool
-from gatewright.ir.wires import moved
 
 Bounds = NDArray[Any]
 _SAFE = 1 << 61  # below it one sum or difference of two values fits int64
@@ -57,7 +31,10 @@ _SAFE = 1 << 61  # below it one sum or difference of two values fits int64
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """lo, hi: arrays of the value's shape, int64 or (past 61 bits) Python ints; frac_bits as the value's."""
+    """The lowest and highest integer that each element of a value can be.
+
+    lo, hi: arrays of the value's shape, int64 or (past 61 bits) Python ints; frac_bits as the value's.
+    """
 
     lo: Bounds
     hi: Bounds

@@ -1,4 +1,4 @@
-"""Requant's arithmetic: integers and a format in, integers out; on int64 and object arrays and Python ints alike."""
+"""Requant's arithmetic: integers and the op in, integers in its format out."""
 
 from __future__ import annotations
 
@@ -6,38 +6,10 @@ from typing import Any, TypeVar, assert_never
 
 import numpy as np
 
-from gatewright.ir.formats import Ints, Overflow, Rounding
+from gatewright.fixedpoint import Ints, Overflow, rounded
 from gatewright.ir.ops import Requant
 
 _T = TypeVar("_T")
-
-
-def round_shift(q: Any, drop: Any, rounding: Rounding) -> Any:
-    """Return q * 2**-drop rounded to integers. q: ints of any kind; drop >= 0: an int, or an array that broadcasts.
-
-    floor((q + offset) / 2**drop), where the offset depends on the mode; every mode is monotonic in q.
-    """
-    some = drop > 0
-    half = (1 << drop) >> 1
-    match rounding:
-        case Rounding.TRUNCATE:
-            return q >> drop
-        case Rounding.CEIL:
-            return (q + (1 << drop) - 1) >> drop
-        case Rounding.ZERO:
-            return (q + (q < 0) * ((1 << drop) - 1)) >> drop
-        case Rounding.HALF_UP:
-            return (q + half) >> drop
-        case Rounding.HALF_DOWN:
-            return (q + half - 1 * some) >> drop
-        case Rounding.HALF_AWAY:
-            return (q + half - 1 * (some & (q < 0))) >> drop
-        case Rounding.HALF_ZERO:
-            return (q + half - 1 * (some & (q >= 0))) >> drop
-        case Rounding.HALF_EVEN:
-            return (q + half - some * (1 - ((q >> drop) & 1))) >> drop
-        case _:
-            assert_never(rounding)
 
 
 def requant(q: Ints, frac_bits: int, op: Requant) -> Ints:
@@ -58,15 +30,6 @@ def requant(q: Ints, frac_bits: int, op: Requant) -> Ints:
     if np.any(keep != op.frac_bits):
         kept <<= op.frac_bits - keep
     return kept
-
-
-def rounded(q: Ints, drop: Any, rounding: Rounding) -> Ints:
-    """Return q * 2**-drop rounded to integers, a new array; where drop < 0 q is shifted up. drop broadcasts over q."""
-    if np.all(drop <= 0):
-        return q << -drop
-    if np.all(drop >= 0):
-        return round_shift(q, drop, rounding)
-    return round_shift(q << np.maximum(-drop, 0), np.maximum(drop, 0), rounding)
 
 
 def ends(op: Requant, shape: tuple[int, ...]) -> tuple[Any, Any]:

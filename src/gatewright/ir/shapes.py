@@ -8,39 +8,11 @@ from typing import assert_never
 import numpy as np
 
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import MAX_BITS, Ints
-from gatewright.ir.op_tables import SoftmaxVariant
-from gatewright.ir.ops import (
-    Add,
-    ArgMax,
-    Concat,
-    Const,
-    Conv,
-    Dense,
-    Input,
-    Lookup,
-    Max,
-    Min,
-    Mul,
-    Op,
-    Pad,
-    Pool,
-    PoolKind,
-    Relu,
-    Requant,
-    Reshape,
-    Scan,
-    Slice,
-    Softmax,
-    Sub,
-    Thresholds,
-    TopK,
-    Transpose,
-    Upsample,
-    constants_of,
-    sources,
-)
-from gatewright.ir.program import Constant, Program
+from gatewright.fixedpoint import MAX_BITS, Ints
+from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK
+from gatewright.ir.ops import Add, Const, Conv, Dense, Elementwise, Input, Max, Min, Mul, Pool, PoolKind, Requant, Sub
+from gatewright.ir.program import Constant, Op, Program, Scan, constants_of, sources
 from gatewright.ir.windows import pool_cells, window_counts
 
 Shape = tuple[int, ...]
@@ -93,7 +65,7 @@ def _result(op: Op, index: int, given: list[Shape], program: Program) -> Shape:
             return _conv(op, given[0], program.constants[op.weight], program.constants[op.bias])
         case Pool():
             return _pool(op, given[0])
-        case Relu():
+        case Elementwise():
             return given[0]
         case Requant():
             return _requant(op, given[0])

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import Fixed, Ints
+from gatewright.fixedpoint import Fixed, Ints
 from gatewright.ir.op_tables import Softmax, SoftmaxVariant
 from gatewright.ir.program import Constant
 from gatewright.ir.ranges import Range, exp_sum_ends

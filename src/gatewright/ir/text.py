@@ -1,4 +1,7 @@
-"""Program to text and back, exactly: `parse_program(print_program(p)) == p`. Line format in docs/program.md."""
+"""Program to text and back, exactly: `parse_program(print_program(p)) == p`; to a file and back.
+
+docs/program.md gives the format of a line.
+"""
 
 from __future__ import annotations
 
@@ -8,46 +11,22 @@ import json
 import re
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, cast, get_args
 
 import numpy as np
 
 from gatewright.errors import FormatError, GatewrightError, ProgramError
-from gatewright.ir import ops as o
-from gatewright.ir.formats import Fixed, Overflow, Rounding
+from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.ir.op_moves import Fill
 from gatewright.ir.op_tables import SoftmaxVariant
-from gatewright.ir.ops import Op, PoolKind, Scan
-from gatewright.ir.program import Constant, Program
+from gatewright.ir.ops import PoolKind
+from gatewright.ir.program import Constant, Op, Program, Scan
 from gatewright.ir.verify import verify
+from gatewright.tools import write_atomic
 
 HEADER = "gatewright-program 1"
-OPS: dict[str, type[Op]] = {
-    "input": o.Input,
-    "const": o.Const,
-    "dense": o.Dense,
-    "conv": o.Conv,
-    "pool": o.Pool,
-    "relu": o.Relu,
-    "requant": o.Requant,
-    "add": o.Add,
-    "sub": o.Sub,
-    "mul": o.Mul,
-    "max": o.Max,
-    "min": o.Min,
-    "concat": o.Concat,
-    "reshape": o.Reshape,
-    "transpose": o.Transpose,
-    "slice": o.Slice,
-    "pad": o.Pad,
-    "upsample": o.Upsample,
-    "scan": o.Scan,
-    "argmax": o.ArgMax,
-    "topk": o.TopK,
-    "thresholds": o.Thresholds,
-    "lookup": o.Lookup,
-    "softmax": o.Softmax,
-}
+OPS: dict[str, type[Op]] = {kind.__name__.lower(): kind for kind in get_args(Op)}
 _SPELLING = {kind: word for word, kind in OPS.items()}
 _LINE = re.compile(r"%(?P<name>\S+) = (?P<op>\w+)(?P<fields>(?: \w+=\S+)*)")
 _RESULTS = ("source", "left", "right")  # fields that name a result, spelt %name
@@ -109,12 +88,16 @@ def print_program(program: Program) -> str:
     return "\n".join(lines) + "\n"
 
 
+def print_op(op: Op) -> str:
+    """Return an op's line, without what its constants hold."""
+    fields = [f for f in dataclasses.fields(op) if f.name != "name"]
+    words = [f"{f.name}={_print_field(f.name, getattr(op, f.name))}" for f in fields]
+    return f"%{op.name} = {_SPELLING[type(op)]} {' '.join(words)}"
+
+
 def _body_lines(program: Program) -> list[str]:
     lines = [f"name {program.name}", f"classes {json.dumps(list(program.classes))}", ""]
-    for op in program.ops:
-        fields = [f for f in dataclasses.fields(op) if f.name != "name"]
-        words = [f"{f.name}={_print_field(f.name, getattr(op, f.name))}" for f in fields]
-        lines.append(f"%{op.name} = {_SPELLING[type(op)]} {' '.join(words)}")
+    lines += map(print_op, program.ops)
     lines += [f"return %{program.output}", ""]
     for name, constant in program.constants.items():
         shape = json.dumps(list(constant.q.shape)).replace(" ", "")
@@ -135,6 +118,20 @@ def parse_program(text: str, *, where: str = "text") -> Program:
     program = _parse_lines(list(enumerate(lines, start=1))[1:], where)
     verify(program)
     return program
+
+
+def save_program(program: Program, path: Path) -> None:
+    """Write the text form atomically."""
+    write_atomic(path, print_program(program))
+
+
+def load_program(path: Path) -> Program:
+    """Read and verify the text form. Raises ProgramError naming file and line."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProgramError(f"cannot read program {path}: {error}") from None
+    return parse_program(text, where=str(path))
 
 
 def _parse_lines(numbered: list[tuple[int, str]], where: str) -> Program:

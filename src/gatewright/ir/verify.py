@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 
 from gatewright.errors import ProgramError
-from gatewright.ir.formats import MAX_BITS
-from gatewright.ir.ops import ArgMax, Requant, Scan, TopK
-from gatewright.ir.program import Program
+from gatewright.fixedpoint import MAX_BITS
+from gatewright.ir.op_tables import ArgMax, TopK
+from gatewright.ir.ops import Requant
+from gatewright.ir.program import Program, Scan
 from gatewright.ir.ranges import Range, ranges, scan_ranges
 from gatewright.ir.shapes import shapes, where
 

@@ -1,4 +1,4 @@
-"""Gains and implications in, the set of items of the greatest sum of gains out: a minimum cut."""
+"""Items with a gain or loss each, some of which need others, in; the set that gains most out, by a minimum cut."""
 
 # scipy ships no type stubs
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
@@ -10,13 +10,15 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-from gatewright.ir.formats import Ints
+from gatewright.fixedpoint import Ints
 
 
 def best_closure(gain: Ints, pairs: Ints) -> Ints:
-    """Return the items of the greatest sum of gains, b among them where a is, for every pair (a, b); none for no gain.
+    """Return the set of items whose gains sum to the most; the empty one where nothing is gained.
 
-    By a minimum cut (Picard 1976): source to gains, losses to sink, and pairs without limit.
+    pairs: (a, b) where item a needs item b: a set that holds a must hold b. Shape (n, 2).
+
+    It is a minimum cut (Picard 1976): source to gains, losses to sink, and pairs without limit.
     """
     source, sink = len(gain), len(gain) + 1
     up, down = np.flatnonzero(gain > 0), np.flatnonzero(gain < 0)

@@ -1,116 +1,71 @@
-"""Program in, scheduled circuit out: the compiler's front half as a straight list of steps, each replayed exactly."""
+"""Program, target and choices in, Dataflow out: the one entry of the compiler, a straight list of steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import replace
 
 from gatewright.errors import LowerError
-from gatewright.ir.formats import Ints
-from gatewright.ir.interp import Interpreter
-from gatewright.ir.ops import Input
+from gatewright.fixedpoint import Ints
 from gatewright.ir.program import Program
 from gatewright.ir.verify import verify
-from gatewright.lower.build import build, check_circuit
-from gatewright.lower.circuit import Circuit
-from gatewright.lower.fold import PASSES
-from gatewright.lower.narrow import drop_dead, early_floor
-from gatewright.lower.neurons import tabulate
-from gatewright.lower.schedule import Schedule, schedule
-from gatewright.lower.support import check_supported
-from gatewright.lower.ternary import fuse_ternary
-from gatewright.lower.timing import delays
-from gatewright.lower.wires import join_disjoint
+from gatewright.lower.build.facts import Facts
+from gatewright.lower.build.support import check_supported
+from gatewright.lower.dataflow import Dataflow
+from gatewright.lower.elastic import elastic
+from gatewright.lower.folded.factors import reuse_factors
+from gatewright.lower.partition import folded_group, units_by_layer, unrolled_whole
+from gatewright.lower.passes.run import run_passes
+from gatewright.lower.target import Choices, Target
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lowered:
-    """program: after the program passes; checked: integers compared with the golden program on the way."""
+def lower(program: Program, x: Ints, target: Target, choices: Choices) -> Dataflow:
+    """Compile to units and channels, replaying input codes x: (n, elements) after every pass.
 
-    program: Program
-    circuit: Circuit
-    schedule: Schedule
-    checked: int
-
-
-def lower(
-    program: Program,
-    x: Ints,
-    *,
-    family: str,
-    clock_mhz: float,
-    max_latency_cycles: int = 0,
-    max_latency_ns: float = 0.0,
-    extra_depth: int = 0,
-    truth_tables: bool = True,
-) -> Lowered:
-    """Compile to a scheduled circuit, replaying x: (n, elements) after every pass. Clock and limits: see schedule.
-
-    truth_tables: whether what has few input bits may become tables, where those are fewer LUTs.
-
-    Raises LowerError when a pass changes any layer's result, or a latency limit cannot be met.
+    Without a reuse factor above 1 it is one unrolled unit; with choices.boundaries "elastic" each layer is a unit, and
+    FIFOs join them. With multiplier "auto" folded layers take DSP blocks where target.dsp_blocks are enough for all of
+    them, else logic.
+    Raises LowerError for what has no hardware, for factors out of range, naming the nearest legal one, where a pass
+    changes any layer's result, and where a latency limit cannot be met.
     """
     verify(program)
     check_supported(program)
-    folded, checked = run_passes(program, x)
-    model = delays(family)
-    circuit = drop_dead(build(folded, extra_depth=extra_depth, ternary=model.ternary, luts=model.luts))
-    circuit, compared = optimise(
-        circuit,
-        family=family,
-        check=lambda changed: check_circuit(program, changed, x),
-        truth_tables=truth_tables,
-    )
-    pipeline = schedule(
-        circuit,
-        family=family,
-        clock_mhz=clock_mhz,
-        max_latency_cycles=max_latency_cycles,
-        max_latency_ns=max_latency_ns,
-    )
-    return Lowered(program=folded, circuit=circuit, schedule=pipeline, checked=checked + compared)
+    factors = reuse_factors(program, choices.reuse)
+    folds, waits = any(factor > 1 for factor in factors.values()), choices.boundaries == "elastic"
+    if folds and not target.clock_mhz:
+        raise LowerError("folded layers need a clock: hardware.clock_mhz must be above 0 with hardware.reuse_factor")
+    if waits and not target.clock_mhz:
+        raise LowerError(
+            "a latency limit cannot choose the clock of elastic boundaries: set hardware.clock_mhz above 0, or "
+            'hardware.boundaries = "rigid"'
+        )
+    facts, checked = run_passes(Facts(program=program), x)
+    trace = facts.interpreter.trace(x)
+    if folds or waits:
+        partition = units_by_layer if waits else folded_group
+        made = partition(facts, trace, factors, target, choices)
+        if choices.multiplier == "auto" and made is not None and made.multipliers > target.dsp_blocks:
+            made = partition(facts, trace, factors, target, replace(choices, multiplier="lut"))
+        if made is not None:
+            made = elastic(made) if waits else made
+            _check_latency(made)
+            return replace(made, checked=made.checked + checked)
+    made = unrolled_whole(facts, trace, target, choices)
+    return replace(made, checked=made.checked + checked)
 
 
-def run_passes(program: Program, x: Ints) -> tuple[Program, int]:
-    """Run the program passes, each replayed on x; return the program and the number of integers compared."""
-    checked = 0
-    folded = program
-    for name, run_pass in PASSES:
-        folded = run_pass(folded)
-        verify(folded)
-        checked += _replay(name, program, folded, x)
-    return folded, checked
-
-
-def optimise(
-    circuit: Circuit, *, family: str, check: Callable[[Circuit], int], truth_tables: bool
-) -> tuple[Circuit, int]:
-    """Run the circuit passes, with `check` before the first and after each; return the circuit and check's total."""
-    checked = check(circuit)
-    circuit = early_floor(circuit)
-    checked += check(circuit)
-    if delays(family).ternary:
-        circuit = fuse_ternary(circuit)
-        checked += check(circuit)
-    if (joined := join_disjoint(circuit)) != circuit:
-        circuit = joined
-        checked += check(circuit)
-    if truth_tables and (tables := tabulate(circuit, family=family)) is not circuit:
-        circuit = tables
-        checked += check(circuit)
-    return circuit, checked
-
-
-def _replay(name: str, program: Program, changed: Program, x: Ints) -> int:
-    want, got = Interpreter(program).trace(x), Interpreter(changed).trace(x)
-    last = {op.layer: op.name for op in program.ops if not isinstance(op, Input)}
-    for layer, result in last.items():
-        if not np.array_equal(want[result], got[result]):
-            sample, element = (int(v) for v in np.argwhere(want[result] != got[result])[0])
-            raise LowerError(
-                f"pass {name!r} changed layer {layer!r}, element {element}, sample {sample}: "
-                f"{want[result][sample, element]} became {got[result][sample, element]}; this is a bug, report it"
-            )
-    return sum(want[result].size for result in last.values())
+def _check_latency(dataflow: Dataflow) -> None:
+    """Raise LowerError where folded layers, or FIFOs between layers, miss a limit of latency."""
+    target, cycles = dataflow.target, dataflow.latency_cycles
+    cause = "with elastic boundaries" if dataflow.elastic else "with these reuse factors"
+    where = f"{cause} at {target.clock_mhz:g} MHz on {target.family}"
+    if target.max_latency_cycles and cycles > target.max_latency_cycles:
+        raise LowerError(
+            f"{dataflow.program.name!r} needs {cycles} cycles {where}, allowed are {target.max_latency_cycles}; "
+            "lower hardware.reuse_factor or hardware.clock_mhz"
+        )
+    latency_ns = cycles * 1000.0 / target.clock_mhz
+    if target.max_latency_ns and latency_ns > target.max_latency_ns:
+        raise LowerError(
+            f"{dataflow.program.name!r} needs {latency_ns:g} ns {where}, allowed are {target.max_latency_ns:g}; "
+            "lower hardware.reuse_factor"
+        )

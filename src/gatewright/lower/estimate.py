@@ -1,27 +1,20 @@
-"""Scheduled circuit in, estimated LUT, FF and clock of its core out, in milliseconds and without synthesis.
+"""Dataflow in; estimated LUT, FF, DSP, block RAM and clock of its core out, in milliseconds and without synthesis.
 
-One LUT carries one bit of an adder, comparator or multiplexer; a ReLU that ends a stage is free because the
-flip-flop's synchronous reset does it. On Xilinx families two bits of a multiplexer, or of a saturation of both ends,
-share one, and yosys needs a LUT only where both operands of an adder can change (elsewhere the carry chain alone
-does). On the others `lower/sites.py` tells what an adder takes: on ECP5 each pair of carry bits is one CCU2C of two LUT
-sites. A saturation finds its overflow in the same LUTs, or in one more.
-Compared with yosys by `python -m benchmarks estimate`; the stream shell and the board's link are not included.
+The sum of what its units take, each in its own file (`unrolled.py`, `folded/unit.py`). Compared with yosys by
+`python -m benchmarks estimate`; the stream shell and the board's link are not included.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatewright.lower.circuit import Circuit
-from gatewright.lower.schedule import Schedule, register_bits
-from gatewright.lower.sites import node_sites
-from gatewright.lower.timing import delays
-from gatewright.lower.values import OUTPUT, values
+from gatewright.lower.cost.delays import delays
+from gatewright.lower.dataflow import Dataflow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """lut: LUT cells (xc7, xcup), else sites in the family's unit; dsp and bram are 0 by construction.
+    """lut: LUT cells (xc7, xcup), else sites in the family's unit; dsp and bram: 0 without folded layers.
 
     basis: what the delay model behind fmax_mhz rests on.
     """
@@ -38,28 +31,18 @@ class Estimate:
     basis: str
 
 
-def estimate(circuit: Circuit, schedule: Schedule) -> Estimate:
-    """Return the estimate of a scheduled circuit's core."""
-    family = schedule.family
-    known = values(circuit)
-
-    def registered(index: int) -> bool:
-        """Whether every reader of a node reads it from a register, whose reset then does a ReLU."""
-        users = [read.reader for read in known.reads[index]]
-        return all(user == OUTPUT or schedule.stages[user] > schedule.stages[index] for user in users)
-
-    sites = 0
-    for index in range(len(circuit.nodes)):
-        sites += node_sites(circuit, index, family, registered=registered(index))
+def estimate(dataflow: Dataflow) -> Estimate:
+    """Return the estimate of a lowered program's core on its target's family."""
+    target, cost = dataflow.target, dataflow.cost
     return Estimate(
-        family=family,
-        lut=sites,
-        ff=register_bits(circuit, list(schedule.stages), schedule.latency_cycles, known),
-        dsp=0,
-        bram=0,
-        adders=circuit.adders,
-        latency_cycles=schedule.latency_cycles,
-        latency_ns=round(schedule.latency_cycles * 1000.0 / schedule.clock_mhz, 3),
-        fmax_mhz=round(schedule.fmax_mhz, 1),
-        basis=delays(schedule.family).basis,
+        family=target.family,
+        lut=cost.lut,
+        ff=cost.ff,
+        dsp=cost.dsp,
+        bram=cost.bram,
+        adders=cost.adders,
+        latency_cycles=dataflow.latency_cycles,
+        latency_ns=round(dataflow.latency_cycles * 1000.0 / target.clock_mhz, 3),
+        fmax_mhz=round(1000.0 / dataflow.period_ns(target.family), 1),
+        basis=delays(target.family).basis,
     )

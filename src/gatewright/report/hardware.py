@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gatewright.chips import FAMILIES
 from gatewright.report.numbers import DASH, THIN, count, difference, fixed, percent, significant, unit
-from gatewright.synth.families import TARGETS
 
 Results = Mapping[str, Any]
 
-FAMILIES = {name: target.title for name, target in TARGETS.items()}
+TITLES = {name: row.title for name, row in FAMILIES.items()}
 _COUNTS = (
     ("lut", "LUT"),
     ("ff", "flip-flops"),
@@ -68,6 +68,7 @@ def sections(results: Results) -> dict[str, Any]:
     """Return what hardware.html reads: resources, latency, simulation, board."""
     latency_header, latency_rows = latency_table(results)
     board: dict[str, Any] = results["board"] or {}
+    hardware: dict[str, Any] = results["hardware"]
     return {
         "families": family_tables(results),
         "estimated_timing": any(part["fmax_source"] == "estimate" for part in results["synthesis"].values()),
@@ -76,6 +77,7 @@ def sections(results: Results) -> dict[str, Any]:
         "latency_header": latency_header,
         "latency_rows": latency_rows,
         "design": design_facts(results),
+        "channels": [[c["name"], count(c["depth"]), count(c["greatest_fill"])] for c in hardware.get("channels", [])],
         "bitstream": results["bitstream"],
         "loader": board.get("loader", board.get("name", "")),
         "board": board_facts(results),
@@ -132,7 +134,7 @@ def source_text(synthesis: Mapping[str, Any]) -> str:
 def family_tables(results: Results) -> list[FamilyTable]:
     """Return one resource table per synthesized family, the target's first."""
     own = family(results)
-    order = {name: rank for rank, name in enumerate(FAMILIES)}
+    order = {name: rank for rank, name in enumerate(TITLES)}
     names = sorted(results["synthesis"], key=lambda name: (name != own, order.get(name, len(order)), name))
     return [_family_table(results["synthesis"][name], name, name == own) for name in names]
 
@@ -158,7 +160,7 @@ def _family_table(synthesis: Mapping[str, Any], name: str, chosen: bool) -> Fami
             )
         )
     return FamilyTable(
-        title=FAMILIES.get(name, name),
+        title=TITLES.get(name, name),
         part=synthesis["part"],
         tool=synthesis.get("tool", ""),
         chosen=chosen,
@@ -222,6 +224,10 @@ def latency_table(results: Results) -> tuple[list[str], list[list[str]]]:
             ("initiation interval: time between two samples", h["initiation_interval"]),
         )
     ]
+    if h.get("greatest_latency_cycles", 0) > h["latency_cycles"]:
+        rows.insert(
+            1, _clocked("the same at full rate, samples waiting in FIFOs", h["greatest_latency_cycles"], clocks)
+        )
     rates = [unit(significant(mhz / max(1, h["initiation_interval"])), "M/s") for _, mhz in clocks]
     rows.append(["throughput, million samples per second", "", *rates])
     return ["", "cycles", *(name for name, _ in clocks)], rows

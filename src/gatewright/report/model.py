@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
-from gatewright.graph import Graph, load_graph, shapes
-from gatewright.graph.exact import bits_of, fixed_point, integer_weights
-from gatewright.graph.nodes import Conv, ConvTranspose, Dense, Floats, Quantize, Recurrent, Thresholds
-from gatewright.graph.table import table
-from gatewright.graph.vectors import graph_outputs
-from gatewright.ir import Fixed, Ints
 from gatewright.report.numbers import count
 
 Results = Mapping[str, Any]
-FLOAT_BITS = 32  # what a parameter that is not quantized counts
-MOST_BITS = 24  # a parameter of more bits was never quantized: it is a float32
 ROADS = {
     "exact": "the model's own quantizers, kept exactly",
     "post-training": "quantized after training, formats calibrated on the training split",
@@ -30,66 +20,6 @@ NAMES = {
     "post-training": {"teacher": "model", "student": "quantized model"},
     "qat": {"teacher": "model", "student": "student"},
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GraphNetwork:
-    """A saved graph with what the report asks of any network."""
-
-    graph: Graph
-    source: Fixed
-
-    @staticmethod
-    def load(folder: Path, source: Fixed) -> GraphNetwork:
-        """Read a stage's graph; source: the format of the data's codes."""
-        return GraphNetwork(graph=load_graph(folder / "graph.npz"), source=source)
-
-    def evaluate(self, codes: Ints) -> Floats:
-        """Return the scores or values for input codes: (n, features) -> (n, outputs)."""
-        return graph_outputs(self.graph, codes, self.source)
-
-    @property
-    def layers(self) -> list[dict[str, Any]]:
-        """One row per layer with weights, as in results.json."""
-        formats = {row.layer: row for row in table(self.graph)}
-        after = _formats_after(self.graph, {name: row.result_format for name, row in formats.items()})
-        rows: list[dict[str, Any]] = []
-        for node in self.graph.nodes:
-            if isinstance(node, Recurrent):
-                weight, bias, kept = node.kernel, node.bias, int((node.kernel != 0).sum() + (node.recurrent != 0).sum())
-                size, width, bias_width = node.kernel.size + node.recurrent.size, FLOAT_BITS, FLOAT_BITS
-            elif isinstance(node, Dense | Conv | ConvTranspose):
-                weight, bias, kept = node.weight, node.bias, int((node.weight != 0).sum())
-                size, width, bias_width = weight.size, _width(integer_weights(node)), _width(node.bias)
-            else:
-                continue
-            rows.append(
-                {
-                    "name": node.name,
-                    "shape": list(weight.shape),
-                    "parameters": size + bias.size,
-                    "nonzero": kept,
-                    "sparsity": 1.0 - kept / size,
-                    "weight_format": formats[node.name].weight_format,
-                    "bias_format": "float" if bias_width == FLOAT_BITS else f"{bias_width} bits",
-                    "activation_format": after[node.name],
-                    "bits": size * width + bias.size * bias_width,
-                }
-            )
-        return rows
-
-    def part(self) -> dict[str, Any]:
-        """Return its keys of results.json besides its scores."""
-        layers = self.layers
-        sums = {key: sum(row[key] for row in layers) for key in ("parameters", "bits", "nonzero")}
-        weights = sum(prod(row["shape"]) for row in layers)
-        return {**sums, "shape": self.shape, "sparsity": 1.0 - sums["nonzero"] / max(weights, 1), "layers": layers}
-
-    @property
-    def shape(self) -> list[int]:
-        """Inputs, then the outputs of each layer with weights."""
-        sizes = shapes(self.graph)
-        return [prod(sizes[self.graph.nodes[0].name]), *(prod(sizes[row["name"]]) for row in self.layers)]
 
 
 def model_part(run: Path) -> dict[str, Any]:
@@ -168,31 +98,3 @@ def chain_table(results: Results, scores: Mapping[str, str]) -> tuple[list[str],
         ],
     ]
     return ["stands for the network", "compared with the one before", "test score"], rows
-
-
-def _width(values: Floats) -> int:
-    """Return the bits of the widest of given numbers on one grid, sign included; FLOAT_BITS of what is a float."""
-    found = fixed_point(values, MOST_BITS)
-    if found is None:
-        return FLOAT_BITS
-    return max(1, int(bits_of(found) + 1)) + bool((values < 0).any()) if values.any() else 1
-
-
-def _formats_after(graph: Graph, formats: Mapping[str, str]) -> dict[str, str]:
-    """Return, per node, the format in which its result is handed on: that of the next quantizer."""
-    found: dict[str, str] = {}
-    readers: dict[str, str] = {}
-    for node in graph.nodes:
-        for source in node.sources:
-            readers.setdefault(source, node.name)
-    kinds = {node.name: node for node in graph.nodes}
-    for node in graph.nodes:
-        at: str | None = node.name
-        while at is not None and not isinstance(kinds[at], Quantize | Thresholds):
-            at = readers.get(at)
-            if at is not None and isinstance(kinds[at], Dense | Conv | ConvTranspose):
-                at = None
-        found[node.name] = "real numbers" if formats[node.name] == "float" else "its sums"
-        if at is not None:
-            found[node.name] = formats[at]
-    return found

@@ -58,18 +58,6 @@ def difference(estimate: float, measured: float) -> str:
     return f"{'+' if share > 0 else ''}{percent(share)}"
 
 
-def wilson(hits: int, total: int) -> tuple[float, float]:
-    """Return the 95 % interval of a proportion (Wilson, JASA 22, 1927)."""
-    if total == 0:
-        return 0.0, 1.0
-    z = 1.959963984540054
-    p = hits / total
-    scale = 1 + z * z / total
-    middle = (p + z * z / (2 * total)) / scale
-    half = z / scale * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
-    return 0.0 if hits == 0 else middle - half, 1.0 if hits == total else middle + half
-
-
 def size(number: int) -> str:
     """Return a file size."""
     if number < 1000:

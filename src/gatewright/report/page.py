@@ -35,8 +35,8 @@ def write_report(
     """Write report.html into the run directory, atomically, and return its path.
 
     results: as in results.json (docs/results.md). history: {"teacher": rows, "student": rows}, as in history.json.
-    examples: class -> input codes of a few samples, (n, features) for traces or (n, height, width[, 3]) for images.
-    ranges: rows of gatewright.graph.profile, as dicts. files: what to list; None lists the run directory.
+    examples: class -> input codes of a few samples, (n, *shape of a sample).
+    ranges: rows of gatewright.export.profile, as dicts. files: what to list; None lists the run directory.
     command: what repeats the run.
     The same arguments give the same bytes. Raises GatewrightError where results break their schema.
     """

@@ -26,7 +26,7 @@ SUFFIXES = (".svg", ".png")
 
 
 def range_pictures(rows: Rows) -> list[Picture]:
-    """Return a picture of the weights and one of the results; rows: `gatewright.graph.profile`'s, as dicts."""
+    """Return a picture of the weights and one of the results; rows: `gatewright.export.profile`'s, as dicts."""
     pictures: list[Picture] = []
     for role, title in ROLES.items():
         shown = _shown(rows, role)

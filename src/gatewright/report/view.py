@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gatewright.intervals import wilson
 from gatewright.report import hardware
 from gatewright.report.model import names
 from gatewright.report.numbers import (
@@ -18,7 +19,6 @@ from gatewright.report.numbers import (
     ratio,
     significant,
     unit,
-    wilson,
 )
 
 Results = Mapping[str, Any]

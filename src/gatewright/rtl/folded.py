@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gatewright.ir.formats import Fixed
-from gatewright.lower.folded import BLOCK_DEPTH, Interval, Lane, Unit
-from gatewright.lower.folded_pieces import Folded
+from gatewright.fixedpoint import Fixed
+from gatewright.lower.folded.plan import BLOCK_DEPTH, Accumulator, Interval, Multiplier
+from gatewright.lower.folded.unit import Folded
 from gatewright.rtl.netlist import (
     AnyBit,
     Assign,
@@ -35,7 +35,7 @@ from gatewright.rtl.netlist import (
     Wire,
 )
 from gatewright.rtl.nodes import as_signed, bits, widened
-from gatewright.rtl.parallel import compile_parallel
+from gatewright.rtl.unrolled import compile_circuit
 from gatewright.rtl.verilog import identifier
 
 CLK, RST_N, START = Name("clk", 1, False), Name("rst_n", 1, False), Name("start", 1, False)
@@ -50,9 +50,9 @@ class FoldedModules:
     results: tuple[Name | None, ...]
 
 
-def compile_folded(piece: Folded, *, name: str, origin: tuple[str, ...], program_hash: str) -> FoldedModules:
+def compile_folded(unit: Folded, *, name: str, origin: tuple[str, ...], program_hash: str) -> FoldedModules:
     """Return module `name`: ports clk, rst_n, start, x<i> for each input read, o_y<j> for each result, done."""
-    return _Compiler(piece, name, origin, program_hash).modules()
+    return _Compiler(unit, name, origin, program_hash).modules()
 
 
 def signal(name: str, interval: Interval) -> Name:
@@ -67,7 +67,7 @@ def _union(intervals: Sequence[Interval]) -> Interval:
 
 @dataclass(slots=True)
 class _Compiler:
-    piece: Folded
+    unit: Folded
     name: str
     origin: tuple[str, ...]
     program_hash: str
@@ -75,7 +75,7 @@ class _Compiler:
     inner: tuple[Module, ...] = ()
 
     def modules(self) -> FoldedModules:
-        piece, plan = self.piece, self.piece.plan
+        unit, plan = self.unit, self.unit.plan
         step = Name("t", max((plan.cycles - 1).bit_length(), 1), False)
         end = self._timetable(step)
         weights, first, group = self._rom(step)
@@ -89,15 +89,15 @@ class _Compiler:
                 "gw_start_delay",
                 "u_done",
                 (("clk", CLK), ("rst_n", RST_N), ("in", end), ("out", Name("done", 1, False))),
-                (("CYCLES", piece.tree_cycles + 3),),
+                (("CYCLES", unit.tree_cycles + 3),),
                 leaf=True,
             )
         )
         found = [y for y in results if y is not None]
         ports = [Port(RST_N, False), Port(START, False, "x is a vector")]
-        ports += [Port(signal(f"x{i}", ends), False) for i, ends in zip(piece.reads, plan.inputs, strict=True)]
+        ports += [Port(signal(f"x{i}", ends), False) for i, ends in zip(unit.reads, plan.inputs, strict=True)]
         ports += [Port(_port(y), True) for y in found]
-        ports.append(Port(Name("done", 1, False), True, f"start, {piece.latency_cycles} cycles ago"))
+        ports.append(Port(Name("done", 1, False), True, f"start, {unit.timing.latency_cycles} cycles ago"))
         module = Module(
             name=self.name,
             header=(*self.origin, *self._header()),
@@ -109,13 +109,13 @@ class _Compiler:
         return FoldedModules(module=module, inner=self.inner, results=tuple(results))
 
     def _header(self) -> tuple[str, ...]:
-        plan, piece = self.piece.plan, self.piece
-        total, count = sum(lane.weights != () for lane in plan.lanes), len(plan.groups)
+        plan, unit = self.unit.plan, self.unit
+        total, count = sum(multiplier.weights != () for multiplier in plan.multipliers), len(plan.groups)
         inputs = "each multiplier's list holds non-zero weights only" if plan.gather else "the inputs rotate"
         return (
             f"Layer {plan.layer}, time-multiplexed: {total} multipliers, {plan.cycles} cycles a vector, {inputs}.",
-            f"{len(plan.units)} accumulators; {count} output{'s' * (count > 1)} each, one after the other.",
-            f"latency {piece.latency_cycles} cycles; a start at least {plan.cycles} cycles after the last one.",
+            f"{len(plan.accumulators)} accumulators; {count} output{'s' * (count > 1)} each, one after the other.",
+            f"latency {unit.timing.latency_cycles} cycles; a start at least {plan.cycles} cycles after the last one.",
             "Accumulators hold every partial sum of the timetable: no overflow. Narrower operands extend by the",
             "context rule of IEEE 1364-2005 clause 5.4, products are cut to their proven range; hence the waivers.",
             "verilator lint_off WIDTHEXPAND",
@@ -128,7 +128,7 @@ class _Compiler:
 
         Between vectors the counter rests at 0. Returns the mark of the last step.
         """
-        plan = self.piece.plan
+        plan = self.unit.plan
         self.items.append(Heading(f"step of the vector, 0..{plan.cycles - 1}"))
         begin = START
         if plan.gather:
@@ -143,13 +143,13 @@ class _Compiler:
         return end
 
     def _rom(self, step: Name) -> tuple[list[tuple[Name, int]], Name, Name | None]:
-        """Return where each lane's weight starts in the word, the mark of a group's first step, the group's number."""
-        plan = self.piece.plan
+        """Return where each weight starts in the word, the mark of a group's first step, the group's number."""
+        plan = self.unit.plan
         lows: list[int] = []
         size = 0
-        for lane in plan.lanes:
+        for multiplier in plan.multipliers:
             lows.append(size)
-            size += lane.weight_bits
+            size += multiplier.weight_bits
         groups = (len(plan.groups) - 1).bit_length()
         starts = {start: number for number, start in enumerate(plan.starts)}
         words: list[int] = []
@@ -157,8 +157,8 @@ class _Compiler:
         for t in range(plan.cycles):
             number = starts.get(t, number)
             word = sum(
-                (lane.weights[t] & ((1 << lane.weight_bits) - 1)) << low
-                for lane, low in zip(plan.lanes, lows, strict=True)
+                (multiplier.weights[t] & ((1 << multiplier.weight_bits) - 1)) << low
+                for multiplier, low in zip(plan.multipliers, lows, strict=True)
             )
             words.append(word | (t in starts) << size | number << (size + 1))
         word = Name("word", size + 1 + groups, False)
@@ -172,10 +172,10 @@ class _Compiler:
         return [(word, low) for low in lows], first, group if groups else None
 
     def _rotating(self) -> list[Name]:
-        """Return each lane's input: the head of its slot."""
-        plan, heads = self.piece.plan, dict[int, Name]()
+        """Return each multiplier's input: the head of its slot."""
+        plan, heads = self.unit.plan, dict[int, Name]()
         depth, once = plan.groups[0], len(plan.groups) == 1
-        used = sorted({lane.slot for lane in plan.lanes})
+        used = sorted({multiplier.slot for multiplier in plan.multipliers})
         self.items.append(Heading("inputs: every slot shows one of them in each step, in turn"))
         for slot in used:
             places = plan.slots[slot]
@@ -188,43 +188,43 @@ class _Compiler:
                     Register(names[k], load if once and depth > 1 and k == depth - 1 else Choose(START, load, follow))
                 )
             heads[slot] = names[0]
-        return [heads[lane.slot] for lane in plan.lanes]
+        return [heads[multiplier.slot] for multiplier in plan.multipliers]
 
     def _input(self, place: int, wide: Name) -> Expr:
         """Return an input in the signedness of the register that takes it; place -1 is the number 0."""
         if place < 0:
             return Literal(0, wide.width, wide.signed)
-        x = signal(f"x{self.piece.reads[place]}", self.piece.plan.inputs[place])
+        x = signal(f"x{self.unit.reads[place]}", self.unit.plan.inputs[place])
         return as_signed(x) if wide.signed else x
 
     def _gathered(self, step: Name) -> list[Name]:
-        """Return each lane's input: a multiplexer over the inputs of its list."""
-        plan = self.piece.plan
+        """Return each multiplier's input: a multiplexer over the inputs of its list."""
+        plan = self.unit.plan
         self.items.append(Heading("inputs, held for the vector's steps"))
         held: list[Name] = []
         for place, ends in enumerate(plan.inputs):
-            own = signal(f"h{self.piece.reads[place]}", ends)
+            own = signal(f"h{self.unit.reads[place]}", ends)
             held.append(own)
             self.items.append(Register(own, Choose(START, self._input(place, own), own)))
         self.items.append(Heading("each multiplier's input in each step"))
         values: list[Name] = []
-        for number, lane in enumerate(plan.lanes):
-            wide = signal(f"v{number}", _union([plan.inputs[i] for i in lane.reads if i >= 0]))
-            places = _filled(lane)
+        for number, multiplier in enumerate(plan.multipliers):
+            wide = signal(f"v{number}", _union([plan.inputs[i] for i in multiplier.reads if i >= 0]))
+            places = _filled(multiplier)
             cases = tuple(as_signed(held[i]) if wide.signed else held[i] for i in places)
             self.items.append(Pick(wide, step, cases))
             values.append(wide)
         return values
 
     def _sums(self, weights: list[tuple[Name, int]], values: list[Name]) -> list[Expr]:
-        """Return each unit's sum of products, `tree_cycles` after the products' registers."""
-        plan, tree = self.piece.plan, self.piece.tree
+        """Return each accumulator's sum of products, `tree_cycles` after the products' registers."""
+        plan, tree = self.unit.plan, self.unit.tree
         self.items.append(Heading("products"))
         products: list[tuple[Name, int]] = []
-        for number, (lane, (word, low), value) in enumerate(zip(plan.lanes, weights, values, strict=True)):
-            for digit in lane.digits:
-                lo, hi = plan.products(lane, digit)
-                name = f"p{number}" if len(lane.digits) == 1 else f"p{number}_{digit.low}"
+        for number, (multiplier, (word, low), value) in enumerate(zip(plan.multipliers, weights, values, strict=True)):
+            for digit in multiplier.digits:
+                lo, hi = plan.products(multiplier, digit)
+                name = f"p{number}" if len(multiplier.digits) == 1 else f"p{number}_{digit.low}"
                 target = signal(name, (int(lo.min()), int(hi.max())))
                 part = Slice(word, low + digit.low + digit.width - 1, low + digit.low)
                 a, b = (as_signed(value), Signed(part)) if digit.signed else (value, part)
@@ -234,8 +234,8 @@ class _Compiler:
                 products.append((target, digit.low))
         if tree is None:
             return [widened(product, low) for product, low in products]
-        assert self.piece.schedule is not None, "a tree has a schedule"
-        design = compile_parallel(tree, self.piece.schedule, program_hash=self.program_hash)
+        assert self.unit.schedule is not None, "a tree has a schedule"
+        design = compile_circuit(tree, self.unit.schedule, program_hash=self.program_hash)
         self.inner = design.modules
         inputs, outputs = tree.input_format, tree.output_format
         wide: list[Expr] = []
@@ -258,15 +258,15 @@ class _Compiler:
         return found
 
     def _accumulators(self, sums: list[Expr], first: Name, group: Name | None) -> list[tuple[Name, Name]]:
-        """Return each unit's accumulator, and the mark of the cycle in which it starts anew."""
-        plan, late = self.piece.plan, self.piece.tree_cycles
+        """Return each accumulator, and the mark of the cycle in which it starts anew."""
+        plan, late = self.unit.plan, self.unit.tree_cycles
         self.items.append(Heading("accumulators; the marks pass the same registers as the sums"))
         mark = self._delayed(first, late + 1)
-        widths = [signal("", (min(lo, -1), hi)) for lo, hi in plan.accumulators]
+        widths = [signal("", (min(lo, -1), hi)) for lo, hi in plan.totals]
         if group is not None:
             at = self._delayed(group, late)
-            rows = [[unit.biases[g] for unit in plan.units] for g in range(len(plan.groups))]
-            spans = [signal(f"b{u}", _union([(row[u], row[u]) for row in rows])) for u in range(len(plan.units))]
+            rows = [[accumulator.biases[g] for accumulator in plan.accumulators] for g in range(len(plan.groups))]
+            spans = [signal(f"b{u}", _union([(row[u], row[u]) for row in rows])) for u in range(len(plan.accumulators))]
             lows = [sum(span.width for span in spans[:u]) for u in range(len(spans))]
             words = tuple(
                 sum((value & ((1 << s.width) - 1)) << low for value, s, low in zip(row, spans, lows, strict=True))
@@ -280,7 +280,7 @@ class _Compiler:
             ]
             biases: list[Expr] = [as_signed(span) for span in spans]
         else:
-            fixed = [(unit.biases[0], unit.biases[0]) for unit in plan.units]
+            fixed = [(accumulator.biases[0], accumulator.biases[0]) for accumulator in plan.accumulators]
             biases = [Literal(lo, Fixed.holding(min(lo, -1), max(hi, 0), 0).width_bits, True) for lo, hi in fixed]
         found: list[tuple[Name, Name]] = []
         alone = all(length == 1 for length in plan.groups)
@@ -299,31 +299,31 @@ class _Compiler:
         return value
 
     def _results(self, totals: list[tuple[Name, Name]]) -> list[Name | None]:
-        plan = self.piece.plan
+        plan = self.unit.plan
         self.items.append(
             Heading("results: the last group's in the accumulator, earlier ones move up as it starts anew")
         )
         found: list[Name | None] = [None] * plan.outputs
-        for number, (unit, (own, mark)) in enumerate(zip(plan.units, totals, strict=True)):
-            for group, held in enumerate(self._kept(number, unit, own, mark)):
-                output = unit.outputs[group]
+        for number, (accumulator, (own, mark)) in enumerate(zip(plan.accumulators, totals, strict=True)):
+            for group, held in enumerate(self._kept(number, accumulator, own, mark)):
+                output = accumulator.outputs[group]
                 if output >= 0:
                     y = signal(f"y{output}", plan.results[output])
                     self.items.append(Assign(y, bits(held, y.width - 1, 0, y.signed)))
                     found[output] = y
         return found
 
-    def _kept(self, number: int, unit: Unit, own: Name, mark: Name) -> list[Name]:
-        chain = [Name(f"c{number}_{group}", own.width, True) for group in range(len(unit.outputs) - 1)] + [own]
+    def _kept(self, number: int, accumulator: Accumulator, own: Name, mark: Name) -> list[Name]:
+        chain = [Name(f"c{number}_{group}", own.width, True) for group in range(len(accumulator.outputs) - 1)] + [own]
         for group in reversed(range(len(chain) - 1)):
             self.items.append(Register(chain[group], Choose(mark, chain[group + 1], chain[group])))
         return chain
 
 
-def _filled(lane: Lane) -> list[int]:
+def _filled(multiplier: Multiplier) -> list[int]:
     """Return the input of each step; an idle step, whose weight is 0, repeats a neighbour's."""
     places: list[int] = []
-    for place in lane.reads:
+    for place in multiplier.reads:
         places.append(place if place >= 0 or not places else places[-1])
     first = next(place for place in places if place >= 0)
     return [place if place >= 0 else first for place in places]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
-from gatewright.ir.formats import Fixed
-from gatewright.lower.circuit import (
+from gatewright.chips.luts import LUT6
+from gatewright.fixedpoint import Fixed
+from gatewright.lower.circuit.nodes import (
     Add,
     Add3,
     Circuit,
@@ -21,11 +22,11 @@ from gatewright.lower.circuit import (
     Source,
     Table,
     Wrap,
+    is_sign_test,
     width,
 )
-from gatewright.lower.live import chain_bits, pair_span
-from gatewright.lower.tables import LUT6, packed
-from gatewright.lower.timing import is_sign_test
+from gatewright.lower.cost.luts import packed
+from gatewright.lower.cost.ternary_luts import chain_bits, pair_span
 from gatewright.rtl.netlist import (
     AnyBit,
     Assign,

@@ -85,13 +85,21 @@ def fifo_log2_depth(source: StreamPort, result: StreamPort, latency_cycles: int,
 
 
 def axis_shell(
-    *, name: str, core: str, latency_cycles: int, source: StreamPort, result: StreamPort, core_interval: int = 1
+    *,
+    name: str,
+    core: str,
+    latency_cycles: int,
+    source: StreamPort,
+    result: StreamPort,
+    core_interval: int = 1,
+    elastic: bool = False,
 ) -> str:
     """Return the Verilog text of module `name`: AXI4-Stream ports around the free-running pipeline `core`.
 
     core: a module with ports clk, x, y whose y belongs to the x of latency_cycles cycles before.
     core_interval: cycles that it needs from one x to the next; above 1 it has the ports rst_n and start (x is good)
     too, and vectors enter no faster.
+    elastic: core is one of rtl/elastic.py instead, which holds its own credits and FIFOs.
     The text needs the files of leaf_sources. Fixed names inside: u_core, core_in_valid, core_out_valid.
     Raises LowerError for names that are no Verilog identifiers and for a core without a register.
     """
@@ -100,7 +108,6 @@ def axis_shell(
             raise LowerError(f"the shell's {what} must be a Verilog identifier, not {identifier!r}")
     if latency_cycles < 1:
         raise LowerError(f"the core {core!r} must have at least 1 register stage for the shell, not {latency_cycles!r}")
-    log2_depth = fifo_log2_depth(source, result, latency_cycles, core_interval)
     pause = core_interval - source.beats
     ports = [
         ("input", 1, "aclk"),
@@ -118,9 +125,14 @@ def axis_shell(
         (source.packed_bits, "core_x", ""),
         (1, "core_in_valid", "core_x is a vector that has been accepted"),
         (1, "core_in_last", ""),
-        (result.packed_bits, "core_y", ""),
-        (1, "core_out_valid", f"core_y is the result of the vector {_count(latency_cycles, 'cycle')} ago"),
-        (1, "core_out_last", ""),
+        *(
+            [
+                (result.packed_bits, "core_y", ""),
+                (1, "core_out_valid", f"core_y is the result of the vector {_count(latency_cycles, 'cycle')} ago"),
+                (1, "core_out_last", ""),
+            ]
+            * (not elastic)
+        ),
         (result.packed_bits, "result", ""),
         (1, "result_valid", ""),
         (1, "result_last", ""),
@@ -131,7 +143,13 @@ def axis_shell(
         ),
     ]
     clock = {"clk": "aclk", "rst_n": "aresetn"}
-    started = {**clock, "start": "core_in_valid"}
+    room = "credit" if pause > 0 else "s_axis_tready"
+    if elastic:
+        inside, depth = [*_pace(pause, clock), _elastic_core(core, clock, room)], 0
+    else:
+        log2_depth = fifo_log2_depth(source, result, latency_cycles, core_interval)
+        depth = 1 << log2_depth
+        inside = _rigid_core(core, latency_cycles, result, log2_depth, _pace(pause, clock), room, core_interval, clock)
     cells = [
         _instance(
             "gw_axis_unpack",
@@ -145,19 +163,60 @@ def axis_shell(
                 "vector_last": "core_in_last",
             },
         ),
+        *inside,
+        _instance(
+            "gw_axis_pack",
+            "u_pack",
+            {
+                "ELEMENTS": result.elements,
+                "WIDTH": result.width_bits,
+                "SIGNED": int(result.signed),
+                "BEAT": result.beat_bits,
+            },
+            {
+                **clock,
+                "vector": "result",
+                **{f"vector_{wire}": f"result_{wire}" for wire in ("valid", "last", "ready")},
+                **{f"m_{wire}": f"m_axis_{wire}" for wire in ("tdata", "tvalid", "tready", "tlast")},
+            },
+        ),
+    ]
+    return "\n".join(
+        [
+            _header(name, core, latency_cycles, source, result, depth, core_interval),
+            f"module {name} (",
+            ",\n".join(f"    {direction:<6} wire {_range(bits)} {port}" for direction, bits, port in ports),
+            ");",
+            *(f"    wire {_range(bits)} {wire};{f'  // {note}' if note else ''}" for bits, wire, note in wires),
+            "",
+            *cells,
+            "endmodule",
+            "",
+        ]
+    )
+
+
+def _rigid_core(
+    core: str,
+    latency_cycles: int,
+    result: StreamPort,
+    log2_depth: int,
+    pace: list[str],
+    room: str,
+    core_interval: int,
+    clock: dict[str, str],
+) -> list[str]:
+    """Return the core that never stops, the credits against which vectors enter it, and the FIFO of its results."""
+    started = {**clock, "start": "core_in_valid"}
+    return [
         "    // One credit per place in the FIFO: a vector enters only if there is a place for its result.\n"
         + _instance(
             "gw_credit",
             "u_credit",
             {"LOG2_DEPTH": log2_depth, "START": 1 << log2_depth},
-            {
-                **clock,
-                "inc": "result_valid && result_ready",
-                "dec": "core_in_valid",
-                "any": "credit" if pause > 0 else "s_axis_tready",
-            },
+            {**clock, "inc": "result_valid && result_ready", "dec": "core_in_valid", "any": room},
         ),
-        *_pace(pause, clock),
+        *pace,
         _instance(
             core, "u_core", {}, {**(started if core_interval > 1 else {"clk": "aclk"}), "x": "core_x", "y": "core_y"}
         ),
@@ -180,36 +239,14 @@ def axis_shell(
                 "out_ready": "result_ready",
             },
         ),
-        _instance(
-            "gw_axis_pack",
-            "u_pack",
-            {
-                "ELEMENTS": result.elements,
-                "WIDTH": result.width_bits,
-                "SIGNED": int(result.signed),
-                "BEAT": result.beat_bits,
-            },
-            {
-                **clock,
-                "vector": "result",
-                **{f"vector_{wire}": f"result_{wire}" for wire in ("valid", "last", "ready")},
-                **{f"m_{wire}": f"m_axis_{wire}" for wire in ("tdata", "tvalid", "tready", "tlast")},
-            },
-        ),
     ]
-    return "\n".join(
-        [
-            _header(name, core, latency_cycles, source, result, 1 << log2_depth, core_interval),
-            f"module {name} (",
-            ",\n".join(f"    {direction:<6} wire {_range(bits)} {port}" for direction, bits, port in ports),
-            ");",
-            *(f"    wire {_range(bits)} {wire};{f'  // {note}' if note else ''}" for bits, wire, note in wires),
-            "",
-            *cells,
-            "endmodule",
-            "",
-        ]
-    )
+
+
+def _elastic_core(core: str, clock: dict[str, str], room: str) -> str:
+    """Return the core that waits for both of its ends."""
+    taken = {"x": "core_x", "x_valid": "core_in_valid", "x_last": "core_in_last", "x_ready": room}
+    given = {"y": "result", **{f"y_{wire}": f"result_{wire}" for wire in ("valid", "last", "ready")}}
+    return _instance(core, "u_core", {}, {**clock, **taken, **given})
 
 
 def leaf_sources(*more: str) -> dict[str, str]:
@@ -230,17 +267,32 @@ def _header(
     name: str, core: str, latency: int, source: StreamPort, result: StreamPort, depth: int, core_interval: int
 ) -> str:
     transfer = transfer_latency_cycles(source, result, latency)
-    text = f"""\
+    every = _count(initiation_interval(source, result, core_interval), "cycle")
+    if not depth:
+        return _commented(f"""\
+{name}: AXI4-Stream shell of {core}
+
+  s_axis  {_describe(source)}
+  m_axis  {_describe(result)}
+  core    elastic: {_count(latency, "cycle")} in the empty design, {transfer} from the first beat in to the last out;
+          a vector every {every}
+
+TLAST on the last beat of a vector comes out on the last beat of its result; on an earlier beat it drops the vector.
+Inside, units are joined by valid and ready: each takes a vector only where a place for its result is free.""")
+    return _commented(f"""\
 {name}: AXI4-Stream shell of {core}
 
   s_axis  {_describe(source)}
   m_axis  {_describe(result)}
   core    latency {_count(latency, "cycle")}; from the first beat in to the last beat out {_count(transfer, "cycle")};
-          a vector every {_count(initiation_interval(source, result, core_interval), "cycle")}; \
+          a vector every {every}; \
 up to {depth} vectors in flight and waiting
 
 TLAST on the last beat of a vector comes out on the last beat of its result; on an earlier beat it drops the vector.
-The core never stops: vectors enter only against a credit, and every result has its place in the FIFO."""
+The core never stops: vectors enter only against a credit, and every result has its place in the FIFO.""")
+
+
+def _commented(text: str) -> str:
     return "\n".join(f"// {line}".rstrip() for line in text.splitlines())
 
 

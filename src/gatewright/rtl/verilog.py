@@ -15,6 +15,7 @@ from gatewright.rtl.netlist import (
     Heading,
     Instance,
     Literal,
+    Memory,
     Module,
     Name,
     Not,
@@ -98,7 +99,7 @@ def module_text(module: Module) -> str:
         if pending and not isinstance(item, Register):
             lines += [f"    {_declare('reg', r.target)};" for r in pending]
             lines.append("    always @(posedge clk) begin")
-            lines += [f"        {r.target.name} <= {expression(r.value)};" for r in pending]
+            lines += [f"        {line}" for r in pending for line in _update(r)]
             lines.append("    end")
             pending = []
         match item:
@@ -112,6 +113,8 @@ def module_text(module: Module) -> str:
                 lines.append(f"    {kept}{_declare('wire', item.target)} = {expression(item.value)};{note}")
             case Rom():
                 lines += _rom(item)
+            case Memory():
+                lines += _memory(item)
             case Pick():
                 lines += _pick(item)
             case TruthTable():
@@ -189,6 +192,53 @@ def _rom(item: Rom) -> list[str]:
     lines += [f"        {memory}[{i}] = {item.target.width}'h{word:0{digits}x};" for i, word in enumerate(item.words)]
     lines += ["    end", f"    {_declare('reg', item.target)};"]
     return [*lines, f"    always @(posedge clk) {item.target.name} <= {memory}[{item.address.name}];"]
+
+
+def _update(register: Register) -> list[str]:
+    """Return the lines that a register has in the clocked block: the reset before the enable."""
+    takes = f"{register.target.name} <= {expression(register.value)};"
+    if register.enable is None and register.reset is None:
+        return [takes]
+    lines: list[str] = []
+    if register.reset is not None:
+        width = register.target.width
+        start = literal(register.reset_value & ((1 << width) - 1), width, signed=False)
+        lines += [f"if ({expression(register.reset)})", f"    {register.target.name} <= {start};"]
+    otherwise = "else " if lines else ""
+    if register.enable is not None:
+        return [*lines, f"{otherwise}if ({expression(register.enable)})", f"    {takes}"]
+    return [*lines, "else", f"    {takes}"]
+
+
+def _memory(item: Memory) -> list[str]:
+    """A memory as every tool infers one: one clocked write, one read.
+
+    no_rw_check: yosys may forget that a clocked read of the word being written gives the old one. It keeps that
+    meaning in logic otherwise, 33 to 55 LUTs a memory on all families but Xilinx'.
+    """
+    target, memory = item.target, f"{item.target.name}_ram"
+    hints = ["no_rw_check"] * item.clocked + [f'ram_style = "{item.style}"'] * (item.style != "auto")
+    hint = f"(* {', '.join(hints)} *) " if hints else ""
+    lines = [f"    {hint}{_declare('reg', Name(memory, target.width, False))} [0:{item.depth - 1}];"]
+    if item.contents:
+        digits, mask = -(-target.width // 4), (1 << target.width) - 1
+        lines.append("    initial begin")
+        words = enumerate(item.contents)
+        lines += [f"        {memory}[{i}] = {target.width}'h{word & mask:0{digits}x};" for i, word in words]
+        lines.append("    end")
+    write = (
+        f"if ({expression(item.write_enable)}) {memory}[{item.write_address.name}] <= {expression(item.write_data)};"
+    )
+    lines.append(f"    always @(posedge clk) {write}")
+    read = f"{memory}[{item.read_address.name}]"
+    if not item.clocked:
+        return [*lines, f"    {_declare('wire', target)} = {read};"]
+    enable = f"if ({expression(item.read_enable)}) " if item.read_enable else ""
+    return [
+        *lines,
+        f"    {_declare('reg', target)};",
+        f"    always @(posedge clk) {enable}{target.name} <= {read};",
+    ]
 
 
 def _pick(item: Pick) -> list[str]:

@@ -13,8 +13,9 @@ import numpy as np
 
 from gatewright.config import Config
 from gatewright.errors import ConfigError, GatewrightError
-from gatewright.flow import Flow
-from gatewright.rundir import unheard
+from gatewright.flow.run import Flow
+from gatewright.flow.rundir import unheard
+from gatewright.flow.stages.networks import TrainedNetworks
 from gatewright.search.ledger import Ledger, require_same, settings_of
 from gatewright.search.limits import Limits
 from gatewright.search.records import Record, Records
@@ -24,11 +25,10 @@ from gatewright.search.storage import storage_url, using
 from gatewright.search.teachers import Teacher, Teachers, teacher_key
 from gatewright.search.trial import GRID, Outcome, StudentTask, Task, Taught, TeacherTask
 from gatewright.search.workers import LocalWorkers, RayWorkers, Result, Workers
-from gatewright.stages.networks import TrainedNetworks
 
 if TYPE_CHECKING:
+    from gatewright.chips import Part
     from gatewright.data import Dataset
-    from gatewright.synth import Part
 
 LIVES = 3  # times that a task may lose its worker
 COMPARED = 8  # finished trials with the same kind of widths before slow ones are stopped
@@ -60,7 +60,7 @@ def run_search(
             "with a network that gatewright trained (teacher.pretrained)"
         )
     if config.device == "cuda" and not ray:
-        from gatewright.fit.device import device_of
+        from gatewright.fit.training.device import device_of
 
         device_of(config.device)  # else each trial would be told as failed
     space = read_space(config)

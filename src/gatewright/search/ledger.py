@@ -16,10 +16,10 @@ from uuid import uuid4
 
 from gatewright.config import Config
 from gatewright.errors import ConfigError
+from gatewright.flow.stages.networks import pretrained_digest
 from gatewright.search.records import Record
 from gatewright.search.space import Dimension, Values, draw
 from gatewright.search.storage import engine_options, opening, storage_url
-from gatewright.stages.networks import pretrained_digest
 from gatewright.tools import write_atomic
 
 if TYPE_CHECKING:

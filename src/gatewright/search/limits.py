@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from gatewright.config import Config
-from gatewright.errors import ConfigError, LowerError
-from gatewright.stages.networks import ESTIMATE_SAMPLES, output_stage
+from gatewright.errors import ConfigError
+from gatewright.flow.lowering import cost_as_built
+from gatewright.flow.stages.output import output_stage
 
 if TYPE_CHECKING:
+    from gatewright.chips import Part
     from gatewright.data import Dataset
-    from gatewright.fit import Network
-    from gatewright.lower.folded_estimate import Estimate
-    from gatewright.synth import Part
+    from gatewright.graph import Graph
 
 Cost = dict[str, float]
 """lut, ff, dsp, bram, latency_cycles, latency_ns, fmax_mhz."""
@@ -86,37 +86,15 @@ def feasible(excess: Mapping[str, float]) -> bool:
     return all(value <= 0 for value in excess.values())
 
 
-def cost_of(network: Network, config: Config, data: Dataset, part: Part) -> Cost:
+def cost_of(network: Graph, config: Config, data: Dataset, part: Part) -> Cost:
     """Return the estimate of a network's core as the flow would build it, output stage included.
 
     The pipeline keeps the latency limit where it can; a network that cannot is costed at the latency it needs.
     """
-    from gatewright.fit import export_program
-    from gatewright.lower.folded_estimate import estimate_lowered
-    from gatewright.lower.reuse import lower_reuse
+    from gatewright.export import export_graph
 
-    hardware = config.hardware
-    program = export_program(network, name=config.name, data=data, output=output_stage(config))
-    x = data.part("train")[0][:ESTIMATE_SAMPLES]
-
-    def estimate(max_cycles: int, max_ns: float) -> Estimate:
-        lowered = lower_reuse(
-            program,
-            x,
-            family=part.family,
-            clock_mhz=hardware.clock_mhz,
-            reuse=hardware.reuse_factor,
-            multiplier=hardware.multiplier,
-            dsp_blocks=part.dsp,
-            max_latency_cycles=max_cycles,
-            max_latency_ns=max_ns,
-        )
-        return estimate_lowered(lowered)
-
-    try:
-        found = estimate(hardware.max_latency_cycles, hardware.max_latency_ns)
-    except LowerError:
-        found = estimate(0, 0.0)
+    program = export_graph(network, name=config.name, output=output_stage(config)).program
+    found = cost_as_built(program, data.part("train")[0], config, part)
     row = asdict(found)
     return {key: row[key] for key in ("lut", "ff", "dsp", "bram", "latency_cycles", "latency_ns", "fmax_mhz")}
 

@@ -98,9 +98,11 @@ class Records:
 
     def write(self, record: Record, outcome: Outcome) -> None:
         """Keep a trial: trial.json, and a folder per network."""
+        from gatewright.graph import save_graph
+
         with new_directory(self.path(record.trial)) as out:
             for index, found in enumerate(outcome.candidates):
-                found.network.save(out / f"{index:03d}")
+                save_graph(found.network, out / f"{index:03d}" / "graph.npz")
             write_json(out / "trial.json", asdict(record))
 
     def read(self, trial: int) -> Record:

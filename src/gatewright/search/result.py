@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gatewright import __version__
 from gatewright.config import Config
 from gatewright.errors import BudgetError, ConfigError
 from gatewright.report.search_page import write_search_page
@@ -18,6 +17,7 @@ from gatewright.search.space import configure
 from gatewright.search.teachers import Teachers
 from gatewright.search.toml import toml_text
 from gatewright.tools import package_version, write_atomic, write_json
+from gatewright.version import __version__
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
@@ -177,9 +177,10 @@ def _trial_row(record: Record) -> dict[str, Any]:
 
 
 def _test(out: Path, data: Dataset, record: Record, chosen: Point) -> dict[str, Any]:
-    from gatewright.fit import Network, metrics
+    from gatewright.fit.scores.metrics import metrics
+    from gatewright.graph import load_graph
 
-    student = Network.load(Records(out / "trials").path(chosen.trial) / f"{chosen.point:03d}")
+    student = load_graph(Records(out / "trials").path(chosen.trial) / f"{chosen.point:03d}" / "graph.npz")
     teacher = Teachers(out / "teachers").load(record.teacher)
     found = {"test": metrics(student, data), "teacher_test": metrics(teacher.network, data)}
     kept = ("metric", "value", "interval", "samples")

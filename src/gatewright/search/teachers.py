@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewright.config import Config
+from gatewright.flow.stages.networks import pretrained_digest
 from gatewright.search.trial import Taught
-from gatewright.stages.networks import pretrained_digest
 from gatewright.tools import digest, new_directory, write_json
 
 if TYPE_CHECKING:
-    from gatewright.fit import Network
+    from gatewright.graph import Graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Teacher:
     """A network and its validation score."""
 
-    network: Network
+    network: Graph
     score: float
 
 
@@ -36,9 +36,11 @@ class Teachers:
 
     def write(self, key: str, config: Config, taught: Taught) -> None:
         """Keep a trained teacher; its folder appears at once with all that is in it."""
+        from gatewright.graph import save_graph
+
         assert taught.network is not None
         with new_directory(self.folder / key) as out:
-            taught.network.save(out)
+            save_graph(taught.network, out / "graph.npz")
             settings = config.teacher.model_dump(mode="json")
             write_json(
                 out / "teacher.json", {"score": taught.score, "seconds": round(taught.seconds, 2), "settings": settings}
@@ -46,11 +48,11 @@ class Teachers:
 
     def load(self, key: str) -> Teacher:
         """Return a trained teacher."""
-        from gatewright.fit import Network
+        from gatewright.graph import load_graph
 
         folder = self.folder / key
         score: float = json.loads((folder / "teacher.json").read_text())["score"]
-        return Teacher(network=Network.load(folder), score=score)
+        return Teacher(network=load_graph(folder / "graph.npz"), score=score)
 
 
 def teacher_key(config: Config, data_checksum: str) -> str:

@@ -15,9 +15,9 @@ from gatewright.errors import GatewrightError
 from gatewright.search.limits import Limits, cost_of, feasible
 
 if TYPE_CHECKING:
+    from gatewright.chips import Part
     from gatewright.data import Dataset
-    from gatewright.fit import Network
-    from gatewright.synth import Part
+    from gatewright.graph import Graph
 
 GRID = 10  # shares of the training, 0.1 .. 1.0, at which trials are compared
 FIRST_STEP = 3  # of the grid: none is stopped before this one
@@ -37,7 +37,7 @@ class StudentTask:
     """Train config.student by a teacher and cost it. floor: see Watcher, one score per step of GRID."""
 
     config: Config
-    teacher: Network
+    teacher: Graph
     part: Part
     limits: Limits
     floor: Sequence[float]
@@ -51,7 +51,7 @@ Task = TeacherTask | StudentTask
 class Taught:
     """A trained teacher. score: on the validation split; error: why there is none."""
 
-    network: Network | None = None
+    network: Graph | None = None
     score: float = 0.0
     seconds: float = 0.0
     error: str = ""
@@ -61,7 +61,7 @@ class Taught:
 class Candidate:
     """One student. figures: score (validation), cost, ebops, nonzero; excess: see Limits.excess."""
 
-    network: Network
+    network: Graph
     figures: dict[str, float]
     excess: dict[str, float]
 
@@ -108,7 +108,7 @@ class Watcher:
 
 def run_task(task: Task, data: Dataset) -> Taught | Outcome:
     """Do a task. Only a bug raises: what the configuration cannot do is told in the result."""
-    from gatewright.fit.loop import one_thread
+    from gatewright.fit.training.loop import one_thread
 
     begun = time.monotonic()
     with one_thread(), _folder(task.work) as work:
@@ -177,20 +177,17 @@ def _outline(task: StudentTask, data: Dataset) -> Outcome | None:
 
 def _train(task: StudentTask, data: Dataset, work: Path, watcher: Watcher) -> tuple[Candidate, ...]:
     from gatewright.fit import train_front, train_student, train_tables
-    from gatewright.stages.networks import estimated_cost
+    from gatewright.flow.stages.networks import estimated_cost
 
     config, teacher = task.config, task.teacher
     if config.student.precision == "fixed":
-        hardware = config.hardware
         trained = train_student(
             config,
             data,
             teacher,
             work=work,
             watch=watcher,
-            estimate=lambda network: estimated_cost(
-                network, data, family=task.part.family, clock_mhz=hardware.clock_mhz
-            )["lut"],
+            estimate=lambda network: estimated_cost(network, data, config, task.part)["lut"],
         )
         networks = [trained.network]
     elif config.student.precision == "tables":
@@ -201,13 +198,14 @@ def _train(task: StudentTask, data: Dataset, work: Path, watcher: Watcher) -> tu
     return tuple(_candidate(network, task, data) for network in networks)
 
 
-def _candidate(network: Network, task: StudentTask, data: Dataset) -> Candidate:
+def _candidate(network: Graph, task: StudentTask, data: Dataset) -> Candidate:
     from gatewright.fit import validation_score
+    from gatewright.graph.figures import ebops, figures
 
     cost = cost_of(network, task.config, data, task.part)
     score = validation_score(network, data)
-    figures = {"score": score, **cost, "ebops": float(network.ebops), "nonzero": float(network.nonzero)}
-    return Candidate(network=network, figures=figures, excess=task.limits.excess(figures))
+    known = {"score": score, **cost, "ebops": float(ebops(network)), "nonzero": float(figures(network).nonzero)}
+    return Candidate(network=network, figures=known, excess=task.limits.excess(known))
 
 
 def best_of(points: Sequence[tuple[dict[str, float], dict[str, float]]]) -> int:

@@ -3,7 +3,8 @@
 // design.h (written by sim/design.py) says which design; the command line says what to run:
 //   bench VECTORS STALL_FRACTION SEED LATENCY
 // In the working directory it reads  source.bin (beats as uint32 words), last.bin (TLAST per phase and vector),
-// layer_N.bin (int64, VECTORS x LAYER_ELEMENTS[N]); it writes for each phase P  result_P.bin (beats), beatlast_P.bin (TLAST
+// layer_N.bin (int64, VECTORS x LAYER_ELEMENTS[N]), channel_N.bin (int64: the number of transfers, the number of
+// lanes, then transfers x lanes); it writes for each phase P  result_P.bin (beats), beatlast_P.bin (TLAST
 // per beat), cycles_P.bin (int64 per vector: first beat in, into the core, out of the core, last beat out; -1: never),
 // and run.json. Comparing results and measuring latencies is left to Python (sim/run.py).
 // A cycle is the time before a rising edge of aclk; signals are read at its end. Cycle 0 is the first after reset.
@@ -72,7 +73,13 @@ template <class T> void store(const std::string& name, const std::vector<T>& dat
 }
 
 struct Fault { int phase; int64_t first_cycle; int64_t count; };
-struct Difference { int probe; int layer; int phase; int64_t cycle, vector, expected, got; };
+struct Difference { int channel, probe; int rank; int phase; int64_t cycle, vector, expected, got; };  // channel: -1 for a layer's
+
+struct Beats {  // what a channel must carry, and what it has carried in this phase
+    int64_t transfers, lanes;
+    std::vector<int64_t> expected;
+    int64_t seen[PHASES] = {0, 0}, fill = 0, greatest = 0;
+};
 
 int64_t read(const Probe& probe) {
     uint64_t raw = 0;
@@ -94,13 +101,23 @@ class Bench {
         context.randSeed(int(seed % 0x7FFFFFFF) + 1);
         top = std::make_unique<Vtb>(&context, "");
         probes = probe_table(*top);
-        int deepest = 0;
-        for (const Probe& probe : probes) deepest = std::max(deepest, probe.stage);
-        while (int64_t(entered.size()) <= deepest) entered.resize(entered.size() * 2, -1);
+        starts = start_table(*top);
+        channels = channel_table(*top);
+        int64_t deepest = 0, size = 16;
+        for (const Probe& probe : probes) deepest = std::max<int64_t>(deepest, probe.stage);
+        while (size <= deepest) size *= 2;
+        entered.assign(starts.size(), std::vector<int64_t>(size, -1));
+        begun.assign(starts.size(), 0);
         source = load<uint32_t>("source.bin", vectors * SOURCE_BEATS * SOURCE_WORDS);
         last = load<uint8_t>("last.bin", PHASES * vectors);
         for (int i = 0; i < LAYERS; ++i) {
             layers.push_back(load<int64_t>("layer_" + std::to_string(i) + ".bin", vectors * LAYER_ELEMENTS[i]));
+        }
+        for (size_t i = 0; i < channels.size(); ++i) {
+            const std::string name = "channel_" + std::to_string(i) + ".bin";
+            const std::vector<int64_t> head = load<int64_t>(name, 2);
+            std::vector<int64_t> all = load<int64_t>(name, 2 + head[0] * head[1]);
+            beats.push_back({head[0], head[1], std::vector<int64_t>(all.begin() + 2, all.end())});
         }
     }
 
@@ -173,7 +190,9 @@ class Bench {
         std::vector<uint32_t> result(out_total * RESULT_WORDS), now(RESULT_WORDS), before(RESULT_WORDS);
         std::vector<uint8_t> beat_last(out_total);
         std::vector<int64_t> cycles(4 * vectors, -1);
-        std::fill(entered.begin(), entered.end(), -1);
+        for (auto& ring : entered) std::fill(ring.begin(), ring.end(), -1);
+        std::fill(begun.begin(), begun.end(), 0);
+        for (Beats& channel : beats) channel.fill = 0;
 
         for (cycle = 0; after < drain; ++cycle) {
             // The source: once it offers a beat it must keep to it.
@@ -212,13 +231,17 @@ class Bench {
                 if (in_core < vectors) cycles[4 * in_core + 1] = cycle;
                 else fault("the core was given more vectors than were sent");
             }
-            entered[cycle & int64_t(entered.size() - 1)] = core_in_valid(*top) && in_core < vectors ? in_core : -1;
+            for (size_t i = 0; i < starts.size(); ++i) {
+                entered[i][cycle & int64_t(entered[i].size() - 1)] = *starts[i] && begun[i] < vectors ? begun[i] : -1;
+                begun[i] += *starts[i];
+            }
             in_core += core_in_valid(*top);
             if (core_out_valid(*top)) {
                 if (out_core < vectors) cycles[4 * out_core + 2] = cycle;
                 ++out_core;
             }
             compare_probes();
+            watch_channels();
 
             const bool taken = valid && ready;
             if (accepted && torn > 0) {
@@ -250,6 +273,13 @@ class Bench {
                 break;
             }
         }
+        for (size_t i = 0; i < beats.size(); ++i) {
+            const int64_t seen = beats[i].seen[phase], due = beats[i].transfers;
+            if (seen == due) continue;
+            --cycle;
+            fault(channel_name(i) + " made " + std::to_string(seen) + " transfers, expected " + std::to_string(due));
+            ++cycle;
+        }
         cycles_total[phase] = cycle;
         result.resize(out_beats * RESULT_WORDS);
         beat_last.resize(out_beats);
@@ -267,22 +297,48 @@ class Bench {
         top->eval();
     }
 
-    // The vector that entered `stage` cycles ago must show in every probe of that stage.
+    // The vector that entered the group `stage` cycles ago must show in every probe of that stage.
     void compare_probes() {
-        const int64_t mask = int64_t(entered.size()) - 1;
         for (size_t i = 0; i < probes.size(); ++i) {
             const Probe& probe = probes[i];
-            const int64_t vector = cycle < probe.stage ? -1 : entered[(cycle - probe.stage) & mask];
+            const std::vector<int64_t>& ring = entered[probe.start];
+            const int64_t vector = cycle < probe.stage ? -1 : ring[(cycle - probe.stage) & (int64_t(ring.size()) - 1)];
             if (vector < 0) continue;
-            const int64_t expected = layers[probe.layer][vector * LAYER_ELEMENTS[probe.layer] + probe.element];
-            const int64_t got = read(probe);
-            ++compared;
-            if (got == expected) continue;
-            ++wrong_probes;
-            const bool earlier = !first.empty() && probe.layer < first[0].layer;
-            if (first.empty() || earlier) first.assign(1, {int(i), probe.layer, phase, cycle, vector, expected, got});
+            compare(-1, int(i), probe, vector, layers[probe.layer][vector * LAYER_ELEMENTS[probe.layer] + probe.element]);
         }
     }
+
+    // The k-th transfer of a channel must be beat k, and its FIFO never holds more than its depth.
+    void watch_channels() {
+        for (size_t i = 0; i < channels.size(); ++i) {
+            const Channel& channel = channels[i];
+            Beats& due = beats[i];
+            const bool taken = *channel.valid && *channel.ready;
+            if (channel.written) {
+                due.fill += int(*channel.written) - int(taken);
+                due.greatest = std::max(due.greatest, due.fill);
+                if (due.fill > channel.depth)
+                    fault(channel_name(i) + " holds more than the " + std::to_string(channel.depth) + " words of its depth");
+                if (due.fill < 0) fault(channel_name(i) + " gave a word that was not written");
+            }
+            if (!taken) continue;
+            const int64_t beat = due.seen[phase]++;
+            for (size_t j = 0; j < channel.lanes.size() && beat < due.transfers; ++j)
+                compare(int(i), int(j), channel.lanes[j], beat, due.expected[beat * due.lanes + channel.lanes[j].element]);
+        }
+    }
+
+    // vector: or the channel's beat. The first difference is kept: channels before layers, both in the order of the design.
+    void compare(int channel, int index, const Probe& probe, int64_t vector, int64_t expected) {
+        const int64_t got = read(probe);
+        ++compared;
+        if (got == expected) return;
+        ++wrong_probes;
+        const int rank = channel < 0 ? int(channels.size()) + probe.layer : channel;
+        if (first.empty() || rank < first[0].rank) first.assign(1, {channel, index, rank, phase, cycle, vector, expected, got});
+    }
+
+    std::string channel_name(size_t i) const { return "channel '" + std::string(channels[i].name) + "'"; }
 
     void fault(const std::string& rule) {
         auto [entry, fresh] = faults.try_emplace(rule, Fault{phase, cycle, 0});
@@ -300,10 +356,14 @@ class Bench {
                          entry.phase, (long long)entry.first_cycle, (long long)entry.count);
             comma = ",";
         }
+        std::fprintf(file, "],\n \"channels\": [");
+        for (size_t i = 0; i < beats.size(); ++i)
+            std::fprintf(file, "%s[%lld, %lld, %lld]", i ? ", " : "", (long long)beats[i].seen[0], (long long)beats[i].seen[1],
+                         (long long)beats[i].greatest);
         std::fprintf(file, "],\n \"first\": ");
         if (first.empty()) std::fprintf(file, "null}\n");
-        else std::fprintf(file, "{\"probe\": %d, \"phase\": %d, \"cycle\": %lld, \"vector\": %lld, \"expected\": %lld, \"got\": %lld}}\n",
-                          first[0].probe, first[0].phase, (long long)first[0].cycle, (long long)first[0].vector,
+        else std::fprintf(file, "{\"channel\": %d, \"probe\": %d, \"phase\": %d, \"cycle\": %lld, \"vector\": %lld, \"expected\": %lld, \"got\": %lld}}\n",
+                          first[0].channel, first[0].probe, first[0].phase, (long long)first[0].cycle, (long long)first[0].vector,
                           (long long)first[0].expected, (long long)first[0].got);
         std::fclose(file);
     }
@@ -322,8 +382,12 @@ class Bench {
     std::vector<uint32_t> source;
     std::vector<uint8_t> last;
     std::vector<std::vector<int64_t>> layers;
-    std::vector<int64_t> entered = std::vector<int64_t>(16, -1);  // a ring: which vector entered in which cycle
-    std::vector<Difference> first;                                // none or one: the first in layer order
+    std::vector<Channel> channels;
+    std::vector<Beats> beats;                   // per channel
+    std::vector<const uint8_t*> starts;
+    std::vector<std::vector<int64_t>> entered;  // per start a ring: which vector entered in which cycle
+    std::vector<int64_t> begun;                 // per start: vectors that entered in this phase
+    std::vector<Difference> first;              // none or one: the first in the order of the design
     std::map<std::string, Fault> faults;
 };
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatewright.errors import GatewrightError
-from gatewright.rtl.shell import StreamPort
-from gatewright.sim.design import PREFIX, Probe, check_members, check_probes, design_header, public_signals
+from gatewright.sim.design import PREFIX, check_members, check_probes, design_header, public_signals
 from gatewright.sim.toolchain import (
     Verilator,
     compile_argv,
@@ -23,6 +22,7 @@ from gatewright.sim.toolchain import (
     lint_argv,
     verilate_argv,
 )
+from gatewright.sim.trial import Device
 from gatewright.tools import digest, new_directory, run_tool, write_atomic
 
 _UNIT_BYTES = 400_000  # a larger model is compiled as several units of about this size, in parallel
@@ -31,54 +31,41 @@ _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """A compiled test bench. layers: (name, elements) in layer order; probes are checked against their values."""
+    """A compiled test bench of a device."""
 
     program: Path
-    source: StreamPort
-    result: StreamPort
-    probes: tuple[Probe, ...]
-    layers: tuple[tuple[str, int], ...]
+    device: Device
     simulator: str
     build_cpu_seconds: float
 
 
-def build_bench(
-    *,
-    sources: Sequence[Path],
-    top: str,
-    source: StreamPort,
-    result: StreamPort,
-    probes: Sequence[Probe] = (),
-    layers: Sequence[tuple[str, int]] = (),
-    out: Path,
-    cache: Path | None = None,
-    level: int = 1,
-) -> Bench:
-    """Compile the shell `top` with the test bench into the directory `out`; one build serves any vectors and stalls.
+def build_bench(device: Device, *, out: Path, cache: Path | None = None, level: int = 1) -> Bench:
+    """Compile a device with the test bench into the directory `out`; one build serves any vectors and stalls.
 
-    sources: all Verilog files, leaf cells included. cache: where Verilator's compiled runtime is kept between builds
-    (it takes half of a small build's time); without one it is compiled in `out`. level: the compiler's -O level; 0
-    builds a little faster and runs several times slower.
+    cache: where Verilator's compiled runtime is kept between builds (it takes half of a small build's time); without
+    one it is compiled in `out`. level: the compiler's -O level; 0 builds a little faster and runs several times slower.
     Raises MissingToolError without Verilator or a C++ compiler, ToolError where one fails.
     """
-    for path in sources:
+    top = device.top
+    for path in device.sources:
         if not path.is_file():
             raise GatewrightError(f"no Verilog file {path}; {top!r} cannot be simulated without it")
-    check_probes(probes, layers)
+    check_probes(device.probes, device.layers)
     verilator, compiler = find_verilator(), find_compiler()
     before = _children_seconds()
     out = out.resolve()
     shutil.rmtree(out, ignore_errors=True)
     model = out / "model"
     model.mkdir(parents=True)
-    write_atomic(out / "probes.vlt", public_signals(top, probes))
-    write_atomic(out / "design.h", design_header(top, source, result, probes, layers))
+    write_atomic(out / "probes.vlt", public_signals(top, device.probes, device.channels))
+    ports, watched = (device.source, device.result), (device.probes, device.layers, device.channels)
+    write_atomic(out / "design.h", design_header(top, *ports, *watched))
     write_atomic(out / "bench.cpp", (importlib.resources.files("gatewright.sim") / "bench.cpp").read_text())
     argv = verilate_argv(
-        verilator, top=top, sources=[path.resolve() for path in sources], config=out / "probes.vlt", out=model
+        verilator, top=top, sources=[path.resolve() for path in device.sources], config=out / "probes.vlt", out=model
     )
     run_tool(argv, cwd=out, log=out / "verilator.log", env=verilator.env)
-    check_members(top, probes, (model / f"{PREFIX}___024root.h").read_text())
+    check_members(top, device.probes, (model / f"{PREFIX}___024root.h").read_text(), device.channels)
 
     units = _units([out / "bench.cpp", *sorted(model.glob("*.cpp"))], out)
     includes = [f"-I{out}", f"-I{model}", *verilator.includes]
@@ -89,10 +76,7 @@ def build_bench(
     run_tool(link_argv(compiler, objects=objects, target=out / "bench"), cwd=out, log=out / "link.log")
     return Bench(
         program=out / "bench",
-        source=source,
-        result=result,
-        probes=tuple(probes),
-        layers=tuple(layers),
+        device=device,
         simulator=f"Verilator {verilator.version}",
         build_cpu_seconds=_children_seconds() - before,
     )

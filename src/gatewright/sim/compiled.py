@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gatewright.ir import Interpreter, Ints, Program
-from gatewright.rtl.manifest import RtlManifest
+from gatewright.fixedpoint import Ints
+from gatewright.ir import Interpreter, Program, load_program
+from gatewright.rtl.manifest import LOWERED, RtlManifest
 from gatewright.sim.report import SimReport
 from gatewright.sim.run import simulate
-from gatewright.sim.watch import watch_probes, watched_values
+from gatewright.sim.trial import Device, Trial, Vectors
+from gatewright.sim.watch import channel_probes, channel_values, watch_probes, watched_values
 
 
 def simulate_compiled(
@@ -24,22 +26,35 @@ def simulate_compiled(
 ) -> SimReport:
     """Simulate what `manifest` says of the files in `folder` on codes x, (n, inputs), against the interpreter.
 
-    Every output and every watched signal of every layer is compared. The rest, and what is raised: see `simulate`.
+    Every output and every watched signal of every layer is compared, and each transfer on every channel of an elastic
+    core with the trace of the lowered program, which lies beside the files. Else, and what is raised: see `simulate`.
     """
     trace = Interpreter(program).trace(x)
-    return simulate(
-        sources=manifest.sources(folder),
+    vectors = Vectors(
+        x=x,
+        expected=trace[program.output],
+        layers=watched_values(program, trace, manifest),
+        channels=_channel_values(manifest, folder, x),
+    )
+    device = Device(
+        sources=tuple(manifest.sources(folder)),
         top=manifest.top,
         source=manifest.source,
         result=manifest.result,
-        x=x,
-        expected=trace[program.output],
-        probes=watch_probes(manifest.watch),
-        layer_values=watched_values(program, trace, manifest),
-        latency_cycles=manifest.latency_cycles,
+        probes=tuple(watch_probes(manifest.watch)),
+        layers=vectors.layer_sizes,
+        channels=tuple(channel_probes(manifest.channels, module=manifest.core)),
+    )
+    trial = Trial(
+        latency_cycles=manifest.claims.latency_cycles,
         initiation_interval=manifest.stream_interval,
         stall_fraction=stall_fraction,
         seed=seed,
-        out=out,
-        cache=cache,
     )
+    return simulate(device, vectors, trial, out=out, cache=cache)
+
+
+def _channel_values(manifest: RtlManifest, folder: Path, x: Ints) -> dict[str, Ints]:
+    if not manifest.channels:
+        return {}
+    return channel_values(manifest.channels, Interpreter(load_program(folder / LOWERED)).trace(x))

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.ir.formats import Ints
+from gatewright.fixedpoint import Ints
 from gatewright.rtl.shell import StreamPort
 from gatewright.sim.beats import Words, pack, unpack
 from gatewright.sim.build import Bench
-from gatewright.sim.design import Probe
-from gatewright.sim.report import OUTPUT, PHASES, Mismatch, SimReport, Speed
+from gatewright.sim.report import OUTPUT, PHASES, ChannelReport, Mismatch, SimReport, Speed
+from gatewright.sim.trial import Device, Trial
 
 Bools = NDArray[np.bool_]
 
@@ -60,31 +60,22 @@ class Recording:
 
 
 def judge(
-    bench: Bench,
-    *,
-    recording: Recording,
-    expected: Ints,
-    last: Bools,
-    latency_cycles: int,
-    initiation_interval: int,
-    stall_fraction: float,
-    seed: int,
-    log: Path,
-    speed: Speed | None,
+    bench: Bench, recording: Recording, expected: Ints, last: Bools, trial: Trial, *, log: Path, speed: Speed | None
 ) -> SimReport:
-    """Compare and measure. expected: (n, elements) codes; last: (phases, n) TLAST; the rest as for simulate."""
-    wanted = pack(bench.result, expected)
+    """Compare and measure. expected: (n, elements) codes; last: (phases, n) TLAST; trial: the claims."""
+    device = bench.device
+    wanted = pack(device.result, expected)
     summary, full_rate = recording.summary, recording.phases[0]
     wrong = np.array([_wrong_vectors(phase, wanted) for phase in recording.phases])
-    first = _probe_mismatch(bench.probes, summary["first"]) or _output_mismatch(
-        bench.result, recording.phases, wrong, expected
+    first = _probe_mismatch(device, summary["first"]) or _output_mismatch(
+        device.result, recording.phases, wrong, expected
     )
     faults = [_fault(item) for item in summary["faults"]]
     for name, phase, packet_ends in zip(PHASES, recording.phases, last, strict=True):
-        faults += _tlast_faults(phase, name, packet_ends, bench.result.beats)
+        faults += _tlast_faults(phase, name, packet_ends, device.result.beats)
     came_out = full_rate.cycles[full_rate.cycles[:, _CORE_OUT] >= 0]
     latencies = came_out[:, _CORE_OUT] - came_out[:, _CORE_IN]
-    if latencies.size and latencies.min() != latencies.max():
+    if not device.channels and latencies.size and latencies.min() != latencies.max():
         faults.append(f"the core's latency varies: {latencies.min()}..{latencies.max()} cycles")
     begin, end = full_rate.cycles[0, [_FIRST_IN, _LAST_OUT]]
     return SimReport(
@@ -92,20 +83,25 @@ def judge(
         mismatches=int(wrong.any(0).sum()),
         latency_cycles=int(latencies[0]) if latencies.size else -1,
         initiation_interval=_interval(full_rate.cycles[:, _LAST_OUT]),
-        claimed_latency_cycles=latency_cycles,
-        claimed_initiation_interval=initiation_interval,
+        claimed_latency_cycles=trial.latency_cycles,
+        claimed_initiation_interval=trial.initiation_interval,
         transfer_latency_cycles=int(end - begin) if end >= 0 else -1,
-        probes=len(bench.probes),
+        probes=len(device.probes) + sum(len(channel.lanes) for channel in device.channels),
         probes_compared=summary["probes_compared"],
         wrong_probes=summary["wrong_probes"],
         simulator=bench.simulator,
-        stall_fraction=stall_fraction,
-        seed=seed,
+        stall_fraction=trial.stall_fraction,
+        seed=trial.seed,
         first_mismatch=first,
         faults=tuple(faults),
         hint=_shift_hint(full_rate, wanted) if wrong.any() else "",
         log=str(log),
         speed=speed,
+        channels=tuple(
+            ChannelReport(channel=probe.channel, depth=probe.depth, greatest_fill=seen[-1], transfers=tuple(seen[:-1]))
+            for probe, seen in zip(device.channels, summary["channels"], strict=True)
+        ),
+        greatest_latency_cycles=int(latencies.max()) if device.channels and latencies.size else -1,
     )
 
 
@@ -152,18 +148,24 @@ def _output_mismatch(port: StreamPort, phases: Sequence[Phase], wrong: Bools, ex
     return None
 
 
-def _probe_mismatch(probes: Sequence[Probe], first: Mapping[str, int] | None) -> Mismatch | None:
+def _probe_mismatch(device: Device, first: Mapping[str, int] | None) -> Mismatch | None:
     if first is None:
         return None
-    probe = probes[first["probe"]]
+    if first["channel"] >= 0:
+        channel = device.channels[first["channel"]]
+        layer, element, name = "", channel.lanes[first["probe"]].lane, channel.channel
+    else:
+        probe = device.probes[first["probe"]]
+        layer, element, name = probe.layer, probe.element, ""
     return Mismatch(
-        layer=probe.layer,
-        element=probe.element,
+        layer=layer,
+        element=element,
         phase=PHASES[first["phase"]],
         cycle=first["cycle"],
         vector=first["vector"],
         expected=first["expected"],
         got=first["got"],
+        channel=name,
     )
 
 

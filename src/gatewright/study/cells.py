@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from gatewright.config import Config, Pruning
 from gatewright.errors import ConfigError
-from gatewright.flow import fingerprint
-from gatewright.rundir import RunDirectory, Stage
+from gatewright.flow.lowering import lowering_settings
+from gatewright.flow.run import fingerprint
+from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.tools import digest, write_json
 
 if TYPE_CHECKING:
+    from gatewright.chips import Part
     from gatewright.data import Dataset
-    from gatewright.fit import Network
+    from gatewright.graph import Graph
 
 INGREDIENTS = ("pruning", "quantization", "distillation")
 BEYOND_TRAINING = {"name", "hardware", "simulation", "synthesis"}
@@ -77,7 +79,7 @@ class Seed:
     config: Config
     seed: int
     directory: RunDirectory
-    family: str
+    part: Part
 
     @property
     def _mine(self) -> Config:
@@ -96,7 +98,6 @@ class Seed:
                 title="read, split and condition the data",
                 run=self._data,
                 settings=[c.data.model_dump(), fingerprint(c.data.source), fingerprint(c.data.labels), c.task],
-                code=("data",),
                 packages=("numpy", "scikit-learn", "pandas", "pillow"),
             ),
             Stage(
@@ -105,7 +106,6 @@ class Seed:
                 run=self._teacher,
                 needs=(self.name("data"),),
                 settings=c.model_dump(exclude={*BEYOND_TRAINING, "student", "distill"}),
-                code=("fit", "data"),
                 packages=("torch", "numpy"),
             ),
         ]
@@ -121,10 +121,8 @@ class Seed:
             settings=[
                 c.model_dump(exclude=BEYOND_TRAINING),
                 "quantization" in chosen,
-                c.hardware.clock_mhz,
-                self.family,
+                *lowering_settings(c, self.part),
             ],
-            code=("fit", "data", "lower"),
             packages=("torch", "numpy"),
         )
 
@@ -147,42 +145,49 @@ class Seed:
 
     def _teacher(self, out: Path) -> None:
         from gatewright.fit import train_teacher
+        from gatewright.graph import save_graph
 
         data = self._load()
         trained = train_teacher(self._mine, data, work=self.directory.work(self.name("teacher")))
-        trained.network.save(out)
+        save_graph(trained.network, out / "graph.npz")
         write_json(out / "history.json", trained.history)
         write_json(out / "results.json", _figures(trained.network, data))
 
     def _student(self, chosen: Combination, out: Path) -> None:
-        from gatewright.fit import Network, check_export, export_program, train_student
-        from gatewright.stages.networks import estimated_cost
+        from gatewright.export import check_graph_export, export_graph
+        from gatewright.export.vectors import samples
+        from gatewright.fit import train_student
+        from gatewright.flow.stages.networks import program_cost
+        from gatewright.graph import load_graph, save_graph
+        from gatewright.graph.figures import ebops
 
         data = self._load()
         config, work = with_ingredients(self._mine, chosen), self.directory.work(self.name(name_of(chosen)))
-        teacher = Network.load(self.directory.folder(self.name("teacher")))
+        teacher = load_graph(self.directory.folder(self.name("teacher")) / "graph.npz")
         quantize = "quantization" in chosen
         trained = train_student(config, data, teacher, work=work, quantize=quantize)
-        figures = _figures(trained.network, data)
+        found = _figures(trained.network, data)
         if quantize:
-            program = export_program(trained.network, name="cell", data=data, output="scores")
-            figures["samples_compared"] = check_export(trained.network, program, data.part("test")[0])
-            cost = estimated_cost(trained.network, data, family=self.family, clock_mhz=config.hardware.clock_mhz)
-            figures |= {"ebops": trained.network.ebops, **cost}
-        trained.network.save(out)
+            made = export_graph(trained.network, name="cell")
+            tested = samples(trained.network, data.part("test")[0])
+            found["samples_compared"] = check_graph_export(made, tested)
+            cost = program_cost(made.program, data, config, self.part)
+            found |= {"ebops": ebops(trained.network), **cost}
+        save_graph(trained.network, out / "graph.npz")
         write_json(out / "history.json", trained.history)
-        write_json(out / "results.json", figures)
+        write_json(out / "results.json", found)
 
 
-def _figures(network: Network, data: Dataset) -> dict[str, Any]:
+def _figures(network: Graph, data: Dataset) -> dict[str, Any]:
     """Return the figures of a network; the test split is read here, once per cell, and chooses nothing."""
-    from gatewright.fit import metrics
+    from gatewright.fit.scores.metrics import metrics
+    from gatewright.graph.figures import figures
 
-    tested = metrics(network, data)
+    tested, held = metrics(network, data), figures(network)
     return {
         "metric": tested["metric"],
         "test": tested["value"],
-        "parameters": network.parameters,
-        "nonzero": network.nonzero,
-        "bits": network.nonzero_bits,
+        "parameters": held.parameters,
+        "nonzero": held.nonzero,
+        "bits": held.nonzero_bits,
     }

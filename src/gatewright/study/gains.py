@@ -5,6 +5,9 @@ not independent: the variance of a mean is then s^2 (1/k + n_test/n_train) inste
 "Inference for the generalization error", eq. 8), k seeds with deviation s.
 """
 
+# SciPy ships no type stubs
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import math
@@ -15,9 +18,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
+from gatewright.intervals import CONFIDENCE
 from gatewright.study.cells import COMBINATIONS, INGREDIENTS, Combination, name_of
-
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,18 +7,21 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gatewright.config import Config
 from gatewright.errors import ConfigError, GatewrightError
-from gatewright.rundir import RunDirectory, Stage
+from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.study.cells import COMBINATIONS, Combination, Seed, check, name_of
 from gatewright.study.gains import Summary, summarise
 from gatewright.study.plot import svg
 from gatewright.study.text import markdown
 from gatewright.tools import end_with_parent, write_atomic, write_json
 
-Task = tuple[dict[str, Any], Path, int, str, Combination | None]  # None: the seed's data and teacher
+if TYPE_CHECKING:
+    from gatewright.chips import Part
+
+Task = tuple[dict[str, Any], Path, int, "Part", Combination | None]  # None: the seed's data and teacher
 
 
 def unheard(_name: str, _status: str) -> None:
@@ -39,23 +42,23 @@ def run_study(
     resumes. jobs: processes at once; results do not depend on it. notify(cell, "done" or "cached") hears of each.
     Raises ConfigError where the configuration leaves nothing to compare; the error of a cell that fails.
     """
-    from gatewright.stages.hardware import target
+    from gatewright.flow.lowering import chip_of
 
     check(config)
     if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 1 or jobs < 1:
         raise ConfigError(f"a study needs different seeds from 1 and at least one job, not {list(seeds)!r}, {jobs}")
-    part, _ = target(config)
+    part, _ = chip_of(config)
     directory = RunDirectory(out)
     plain = config.model_dump(mode="json")
-    bases: list[Task] = [(plain, out, seed, part.family, None) for seed in seeds]
-    cells: list[Task] = [(plain, out, seed, part.family, chosen) for seed in seeds for chosen in COMBINATIONS]
+    bases: list[Task] = [(plain, out, seed, part, None) for seed in seeds]
+    cells: list[Task] = [(plain, out, seed, part, chosen) for seed in seeds for chosen in COMBINATIONS]
     with directory.locked():
         directory.work("study").mkdir(parents=True, exist_ok=True)  # so that no cell's end removes the others' parent
         for tasks in (bases, cells):
             for name, status in _all(tasks, jobs):
                 notify(name, status)
         shutil.rmtree(directory.work("study").parent)
-        summary = _summary(config, directory, seeds, part.family)
+        summary = _summary(config, directory, seeds, part)
         write_json(out / "config.json", plain)
         write_atomic(out / "study.svg", svg(summary, config.name))
         write_atomic(out / "study.md", markdown(summary, config.name))
@@ -81,7 +84,7 @@ def _all(tasks: list[Task], jobs: int) -> Iterator[tuple[str, str]]:
 
 
 def _carry_out(task: Task) -> list[tuple[str, str]]:
-    plain, out, number, family, chosen = task
+    plain, out, number, part, chosen = task
     heard: list[tuple[str, str]] = []
 
     def note(stage: Stage, status: str) -> None:
@@ -89,7 +92,7 @@ def _carry_out(task: Task) -> list[tuple[str, str]]:
             heard.append((stage.name, status))
 
     directory = RunDirectory(out, note)
-    seed = Seed(config=Config.model_validate(plain), seed=number, directory=directory, family=family)
+    seed = Seed(config=Config.model_validate(plain), seed=number, directory=directory, part=part)
     for stage in seed.base_stages() if chosen is None else [seed.stage(chosen)]:
         try:
             directory.execute(stage)
@@ -98,8 +101,8 @@ def _carry_out(task: Task) -> list[tuple[str, str]]:
     return heard
 
 
-def _summary(config: Config, directory: RunDirectory, seeds: Sequence[int], family: str) -> Summary:
-    of = [Seed(config=config, seed=seed, directory=directory, family=family) for seed in seeds]
+def _summary(config: Config, directory: RunDirectory, seeds: Sequence[int], part: Part) -> Summary:
+    of = [Seed(config=config, seed=seed, directory=directory, part=part) for seed in seeds]
     data = [seed.results("data") for seed in of]
     return summarise(
         seeds=seeds,

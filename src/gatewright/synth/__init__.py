@@ -1,27 +1,21 @@
 """Synthesis: a design's Verilog in; cell counts, placed timing and bitstream out."""
 
 from gatewright.synth.doctor import ToolStatus, doctor, format_table
-from gatewright.synth.families import TARGETS, Target
 from gatewright.synth.nextpnr import PlaceReport, pack, place_and_route
-from gatewright.synth.part import FAMILIES, Family, Part
 from gatewright.synth.report import SynthReport
-from gatewright.synth.routers import ROUTERS, Router
+from gatewright.synth.table import TOOLS, Tool, tool_for
 from gatewright.synth.yosys import synthesize
 
 __all__ = [
-    "FAMILIES",
-    "ROUTERS",
-    "TARGETS",
-    "Family",
-    "Part",
+    "TOOLS",
     "PlaceReport",
-    "Router",
     "SynthReport",
-    "Target",
+    "Tool",
     "ToolStatus",
     "doctor",
     "format_table",
     "pack",
     "place_and_route",
     "synthesize",
+    "tool_for",
 ]

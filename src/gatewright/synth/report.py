@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from gatewright.chips import Family, Part
 from gatewright.errors import GatewrightError
-from gatewright.synth.part import Family, Part
 from gatewright.tools import write_json
 
 FmaxSource = Literal["place and route", "estimate"]
@@ -28,7 +28,7 @@ class SynthReport:
     carry: carry cells (CARRY4: 4 bits, which yosys 0.70 uses on xcup too; CARRY8: 8 bits; CCU2C, CCU2: 2 bits; else 1);
     ff: flip-flops and latches;
     dsp: multiplier blocks; bram: the family's smallest blocks (18 kbit halves on Xilinx: a RAMB36 counts 2);
-    sites: what competes for the part's LUTs, in the unit of families.Target.site: lut + lutram + srl, and the carry
+    sites: what competes for the part's LUTs, in the unit of chips.FamilyData.site: lut + lutram + srl, and the carry
     cells where they take LUTs' places (2 per CCU2). Estimated from below where nextpnr packs: it adds cells that lead
     into and out of carry chains, and on iCE40, Gowin and GateMate a flip-flop without its LUT takes a place too.
     other: cells of no known kind by name (PLLs, I/O buffers, black boxes).

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from gatewright.chips import FAMILIES, Family
 from gatewright.errors import GatewrightError, MissingToolError, ToolError, nearest
-from gatewright.synth.families import TARGETS
-from gatewright.synth.part import Family
 from gatewright.synth.report import COUNTS, SynthReport, record_cpu
 from gatewright.tools import package_version, run_tool, write_atomic
 
@@ -83,14 +82,14 @@ def script(
     """Return the yosys script of synthesize, to be run in `out`; paths are relative, so the text is reproducible."""
     base = out.resolve()
     lines: list[str] = []
-    define = "-D GW_XILINX_CELLS " if TARGETS[family].cells else ""  # see rtl/leaf/gw_add3.v
+    target = FAMILIES[family]
+    define = "-D GW_XILINX_CELLS " if target.hand_mapped else ""  # see rtl/leaf/gw_add3.v
     for source in sources:
         name = Path(os.path.relpath(source.resolve(), base)).as_posix()
         lines.append(f'read_verilog {define}{"-sv " if source.suffix == ".sv" else ""}"{name}"')
     lines.append(f"hierarchy -top {top}")  # synth_* checks, once it knows the family's cells
     # A module with parameters becomes $paramod\NAME\... or $paramod$HASH\NAME.
     lines += [f"setattr -mod -set keep_hierarchy 1 {name} $paramod*?{name} $paramod*?{name}?*" for name in keep]
-    target = TARGETS[family]
     command = target.command.replace(" -nodsp", "") if dsp else target.command
     lines.append(command.format(top=top) + (f" {target.bare}" if target.bare and not pads else ""))
     lines.append("tee -q -o stat.json stat -json -hierarchy")
@@ -148,7 +147,7 @@ def count_cells(
     cells: Mapping[str, int], *, family: Family, modules: Mapping[str, Any]
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Return (counts by kind, cells of no known kind by name); sub-modules in `modules` are not cells."""
-    target = TARGETS[family]
+    target = FAMILIES[family]
     counts = dict.fromkeys(COUNTS, 0)
     other: dict[str, int] = {}
     sites = 0

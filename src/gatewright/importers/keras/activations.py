@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from gatewright.errors import ModelError
+from gatewright.fixedpoint import Overflow, Rounding
 from gatewright.graph.nodes import ActivationKind, Quantize, Softmax, Thresholds
 from gatewright.importers.hints import misspelt
 from gatewright.importers.keras.builder import Builder, Value
-from gatewright.ir.formats import Overflow, Rounding
 
 Parameters = tuple[float, ...]
 

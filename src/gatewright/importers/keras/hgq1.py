@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from gatewright.errors import ModelError
+from gatewright.fixedpoint import MAX_BITS, Overflow, Rounding
 from gatewright.graph.nodes import Quantize
 from gatewright.importers.fixed import ROUNDING
 from gatewright.importers.keras.builder import Value
 from gatewright.importers.keras.call import Call
-from gatewright.ir.formats import MAX_BITS, Overflow, Rounding
 
 
 def fixed_point_quantizer(call: Call) -> Value:

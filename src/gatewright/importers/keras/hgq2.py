@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ModelError
+from gatewright.fixedpoint import MAX_BITS, Overflow, Rounding
 from gatewright.graph.nodes import Quantize
 from gatewright.importers.fixed import ROUNDING
 from gatewright.importers.keras.builder import Builder, Value
 from gatewright.importers.keras.call import Weight
 from gatewright.importers.keras.settings import Settings
 from gatewright.importers.keras.weights import LayerWeights
-from gatewright.ir.formats import MAX_BITS, Overflow, Rounding
 
 Array = NDArray[Any]
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ModelError
+from gatewright.fixedpoint import Overflow
 from gatewright.graph.functions import activate
 from gatewright.graph.nodes import Activation, Concat, Dense, Pad, Quantize, Slice, Table
 from gatewright.importers.keras import hgq2
@@ -26,7 +27,6 @@ from gatewright.importers.keras.activations import FUNCTIONS, HARD_SIGMOID, func
 from gatewright.importers.keras.builder import Value
 from gatewright.importers.keras.call import Call
 from gatewright.importers.keras.conv import strides_and_dilation, window_outputs, window_pads
-from gatewright.ir.formats import Overflow
 
 Single = NDArray[np.float32]
 MOST_ENTRIES = 1 << 24  # of the tables of one layer

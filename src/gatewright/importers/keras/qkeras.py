@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ModelError
+from gatewright.fixedpoint import Overflow, Rounding
 from gatewright.graph.nodes import ActivationKind, Quantize, Thresholds
 from gatewright.importers.keras.activations import sign
 from gatewright.importers.keras.builder import Builder, Value
@@ -32,7 +33,6 @@ from gatewright.importers.keras.qkeras_spec import (
     parse,
     word,
 )
-from gatewright.ir.formats import Overflow, Rounding
 
 __all__ = ["KERAS_KNOWS", "TRAINABLE_ROLES", "apply", "in_cell", "named", "pair", "parse", "quantize", "step"]
 

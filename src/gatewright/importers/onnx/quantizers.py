@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gatewright.fixedpoint import MAX_BITS, Rounding
 from gatewright.importers import elementwise
 from gatewright.importers.builder import Builder, Const, Tensor, Value
 from gatewright.importers.onnx.arithmetic import Handler, Results
 from gatewright.importers.onnx.constants import Array, folded
 from gatewright.importers.onnx.op import Op
-from gatewright.ir.formats import MAX_BITS, Rounding
 
 _ROUND: dict[str, Callable[[Array], Array]] = {
     "ROUND": np.round,

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from gatewright.fixedpoint import Rounding
 from gatewright.graph.nodes import ActivationKind
 from gatewright.importers import elementwise, patterns
 from gatewright.importers.builder import Builder, Const, Tensor
 from gatewright.importers.torch.call import Call
-from gatewright.ir.formats import Rounding
 
 Handler = Callable[[Builder, Call], Any]
 _FOLD = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "max": np.maximum, "min": np.minimum}

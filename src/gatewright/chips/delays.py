@@ -1,0 +1,46 @@
+"""The delays of one family, in ns, and the carry chains it builds of adders: types of the rows in families.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gatewright.chips.luts import LUT4, Luts
+
+UNCALIBRATED = "estimate, not calibrated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delays:
+    """Delays in ns of one family. ternary: whether its LUTs add three numbers in one carry chain.
+
+    luts: what its tables are built of. dsp_ns: register, multiplier block, register; an estimate.
+    keep_sums: whether yosys is kept from merging adders: without that it turns sums of sums between two registers
+    into carry-save logic, which takes more LUTs than the carry chains that it saves.
+    basis: what the numbers rest on, printed beside every clock that comes of them.
+    """
+
+    register_ns: float
+    carry_base_ns: float
+    carry_per_bit_ns: float
+    logic_ns: float
+    dsp_ns: float = 4.5
+    ternary: bool = False
+    keep_sums: bool = False
+    luts: Luts = LUT4
+    basis: str = UNCALIBRATED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adders:
+    """The sites that yosys 0.70 takes for an adder of two numbers, measured on single ones.
+
+    short, short_constant: sites by the length of the chain, where short ones become LUTs instead of carry cells; with a
+    constant operand. paired: whether a carry cell is of two bits and two sites; head: sites that lead into a chain.
+    inverters: whether a LUT must invert a subtracted operand, because no carry cell does.
+    """
+
+    short: tuple[int, ...] = ()
+    short_constant: tuple[int, ...] = ()
+    paired: bool = False
+    head: int = 0
+    inverters: bool = False

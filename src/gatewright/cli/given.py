@@ -1,0 +1,28 @@
+"""Paths given on the command line in, what lies there out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatewright.errors import DataError
+
+if TYPE_CHECKING:
+    from gatewright.fixedpoint import Ints
+
+
+def program_file(path: Path) -> Path:
+    """Return the program's file: the path itself, or that inside a run directory."""
+    return path / "program" / "program.txt" if path.is_dir() else path
+
+
+def read_codes(path: Path | None) -> Ints | None:
+    """Return the integers of --codes, None where it is not given; DataError for what is no .npy file."""
+    if path is None:
+        return None
+    import numpy as np
+
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"--codes {path} must be a .npy file of integers: {error}") from None

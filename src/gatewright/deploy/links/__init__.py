@@ -1,0 +1,1 @@
+"""How a host reaches the core: one file a link, its Verilog top and its host program."""

@@ -1,0 +1,1 @@
+"""Pins: a board's ports in, constraint files in each family's own format out."""

@@ -1,0 +1,1 @@
+"""Scores without labels: autoencoders and variational encoders, and their integer programs."""

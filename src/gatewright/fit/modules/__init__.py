@@ -1,0 +1,1 @@
+"""Trainable layers, their quantizers, and the stacks made of them."""

@@ -1,0 +1,1 @@
+"""Predictions in; metrics, curves and choices out."""

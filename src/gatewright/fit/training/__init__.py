@@ -1,0 +1,1 @@
+"""What a training run consists of: loop, losses, schedules, pruning, checkpoints."""

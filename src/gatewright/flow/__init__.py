@@ -1,0 +1,1 @@
+"""The flow: one run directory, its stages, and what runs them."""

@@ -1,0 +1,48 @@
+"""What a Python user calls beside `run`: a saved program in, an estimate out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gatewright.flow.codes import random_codes
+from gatewright.flow.lowering import choices_of, given_hardware, target_of
+from gatewright.ir import load_program
+from gatewright.lower.compile import lower
+from gatewright.lower.estimate import estimate
+
+
+def estimate_program(path: Path, **hardware: Any) -> dict[str, Any]:
+    """Return resources and latency of a saved program for a part and clock, without synthesis.
+
+    hardware: settings of the configuration's table of this name, with its defaults; part, clock_mhz (0: the fastest
+    that keeps max_latency_cycles and max_latency_ns; beside a clock they are limits), reuse_factor, multiplier,
+    truth_tables and boundaries count here. A reuse_factor other than 1 folds layers without architecture = "folded".
+
+    The lowered program is replayed on 256 random inputs. Keys: part, family, adders, lut, lut_percent, ff,
+    ff_percent, dsp, bram, initiation_interval, latency_cycles, latency_ns, clock_mhz, fmax_mhz (by the delay model),
+    fmax_basis (what the model rests on).
+    Raises ProgramError for a file that is no program, ConfigError for a setting that is none, LowerError where a limit
+    cannot be kept.
+    """
+    program = load_program(path)
+    config, chip = given_hardware(path, hardware)
+    lowered = lower(program, random_codes(program, 256), target_of(config, chip), choices_of(config))
+    figures = estimate(lowered)
+    return {
+        "part": chip.name,
+        "family": figures.family,
+        "adders": figures.adders,
+        "lut": figures.lut,
+        "lut_percent": round(100 * figures.lut / chip.lut, 1),
+        "ff": figures.ff,
+        "ff_percent": round(100 * figures.ff / chip.ff, 1),
+        "dsp": figures.dsp,
+        "bram": figures.bram,
+        "initiation_interval": lowered.initiation_interval,
+        "latency_cycles": figures.latency_cycles,
+        "latency_ns": figures.latency_ns,
+        "clock_mhz": lowered.target.clock_mhz,
+        "fmax_mhz": figures.fmax_mhz,
+        "fmax_basis": figures.basis,
+    }

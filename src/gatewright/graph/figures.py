@@ -1,0 +1,295 @@
+"""A Graph in, what its layers with weights hold out: parameters, bits, formats; a row each, and their sums.
+
+The one place where networks are counted, trained here or imported. What is not zero is said of weights alone, as in
+the published tables of compression; biases are counted in parameters and bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gatewright.errors import ModelError
+from gatewright.fixedpoint import Fixed, Ints, digit_count, formats_text, frac_bits, span_bits
+from gatewright.graph.exact import WEIGHT_BITS, bits_of, fixed_point, integer_weights, quantized_weights, stored_of
+from gatewright.graph.nodes import (
+    Activation,
+    AnyNode,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Floats,
+    Graph,
+    Quantize,
+    Recurrent,
+    Stored,
+    Table,
+    Thresholds,
+)
+from gatewright.graph.shapes import shapes
+from gatewright.graph.table import counts, table, weight_format
+
+FLOAT_BITS = 32  # what a parameter that is not quantized is counted as
+Weighted = Dense | Conv | ConvTranspose | Recurrent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A layer with weights. shape: of its weights; parameters: weights and biases, or what truth tables store.
+
+    weights, nonzero: without biases, none where weights are connections. bits: of all parameters; nonzero_bits: of
+    those but weights that are zero. mean_digits: signed digits per weight that is not zero, i.e. adder inputs of its
+    product; 0.0 of floats.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    parameters: int
+    weights: int
+    nonzero: int
+    weight_format: str
+    bias_format: str
+    activation_format: str
+    bits: int
+    nonzero_bits: int
+    mean_digits: float
+
+    @property
+    def sparsity(self) -> float:
+        """Share of weights that are exactly zero; 0 where there are none."""
+        return 1.0 - self.nonzero / self.weights if self.weights else 0.0
+
+    def row(self) -> dict[str, Any]:
+        """Return what results say of it, JSON-able."""
+        return {
+            "name": self.name,
+            "shape": list(self.shape),
+            "parameters": self.parameters,
+            "weights": self.weights,
+            "nonzero": self.nonzero,
+            "sparsity": self.sparsity,
+            "weight_format": self.weight_format,
+            "bias_format": self.bias_format,
+            "activation_format": self.activation_format,
+            "bits": self.bits,
+            "mean_digits": self.mean_digits,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """All layers with weights, and their sums. shape: inputs, then the outputs of each layer."""
+
+    layers: tuple[Layer, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases, zeros included, or what truth tables store."""
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def weights(self) -> int:
+        """Weights without biases, zeros included."""
+        return sum(layer.weights for layer in self.layers)
+
+    @property
+    def nonzero(self) -> int:
+        """Weights that are not zero."""
+        return sum(layer.nonzero for layer in self.layers)
+
+    @property
+    def sparsity(self) -> float:
+        """Share of weights that are exactly zero; 0 where there are none."""
+        return 1.0 - self.nonzero / self.weights if self.weights else 0.0
+
+    @property
+    def bits(self) -> int:
+        """Bits of all parameters, zeros included."""
+        return sum(layer.bits for layer in self.layers)
+
+    @property
+    def nonzero_bits(self) -> int:
+        """Bits of the parameters but of weights that are zero."""
+        return sum(layer.nonzero_bits for layer in self.layers)
+
+    def part(self) -> dict[str, Any]:
+        """Return what results say of a network besides its scores, JSON-able."""
+        return {
+            "parameters": self.parameters,
+            "bits": self.bits,
+            "shape": list(self.shape),
+            "nonzero": self.nonzero,
+            "sparsity": self.sparsity,
+            "layers": [layer.row() for layer in self.layers],
+        }
+
+
+def figures(graph: Graph) -> Figures:
+    """Return what a graph's layers with weights hold. Verifies the graph."""
+    sizes, results = shapes(graph), {row.layer: row.result_format for row in table(graph)}
+    after = _after(graph)
+    layers = tuple(_layer(node, after[node.name], results) for node in graph.nodes if isinstance(node, Weighted))
+    first = graph.nodes[0].name
+    return Figures(layers=layers, shape=(prod(sizes[first]), *(prod(sizes[layer.name]) for layer in layers)))
+
+
+def ebops(graph: Graph) -> int:
+    """Return the effective bit operations: bits of input times bits of weight, over all weights, plus bits of biases.
+
+    A weight's bits span its highest to its lowest set bit, so that a power of two has one (Sun et al. 2024, arXiv
+    2405.00645, section 3.2); a float has FLOAT_BITS. Raises ModelError for layers of weights other than dense ones.
+    """
+    by_name = {node.name: node for node in graph.nodes}
+    sizes, found = shapes(graph), 0
+    for node in graph.nodes:
+        if isinstance(node, Conv | ConvTranspose | Recurrent):
+            raise ModelError(
+                f"effective bit operations are counted of dense layers, not of {node.name!r} ({type(node).__name__}); "
+                "compare estimated LUTs instead"
+            )
+        if not isinstance(node, Dense):
+            continue
+        read = np.broadcast_to(_width_of_value(by_name[node.sources[0]]), sizes[node.sources[0]][-1:])
+        if quantized_weights(node) is None:
+            found += int(read.sum()) * FLOAT_BITS * node.bias.size
+        else:
+            found += int((span_bits(integer_weights(node)) * read[:, None]).sum() + span_bits(node.bias).sum())
+    return found
+
+
+def _width_of_value(node: AnyNode) -> Ints:
+    """Return the bits of each element, or of all, of what a node hands on."""
+    match node:
+        case Quantize():
+            return element_formats(node)[0]
+        case Thresholds():
+            return np.array(node.thresholds.shape[1].bit_length())
+        case Table():
+            return np.array(_holding(node.values))
+        case _:
+            return np.array(FLOAT_BITS)
+
+
+def _after(graph: Graph) -> dict[str, list[AnyNode]]:
+    """Return, per node, those behind it, each the first reader of the one before, up to the next layer with weights."""
+    reader: dict[str, AnyNode] = {}
+    for node in graph.nodes:
+        for source in node.sources:
+            reader.setdefault(source, node)
+    found: dict[str, list[AnyNode]] = {}
+    for node in graph.nodes:
+        behind: list[AnyNode] = []
+        at = reader.get(node.name)
+        while at is not None and not isinstance(at, Weighted):
+            behind.append(at)
+            at = reader.get(at.name)
+        found[node.name] = behind
+    return found
+
+
+def _layer(node: Weighted, after: list[AnyNode], results: Mapping[str, str]) -> Layer:
+    weight, bias = (node.kernel, node.bias) if isinstance(node, Recurrent) else (node.weight, node.bias)
+    stored = None if isinstance(node, Recurrent) else stored_of(node)
+    parameters, weights, nonzero = counts(node)
+    parameters += sum(n.values.size for n in after if isinstance(n, Table))
+    if stored is not None:
+        bits, live, formats = _stored_bits(weight, bias, stored, parameters, after)
+    else:
+        width, bias_width = (FLOAT_BITS, FLOAT_BITS)
+        if not isinstance(node, Recurrent):
+            width, bias_width = _needed(integer_weights(node)), _needed(bias)
+        bits, live = (n * width + bias.size * bias_width for n in (weights, nonzero))
+        bias_text = "float" if bias_width == FLOAT_BITS else f"{bias_width} bits"
+        formats = weight_format(node), bias_text, _handed_on(node, after, results)
+    return Layer(
+        name=node.name,
+        shape=weight.shape,
+        parameters=parameters,
+        weights=weights,
+        nonzero=nonzero,
+        weight_format=formats[0],
+        bias_format=formats[1],
+        activation_format=formats[2],
+        bits=bits,
+        nonzero_bits=live,
+        mean_digits=_mean_digits(node) if nonzero else 0.0,
+    )
+
+
+def _stored_bits(
+    weight: Floats, bias: Floats, stored: Stored, parameters: int, after: list[AnyNode]
+) -> tuple[int, int, tuple[str, str, str]]:
+    """Return bits, bits without weights that are zero, and formats, as configured or learnt."""
+    needed = _holding(bias) if stored.bias is None else int(stored.bias.width_bits.max())
+    if stored.weight is None:
+        table = next((n for n in after if isinstance(n, Table)), None)
+        width = needed if table is None else 1
+        text = f"thresholds, {needed} bits" if bias.any() else "none"
+        return parameters * width, parameters * width, ("connections", text, _activation(after, wired=True))
+    widths = np.broadcast_to(stored.weight.width_bits, weight.shape)
+    biases = needed * bias.size
+    text = f"accumulator, {needed} bits" if stored.bias is None else str(stored.bias)
+    formats = str(stored.weight), text, _activation(after, wired=False)
+    return int(widths.sum()) + biases, int(widths[weight != 0].sum()) + biases, formats
+
+
+def _holding(values: Floats) -> int:
+    """Return the bits of the widest of given numbers on their own grid."""
+    frac = frac_bits(values)
+    q = np.ldexp(values, frac).astype(np.int64)
+    return Fixed.holding(int(q.min()), int(q.max()), frac).width_bits
+
+
+def _needed(values: Floats) -> int:
+    """Return the bits of the widest of given numbers on one grid, sign included; FLOAT_BITS of what is a float."""
+    found = fixed_point(values, WEIGHT_BITS)
+    if found is None:
+        return FLOAT_BITS
+    return max(1, int(bits_of(found) + 1)) + bool((values < 0).any()) if values.any() else 1
+
+
+def _mean_digits(node: Weighted) -> float:
+    if isinstance(node, Recurrent) or quantized_weights(node) is None:
+        return 0.0
+    kept = integer_weights(node)[node.weight != 0]
+    return float(np.mean(digit_count(np.ldexp(kept, frac_bits(kept)).astype(np.int64))))
+
+
+def _activation(after: list[AnyNode], *, wired: bool) -> str:
+    """Return in words what a layer of known formats hands on."""
+    for node in after:
+        match node:
+            case Table():
+                return f"table of {node.values.shape[1] * _holding(node.values)} bits"
+            case Thresholds() if wired:
+                return "1 bit"
+            case Thresholds():
+                count = node.thresholds.shape[1]
+                return {1: "sign, 1 bit", 2: "ternary, 2 bits"}.get(count, f"{count} steps")
+            case Quantize():
+                return formats_text(*element_formats(node), signed=bool((node.lo < node.zero_point).any()))
+            case _:
+                pass
+    return "float32" if any(isinstance(node, Activation) for node in after) else "accumulator (scores)"
+
+
+def element_formats(node: Quantize) -> tuple[Ints, Ints]:
+    """Return (bits, fractional bits) of each element of a fixed-point quantizer, 0 bits of those that are always 0."""
+    lo, hi = node.lo - node.zero_point, node.hi - node.zero_point
+    top = np.maximum(hi, -lo - 1)
+    width = np.array([int(v).bit_length() for v in top.flat], dtype=np.int64).reshape(top.shape)
+    live = (node.lo != 0) | (node.hi != 0)
+    return (width + bool((lo < 0).any())) * live, 1 - np.frexp(node.scale)[1].astype(np.int64)
+
+
+def _handed_on(node: Weighted, after: list[AnyNode], results: Mapping[str, str]) -> str:
+    """Return the format in which a layer's result is handed on: that of the next quantizer."""
+    found = next((n for n in after if isinstance(n, Quantize | Thresholds)), None)
+    if found is not None:
+        return results[found.name]
+    return "real numbers" if results[node.name] == "float" else "its sums"

@@ -1,0 +1,1 @@
+"""Program in, circuit out."""

@@ -1,0 +1,36 @@
+"""Program in, nothing out, or LowerError naming the first layer that the `parallel` architecture cannot build yet."""
+
+from __future__ import annotations
+
+from gatewright.errors import LowerError
+from gatewright.ir.ops import Conv, Pool
+from gatewright.ir.program import Program, Scan
+from gatewright.ir.shapes import shapes
+
+Unsupported = Conv | Pool | Scan
+
+
+def no_hardware(op: Unsupported) -> LowerError:
+    """Return the error that refuses an op without hardware."""
+    kind = "a recurrent cell (Scan)" if isinstance(op, Scan) else type(op).__name__
+    return LowerError(
+        f"layer {op.layer!r}: no hardware for {kind} (op {op.name!r}) yet; hardware for {kind} follows, use the "
+        "interpreter (gatewright.ir.Interpreter) until then, or a fully connected network"
+    )
+
+
+def check_supported(program: Program) -> None:
+    """Raise LowerError for the first op without hardware: its kind has none, or its result is not a vector.
+
+    What an input of several axes goes into is named before the input.
+    """
+    known = shapes(program)
+    for op in (*program.ops[1:], program.input):
+        if isinstance(op, Unsupported):
+            raise no_hardware(op)
+        if len(known[op.name]) != 1:
+            raise LowerError(
+                f"layer {op.layer!r}: {type(op).__name__} (op {op.name!r}) has shape {known[op.name]}, hardware for "
+                "more than one axis follows; use the interpreter (gatewright.ir.Interpreter) until then, or a vector "
+                "as input"
+            )

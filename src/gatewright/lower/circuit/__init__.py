@@ -1,0 +1,1 @@
+"""The circuit: scalar integer operations with exact ranges, and who reads which bits."""

@@ -1,0 +1,1 @@
+"""What an operation takes on a family: LUTs, sites, delays."""

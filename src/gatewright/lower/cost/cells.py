@@ -1,0 +1,40 @@
+"""Cost: the cells that a part of a design takes on a family, as one value that adds up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """lut: LUT cells (xc7, xcup), else sites in the family's unit; ff: flip-flops; adders: additions in hardware."""
+
+    lut: int = 0
+    ff: int = 0
+    dsp: int = 0
+    bram: int = 0
+    adders: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            lut=self.lut + other.lut,
+            ff=self.ff + other.ff,
+            dsp=self.dsp + other.dsp,
+            bram=self.bram + other.bram,
+            adders=self.adders + other.adders,
+        )
+
+
+# family -> (words, bits, sites) of one LUT RAM, as yosys 0.70 counts; elsewhere words are flip-flops
+_LUT_RAM = {"xc7": (32, 6, 4), "xcup": (32, 6, 4), "ecp5": (16, 4, 6), "gowin": (16, 4, 6), "intel": (32, 20, 20)}
+
+
+def fifo_cost(depth: int, width_bits: int, family: str) -> Cost:
+    """Return the estimated cells of gw_channel: two counters, two pointers, and the next power of two of words."""
+    log2 = max((depth - 1).bit_length(), 1)
+    words = 1 << log2
+    control = Cost(lut=4 * log2 + 8, ff=4 * log2 + 4)
+    if family not in _LUT_RAM:
+        return control + Cost(lut=width_bits * words // 2 + words, ff=width_bits * words)
+    deep, wide, sites = _LUT_RAM[family]
+    return control + Cost(lut=-(-words // deep) * -(-width_bits // wide) * sites)

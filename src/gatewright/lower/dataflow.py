@@ -1,0 +1,196 @@
+"""Dataflow: a lowered program as units joined by typed channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from gatewright.fixedpoint import Fixed, Ints
+from gatewright.ir.program import Program
+from gatewright.lower.claims import Claims
+from gatewright.lower.cost.cells import Cost, fifo_cost
+from gatewright.lower.folded.unit import Folded
+from gatewright.lower.stream import Lane, Port, Stream
+from gatewright.lower.target import Target
+from gatewright.lower.unrolled import Unrolled
+
+Unit = Unrolled | Folded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """One value from the unit that makes it to one that takes it.
+
+    producer, consumer: names of units; None is the world outside, which gives the input and takes the result.
+    depth: beats that wait between the two; 0 joins both by wires (and, in a rigid group, by what holds an early value
+    until its reader starts), any other is a FIFO between elastic ends.
+    """
+
+    name: str
+    producer: str | None
+    consumer: str | None
+    port: Port
+    depth: int
+
+    @property
+    def value(self) -> str:
+        """The program's op whose trace the beats are."""
+        return self.port.value
+
+    @property
+    def stream(self) -> Stream:
+        """Shape, order and size of the beats."""
+        return self.port.stream
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """The exact range of each element of a beat."""
+        return self.port.lanes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataflow:
+    """A lowered program.
+
+    program: after the program passes. units: in an order in which each comes after those it takes from. source,
+    result: what enters and leaves; result_format: what holds every element of the result. target: with the clock that
+    was chosen. checked: integers compared with the golden program on the way.
+    """
+
+    program: Program
+    units: tuple[Unit, ...]
+    channels: tuple[Channel, ...]
+    source: Port
+    result: Port
+    result_format: Fixed
+    target: Target
+    checked: int
+
+    def into(self, unit: Unit) -> tuple[Channel, ...]:
+        """Return the channels that a unit reads, in the order of its `takes`."""
+        mine = {channel.value: channel for channel in self.channels if channel.consumer == unit.name}
+        return tuple(mine[port.value] for port in unit.takes)
+
+    def replay(self, x: Ints) -> Ints:
+        """Return the program's output for input codes x, (n, *input shape), computed unit by unit on beats."""
+        beats = {self.source.value: self.source.stream.cut(x)}
+        for unit in self.units:
+            found = unit.replay([beats[port.value] for port in unit.takes])
+            beats |= {port.value: codes for port, codes in zip(unit.gives, found, strict=True)}
+        return self.result.values(beats[self.result.value])
+
+    @property
+    def elastic(self) -> bool:
+        """Whether units wait for each other, by FIFOs between them; else all run at fixed offsets from the input."""
+        return any(channel.depth for channel in self.channels)
+
+    @cached_property
+    def starts(self) -> dict[str, int]:
+        """For each unit the cycle in which its beats enter, counted from the input's.
+
+        Of an elastic dataflow: those of one vector in the empty design.
+        """
+        found: dict[str, int] = {}
+        for unit in self.units:
+            found[unit.name] = max(self._ready(channel, found) for channel in self.into(unit))
+        return found
+
+    @cached_property
+    def latency_cycles(self) -> int:
+        """Cycles from a vector in to its result out."""
+        (leaving,) = (channel for channel in self.channels if channel.consumer is None)
+        return self._ready(leaving, self.starts)
+
+    @property
+    def initiation_interval(self) -> int:
+        """Cycles from one vector to the next."""
+        return max((unit.timing.initiation_interval for unit in self.units), default=1)
+
+    @property
+    def dsp(self) -> bool:
+        """Whether products belong into DSP blocks."""
+        return any(unit.dsp for unit in self.units)
+
+    @property
+    def multipliers(self) -> int:
+        """Multipliers that products share in time."""
+        return sum(unit.multipliers for unit in self.units)
+
+    @property
+    def adders(self) -> int:
+        """Additions in hardware."""
+        return self.cost.adders
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Estimated cells on the target's family: the units', and those that start them and hold early values."""
+        total = Cost()
+        for unit in self.units:
+            total += unit.cost(self.target.family)
+            if self.initiation_interval > 1:
+                total += unit.start_cost
+        total += Cost(ff=sum(self._held_bits(channel) for channel in self.channels))
+        for channel in self.channels:
+            total += self._fifo_cost(channel)
+        return total
+
+    def period_ns(self, family: str) -> float:
+        """Return the longest register-to-register delay by the family's delay model."""
+        return max(unit.period_ns(family) for unit in self.units)
+
+    @property
+    def claims(self) -> Claims:
+        """What simulation and synthesis must find again."""
+        return Claims(
+            latency_cycles=self.latency_cycles,
+            initiation_interval=self.initiation_interval,
+            adders=self.adders,
+            dsp=self.dsp,
+            family=self.target.family,
+            clock_mhz=self.target.clock_mhz,
+        )
+
+    def slots(self, channel: Channel) -> int:
+        """Return how many vectors wait in a channel of a rigid group, until its reader's other values are there.
+
+        A vector follows the last after initiation_interval cycles or more: the k-th register takes over from the one
+        before it k intervals after the value came, so it needs no counter.
+        """
+        if channel.consumer is None or channel.depth:
+            return 0
+        starts = self.starts
+        return -(-(starts[channel.consumer] - self._ready(channel, starts)) // self.initiation_interval)
+
+    @cached_property
+    def _named(self) -> dict[str, Unit]:
+        return {unit.name: unit for unit in self.units}
+
+    def _ready(self, channel: Channel, starts: dict[str, int]) -> int:
+        """Return the cycle in which a channel's value is there; a FIFO gives it a cycle after it was written.
+
+        The results' FIFO is the shell's in a rigid design, and counts for neither.
+        """
+        fifo = int(channel.depth > 0 and channel.consumer is not None)
+        if channel.producer is None:
+            return fifo
+        return starts[channel.producer] + self._named[channel.producer].timing.latency_cycles + fifo
+
+    def _held_bits(self, channel: Channel) -> int:
+        return self.slots(channel) * self._word_bits(channel)
+
+    def _word_bits(self, channel: Channel) -> int:
+        """Return the bits of the lanes that a channel's reader reads; constants take none."""
+        wanted: Sequence[int] = range(len(channel.lanes))
+        if channel.consumer is not None:
+            reader = self._named[channel.consumer]
+            wanted = reader.wanted[reader.takes.index(channel.port)]
+        lanes = [channel.lanes[i] for i in wanted]
+        return sum(Fixed.holding(lane.lo, lane.hi, 0).width_bits for lane in lanes if lane.lo < lane.hi)
+
+    def _fifo_cost(self, channel: Channel) -> Cost:
+        """Return the estimated cells of a channel's FIFO and credits, and of the line beside the unit in front."""
+        if not channel.depth:
+            return Cost()
+        latency = 0 if channel.producer is None else self._named[channel.producer].timing.latency_cycles
+        return fifo_cost(channel.depth, self._word_bits(channel) + 1, self.target.family) + Cost(ff=latency)

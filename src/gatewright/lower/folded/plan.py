@@ -1,0 +1,293 @@
+"""A dense layer's matrix and a reuse factor in, its time-multiplexed plan out: what each multiplier does in each cycle.
+
+An accumulator has multipliers of its own. All follow one timetable: groups of cycles, and one output per accumulator
+and group. Inputs reach the multipliers in one of two ways, whichever costs less:
+
+rotate  the inputs stand in slots, shift registers that all share; a multiplier takes whatever its slot shows.
+gather  each multiplier has a multiplexer and a list of the non-zero weights alone, so pruned weights cost no cycle.
+
+`simulate` is the meaning, cycle by cycle, and checks every proven range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from gatewright.errors import LowerError
+from gatewright.fixedpoint import Fixed, Ints
+
+Interval = tuple[int, int]
+BLOCK_DEPTH = 128  # cycles from which on weights go into block RAM; below, a LUT holds 16 to 64 words of a bit
+DIGIT_BITS = 2  # a multiplier in logic is a sum of products with this many bits of the weight: short carry chains
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digit:
+    """Bits low..low+width-1 of a multiplier's weight; the highest digit of signed weights is signed."""
+
+    low: int
+    width: int
+    signed: bool
+
+    def of(self, weight: int) -> int:
+        """Return the digit's value in a weight."""
+        value = (weight >> self.low) & ((1 << self.width) - 1)
+        return value - (1 << self.width) if self.signed and value >> (self.width - 1) else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Multiplier:
+    """In cycle t: input reads[t] (-1: the number 0) times weights[t]. slot: rotating register, or -1."""
+
+    slot: int
+    reads: tuple[int, ...]
+    weights: tuple[int, ...]
+    digits: tuple[Digit, ...]
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of a stored weight."""
+        return Fixed.holding(min(self.weights), max(self.weights), 0).width_bits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accumulator:
+    """In group g it computes outputs[g] (-1: nothing) from biases[g] on."""
+
+    outputs: tuple[int, ...]
+    biases: tuple[int, ...]
+    multipliers: tuple[Multiplier, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldedLayer:
+    """One layer's plan. inputs: the interval of each input; groups: cycles of each group.
+
+    constants: the outputs that no weight reaches, with their value.
+    """
+
+    layer: str
+    inputs: tuple[Interval, ...]
+    outputs: int
+    groups: tuple[int, ...]
+    accumulators: tuple[Accumulator, ...]
+    constants: dict[int, int]
+    gather: bool
+    dsp: bool
+
+    @property
+    def cycles(self) -> int:
+        """Cycles for one vector: the layer's initiation interval."""
+        return sum(self.groups)
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """First cycle of each group."""
+        return tuple(sum(self.groups[:g]) for g in range(len(self.groups)))
+
+    @property
+    def multipliers(self) -> tuple[Multiplier, ...]:
+        """Every multiplier, accumulator by accumulator."""
+        return tuple(multiplier for accumulator in self.accumulators for multiplier in accumulator.multipliers)
+
+    @property
+    def slots(self) -> tuple[tuple[int, ...], ...]:
+        """Rotating registers that are read: the inputs of each in order of their cycles; -1 fills the last."""
+        depth = self.groups[0]
+        count = 1 + max((multiplier.slot for multiplier in self.multipliers), default=-1)
+        rows = [tuple(range(p * depth, (p + 1) * depth)) for p in range(count)]
+        return tuple(tuple(i if i < len(self.inputs) else -1 for i in row) for row in rows)
+
+    @cached_property
+    def totals(self) -> tuple[Interval, ...]:
+        """The interval that each accumulator stays in, partial sums included."""
+        found: list[Interval] = []
+        for accumulator in self.accumulators:
+            bounds = [self._running(accumulator, group) for group in range(len(self.groups))]
+            found.append((min(int(lo.min()) for lo, _ in bounds), max(int(hi.max()) for _, hi in bounds)))
+        return tuple(found)
+
+    @cached_property
+    def results(self) -> tuple[Interval, ...]:
+        """The interval of each output."""
+        found = [(self.constants.get(j, 0), self.constants.get(j, 0)) for j in range(self.outputs)]
+        for accumulator in self.accumulators:
+            for group, output in enumerate(accumulator.outputs):
+                if output >= 0:
+                    lo, hi = self._running(accumulator, group)
+                    found[output] = int(lo[-1]), int(hi[-1])
+        return tuple(found)
+
+    def products(self, multiplier: Multiplier, digit: Digit) -> tuple[Ints, Ints]:
+        """Return lo and hi of input times digit in each cycle."""
+        ends = [self.inputs[i] if i >= 0 else (0, 0) for i in multiplier.reads]
+        values = [digit.of(w) for w in multiplier.weights]
+        pairs = [(min(a * v, b * v), max(a * v, b * v)) for (a, b), v in zip(ends, values, strict=True)]
+        return np.array([lo for lo, _ in pairs], dtype=np.int64), np.array([hi for _, hi in pairs], dtype=np.int64)
+
+    def _running(self, accumulator: Accumulator, group: int) -> tuple[Ints, Ints]:
+        """Return lo and hi of the accumulator after each cycle of a group."""
+        first = self.starts[group]
+        last = first + self.groups[group]
+        lo = hi = np.full(self.groups[group], accumulator.biases[group], dtype=np.int64)
+        for multiplier in accumulator.multipliers:
+            whole = Digit(low=0, width=multiplier.weight_bits, signed=min(multiplier.weights) < 0)
+            bottom, top = self.products(multiplier, whole)
+            lo, hi = lo + np.cumsum(bottom[first:last]), hi + np.cumsum(top[first:last])
+        return lo, hi
+
+
+def plan(
+    layer: str,
+    matrix: Ints,
+    bias: Ints,
+    inputs: tuple[Interval, ...],
+    *,
+    reuse: int,
+    dsp: bool,
+) -> FoldedLayer:
+    """Return the cheapest plan of at most `reuse` cycles. matrix: (inputs, outputs); bias: (outputs,).
+
+    A factor that does not divide the work leaves idle slots, filled with zero weights; where fewer cycles do the same
+    with the same multipliers, fewer are taken.
+    """
+    live = [int(j) for j in np.flatnonzero(matrix.any(axis=0))]
+    constants = {j: int(bias[j]) for j in range(len(bias)) if j not in set(live)}
+    rows, bits = len(inputs), max(Fixed.holding(lo, hi, 0).width_bits for lo, hi in inputs)
+    weight_bits = Fixed.holding(int(matrix.min()), int(matrix.max()), 0).width_bits
+    each = 60 if dsp else -(-weight_bits // DIGIT_BITS) * (2 * bits + 9)
+    options: list[tuple[float, int, bool, tuple[int, ...]]] = []
+    for groups in range(1, min(reuse, len(live)) + 1):
+        units = -(-len(live) // groups)
+        multipliers = -(-rows // (reuse // groups))
+        depth = -(-rows // multipliers)
+        used = sum(
+            bool(matrix[p * depth : (p + 1) * depth, live[u * groups : (u + 1) * groups]].any())
+            for u in range(units)
+            for p in range(-(-rows // depth))
+        )
+        options.append((used * each + rows * bits * (depth > 1), groups * depth, False, (depth,) * groups))
+        if (timetable := _dense_timetable(matrix, live, groups, reuse)) is not None:
+            lengths, multipliers = timetable
+            multiplexer = bits * (sum(lengths) - 1) / 3 + bits
+            options.append((multipliers * (each + multiplexer), sum(lengths), True, lengths))
+    _, _, gather, lengths = min(options)
+    accumulators = (
+        _gathered(matrix, bias, live, lengths, dsp) if gather else _rotating(matrix, bias, live, lengths, dsp)
+    )
+    return FoldedLayer(
+        layer=layer,
+        inputs=inputs,
+        outputs=len(bias),
+        groups=lengths,
+        accumulators=accumulators,
+        constants=constants,
+        gather=gather,
+        dsp=dsp,
+    )
+
+
+def _by_weights(matrix: Ints, live: list[int], groups: int) -> list[list[int]]:
+    """Return the outputs of each group, those with the most non-zero weights first."""
+    order = sorted(live, key=lambda j: (-np.count_nonzero(matrix[:, j]), j))
+    units = -(-len(live) // groups)
+    return [order[g * units : (g + 1) * units] for g in range(groups) if order[g * units : (g + 1) * units]]
+
+
+def _dense_timetable(matrix: Ints, live: list[int], groups: int, reuse: int) -> tuple[tuple[int, ...], int] | None:
+    """Return each group's cycles and the number of multipliers, non-zero weights packed densely; None: not possible."""
+    members = _by_weights(matrix, live, groups)
+    counts = [[int(np.count_nonzero(matrix[:, j])) for j in group] for group in members]
+    for multipliers in range(1, matrix.shape[0] + 1):
+        lengths = tuple(-(-group[0] // multipliers) for group in counts)
+        if sum(lengths) <= reuse:
+            used = [-(-k // length) for group, length in zip(counts, lengths, strict=True) for k in group]
+            units = len(members[0])
+            return lengths, sum(max(used[u::units]) for u in range(units))
+    return None
+
+
+def _rotating(
+    matrix: Ints, bias: Ints, live: list[int], lengths: tuple[int, ...], dsp: bool
+) -> tuple[Accumulator, ...]:
+    groups, depth, rows = len(lengths), lengths[0], matrix.shape[0]
+    made: list[Accumulator] = []
+    for first in range(0, len(live), groups):
+        mine = live[first : first + groups] + [-1] * (groups - len(live[first : first + groups]))
+        multipliers: list[Multiplier] = []
+        for slot in range(-(-rows // depth)):
+            reads = [i if i < rows else -1 for i in range(slot * depth, (slot + 1) * depth)] * groups
+            outputs = [j for j in mine for _ in range(depth)]
+            weights = [int(matrix[i, j]) if i >= 0 and j >= 0 else 0 for i, j in zip(reads, outputs, strict=True)]
+            if any(weights):
+                multipliers.append(_multiplier(slot, reads, weights, dsp))
+        made.append(_accumulator(mine, bias, multipliers))
+    return tuple(made)
+
+
+def _gathered(
+    matrix: Ints, bias: Ints, live: list[int], lengths: tuple[int, ...], dsp: bool
+) -> tuple[Accumulator, ...]:
+    members = _by_weights(matrix, live, len(lengths))
+    made: list[Accumulator] = []
+    for u in range(len(members[0])):
+        mine = [group[u] if u < len(group) else -1 for group in members]
+        lists = [[int(i) for i in np.flatnonzero(matrix[:, j])] if j >= 0 else [] for j in mine]
+        count = max(-(-len(found) // length) for found, length in zip(lists, lengths, strict=True))
+        multipliers: list[Multiplier] = []
+        for p in range(count):
+            reads: list[int] = []
+            weights: list[int] = []
+            for j, found, length in zip(mine, lists, lengths, strict=True):
+                part = found[p * length : (p + 1) * length]
+                reads += part + [-1] * (length - len(part))
+                weights += [int(matrix[i, j]) for i in part] + [0] * (length - len(part))
+            multipliers.append(_multiplier(-1, reads, weights, dsp))
+        made.append(_accumulator(mine, bias, multipliers))
+    return tuple(made)
+
+
+def _accumulator(outputs: list[int], bias: Ints, multipliers: list[Multiplier]) -> Accumulator:
+    biases = tuple(int(bias[j]) if j >= 0 else 0 for j in outputs)
+    return Accumulator(outputs=tuple(outputs), biases=biases, multipliers=tuple(multipliers))
+
+
+def _multiplier(slot: int, reads: list[int], weights: list[int], dsp: bool) -> Multiplier:
+    whole = Fixed.holding(min(weights), max(weights), 0)
+    step = whole.width_bits if dsp else DIGIT_BITS
+    lows = range(0, whole.width_bits, step)
+    digits = [
+        Digit(low=low, width=min(step, whole.width_bits - low), signed=whole.signed and low + step >= whole.width_bits)
+        for low in lows
+    ]
+    used = tuple(digit for digit in digits if any(digit.of(w) for w in weights))
+    return Multiplier(slot=slot, reads=tuple(reads), weights=tuple(weights), digits=used)
+
+
+def simulate(folded: FoldedLayer, x: Ints) -> Ints:
+    """Return the outputs (n, outputs) for inputs x: (n, inputs), computed as the hardware does.
+
+    Raises LowerError where an accumulator leaves its proven range: that is a fault of the plan, never of the data.
+    """
+    out = np.zeros((len(x), folded.outputs), dtype=np.int64)
+    for output, value in folded.constants.items():
+        out[:, output] = value
+    for number, (accumulator, (lo, hi)) in enumerate(zip(folded.accumulators, folded.totals, strict=True)):
+        for group, (start, length) in enumerate(zip(folded.starts, folded.groups, strict=True)):
+            total = np.full(len(x), accumulator.biases[group], dtype=np.int64)
+            for t in range(start, start + length):
+                for multiplier in accumulator.multipliers:
+                    weight = sum(digit.of(multiplier.weights[t]) << digit.low for digit in multiplier.digits)
+                    if weight:
+                        total = total + weight * x[:, multiplier.reads[t]]
+                if total.size and (total.min() < lo or total.max() > hi):
+                    raise LowerError(
+                        f"layer {folded.layer!r}, accumulator {number}, cycle {t}: {total.min()}..{total.max()} "
+                        f"leaves its range {lo}..{hi}; this is a bug, report it"
+                    )
+            if accumulator.outputs[group] >= 0:
+                out[:, accumulator.outputs[group]] = total
+    return out

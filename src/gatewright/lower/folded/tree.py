@@ -1,0 +1,67 @@
+"""A folded layer's plan in, the circuit that adds each accumulator's products out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gatewright.errors import LowerError
+from gatewright.fixedpoint import Fixed, Ints
+from gatewright.lower.build.builder import CircuitBuilder
+from gatewright.lower.circuit.nodes import Circuit, Ref, Source, simulate
+from gatewright.lower.folded.plan import FoldedLayer
+
+
+def product_sums(folded: FoldedLayer, name: str) -> Circuit | None:
+    """Return the circuit that adds up products: one input per digit of a multiplier, one output per accumulator.
+
+    None where every accumulator has a single product. Intervals are those that occur in some cycle, so sums are no
+    wider than the timetable needs.
+    """
+    if all(
+        sum(len(multiplier.digits) for multiplier in accumulator.multipliers) == 1
+        for accumulator in folded.accumulators
+    ):
+        return None
+    b = CircuitBuilder(layer=folded.layer)
+    outputs: list[Ref] = []
+    element = 0
+    for accumulator in folded.accumulators:
+        terms: list[tuple[int, int, Ref, Ints, Ints]] = []  # depth, number, value, its lo and hi in each cycle
+        for multiplier in accumulator.multipliers:
+            for digit in multiplier.digits:
+                lo, hi = folded.products(multiplier, digit)
+                node = Source(layer=folded.layer, lo=int(lo.min()), hi=int(hi.max()), element=element)
+                terms.append((0, element, Ref(b.put(node), digit.low), lo << digit.low, hi << digit.low))
+                element += 1
+        while len(terms) > 1:
+            (depth, _, low, lo, hi), (other, number, high, lo2, hi2), *rest = sorted(terms, key=lambda t: t[:2])
+            total = b.add(low, high, False, (int((lo + lo2).min()), int((hi + hi2).max())))
+            terms = [*rest, (max(depth, other) + 1, number, total, lo + lo2, hi + hi2)]
+        outputs.append(terms[0][2])
+    sources = [node for node in b.nodes if isinstance(node, Source)]
+    spans = [b.span(ref) for ref in outputs]
+    return Circuit(
+        name=name,
+        nodes=tuple(b.nodes),
+        input_format=Fixed.holding(min(n.lo for n in sources), max(n.hi for n in sources), 0),
+        input_elements=element,
+        layer_values=((folded.layer, tuple(outputs)),),
+        outputs=tuple(outputs),
+        output_format=Fixed.holding(min(lo for lo, _ in spans), max(hi for _, hi in spans), 0),
+    )
+
+
+def check_tree(folded: FoldedLayer, given: Ints, tree: Circuit) -> int:
+    """Compare a tree's outputs with the sums of products in every cycle."""
+    for t in range(folded.cycles):
+        terms: list[Ints] = []
+        sums: list[Ints] = []
+        for accumulator in folded.accumulators:
+            sums.append(np.zeros(len(given), dtype=np.int64))
+            for multiplier in accumulator.multipliers:
+                value = given[:, multiplier.reads[t]] if multiplier.reads[t] >= 0 else sums[-1] * 0
+                terms += [value * digit.of(multiplier.weights[t]) for digit in multiplier.digits]
+                sums[-1] = sums[-1] + value * multiplier.weights[t]
+        if not np.array_equal(simulate(tree, np.stack(terms, axis=1))["output"], np.stack(sums, axis=1)):
+            raise LowerError(f"the adders of layer {folded.layer!r} differ in cycle {t}; this is a bug, report it")
+    return folded.cycles * len(folded.accumulators) * len(given)

@@ -1,0 +1,1 @@
+"""Circuit and clock in, pipeline stages out."""

@@ -1,0 +1,1 @@
+"""Circuit in, equal circuit out."""

@@ -1,0 +1,44 @@
+"""What the hardware is built for (Target) and how (Choices): made once from the configuration, then passed whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Multiplier = Literal["auto", "dsp", "lut"]
+Boundaries = Literal["rigid", "elastic"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The chip's family and the limits that the design must keep.
+
+    clock_mhz: 0 stands for the fastest clock, by the family's delay model, that keeps the latency limits; a lowered
+    design's own target says which it became. dsp_blocks: what the part has. A latency limit of 0 is none.
+    """
+
+    family: str
+    clock_mhz: float
+    dsp_blocks: int
+    max_latency_cycles: int
+    max_latency_ns: float
+
+    def without_limits(self) -> Target:
+        """Return the same family and clock without limits of latency."""
+        return replace(self, max_latency_cycles=0, max_latency_ns=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """How the program is built.
+
+    reuse: weights that share a multiplier, one number for all dense layers or one each; 1 unrolls a layer.
+    multiplier: of folded layers: "dsp" blocks, "lut" logic, "auto" blocks where dsp_blocks are enough for all.
+    truth_tables: whether what has few input bits may become tables, where those are fewer LUTs.
+    boundaries: "rigid" starts every unit at a fixed cycle after the input; "elastic" joins units by valid and ready.
+    """
+
+    reuse: int | tuple[int, ...]
+    multiplier: Multiplier
+    truth_tables: bool
+    boundaries: Boundaries

@@ -1,1 +1,0 @@
-"""The stages of the flow, by what they make: networks, a program, hardware. flow.py puts them in order."""
