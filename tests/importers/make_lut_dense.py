@@ -3,6 +3,9 @@
 Writes NAME.keras and NAME.npz of x and y. Nothing of ours is imported: the interpreter need have Keras and HGQ2 only.
 """
 
+# these live in the interpreter that runs this file
+# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import os

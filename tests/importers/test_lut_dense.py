@@ -14,7 +14,7 @@ from gatewright.errors import ModelError
 from gatewright.export import check_graph_export, export_graph
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import evaluate
-from gatewright.graph.nodes import Table
+from gatewright.graph.nodes import Dense, Table
 from gatewright.importers.keras import load_keras
 from tests.importers.keras_files import write_v3
 from tests.importers.test_hgq import conf
@@ -88,6 +88,7 @@ def test_every_edge_is_its_function_of_its_codes(tmp_path):
     (table,) = (node for node in graph.nodes if isinstance(node, Table))
     assert (table.values[2 + N_IN] == table.values[2 + N_IN, 0]).all()  # output 1's third edge: no bits
     summed = graph.nodes[-1]
+    assert isinstance(summed, Dense)
     assert summed.weight[2 + N_IN].tolist() == [0, 0]
     for entry in (None, Fixed.parse("fixed<9,5>")):
         exported = export_graph(graph, name="p", input_format=entry)

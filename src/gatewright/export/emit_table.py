@@ -21,7 +21,8 @@ def emit_table(builder: ProgramBuilder, node: Table, x: Code, lattice: Lattice |
         raise refusal(node, f"its input is no {kind}", "put a quantizer of the table's format before it")
     known, last = builder.known[x.op], node.first + node.values.shape[1] - 1
     lo, hi = min(-(-node.first >> -finer), int(known.lo.min())), max(last >> -finer, int(known.hi.max()))
-    at: Ints = np.clip(np.arange(lo, hi + 1) << -finer, node.first, last) - node.first
+    codes: Ints = np.arange(lo, hi + 1, dtype=np.int64) << -finer
+    at: Ints = codes.clip(node.first, last) - node.first
     name = builder.table("table", np.ldexp(node.values[:, at], lattice.frac_bits).astype(np.int64), lattice.frac_bits)
     op = ir.Lookup(name=builder.fresh(), layer=builder.layer, source=x.op, table=name, first=lo)
     return Code(builder.add(op), np.array(1.0), x.shape)
