@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 onnx = pytest.importorskip("onnx")
 from onnx import helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
+from gatewright.cli.main import main  # noqa: E402
 from gatewright.errors import ModelError  # noqa: E402
 from gatewright.export import check_graph_export, export_graph  # noqa: E402
 from gatewright.graph import evaluate  # noqa: E402
 from gatewright.importers.onnx import load_onnx  # noqa: E402
+from gatewright.ir import load_program  # noqa: E402
 from tests.importers.onnx_models import chain, ints, node, save, weights  # noqa: E402
 
 QUANTIZE = [("QuantizeLinear", ["s", "z"], {}), ("Clip", ["lo", "hi"], {}), ("DequantizeLinear", ["s", "z"], {})]
@@ -122,3 +125,28 @@ def test_a_zero_point_is_added_after_rounding(tmp_path):
     steps = [QUANTIZE[0], QUANTIZE[2]]
     path = save(tmp_path / "m.onnx", chain(*steps), (5,), {"s": np.float32(1), "z": np.int8(1)})
     assert evaluate(load_onnx(path), numbers([0.5, 1.5, 2.5, -0.5, -1.5])).tolist() == [[0, 2, 2, 0, -2]]
+
+
+def test_a_model_that_flattens_its_image_first_is_one_of_vectors_on_every_road(tmp_path):
+    """`import --program` and then `estimate` take what `run --model` takes; a convolution is named, not its reshape."""
+    w = np.random.default_rng(4).integers(-3, 4, (12, 3)).astype(np.float32)
+    flat = [helper.make_node("Flatten", ["x"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["y"])]
+    window = [
+        helper.make_node("Reshape", ["x", "s"], ["r"]),
+        helper.make_node("Conv", ["r", "k"], ["c"], name="conv1"),
+        helper.make_node("Flatten", ["c"], ["y"]),
+    ]
+    paths = [
+        save(tmp_path / "flat.onnx", flat, (3, 4), {"w": w}),
+        save(tmp_path / "window.onnx", window, (12,), {"k": w[:6].reshape(6, 1, 3), "s": ints(-1, 1, 12)}),
+    ]
+    words = [
+        words
+        for path in paths
+        for program in [path.with_suffix(".txt")]
+        for words in (["import", path, "--program", program, "--input-format", "fixed<4,4>"], ["estimate", program])
+    ]
+    told = [CliRunner().invoke(main, [str(word) for word in line]) for line in words]
+    assert [done.exit_code for done in told] == [0, 0, 0, 2]
+    assert load_program(paths[0].with_suffix(".txt")).input.shape == (12,)
+    assert "layer 'conv1_2': no hardware for Conv" in told[-1].output
