@@ -156,7 +156,7 @@ class Dataset:
     @classmethod
     def load(cls, folder: Path) -> Dataset:
         """Read what `save` wrote. Raises DataError when a file is missing, damaged or not of the other's making."""
-        remedy = "run the data stage again"
+        remedy = f"delete the folder {folder} and run again, which writes it anew"
         try:
             meta = json.loads((folder / "dataset.json").read_text())
             with (folder / "dataset.npz").open("rb") as file, np.load(file, allow_pickle=False) as archive:

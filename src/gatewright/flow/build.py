@@ -23,7 +23,7 @@ from gatewright.lower.build.support import check_supported
 from gatewright.lower.passes.constants import constants_to_dense
 from gatewright.lower.passes.rounding import join_layers
 from gatewright.report.built import built
-from gatewright.tools import digest, write_json
+from gatewright.tools import digest, write_array, write_json
 
 
 def build_program(
@@ -83,7 +83,7 @@ def build_program(
 
 def _take(program: Program, codes: Ints, out: Path) -> None:
     save_program(program, out / "program.txt")
-    np.save(out / "codes.npy", codes)
+    write_array(out / "codes.npy", codes)
 
 
 def _identifier(name: str) -> str:

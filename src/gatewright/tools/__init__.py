@@ -1,0 +1,37 @@
+"""What every room shares: external programs and worker processes, whole files and folders, hashes.
+
+No child outlives the process that started it, however that one ends; no file or folder is seen half-written.
+"""
+
+from gatewright.tools.files import (
+    new_directory,
+    no_room,
+    remove,
+    remove_leftovers,
+    require_folder,
+    unwritable,
+    write_array,
+    write_atomic,
+    write_json,
+)
+from gatewright.tools.identity import digest, package_version
+from gatewright.tools.processes import ToolRun, end_tools, run_tool
+from gatewright.tools.workers import WorkerPool
+
+__all__ = [
+    "ToolRun",
+    "WorkerPool",
+    "digest",
+    "end_tools",
+    "new_directory",
+    "no_room",
+    "package_version",
+    "remove",
+    "remove_leftovers",
+    "require_folder",
+    "run_tool",
+    "unwritable",
+    "write_array",
+    "write_atomic",
+    "write_json",
+]
