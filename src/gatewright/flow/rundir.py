@@ -124,7 +124,12 @@ class RunDirectory:
         )
 
     def _explain(self, stage: Stage, out: Path, error: Exception) -> None:
-        """Raise the GatewrightError of a failure whose cause is no fault of the stage: a full disk, a changed input."""
+        """Raise the GatewrightError of a failure that is no fault of the stage: memory, a full disk, changed input."""
+        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # as torch says it
+            raise GatewrightError(
+                f"stage {stage.name} needs more memory than there is ({type(error).__name__}: {error}); take fewer "
+                "samples, smaller layers, or a machine with more"
+            ) from error
         if full := no_room(out):
             raise GatewrightError(f"stage {stage.name} failed ({type(error).__name__}: {error}). {full}") from error
         if doubts := self._doubts(stage):
