@@ -107,6 +107,20 @@ def test_any_value_in_any_field(key, value):
     assert parse_config(config.model_dump(mode="json")) == config
 
 
+ranges = st.fixed_dictionaries({}, optional=dict.fromkeys(("low", "high", "log", "step", "layers"), scalars))
+
+
+@given(space=st.dictionaries(st.sampled_from(sorted(KEYS)), values | st.lists(scalars) | ranges, max_size=3))
+@example(space={"student.precision": 3})
+@example(space={"student.precision": [["fixed"]]})
+@example(space={"student.hidden": {"low": 1, "high": 2, "layers": [1, 2**40]}})
+@example(space={"student.sparsity": {"low": 0, "high": 0.5, "step": 1e-300}})
+def test_any_search_space(space):
+    raw = {**base(""), "search": {"space": space}}
+    said = refusal(lambda: read_space(parse_config(raw)))
+    assert not said or "search.space" in said
+
+
 @given(key=st.sampled_from(sorted(KEYS)), value=values)
 def test_any_value_in_a_file(key, value, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "a.toml"

@@ -23,7 +23,7 @@ from gatewright.lower.build.support import check_supported
 from gatewright.lower.passes.constants import constants_to_dense
 from gatewright.lower.passes.rounding import join_layers
 from gatewright.report.built import built
-from gatewright.tools import digest, write_array, write_json
+from gatewright.tools import digest, load_npy, write_array, write_json
 
 
 def build_program(
@@ -66,7 +66,7 @@ def build_program(
         directory=directory,
         part=part,
         board=board,
-        vectors=lambda: np.load(given / "codes.npy"),
+        vectors=lambda: load_npy(given / "codes.npy"),
         reads=("program",),
     )
     take = Stage(

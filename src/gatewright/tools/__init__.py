@@ -3,6 +3,7 @@
 No child outlives the process that started it, however that one ends; no file or folder is seen half-written.
 """
 
+from gatewright.tools.arrays import DAMAGE, load_npy, open_npz, open_stream
 from gatewright.tools.files import (
     new_directory,
     no_room,
@@ -19,12 +20,16 @@ from gatewright.tools.processes import ToolRun, end_tools, run_tool
 from gatewright.tools.workers import WorkerPool
 
 __all__ = [
+    "DAMAGE",
     "ToolRun",
     "WorkerPool",
     "digest",
     "end_tools",
+    "load_npy",
     "new_directory",
     "no_room",
+    "open_npz",
+    "open_stream",
     "package_version",
     "remove",
     "remove_leftovers",
