@@ -226,7 +226,7 @@ def _with_nodes(graph: Graph, nodes: Sequence[AnyNode]) -> Graph:
 def _kept_node(node: AnyNode, keep: NDArray[np.bool_]) -> AnyNode:
     """Return an elementwise node for the elements that are kept."""
     if isinstance(node, Table):
-        return replace(node, table=node.table[keep])
+        return replace(node, values=node.values[keep])
     if not isinstance(node, Quantize):
         return node  # a ReLU, or thresholds that all neurons share
     parts = {key: getattr(node, key) for key in ("scale", "lo", "hi", "zero_point")}
