@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from gatewright.cli.main import main
-from tests.flow.test_kill import STAGES
+from tests.flow.test_kill import CALL_TOOLS, STAGES
 
 pytestmark = [pytest.mark.slow, pytest.mark.torch, pytest.mark.sim, pytest.mark.synth, pytest.mark.place]
 
@@ -87,8 +87,10 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("left", [0, 4096, 100_000], ids=["nothing", "a page", "a little"])
+@pytest.mark.parametrize(
+    ("stage", "left"),
+    [*((stage, 0) for stage in STAGES), *((stage, left) for stage in sorted(CALL_TOOLS) for left in (8192, 100_000))],
+)
 def test_a_disk_without_room(finished, small_disk, stage, left):
     """The tools fail in their own ways on it, and some write half a file without a word."""
     config, run = finished

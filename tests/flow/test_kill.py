@@ -15,6 +15,7 @@ import pytest
 from tests.tools.children import below, gone
 
 STAGES = ("data", "teacher", "student", "program", "rtl", "sim", "synth/xc7", "synth/ecp5", "bitstream", "report")
+QUICK_S = 15  # a second or so on an idle machine; what is not ended takes minutes
 CALL_TOOLS = {"sim", "synth/xc7", "synth/ecp5", "bitstream"}
 
 
@@ -57,7 +58,7 @@ def test_a_run_killed_in_each_stage_leaves_no_child_and_goes_on(small, tmp_path)
             process.send_signal(number)
             _, said = process.communicate(timeout=60)
             assert gone(lambda: below(out)), (number, stage, below(out))  # noqa: B023 -- called at once
-            assert time.monotonic() - begun < 5, (number, stage)
+            assert time.monotonic() - begun < QUICK_S, (number, stage)
             if number == signal.SIGKILL:
                 assert process.returncode == -number
                 continue
@@ -87,6 +88,6 @@ def test_ctrl_c_is_quick_and_no_fault(small, tmp_path):
     begun = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < QUICK_S
     assert (process.returncode, said) == (130, "\ngatewright: stopped by Ctrl-C; the same command goes on from there\n")
     assert gone(lambda: below(tmp_path / "run"))
