@@ -92,7 +92,10 @@ def build_bitstream(
 
 
 def _place(out: Path, *, pins: Path, board: Board, part: Part, clock_mhz: float, seed: int) -> PlaceReport:
-    """Place and route with seed, seed + 1, ... until the clock is met. Raises BudgetError naming the best clock."""
+    """Place and route with seed, seed + 1, ... until the clock is met, or is not known for nothing was timed.
+
+    Raises BudgetError naming the best clock.
+    """
     reached: list[float] = []
     for number in range(seed, seed + SEEDS):
         placed = tool_for(part.family).place(
@@ -103,9 +106,9 @@ def _place(out: Path, *, pins: Path, board: Board, part: Part, clock_mhz: float,
             seed=number,
             out=out,
         )
-        if placed.slowest_mhz is not None and placed.meets_timing:
+        if placed.slowest_mhz is None or placed.meets_timing:
             return placed
-        reached.append(placed.slowest_mhz or 0.0)
+        reached.append(placed.slowest_mhz)
     raise BudgetError(
         f"the design on {board.name} reaches {max(reached):.1f} MHz after place and route (best of {SEEDS} seeds), its "
         f"clock is {clock_mhz:g} MHz: lower hardware.clock_mhz below that, or set another synthesis.seed; log in {out}"

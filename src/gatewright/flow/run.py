@@ -17,6 +17,7 @@ import numpy as np
 
 from gatewright.config import Config
 from gatewright.errors import ConfigError, nearest
+from gatewright.flow.clocks import warn_unreachable
 from gatewright.flow.lowering import chip_of
 from gatewright.flow.rundir import RunDirectory, Stage, unheard
 from gatewright.flow.stages.hardware import Hardware
@@ -59,6 +60,8 @@ def run(
         raise ConfigError(f"no stage {until!r}.{nearest(until, list(STAGES))}")
     flow = Flow.prepare(config, out, progress=progress, notify=notify)
     ran = execute(flow.directory, flow.stages(), until, warn)
+    if STAGES.index(until) >= STAGES.index("rtl"):
+        warn_unreachable(flow.directory.folder("rtl"), warn)
     results = out / "results.json"
     done = until == "report" and results.is_file()
     return RunResult(path=out, ran=ran, results=json.loads(results.read_text()) if done else None)

@@ -119,7 +119,7 @@ class Hardware:
             {
                 **asdict(figures),
                 "checked": lowered.checked,
-                "fmax_by_family": {f: round(1e3 / p, 1) for f, p in periods.items()},
+                "period_ns": periods,
             },
         )
 
@@ -147,7 +147,7 @@ class Hardware:
 
         folder = self.directory.folder("rtl")
         manifest = RtlManifest.load(folder)
-        mine = family == self.part.family
+        part, mine = self.part, family == self.part.family
         tool = tool_for(family)
         report = tool.synthesize(
             sources=manifest.sources(folder),
@@ -171,6 +171,13 @@ class Hardware:
                 out_of_context=True,
             )
             report = report.with_fmax(placed.slowest_mhz, "place and route")
+        elif tool.times(cast(Any, family)):
+            timed = tool.time(
+                out / "netlist.json", manifest.top, family=cast(Any, family), speed=part.speed if mine else ""
+            )
+            write_json(out / "timing_range.json", timed.to_json())
+            if timed.range_mhz is not None:
+                report = report.with_range(timed.range_mhz[0], "static timing", timed.range_mhz, timed.basis)
         report.save(out / "report.json")
 
     def _bitstream(self, out: Path) -> None:

@@ -10,13 +10,20 @@ from gatewright.errors import LowerError
 
 STEPS_PER_MHZ = 10  # resolution of a chosen clock
 HIGHEST_MHZ = 1000.0
+_ROUNDING_NS = 1e-3
+
+
+def reachable_mhz(clock_mhz: float, period_ns: float) -> float:
+    """Return a clock, or the highest that a longest path of period_ns allows where that is lower."""
+    return clock_mhz if period_ns <= 1e3 / clock_mhz + _ROUNDING_NS else 1e3 / period_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
     """What is asked of a pipeline: a clock, a latency, or both; 0 leaves a figure open.
 
-    Without a clock it is the fastest that keeps the latency; with one, the latency is a limit.
+    Without a clock it is the fastest that keeps the latency; with one, the latency is a limit. Nanoseconds count at the
+    clock asked for or, where no pipeline reaches that, at the highest that one does.
     """
 
     clock_mhz: float = 0.0
@@ -83,11 +90,12 @@ class Timing:
     def _limit(self, goal: Goal) -> int:
         if not goal.max_latency_ns:
             return goal.max_latency_cycles
-        cycles = math.floor(goal.max_latency_ns * goal.clock_mhz / 1e3 + 1e-9)
+        clock_mhz = reachable_mhz(goal.clock_mhz, 1e3 / self.highest_mhz)
+        cycles = math.floor(goal.max_latency_ns * clock_mhz / 1e3 + 1e-9)
         if not cycles:
             raise LowerError(
-                f"max_latency_ns {goal.max_latency_ns:g} is shorter than one cycle at {goal.clock_mhz:g} MHz; allow "
-                f"{1e3 / goal.clock_mhz:g} ns, or set clock_mhz 0 to have the clock chosen"
+                f"max_latency_ns {goal.max_latency_ns:g} is shorter than one cycle at {clock_mhz:g} MHz; allow "
+                f"{1e3 / clock_mhz:g} ns, or set clock_mhz 0 to have the clock chosen"
             )
         return min(cycles, goal.max_latency_cycles or cycles)
 
