@@ -18,13 +18,15 @@ PLACED_BELOW = (1.0, 1.75)
 class Delays:
     """Delays in ns of one family. ternary: whether its LUTs add three numbers in one carry chain.
 
-    table_ns: more for a table of more index bits than LUTs with their multiplexers hold: each bit then drives about a
-    hundred LUTs. luts: what its tables are built of. dsp_ns: register, multiplier block, register; an estimate.
-    keep_sums: whether yosys is kept from merging adders: without that it turns sums of sums between two registers
-    into carry-save logic, which takes more LUTs than the carry chains that it saves.
-    basis: what the numbers rest on, printed beside every clock that comes of them. spread: the lowest and the highest
-    clock to expect of a design, as factors of the model's: GUESSED where nobody has compared it, PLACED_BELOW where the
-    model stays below what nextpnr reaches (by 12 to 74 % in the designs of docs/timing).
+    block_ns: more for what comes out of a block RAM than for what comes out of a register. start_ns: from the credit
+    that lets a vector enter to every register that takes it, in a design whose units wait for their start. table_ns:
+    more for a table of more index bits than LUTs with their multiplexers hold: each bit then drives about a hundred
+    LUTs. luts: what its tables are built of. dsp_ns: register, multiplier block, register; an estimate. keep_sums:
+    whether yosys is kept from merging adders: without that it turns sums of sums between two registers into carry-save
+    logic, which takes more LUTs than the carry chains that it saves. basis: what the numbers rest on, printed beside
+    every clock that comes of them. spread: the lowest and the highest clock to expect of a design, as factors of the
+    model's: GUESSED where nobody has compared it, PLACED_BELOW where the model stays below what nextpnr reaches (by 12
+    to 74 % in the designs of docs/timing).
     """
 
     register_ns: float
@@ -33,6 +35,8 @@ class Delays:
     logic_ns: float
     dsp_ns: float = 4.5
     table_ns: float = 0.0
+    block_ns: float = 2.0
+    start_ns: float = 0.0
     ternary: bool = False
     keep_sums: bool = False
     luts: Luts = LUT4
