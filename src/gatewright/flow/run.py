@@ -29,7 +29,20 @@ from gatewright.tools import digest, write_json
 if TYPE_CHECKING:
     from gatewright.fixedpoint import Ints
 
-STAGES = ("data", "model", "teacher", "front", "student", "program", "rtl", "sim", "synth", "bitstream", "report")
+STAGES = (
+    "data",
+    "model",
+    "teacher",
+    "front",
+    "student",
+    "program",
+    "placed",
+    "rtl",
+    "sim",
+    "synth",
+    "bitstream",
+    "report",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,12 +143,18 @@ class Dataflow:
 
     @property
     def reachable_mhz(self) -> float:
-        """The clock of the target, or the highest by the family's delay model where that is lower."""
+        """The clock of the target, or the highest by the family's delay model where that is lower.
+
+        A pipeline that was placed reaches what it reached.
+        """
+        if self.target.placed_mhz:
+            return min(self.target.clock_mhz, self.target.placed_mhz)
         return reachable_mhz(self.target.clock_mhz, self.period_ns(self.target.family))
 
     @property
     def claims(self) -> Claims:
         """What simulation and synthesis must find again."""
+        model, placed = delays(self.target.family), int(self.target.placed_mhz)
         return Claims(
             latency_cycles=self.latency_cycles,
             initiation_interval=self.initiation_interval,
@@ -157,8 +163,8 @@ class Dataflow:
             family=self.target.family,
             clock_mhz=self.target.clock_mhz,
             reachable_mhz=round(self.reachable_mhz, 3),
-            clock_range_mhz=delays(self.target.family).clock_range_mhz(self.period_ns(self.target.family)),
-            clock_basis=delays(self.target.family).basis,
+            clock_range_mhz=(placed, placed) if placed else model.clock_range_mhz(self.period_ns(self.target.family)),
+            clock_basis="placed and routed" if placed else model.basis,
         )
 
     def slots(self, channel: Channel) -> int:

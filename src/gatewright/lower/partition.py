@@ -121,11 +121,12 @@ class _Partition:
         pipeline = schedule(
             circuit,
             family=self.target.family,
-            clock_mhz=self.target.clock_mhz,
+            clock_mhz=self.target.pipeline_mhz or self.target.clock_mhz,
             max_latency_cycles=self.target.max_latency_cycles,
             max_latency_ns=self.target.max_latency_ns,
         )
-        self.target = dataclasses.replace(self.target, clock_mhz=pipeline.clock_mhz)
+        if not self.target.pipeline_mhz:
+            self.target = dataclasses.replace(self.target, clock_mhz=pipeline.clock_mhz)
         ports = self._given(circuit, gives)
         self._add(Unrolled(name=program.name, takes=takes, gives=ports, circuit=circuit, schedule=pipeline))
         return circuit.output_format

@@ -42,6 +42,7 @@ def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -
             "input_bits": manifest.source.beat_bits,
             "output_bits": manifest.result.beat_bits,
             **(_elastic(simulated) if simulated.elastic else {}),
+            **(_by_placement(run) if manifest.claims.clock_basis == "placed and routed" else {}),
         },
         "estimate": {
             **{key: estimated[key] for key in ("lut", "ff", "dsp", "bram", "latency_cycles", "latency_ns")},
@@ -65,6 +66,11 @@ def _elastic(simulated: SimReport) -> dict[str, Any]:
             for channel in simulated.channels
         ],
     }
+
+
+def _by_placement(run: Path) -> dict[str, Any]:
+    """Return what only a pipeline has that was found by placing: the cycles that the delay model alone takes."""
+    return {"timing": "placed", "estimated_cycles": _json(run / "placed" / "placed.json")["estimated_cycles"]}
 
 
 def _synthesis(run: Path, family: str, part: Part, board: Board | None, estimated: Mapping[str, Any]) -> dict[str, Any]:

@@ -264,6 +264,13 @@ def design_facts(results: Results) -> list[tuple[str, str]]:
         facts.append(("Decisions right (1 for the own class alone)", percent(h["test_decision_accuracy"])))
     if "stall_fraction" in h:
         facts.append(("Stalled cycles on each stream", percent(h["stall_fraction"], 0)))
+    if "estimated_cycles" in h:
+        facts.append(
+            (
+                "Pipeline",
+                f"the fewest stages that met the clock when placed; the delay model takes {h['estimated_cycles']}",
+            )
+        )
     if "simulator" in h:
         facts.append(("Simulator", h["simulator"]))
     numbers = (
