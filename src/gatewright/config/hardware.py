@@ -31,6 +31,8 @@ class Hardware(Section):
     "behavioural": plain sums everywhere. truth_tables: "auto" builds what depends on few input bits, a neuron or a
     sum, as a table where that is estimated to take fewer LUTs; "never" adds. boundaries: "rigid" starts every part of
     the core at a fixed cycle after the input; "elastic" makes each layer a unit and joins them by FIFOs (docs/elastic).
+    timing: "estimated" takes the stages that the delay model asks for; "placed" places pipelines of fewer, on families
+    that are placed here, and takes the fewest that meet clock_mhz (docs/timing).
     """
 
     part: str = ""
@@ -51,6 +53,18 @@ class Hardware(Section):
     mapping: CellMapping = "auto"
     truth_tables: Literal["auto", "never"] = "auto"
     boundaries: Literal["rigid", "elastic"] = "rigid"
+    timing: Literal["estimated", "placed"] = "estimated"
+
+    @model_validator(mode="after")
+    def _placed(self) -> Hardware:
+        if self.timing == "placed" and not (
+            self.clock_mhz and self.architecture == "parallel" and self.boundaries == "rigid"
+        ):
+            raise ValueError(
+                'timing "placed" needs a clock_mhz above 0, architecture "parallel" and boundaries "rigid"; set these, '
+                'or timing = "estimated"'
+            )
+        return self
 
     @model_validator(mode="after")
     def _clock(self) -> Hardware:

@@ -21,12 +21,21 @@ SEEDS = 3
 
 
 def build_bitstream(
-    *, manifest: RtlManifest, rtl: Path, board: Board, part: Part, clock_mhz: float, seed: int, out: Path
+    *,
+    manifest: RtlManifest,
+    rtl: Path,
+    board: Board,
+    part: Part,
+    clock_mhz: float,
+    seed: int,
+    out: Path,
+    seeds: int = SEEDS,
 ) -> Path:
     """Wrap the core in a byte-wide stream and the board's link, synthesize, place, route and pack it.
 
     rtl: the folder that the manifest describes. out: gets the two extra Verilog files, the pin constraints, logs,
     NAME.bit, uart_host.py (the host's program) and board.json (what the host must know, utilisation, Fmax).
+    seeds: placements before a missed clock is an error.
     Returns the bitstream's path. Raises BudgetError where the design does not fit or misses the clock.
     """
     source, result = replace(manifest.source, beat_bits=BEAT_BITS), replace(manifest.result, beat_bits=BEAT_BITS)
@@ -63,7 +72,9 @@ def build_bitstream(
         dsp=manifest.claims.dsp,
     )
     check_fit(part, lut=report.sites, ff=report.ff, dsp=report.dsp, bram=report.bram)
-    placed = _place(out, pins=out / pins.name, board=board, part=part, clock_mhz=top.clock_mhz, seed=seed)
+    placed = _place(
+        out, pins=out / pins.name, board=board, part=part, clock_mhz=top.clock_mhz, seeds=range(seed, seed + seeds)
+    )
     bitstream = tool.pack(placed.textcfg, out / f"{manifest.top}.bit", part=part)
     shutil.copyfile(top.host, out / top.host.name)
     write_json(
@@ -91,10 +102,13 @@ def build_bitstream(
     return bitstream
 
 
-def _place(out: Path, *, pins: Path, board: Board, part: Part, clock_mhz: float, seed: int) -> PlaceReport:
-    """Place and route with seed, seed + 1, ... until the clock is met. Raises BudgetError naming the best clock."""
+def _place(out: Path, *, pins: Path, board: Board, part: Part, clock_mhz: float, seeds: range) -> PlaceReport:
+    """Place and route with one seed after the other until the clock is met, or is not known for nothing was timed.
+
+    Raises BudgetError naming the best clock.
+    """
     reached: list[float] = []
-    for number in range(seed, seed + SEEDS):
+    for number in seeds:
         placed = tool_for(part.family).place(
             netlist=out / "netlist.json",
             part=part,
@@ -103,10 +117,11 @@ def _place(out: Path, *, pins: Path, board: Board, part: Part, clock_mhz: float,
             seed=number,
             out=out,
         )
-        if placed.slowest_mhz is not None and placed.meets_timing:
+        if placed.slowest_mhz is None or placed.meets_timing:
             return placed
-        reached.append(placed.slowest_mhz or 0.0)
+        reached.append(placed.slowest_mhz)
     raise BudgetError(
-        f"the design on {board.name} reaches {max(reached):.1f} MHz after place and route (best of {SEEDS} seeds), its "
-        f"clock is {clock_mhz:g} MHz: lower hardware.clock_mhz below that, or set another synthesis.seed; log in {out}"
+        f"the design on {board.name} reaches {max(reached):.1f} MHz after place and route (best of {len(seeds)} "
+        f"seeds), its clock is {clock_mhz:g} MHz: lower hardware.clock_mhz below that, or set another synthesis.seed; "
+        f"log in {out}"
     )

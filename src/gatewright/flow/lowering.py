@@ -54,7 +54,21 @@ def chip_of(config: Config) -> tuple[Part, Board | None]:
             "leave part out or choose another board"
         )
     delays(chip.family)
+    if config.hardware.timing == "placed":
+        _check_placed(chip)
     return chip, chosen
+
+
+def _check_placed(part: Part) -> None:
+    """Raise ConfigError where a part is not placed and timed here."""
+    from gatewright.chips import FAMILIES
+
+    placed = [name for name, row in FAMILIES.items() if row.router and row.router.out_of_context and row.router.timed]
+    if part.family not in placed or not part.nextpnr:
+        raise ConfigError(
+            f'hardware.timing "placed" needs a part that is placed and timed here, of {", ".join(placed)}, not '
+            f'{part.name}; choose one, or set timing = "estimated"'
+        )
 
 
 def target_of(config: Config, part: Part) -> Target:

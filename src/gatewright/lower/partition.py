@@ -29,7 +29,7 @@ from gatewright.lower.cost.delays import delays
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
 from gatewright.lower.folded.plan import plan
 from gatewright.lower.folded.tree import check_tree, product_sums
-from gatewright.lower.folded.unit import Folded
+from gatewright.lower.folded.unit import Folded, needs_rom_register
 from gatewright.lower.pipeline.schedule import schedule
 from gatewright.lower.rewrites.table import run_rewrites
 from gatewright.lower.stream import Lane, Port, Stream
@@ -121,11 +121,12 @@ class _Partition:
         pipeline = schedule(
             circuit,
             family=self.target.family,
-            clock_mhz=self.target.clock_mhz,
+            clock_mhz=self.target.pipeline_mhz or self.target.clock_mhz,
             max_latency_cycles=self.target.max_latency_cycles,
             max_latency_ns=self.target.max_latency_ns,
         )
-        self.target = dataclasses.replace(self.target, clock_mhz=pipeline.clock_mhz)
+        if not self.target.pipeline_mhz:
+            self.target = dataclasses.replace(self.target, clock_mhz=pipeline.clock_mhz)
         ports = self._given(circuit, gives)
         self._add(Unrolled(name=program.name, takes=takes, gives=ports, circuit=circuit, schedule=pipeline))
         return circuit.output_format
@@ -194,6 +195,7 @@ class _Partition:
             ends_layer=self.facts.results[dense.layer] == dense.name,
             tree=tree,
             schedule=schedule(tree, family=self.target.family, clock_mhz=self.target.clock_mhz) if tree else None,
+            rom_register=needs_rom_register(folded, self.target.family, self.target.clock_mhz),
         )
         self._add(unit)
         (given,), (got,) = unit.gives, unit.replay([taken.codes(self.trace)])

@@ -2,7 +2,8 @@
 
 The timetable is fixed. With `start` in cycle 0 the inputs are taken; products of step t leave their registers in cycle
 t + 2, their sums `tree_cycles` later, and the accumulators hold the results in cycle `latency_cycles`, for one cycle.
-A gathering layer has one register more, behind its multiplexers. The next start may come `cycles` later.
+A gathering layer has one register more, behind its multiplexers, and so has one whose weights' block RAM needs one
+behind it: there the inputs wait a cycle too. The next start may come `cycles` later.
 """
 
 from __future__ import annotations
@@ -80,6 +81,8 @@ class _Compiler:
         end = self._timetable(step)
         weights, first, group = self._rom(step)
         values = self._gathered(step) if plan.gather else self._rotating()
+        if unit.rom_register:
+            values = self._later(values)
         sums = self._sums(weights, values)
         totals = self._accumulators(sums, first, group)
         results = self._results(totals)
@@ -89,7 +92,7 @@ class _Compiler:
                 "gw_start_delay",
                 "u_done",
                 (("clk", CLK), ("rst_n", RST_N), ("in", end), ("out", Name("done", 1, False))),
-                (("CYCLES", unit.tree_cycles + 3),),
+                (("CYCLES", unit.tree_cycles + 3 + unit.rom_register),),
                 leaf=True,
             )
         )
@@ -165,6 +168,8 @@ class _Compiler:
         padded = tuple(words) + (0,) * (len(words) == 1)
         self.items.append(Heading("weights, lowest bits first multiplier; mark of a group's first step; group"))
         self.items.append(Rom(word, padded, step, block=len(padded) >= BLOCK_DEPTH))
+        if self.unit.rom_register:
+            word = self._delayed(word, 1)
         first, group = Name("first", 1, False), Name("group", groups, False)
         self.items.append(Assign(first, Slice(word, size, size)))
         if groups:
@@ -215,6 +220,13 @@ class _Compiler:
             self.items.append(Pick(wide, step, cases))
             values.append(wide)
         return values
+
+    def _later(self, values: list[Name]) -> list[Name]:
+        """Return each multiplier's input a cycle later, as its weight is; a slot's register is shared."""
+        self.items.append(Heading("inputs, as late as the weights behind their block RAM's register"))
+        late = {value.name: value for value in values}
+        late = {name: self._delayed(value, 1) for name, value in late.items()}
+        return [late[value.name] for value in values]
 
     def _sums(self, weights: list[tuple[Name, int]], values: list[Name]) -> list[Expr]:
         """Return each accumulator's sum of products, `tree_cycles` after the products' registers."""

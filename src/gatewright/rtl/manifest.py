@@ -69,6 +69,7 @@ class RtlManifest:
         """Read design.json. Raises GatewrightError where it is missing or not one of ours."""
         try:
             raw: dict[str, Any] = json.loads((folder / FILE).read_text())
+            raw["claims"]["clock_range_mhz"] = tuple(raw["claims"]["clock_range_mhz"])
             raw["claims"] = Claims(**raw["claims"])
             raw["source"], raw["result"] = StreamPort(**raw["source"]), StreamPort(**raw["result"])
             raw["watch"] = tuple(_signal(row) for row in raw["watch"])
