@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from gatewright.fixedpoint import Ints
-from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources
+from gatewright.rtl.leaves import leaf_sources
+from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval
 from gatewright.sim import Bench, Device, Probe, SimReport, Trial, Vectors, build_bench, run_bench
 
 TOP = "stub"

@@ -11,6 +11,7 @@ from gatewright.config.section import Fraction, Number, Section
 from gatewright.ir.output import OutputKind
 
 CellMapping = Literal["auto", "cells", "behavioural"]
+Prefix = Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*_?)?$", max_length=24)]
 Reuse = Annotated[int, Field(ge=1)]
 
 
@@ -28,7 +29,8 @@ class Hardware(Section):
     max_latency_ns; 0 in these sets no limit. board: empty builds no bitstream; see `gatewright boards`.
     mapping: what synthesis reads of the hand-mapped leaf cells; see docs/families. "auto": instantiated cells in our
     own yosys runs, plain sums in tools that define nothing; "cells": instantiated by every synthesizer;
-    "behavioural": plain sums everywhere. truth_tables: "auto" builds what depends on few input bits, a neuron or a
+    "behavioural": plain sums everywhere. prefix: stands before the name of every module and file of the design, so that
+    it can share a project with anything. truth_tables: "auto" builds what depends on few input bits, a neuron or a
     sum, as a table where that is estimated to take fewer LUTs; "never" adds. boundaries: "rigid" starts every part of
     the core at a fixed cycle after the input; "elastic" makes each layer a unit and joins them by FIFOs (docs/elastic).
     """
@@ -49,6 +51,7 @@ class Hardware(Section):
     max_latency_ns: float = Field(default=0.0, ge=0)
     board: str = ""
     mapping: CellMapping = "auto"
+    prefix: Prefix = ""
     truth_tables: Literal["auto", "never"] = "auto"
     boundaries: Literal["rigid", "elastic"] = "rigid"
 

@@ -15,6 +15,7 @@ from functools import reduce
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
 from gatewright.lower.elastic import channel_name
 from gatewright.rtl.folded import CLK, RST_N
+from gatewright.rtl.names import Names, with_names
 from gatewright.rtl.netlist import (
     Assign,
     Binary,
@@ -36,7 +37,6 @@ from gatewright.rtl.netlist import (
 )
 from gatewright.rtl.nodes import bits
 from gatewright.rtl.units import Values, input_elements, origin, place, shifted
-from gatewright.rtl.verilog import identifier
 
 X_VALID, X_LAST, X_READY = (Name(f"x_{what}", 1, False) for what in ("valid", "last", "ready"))
 Y_VALID, Y_LAST, Y_READY = (Name(f"y_{what}", 1, False) for what in ("valid", "last", "ready"))
@@ -64,9 +64,12 @@ class _Link:
     room: Name | None
 
 
-def compile_elastic(dataflow: Dataflow, *, program_hash: str) -> Design:
-    """Return the core `<name>_core`: ports clk, rst_n, x, x_valid, x_last, x_ready, y, y_valid, y_last, y_ready."""
-    return _Core(dataflow, program_hash).design()
+def compile_elastic(dataflow: Dataflow, *, program_hash: str, prefix: str = "") -> Design:
+    """Return the core `<name>_core`: ports clk, rst_n, x, x_valid, x_last, x_ready, y, y_valid, y_last, y_ready.
+
+    prefix: in front of every module.
+    """
+    return with_names(dataflow, prefix, lambda names: _Core(dataflow, names, program_hash).design())
 
 
 @dataclass(slots=True)
@@ -74,6 +77,7 @@ class _Core:
     """links, signals: of the channels in the order of the dataflow; drives: of the units' starts."""
 
     dataflow: Dataflow
+    names: Names
     program_hash: str
     items: list[Item] = field(default_factory=list[Item])
     modules: list[Module] = field(default_factory=list[Module])
@@ -84,7 +88,7 @@ class _Core:
 
     def design(self) -> Design:
         dataflow = self.dataflow
-        program, claims, name = dataflow.program, dataflow.claims, identifier(dataflow.program.name)
+        program, claims = dataflow.program, dataflow.claims
         given, size = program.input.format, program.input.shape[-1]
         x = Name("x", size * given.width_bits, False)
         inputs, items = input_elements(x, size, given.width_bits, given.signed)
@@ -110,7 +114,7 @@ class _Core:
         first = [unit.name for unit in dataflow.units if self._first(unit.name)]
         rooms = [room for name in (None, *first) for room in self._rooms(name)]
         core = Module(
-            name=f"{name}_core",
+            name=self.names.core,
             header=header,
             ports=(
                 *(Port(signal, False) for signal in (RST_N, x, X_VALID, X_LAST)),
@@ -128,7 +132,7 @@ class _Core:
             ),
         )
         return Design(
-            name=name,
+            name=self.names.top,
             modules=(*self.modules, core),
             claims=claims,
             watch=tuple(self.watch),
@@ -143,7 +147,7 @@ class _Core:
         """Return the signal with which a unit, or the world behind the results, takes its words."""
         if name is None:
             return Y_READY
-        return X_VALID if self._first(name) else Name(f"{identifier(name)}_start", 1, False)
+        return X_VALID if self._first(name) else Name(f"{self.names.unit(name)}_start", 1, False)
 
     def _links(self, consumer: str | None) -> list[_Link]:
         return [link for link in self.links.values() if link.channel.consumer == consumer]
@@ -154,11 +158,11 @@ class _Core:
 
     def _unit(self, unit: Unit) -> None:
         """Add a unit between the channels that it reads, which are there, and those that it feeds."""
-        name, timing, start = identifier(unit.name), unit.timing, self._start(unit.name)
+        name, timing, start = self.names.unit(unit.name), unit.timing, self._start(unit.name)
         by_value = {link.channel.value: link for link in self._links(unit.name)}
         taken = [by_value[port.value] for port in unit.takes]
-        program = self.dataflow.program.name
-        placed = place(unit, [link.values for link in taken], start, program=program, program_hash=self.program_hash)
+        values = [link.values for link in taken]
+        placed = place(unit, values, start, names=self.names, program_hash=self.program_hash)
         self.modules += placed.modules
         self.items += placed.items
         waiting = not self._first(unit.name)
@@ -194,7 +198,8 @@ class _Core:
             given = values[channel.value]
             stored = self._stored(channel, given)
             if channel.depth:
-                link = self._fifo(f"c{number}_{identifier(channel.value)}", channel, given, stored, start, made, last)
+                name = f"c{number}_{self.names.value(channel.value)}"
+                link = self._fifo(name, channel, given, stored, start, made, last)
             else:
                 link = _Link(channel=channel, values=given, valid=made, last=last, room=None)
             self.links[number] = link

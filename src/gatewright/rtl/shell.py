@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import re
 from dataclasses import dataclass
 
 from gatewright.errors import LowerError
-
-_LEAVES = ("gw_axis_delay.v", "gw_axis_pack.v", "gw_axis_unpack.v", "gw_credit.v", "gw_fifo.v")
+from gatewright.rtl.verilog import NETTYPE, NETTYPE_END
+from gatewright.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +99,8 @@ def axis_shell(
     core_interval: cycles that it needs from one x to the next; above 1 it has the ports rst_n and start (x is good)
     too, and vectors enter no faster.
     elastic: core is one of rtl/elastic.py instead, which holds its own credits and FIFOs.
-    The text needs the files of leaf_sources. Fixed names inside: u_core, core_in_valid, core_out_valid.
+    The text needs the files of leaves.leaf_sources, whose cells have their own names. Fixed names inside: u_core,
+    core_in_valid, core_out_valid.
     Raises LowerError for names that are no Verilog identifiers and for a core without a register.
     """
     for what, identifier in (("name", name), ("core", core)):
@@ -184,6 +184,7 @@ def axis_shell(
     return "\n".join(
         [
             _header(name, core, latency_cycles, source, result, depth, core_interval),
+            NETTYPE,
             f"module {name} (",
             ",\n".join(f"    {direction:<6} wire {_range(bits)} {port}" for direction, bits, port in ports),
             ");",
@@ -191,6 +192,7 @@ def axis_shell(
             "",
             *cells,
             "endmodule",
+            NETTYPE_END,
             "",
         ]
     )
@@ -249,12 +251,6 @@ def _elastic_core(core: str, clock: dict[str, str], room: str) -> str:
     return _instance(core, "u_core", {}, {**clock, **taken, **given})
 
 
-def leaf_sources(*more: str) -> dict[str, str]:
-    """Return file name -> text of the hand-written cells that every shell needs, and of the modules named in `more`."""
-    folder = importlib.resources.files("gatewright.rtl") / "leaf"
-    return {name: (folder / name).read_text() for name in (*_LEAVES, *(f"{module}.v" for module in more))}
-
-
 def _pace(pause: int, clock: dict[str, str]) -> list[str]:
     """Return the cell that keeps vectors apart, where the core is slower than the input stream."""
     if pause <= 0:
@@ -293,7 +289,9 @@ The core never stops: vectors enter only against a credit, and every result has 
 
 
 def _commented(text: str) -> str:
-    return "\n".join(f"// {line}".rstrip() for line in text.splitlines())
+    head, *rest = text.splitlines()
+    lines = [f"{head}, by gatewright {__version__}", "SPDX-License-Identifier: Apache-2.0", *rest]
+    return "\n".join(f"// {line}".rstrip() for line in lines)
 
 
 def _describe(port: StreamPort) -> str:

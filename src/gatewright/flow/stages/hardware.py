@@ -112,6 +112,7 @@ class Hardware:
             stream_bits=self.config.hardware.stream_bits,
             folder=out,
             mapping=self.config.hardware.mapping,
+            prefix=self.config.hardware.prefix,
         )
         periods = {family: lowered.period_ns(family) for family in self.families}
         write_json(

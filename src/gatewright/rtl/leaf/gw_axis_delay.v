@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The way of TVALID and TLAST beside a pipeline of CYCLES stages that has neither.
 //
 // Contract
@@ -5,6 +6,7 @@
 //   valid   is cleared by reset in every stage, so what is in flight then never comes out.
 //   last    has no reset: only its value beside a valid matters, and so it becomes a shift-register LUT.
 //   rst_n   synchronous, active low.
+`default_nettype none
 module gw_axis_delay #(
     parameter CYCLES = 1
 ) (
@@ -30,3 +32,4 @@ module gw_axis_delay #(
             valid <= {CYCLES{1'b0}};
     end
 endmodule
+`default_nettype wire

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Beats of an AXI4-Stream in, whole vectors of packed elements out.
 //
 // Element i sits in lane i: bits i*LANE .. i*LANE+WIDTH-1 of the vector, LANE = WIDTH rounded up to whole bytes.
@@ -12,6 +13,7 @@
 //   s_tlast   on the last beat of a vector: comes out as vector_last. On an earlier beat it is a framing error:
 //             the vector is dropped, and the next beat is the first of the next vector.
 //   rst_n     synchronous, active low.
+`default_nettype none
 module gw_axis_unpack #(
     parameter ELEMENTS = 4,
     parameter WIDTH = 8,
@@ -72,3 +74,4 @@ module gw_axis_unpack #(
         end
     endgenerate
 endmodule
+`default_nettype wire

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A channel between two units: a FIFO of DEPTH words, and the promise of a place before a word is on its way.
 //
 // The unit in front never stops: it takes a vector only with `room`, `reserve`s the place, and writes the result
@@ -11,6 +12,7 @@
 //   out_*    valid/ready: out_valid is a register; out_data is stable until the cycle with out_valid and out_ready,
 //            after which the place is free.
 //   rst_n    synchronous, active low; empties the FIFO and frees all places.
+`default_nettype none
 module gw_channel #(
     parameter WIDTH = 8,
     parameter DEPTH = 4
@@ -45,3 +47,4 @@ module gw_channel #(
         .out_ready(out_ready)
     );
 endmodule
+`default_nettype wire

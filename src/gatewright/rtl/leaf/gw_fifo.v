@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // FIFO of 2**LOG2_DEPTH words, first word falls through one cycle after it was written.
 //
 // The memory is read without a clock, so every tool takes LUT RAM (Xilinx, ECP5, MLAB) or registers, never block RAM.
@@ -7,6 +8,7 @@
 //          and never writes a word for which there is no room.
 //   out_*  valid/ready: out_valid is a register; out_data is stable until the cycle with out_valid and out_ready.
 //   rst_n  synchronous, active low; empties the FIFO.
+`default_nettype none
 module gw_fifo #(
     parameter WIDTH = 8,
     parameter LOG2_DEPTH = 4
@@ -50,3 +52,4 @@ module gw_fifo #(
         .any(out_valid)
     );
 endmodule
+`default_nettype wire
