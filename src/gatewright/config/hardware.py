@@ -11,6 +11,7 @@ from gatewright.config.section import Fraction, Number, Section
 from gatewright.ir.output import OutputKind
 
 CellMapping = Literal["auto", "cells", "behavioural"]
+Framing = Literal["auto", "packets", "none"]
 Prefix = Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*_?)?$", max_length=24)]
 Reuse = Annotated[int, Field(ge=1)]
 
@@ -24,7 +25,10 @@ class Hardware(Section):
     architecture: "parallel" unrolls every layer, a new sample may enter every cycle; "folded" shares each multiplier
     among reuse_factor weights (one number, or one per dense layer; 1 unrolls a layer), one sample every so many cycles.
     multiplier: of folded layers: "dsp" blocks, "lut" logic, "auto" blocks where the part has enough of them.
-    stream_bits: width of TDATA; 0 = a whole vector in one beat (initiation interval 1).
+    stream_bits: width of TDATA; 0 = a whole vector in one beat (initiation interval 1). framing: "packets" end with
+    TLAST, which cuts torn vectors, and at which the input is in step again after a reset; "none": TLAST cuts nothing,
+    vectors are counted from the reset on; "auto": packets where a vector takes several beats. io_registers: a register
+    on every wire of both streams, for a cycle of latency each.
     clock_mhz: 0 chooses the fastest clock, by the family's delay model, that keeps max_latency_cycles and
     max_latency_ns; 0 in these sets no limit. board: empty builds no bitstream; see `gatewright boards`.
     mapping: what synthesis reads of the hand-mapped leaf cells; see docs/families. "auto": instantiated cells in our
@@ -52,6 +56,8 @@ class Hardware(Section):
     board: str = ""
     mapping: CellMapping = "auto"
     prefix: Prefix = ""
+    framing: Framing = "auto"
+    io_registers: bool = False
     truth_tables: Literal["auto", "never"] = "auto"
     boundaries: Literal["rigid", "elastic"] = "rigid"
 

@@ -45,6 +45,7 @@ def build_bitstream(
         result=result,
         core_interval=manifest.claims.initiation_interval,
         elastic=manifest.elastic,
+        family=part.family,
     )
     top = link_top(
         board=board,

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
-from gatewright.lower.dataflow import Channel, Dataflow, Unit
+from gatewright.lower.cost.cells import fifo_in_block
+from gatewright.lower.dataflow import MARKS, Channel, Dataflow, Unit
 from gatewright.lower.elastic import channel_name
 from gatewright.rtl.folded import CLK, RST_N
 from gatewright.rtl.names import Names, with_names
@@ -38,11 +39,12 @@ from gatewright.rtl.netlist import (
 from gatewright.rtl.nodes import bits
 from gatewright.rtl.units import Values, input_elements, origin, place, shifted
 
-X_VALID, X_LAST, X_READY = (Name(f"x_{what}", 1, False) for what in ("valid", "last", "ready"))
-Y_VALID, Y_LAST, Y_READY = (Name(f"y_{what}", 1, False) for what in ("valid", "last", "ready"))
+X_VALID, X_LAST, X_READY = Name("x_valid", 1, False), Name("x_last", MARKS, False), Name("x_ready", 1, False)
+Y_VALID, Y_LAST, Y_READY = Name("y_valid", 1, False), Name("y_last", MARKS, False), Name("y_ready", 1, False)
 
 _NOTES = (
-    "x_valid only with x_ready. y waits from y_valid to y_ready. A vector's last bit travels with it.",
+    "x_valid only with x_ready. y waits from y_valid to y_ready. A vector's marks travel with it: last of its packet,",
+    "and torn.",
     "Narrower values extend by context; unused bits of x belong to inputs that no weight reads, folded layers' done",
     "has no reader, and a join reads the last bit of one of its channels.",
     "verilator lint_off WIDTHEXPAND",
@@ -167,10 +169,10 @@ class _Core:
         self.items += placed.items
         waiting = not self._first(unit.name)
         self.watch += [replace(signal, start=start.name if waiting else "") for signal in placed.watch]
-        made, last = Name(f"{name}_made", 1, False), Name(f"{name}_made_last", 1, False)
+        made, last = Name(f"{name}_made", 1, False), Name(f"{name}_made_last", MARKS, False)
         ports = [("clk", CLK), ("rst_n", RST_N), ("in_valid", start), ("in_last", taken[0].last)]
         ports += [("out_valid", made), ("out_last", last)]
-        cycles = (("CYCLES", timing.latency_cycles),)
+        cycles = (("CYCLES", timing.latency_cycles), ("MARKS", MARKS))
         self.items += [Wire(made), Wire(last)]
         self.items.append(Instance("gw_axis_delay", f"u_{name}_delay", tuple(ports), cycles, leaf=True))
         self._feed(unit, placed.gives, start, made, last)
@@ -209,22 +211,24 @@ class _Core:
         self, name: str, channel: Channel, given: Values, stored: Sequence[int], start: Name, made: Name, last: Name
     ) -> _Link:
         lanes = [given[i] for i in stored]
-        width = sum(lane.width for lane in lanes) + 1
+        width = sum(lane.width for lane in lanes) + MARKS
         word, (valid, room) = Name(f"{name}_word", width, False), (Name(f"{name}_{w}", 1, False) for w in _CONTROL)
         self.items.append(Heading(f"channel {channel_name(channel)}: {channel.depth} words"))
         self.items += [Wire(word), Wire(valid), Wire(room)]
         ports: list[tuple[str, Expr]] = [("clk", CLK), ("rst_n", RST_N), ("reserve", start), ("room", room)]
         ports += [("in_data", Concat((last, *reversed(lanes)))), ("in_valid", made)]
         ports += [("out_data", word), ("out_valid", valid), ("out_ready", self._start(channel.consumer))]
-        settings = (("WIDTH", width), ("DEPTH", channel.depth))
-        self.items.append(Instance("gw_channel", f"u_{name}", tuple(ports), settings, leaf=True))
+        settings = [("WIDTH", width), ("DEPTH", channel.depth)]
+        if fifo_in_block(self.dataflow.target.family, width, channel.depth):
+            settings.append(("BLOCK", 1))
+        self.items.append(Instance("gw_channel", f"u_{name}", tuple(ports), tuple(settings), leaf=True))
         values, low = list(given), 0
         for i, lane in zip(stored, lanes, strict=True):
             values[i] = own = Name(f"{name}_{i}", lane.width, lane.signed)
             self.items.append(Assign(own, bits(word, low + lane.width - 1, low, lane.signed)))
             low += lane.width
-        out_last = Name(f"{name}_last", 1, False)
-        self.items.append(Assign(out_last, Slice(word, width - 1, width - 1)))
+        out_last = Name(f"{name}_last", MARKS, False)
+        self.items.append(Assign(out_last, Slice(word, width - 1, width - MARKS)))
         return _Link(channel=channel, values=values, valid=valid, last=out_last, room=room)
 
     def _signals(self, link: _Link, stored: Sequence[int], made: Name) -> ChannelSignals:

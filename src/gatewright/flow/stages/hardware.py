@@ -113,6 +113,8 @@ class Hardware:
             folder=out,
             mapping=self.config.hardware.mapping,
             prefix=self.config.hardware.prefix,
+            framing=self.config.hardware.framing,
+            io_registers=self.config.hardware.io_registers,
         )
         periods = {family: lowered.period_ns(family) for family in self.families}
         write_json(

@@ -6,6 +6,7 @@
 //
 // Contract
 //   DEPTH    at least 1. The memory has the next power of two of words, of which DEPTH are used.
+//   BLOCK    as of gw_fifo.
 //   room     register: a place is free. Low in reset.
 //   reserve  a place is taken. Only with room.
 //   in_*     a word is written in every cycle with in_valid: one for each place reserved, in any later cycle.
@@ -15,7 +16,8 @@
 `default_nettype none
 module gw_channel #(
     parameter WIDTH = 8,
-    parameter DEPTH = 4
+    parameter DEPTH = 4,
+    parameter BLOCK = 0
 ) (
     input  wire             clk,
     input  wire             rst_n,
@@ -37,7 +39,7 @@ module gw_channel #(
         .any(room)
     );
 
-    gw_fifo #(.WIDTH(WIDTH), .LOG2_DEPTH(LOG2_DEPTH)) words (
+    gw_fifo #(.WIDTH(WIDTH), .LOG2_DEPTH(LOG2_DEPTH), .BLOCK(BLOCK)) words (
         .clk(clk),
         .rst_n(rst_n),
         .in_data(in_data),
