@@ -26,17 +26,24 @@ module gw_axis_guard (
     reg  packet_open;  // the last beat taken had no TLAST
     reg  dropping;
     wire taken = s_tvalid && s_tready;
-    wire stays_open = taken ? !s_tlast : packet_open;
 
     initial packet_open = 1'b0;  // before the first beat there is no packet
 
     assign s_tready = m_tready;
     assign m_tvalid = s_tvalid && !dropping;
 
+    // As ifs, which in simulation take an unknown `taken`, before the first reset, for none.
     always @(posedge clk) begin
-        packet_open <= stays_open;
-        dropping <= stays_open && (dropping || !rst_n);
-        error <= rst_n && (error || torn || (taken && dropping));
+        if (taken)
+            packet_open <= !s_tlast;
+        if (taken && s_tlast)
+            dropping <= 1'b0;
+        else if (!rst_n)
+            dropping <= taken || packet_open;
+        if (!rst_n)
+            error <= 1'b0;
+        else if (torn || (taken && dropping))
+            error <= 1'b1;
     end
 endmodule
 `default_nettype wire
