@@ -123,8 +123,10 @@ def wrapper(manifests: Sequence[RtlManifest], source: StreamPort, result: Stream
     lines = [
         "module batch_core (",
         "    input  wire clk, input wire rst_n,",
-        f"    input  wire [{source.packed_bits - 1}:0] x, input wire x_valid, input wire [1:0] x_last, output wire x_ready,",
-        f"    output wire [{result.packed_bits - 1}:0] y, output wire y_valid, output wire [1:0] y_last, input wire y_ready",
+        f"    input  wire [{source.packed_bits - 1}:0] x,",
+        "    input  wire x_valid, input wire [1:0] x_last, output wire x_ready,",
+        f"    output wire [{result.packed_bits - 1}:0] y,",
+        "    output wire y_valid, output wire [1:0] y_last, input wire y_ready",
         ");",
         f"    wire [{count - 1}:0] ready, valid;",
         f"    wire [1:0] last [0:{count - 1}];",
