@@ -38,13 +38,17 @@ STATED: dict[str, tuple[str, str]] = {
     r"^`undef GW_KEEP\n": ("", "a macro ends with its file"),
     r"^// SPDX-License-Identifier: .*\n": ("", "cells and shells say their licence"),
     r"^// gw_\w+: a cell of gatewright .*\n": ("", "cells say their version"),
-    r"(: AXI4-Stream shell of \w+), by gatewright .*$": (r"\1", "shells say their version"),
+    r"(?s)\A// \w+: AXI4-Stream shell of .*\Z": ("", "a shell's entrance keeps packets apart; tests/sim drives it"),
     r"\.(TABLE|LOWER|UPPER)\(\d+'h0*([0-9a-f]+)\)": (r".\1(\2)", "a table's literal has the width of its parameter"),
 }
 # Cells whose text is another on purpose since DEFAULT; tests/rtl proves and simulates them.
 REWRITTEN: dict[str, str] = {
     "gw_lut.v": "its table is as wide as its inputs ask for",
     "gw_lut2.v": "its tables are as wide as its inputs ask for",
+    "gw_axis_delay.v": "another mark may travel with TLAST",
+    "gw_axis_unpack.v": "a torn vector is filled up, and s_tready is an output",
+    "gw_fifo.v": "block RAM for chips without LUT RAM",
+    "gw_channel.v": "block RAM for chips without LUT RAM",
 }
 # Keys of results.json and build.json, with dots between, that may differ with all below them -> why they may.
 ALLOWED: dict[str, str] = {"config_hash": "the configuration has the new key hardware.boundaries"}

@@ -28,6 +28,7 @@ class Stub:
     latency_cycles: int
     io_registers: bool = False
     framing: Framing = "auto"
+    family: str = ""
 
     @property
     def framed(self) -> bool:
@@ -42,6 +43,7 @@ class Stub:
             result=self.result,
             framed=self.framed,
             io_registers=self.io_registers,
+            family=self.family,
         )
         leaves = Wiring(framed=self.framed, io_registers=self.io_registers).leaves
         return {**leaf_sources(*leaves), f"{TOP}.v": shell, f"{TOP}_core.v": self._core(), f"{TOP}_sum.v": self._sum()}

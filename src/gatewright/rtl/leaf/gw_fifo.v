@@ -3,7 +3,7 @@
 //
 // BLOCK = 0: the memory is read without a clock, so tools take LUT RAM (Xilinx, ECP5, Gowin, MLAB) or flip-flops, never
 // block RAM. BLOCK = 1, for chips without LUT RAM: block RAM, read with a clock, and two words in flip-flops behind it.
-// A word goes straight there while none waits in the memory, so nothing is later than with BLOCK = 0.
+// A word goes straight there while none waits in the memory: to its user it is the same FIFO, cycle by cycle.
 //
 // Contract
 //   in_*   a word is written in every cycle with in_valid. There is no in_ready: the user counts credits (gw_credit)
@@ -72,14 +72,15 @@ module gw_fifo #(
             reg             has_first;
             reg             has_second;
 
-            // A word that comes: from the memory, or, where none is before it, from outside. There is room for it.
-            wire             passes = in_valid && !waits && !fetches && (!has_second || taken);
-            wire             comes = fetches || passes;
-            wire [WIDTH-1:0] word = fetches ? fetched : in_data;
-            wire             full = has_first && (has_second || fetches);
+            // What stays of the two behind this cycle, and whether one more word has a place there then: the next of the
+            // memory, or, where none waits in it, the one that comes.
+            wire one = has_second || (has_first && !taken);
+            wire two = has_second && !taken;
+            wire free = !two && !(one && fetches);
+            wire passes = in_valid && !waits && free;
 
             assign writes = in_valid && !passes;
-            assign reads = waits && (taken || !full);
+            assign reads = waits && free;
             assign out_valid = has_first;
             assign out_data = first;
 
@@ -92,11 +93,11 @@ module gw_fifo #(
 
             always @(posedge clk) begin
                 if (taken || !has_first)
-                    first <= has_second ? second : word;
-                if (comes)
-                    second <= word;
-                has_first <= (has_first && !taken) || has_second || comes;
-                has_second <= taken ? has_second && comes : has_second || (has_first && comes);
+                    first <= has_second ? second : fetches ? fetched : in_data;
+                if (!two)
+                    second <= one && fetches ? fetched : in_data;
+                has_first <= one || fetches || passes;
+                has_second <= two || (one && (fetches || passes)) || (fetches && passes);
                 fetches <= reads;
                 if (!rst_n) begin
                     has_first <= 1'b0;
