@@ -4,9 +4,9 @@ Delays are of a linear model: a combinational node costs base + per_bit * carry 
 `register_ns` (clock to output, set-up, and the route between). Numbers are calibrated against place and route where an
 open router times what it places: ECP5, iCE40, GateMate (`python -m benchmarks delays`), on the safe side. For Xilinx
 parts they come from the cell delays of the open timing data in Yosys' xc7 library scaled for routing, and are compared
-with static timing of netlists; Nexus takes ECP5's, which is made in an older process; Gowin's are of a router that leaves
-cells out of its timing; Intel's and the generic ones are guesses. Those are labelled by `basis` wherever a clock is
-printed.
+with static timing of netlists; Nexus takes ECP5's, which is made in an older process; Gowin's are of a router that
+leaves cells out of its timing; Intel's and the generic ones are guesses. Those are labelled by `basis` wherever a clock
+is printed.
 """
 
 from __future__ import annotations

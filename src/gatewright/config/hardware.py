@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gatewright.chips import Family
-from gatewright.config.section import Fraction, Number, Section
+from gatewright.config.section import Cost, Count, Fraction, Number, Section, Seed
 from gatewright.ir.output import OutputKind
 
 CellMapping = Literal["auto", "cells", "behavioural"]
 Framing = Literal["auto", "packets", "none"]
 Prefix = Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*_?)?$", max_length=24)]
-Reuse = Annotated[int, Field(ge=1)]
+Reuse = Annotated[int, Field(ge=1, le=2**24)]
 
 
 class Hardware(Section):
@@ -44,7 +44,7 @@ class Hardware(Section):
     part: str = ""
     clock_mhz: float = Field(default=200.0, ge=0, le=1000)
     output: OutputKind = "argmax"
-    top_k: int = Field(default=2, ge=1)
+    top_k: int = Field(default=2, ge=1, le=65_536)
     threshold: Number | tuple[Number, ...] = 0.0
     softmax: Literal["stable", "latency"] = "stable"
     softmax_format: str = "ufixed<8,0>"
@@ -53,8 +53,8 @@ class Hardware(Section):
     reuse_factor: Reuse | tuple[Reuse, ...] = 1
     multiplier: Literal["auto", "dsp", "lut"] = "auto"
     stream_bits: int = Field(default=0, ge=0, le=65536)
-    max_latency_cycles: int = Field(default=0, ge=0)
-    max_latency_ns: float = Field(default=0.0, ge=0)
+    max_latency_cycles: Count = 0
+    max_latency_ns: Cost = 0.0
     board: str = ""
     mapping: CellMapping = "auto"
     prefix: Prefix = ""
@@ -99,9 +99,9 @@ class Hardware(Section):
 class Simulation(Section):
     """Cycle-accurate check: how many test vectors, and the share of cycles in which each stream stalls."""
 
-    vectors: int = Field(default=1000, ge=1)
+    vectors: int = Field(default=1000, ge=1, le=10_000_000)
     stall_fraction: Fraction = 0.3
-    seed: int = 1
+    seed: Seed = 1
 
 
 class Synthesis(Section):
@@ -109,4 +109,4 @@ class Synthesis(Section):
 
     families: tuple[Family, ...] = ("xc7", "xcup", "ecp5")
     place: bool = True
-    seed: int = 1
+    seed: Seed = 1

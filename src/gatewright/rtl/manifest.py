@@ -75,7 +75,9 @@ class RtlManifest:
         except FileNotFoundError:
             raise GatewrightError(f"no {FILE} in {folder}; run the rtl stage first") from None
         except (ValueError, TypeError, KeyError) as error:
-            raise GatewrightError(f"{folder / FILE} is not a design of this version ({error}); run rtl again") from None
+            raise GatewrightError(
+                f"{folder / FILE} is not a design of this version ({error}); delete that folder and run again"
+            ) from None
 
 
 def stream_port(fixed: Fixed, elements: int, beat_bits: int) -> StreamPort:
