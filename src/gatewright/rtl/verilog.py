@@ -84,7 +84,7 @@ def literal(value: int, width: int, signed: bool) -> str:
 def module_text(module: Module) -> str:
     """Return one module's text."""
     lines = [f"// {line}".rstrip() for line in module.header]
-    if any(isinstance(item, Assign) and item.keep for item in module.items):
+    if any(isinstance(item, (Assign, Register)) and item.keep for item in module.items):
         lines += _KEEP
     lines += [f'(* {key} = "{value}" *)' for key, value in module.attributes]
     lines.append(f"module {module.name} (")
@@ -98,9 +98,10 @@ def module_text(module: Module) -> str:
     for item in (*module.items, None):
         if pending and not isinstance(item, Register):
             lines += [f"    {_declare('reg', r.target)};" for r in pending]
-            lines.append("    always @(posedge clk) begin")
-            lines += [f"        {line}" for r in pending for line in _update(r)]
-            lines.append("    end")
+            for keep in (False, True):  # yosys takes the block's attribute over to its flip-flops, not the signal's
+                updates = [f"        {line}" for r in pending if r.keep == keep for line in _update(r)]
+                if updates:
+                    lines += [f"    {'`GW_KEEP ' * keep}always @(posedge clk) begin", *updates, "    end"]
             pending = []
         match item:
             case None:
