@@ -89,7 +89,7 @@ def test_broken_report_says_what_to_do(tmp_path):
         SynthReport.load(tmp_path / "absent.json")
     (tmp_path / "old.json").write_text('{"luts": 3}')
     with pytest.raises(
-        GatewrightError, match=r"old\.json must be a synthesis report of this version: .*; run it again"
+        GatewrightError, match=r"old\.json must be a synthesis report of this version: .*; delete .* and run again"
     ):
         SynthReport.load(tmp_path / "old.json")
 

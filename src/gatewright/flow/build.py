@@ -24,7 +24,7 @@ from gatewright.lower.build.support import check_supported
 from gatewright.lower.passes.constants import constants_to_dense
 from gatewright.lower.passes.rounding import join_layers
 from gatewright.report.built import built
-from gatewright.tools import digest, write_json
+from gatewright.tools import digest, load_npy, write_array, write_json
 
 
 def build_program(
@@ -67,7 +67,7 @@ def build_program(
         directory=directory,
         part=part,
         board=board,
-        vectors=lambda: np.load(given / "codes.npy"),
+        vectors=lambda: load_npy(given / "codes.npy"),
         reads=("program",),
     )
     take = Stage(
@@ -85,7 +85,7 @@ def build_program(
 
 def _take(program: Program, codes: Ints, out: Path) -> None:
     save_program(program, out / "program.txt")
-    np.save(out / "codes.npy", codes)
+    write_array(out / "codes.npy", codes)
 
 
 def _identifier(name: str) -> str:

@@ -38,7 +38,7 @@ def given_hardware(program: Path, hardware: Mapping[str, Any]) -> tuple[Config, 
 
 def chip_of(config: Config) -> tuple[Part, Board | None]:
     """Return the part and board of [hardware], once what can be checked of it before any work is right."""
-    from gatewright.chips import part
+    from gatewright.chips import FAMILIES, part
     from gatewright.deploy import board
     from gatewright.fixedpoint import Fixed
     from gatewright.ir import check_probability_format
@@ -56,6 +56,13 @@ def chip_of(config: Config) -> tuple[Part, Board | None]:
     delays(chip.family)
     if config.hardware.timing == "placed":
         _check_placed(chip)
+    built = dict.fromkeys((chip.family, *config.synthesis.families))
+    without = [family for family in built if not FAMILIES[family].hand_mapped]
+    if config.hardware.mapping == "cells" and without:
+        raise ConfigError(
+            f'hardware.mapping "cells" instantiates LUT6_2 and CARRY4, unknown to {", ".join(without)}; set '
+            'mapping = "auto", or build for Xilinx chips only: hardware.part and synthesis.families'
+        )
     return chip, chosen
 
 

@@ -19,6 +19,9 @@ from gatewright.lower.unrolled import Unrolled
 
 Unit = Unrolled | Folded
 
+MARKS = 2
+"""Bits that travel with every vector through an elastic design: the last of its packet, and torn."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
@@ -209,4 +212,4 @@ class Dataflow:
         if not channel.depth:
             return Cost()
         latency = 0 if channel.producer is None else self._named[channel.producer].timing.latency_cycles
-        return fifo_cost(channel.depth, self._word_bits(channel) + 1, self.target.family) + Cost(ff=latency)
+        return fifo_cost(channel.depth, self._word_bits(channel) + MARKS, self.target.family) + Cost(ff=latency)

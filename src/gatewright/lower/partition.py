@@ -180,13 +180,14 @@ class _Partition:
             reuse=reuse,
             dsp=self.choices.multiplier != "lut",
         )
-        tree = product_sums(folded, f"{program.name}_{dense.layer}_tree")
+        name = self._unused(dense.layer)
+        tree = product_sums(folded, f"{program.name}_{name}_tree")
         if tree is not None:
             some = taken.codes(self.trace)[:_REPLAYED, 0, reads]
             check = partial(check_tree, folded, some)
             tree, _ = run_rewrites(tree, family=self.target.family, check=check, truth_tables=False)
         unit = Folded(
-            name=self._unused(dense.layer),
+            name=name,
             takes=(taken,),
             gives=(self._port(dense.name, [Lane(lo, hi, up) for lo, hi in folded.results]),),
             plan=folded,
@@ -237,8 +238,12 @@ class _Partition:
         return self._unused(f"{self.facts.program.name}_{'before' if first else f'after_{newest}'}")
 
     def _unused(self, name: str) -> str:
-        used = sum(unit.name == name or unit.name.startswith(f"{name}_part") for unit in self.units)
-        return f"{name}_part{used + 1}" if used else name
+        used = {unit.name for unit in self.units}
+        number, free = 1, name
+        while free in used:
+            number += 1
+            free = f"{name}_part{number}"
+        return free
 
     def _port(self, value: str, lanes: Sequence[Lane]) -> Port:
         shape = self.facts.shapes[value]

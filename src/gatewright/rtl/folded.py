@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from gatewright.fixedpoint import Fixed
 from gatewright.lower.folded.plan import BLOCK_DEPTH, Accumulator, Interval, Multiplier
 from gatewright.lower.folded.unit import Folded
+from gatewright.rtl.names import Names
 from gatewright.rtl.netlist import (
     AnyBit,
     Assign,
@@ -37,7 +38,6 @@ from gatewright.rtl.netlist import (
 )
 from gatewright.rtl.nodes import as_signed, bits, widened
 from gatewright.rtl.unrolled import compile_circuit
-from gatewright.rtl.verilog import identifier
 
 CLK, RST_N, START = Name("clk", 1, False), Name("rst_n", 1, False), Name("start", 1, False)
 
@@ -51,9 +51,9 @@ class FoldedModules:
     results: tuple[Name | None, ...]
 
 
-def compile_folded(unit: Folded, *, name: str, origin: tuple[str, ...], program_hash: str) -> FoldedModules:
-    """Return module `name`: ports clk, rst_n, start, x<i> for each input read, o_y<j> for each result, done."""
-    return _Compiler(unit, name, origin, program_hash).modules()
+def compile_folded(unit: Folded, *, names: Names, origin: tuple[str, ...], program_hash: str) -> FoldedModules:
+    """Return the layer's module: ports clk, rst_n, start, x<i> for each input read, o_y<j> for each result, done."""
+    return _Compiler(unit, names, origin, program_hash).modules()
 
 
 def signal(name: str, interval: Interval) -> Name:
@@ -69,7 +69,7 @@ def _union(intervals: Sequence[Interval]) -> Interval:
 @dataclass(slots=True)
 class _Compiler:
     unit: Folded
-    name: str
+    names: Names
     origin: tuple[str, ...]
     program_hash: str
     items: list[Item] = field(default_factory=list[Item])
@@ -102,7 +102,7 @@ class _Compiler:
         ports += [Port(_port(y), True) for y in found]
         ports.append(Port(Name("done", 1, False), True, f"start, {unit.timing.latency_cycles} cycles ago"))
         module = Module(
-            name=self.name,
+            name=self.names.folded(unit.name),
             header=(*self.origin, *self._header()),
             ports=tuple(ports),
             items=tuple(self.items),
@@ -247,7 +247,7 @@ class _Compiler:
         if tree is None:
             return [widened(product, low) for product, low in products]
         assert self.unit.schedule is not None, "a tree has a schedule"
-        design = compile_circuit(tree, self.unit.schedule, program_hash=self.program_hash)
+        design = compile_circuit(tree, self.unit.schedule, names=self.names, program_hash=self.program_hash)
         self.inner = design.modules
         inputs, outputs = tree.input_format, tree.output_format
         wide: list[Expr] = []
@@ -347,8 +347,3 @@ def _port(y: Name) -> Name:
 
 def _zero(width: int) -> Literal:
     return Literal(0, width, False)
-
-
-def module_name(program: str, layer: str) -> str:
-    """Return the name of a folded layer's module."""
-    return f"{identifier(program)}_{identifier(layer)}"

@@ -116,7 +116,9 @@ class SynthReport:
         except FileNotFoundError:
             raise GatewrightError(f"no synthesis report {path}; run the synthesis stage first") from None
         except (ValueError, TypeError) as error:
-            raise GatewrightError(f"{path} must be a synthesis report of this version: {error}; run it again") from None
+            raise GatewrightError(
+                f"{path} must be a synthesis report of this version: {error}; delete {path.parent} and run again"
+            ) from None
 
 
 def record_cpu(out: Path, step: str, seconds: float) -> None:

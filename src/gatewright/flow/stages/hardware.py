@@ -250,6 +250,9 @@ class Hardware:
             stream_bits=self.config.hardware.stream_bits,
             folder=out,
             mapping=self.config.hardware.mapping,
+            prefix=self.config.hardware.prefix,
+            framing=self.config.hardware.framing,
+            io_registers=self.config.hardware.io_registers,
         )
 
     def _load_program(self) -> Program:
