@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gatewright.chips import FAMILIES
 from gatewright.config import CellMapping, Framing
 from gatewright.errors import GatewrightError
 from gatewright.fixedpoint import Fixed
@@ -14,6 +15,7 @@ from gatewright.ir import save_program
 from gatewright.lower.claims import Claims
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.stream import Stream
+from gatewright.rtl.copies import with_copies
 from gatewright.rtl.dataflow import compile_dataflow
 from gatewright.rtl.elastic import compile_elastic
 from gatewright.rtl.leaves import PLAIN, SHELL_LEAVES, Leaves
@@ -135,6 +137,8 @@ def write_core(
 ) -> RtlManifest:
     """Write a compiled core with its shell, as write_design does."""
     claims = design.claims
+    readers = FAMILIES[claims.family].register_readers
+    design = replace(design, modules=tuple(with_copies(module, readers) for module in design.modules))
     used = {
         item.module for module in design.modules for item in module.items if isinstance(item, Instance) and item.leaf
     }
