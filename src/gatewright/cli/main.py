@@ -149,6 +149,7 @@ def estimate(
 
     figures = estimate_program(
         program_file(program),
+        warn=_warn,
         part=part_name,
         clock_mhz=clock_mhz,
         max_latency_cycles=max_latency_cycles,
@@ -159,7 +160,7 @@ def estimate(
         boundaries=boundaries,
     )
     for key, value in figures.items():
-        click.echo(f"{key:<18} {value}")
+        click.echo(f"{key:<18} {f'{value[0]} to {value[1]}' if isinstance(value, tuple) else value}")
 
 
 @main.command()

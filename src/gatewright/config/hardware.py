@@ -11,6 +11,8 @@ from gatewright.config.section import Cost, Count, Fraction, Number, Section, Se
 from gatewright.ir.output import OutputKind
 
 CellMapping = Literal["auto", "cells", "behavioural"]
+Framing = Literal["auto", "packets", "none"]
+Prefix = Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*_?)?$", max_length=24)]
 Reuse = Annotated[int, Field(ge=1, le=2**24)]
 
 
@@ -23,14 +25,20 @@ class Hardware(Section):
     architecture: "parallel" unrolls every layer, a new sample may enter every cycle; "folded" shares each multiplier
     among reuse_factor weights (one number, or one per dense layer; 1 unrolls a layer), one sample every so many cycles.
     multiplier: of folded layers: "dsp" blocks, "lut" logic, "auto" blocks where the part has enough of them.
-    stream_bits: width of TDATA; 0 = a whole vector in one beat (initiation interval 1).
+    stream_bits: width of TDATA; 0 = a whole vector in one beat (initiation interval 1). framing: "packets" end with
+    TLAST, which cuts torn vectors, and at which the input is in step again after a reset; "none": TLAST cuts nothing,
+    vectors are counted from the reset on; "auto": packets where a vector takes several beats. io_registers: a register
+    on every wire of both streams, for a cycle of latency each.
     clock_mhz: 0 chooses the fastest clock, by the family's delay model, that keeps max_latency_cycles and
     max_latency_ns; 0 in these sets no limit. board: empty builds no bitstream; see `gatewright boards`.
     mapping: what synthesis reads of the hand-mapped leaf cells; see docs/families. "auto": instantiated cells in our
     own yosys runs, plain sums in tools that define nothing; "cells": instantiated by every synthesizer;
-    "behavioural": plain sums everywhere. truth_tables: "auto" builds what depends on few input bits, a neuron or a
+    "behavioural": plain sums everywhere. prefix: stands before the name of every module and file of the design, so that
+    it can share a project with anything. truth_tables: "auto" builds what depends on few input bits, a neuron or a
     sum, as a table where that is estimated to take fewer LUTs; "never" adds. boundaries: "rigid" starts every part of
     the core at a fixed cycle after the input; "elastic" makes each layer a unit and joins them by FIFOs (docs/elastic).
+    timing: "estimated" takes the stages that the delay model asks for; "placed" places pipelines of fewer, on families
+    that are placed here, and takes the fewest that meet clock_mhz (docs/timing).
     """
 
     part: str = ""
@@ -49,8 +57,23 @@ class Hardware(Section):
     max_latency_ns: Cost = 0.0
     board: str = ""
     mapping: CellMapping = "auto"
+    prefix: Prefix = ""
+    framing: Framing = "auto"
+    io_registers: bool = False
     truth_tables: Literal["auto", "never"] = "auto"
     boundaries: Literal["rigid", "elastic"] = "rigid"
+    timing: Literal["estimated", "placed"] = "estimated"
+
+    @model_validator(mode="after")
+    def _placed(self) -> Hardware:
+        if self.timing == "placed" and not (
+            self.clock_mhz and self.architecture == "parallel" and self.boundaries == "rigid"
+        ):
+            raise ValueError(
+                'timing "placed" needs a clock_mhz above 0, architecture "parallel" and boundaries "rigid"; set these, '
+                'or timing = "estimated"'
+            )
+        return self
 
     @model_validator(mode="after")
     def _clock(self) -> Hardware:

@@ -12,6 +12,7 @@ import numpy as np
 
 from gatewright.config import parse_config
 from gatewright.fixedpoint import Ints
+from gatewright.flow.clocks import warn_unreachable
 from gatewright.flow.codes import checked_codes
 from gatewright.flow.lowering import chip_of
 from gatewright.flow.run import execute
@@ -76,6 +77,7 @@ def build_program(
         settings=[print_program(loaded), digest(np.ascontiguousarray(checked).tobytes())],
     )
     execute(directory, [take, *stages.stages()], "bitstream", warn)
+    warn_unreachable(directory.folder("rtl"), warn)
     results = {"name": config.name, **built(out, part, board, stages.families)}
     write_json(out / "build.json", results)
     return results

@@ -17,6 +17,7 @@ import numpy as np
 
 from gatewright.config import Config
 from gatewright.errors import ConfigError, DataError, nearest
+from gatewright.flow.clocks import warn_unreachable
 from gatewright.flow.lowering import chip_of
 from gatewright.flow.rundir import RunDirectory, Stage, unheard
 from gatewright.flow.stages.hardware import Hardware
@@ -28,7 +29,20 @@ from gatewright.tools import digest, write_json
 if TYPE_CHECKING:
     from gatewright.fixedpoint import Ints
 
-STAGES = ("data", "model", "teacher", "front", "student", "program", "rtl", "sim", "synth", "bitstream", "report")
+STAGES = (
+    "data",
+    "model",
+    "teacher",
+    "front",
+    "student",
+    "program",
+    "placed",
+    "rtl",
+    "sim",
+    "synth",
+    "bitstream",
+    "report",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +73,8 @@ def run(
         raise ConfigError(f"no stage {until!r}.{nearest(until, list(STAGES))}")
     flow = Flow.prepare(config, out, progress=progress, notify=notify)
     ran = execute(flow.directory, flow.stages(), until, warn)
+    if STAGES.index(until) >= STAGES.index("rtl"):
+        warn_unreachable(flow.directory.folder("rtl"), warn)
     results = out / "results.json"
     done = until == "report" and results.is_file()
     return RunResult(path=out, ran=ran, results=json.loads(results.read_text()) if done else None)

@@ -7,31 +7,26 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gatewright.config import CellMapping
+from gatewright.chips import FAMILIES
+from gatewright.config import CellMapping, Framing
 from gatewright.errors import GatewrightError
 from gatewright.fixedpoint import Fixed
 from gatewright.ir import save_program
 from gatewright.lower.claims import Claims
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.stream import Stream
+from gatewright.rtl.copies import with_copies
 from gatewright.rtl.dataflow import compile_dataflow
 from gatewright.rtl.elastic import compile_elastic
-from gatewright.rtl.netlist import ChannelSignals, Design, Instance, LaneSignal, LayerSignal, Name
-from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources, transfer_latency_cycles
+from gatewright.rtl.leaves import PLAIN, SHELL_LEAVES, Leaves
+from gatewright.rtl.netlist import ChannelSignals, Design, Instance, LaneSignal, LayerSignal, Module, Name
+from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, transfer_latency_cycles
+from gatewright.rtl.shell_cells import BARE, Wiring
 from gatewright.rtl.verilog import module_text
 from gatewright.tools import write_atomic, write_json
 
 FILE = "design.json"
 LOWERED = "lowered.txt"  # of an elastic design: the program whose values its channels carry
-
-# Simulators know none of the vendors' cells.
-_CELLS = """`ifndef VERILATOR
-`ifndef __ICARUS__
-`define GW_XILINX_CELLS
-`endif
-`endif
-"""
-_MAPPING: dict[CellMapping, str] = {"auto": "", "cells": _CELLS, "behavioural": "`undef GW_XILINX_CELLS\n"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +35,8 @@ class RtlManifest:
 
     top: the AXI4-Stream module; core: the pipeline inside, of which the claims are. stream_interval,
     transfer_latency_cycles: of the top, first beat in to last beat out. channels: of an elastic core, whose latency is
-    that of one vector in the empty design; a rigid core has none.
+    that of one vector in the empty design; a rigid core has none. prefix: of all modules, see config.Hardware.
+    framed: whether packets of the input end with TLAST, and the shell has the ports of framing.
     """
 
     top: str
@@ -54,6 +50,8 @@ class RtlManifest:
     watch: tuple[LayerSignal, ...]
     files: tuple[str, ...]
     channels: tuple[ChannelSignals, ...] = ()
+    prefix: str = ""
+    framed: bool = False
 
     @property
     def elastic(self) -> bool:
@@ -69,6 +67,7 @@ class RtlManifest:
         """Read design.json. Raises GatewrightError where it is missing or not one of ours."""
         try:
             raw: dict[str, Any] = json.loads((folder / FILE).read_text())
+            raw["claims"]["clock_range_mhz"] = tuple(raw["claims"]["clock_range_mhz"])
             raw["claims"] = Claims(**raw["claims"])
             raw["source"], raw["result"] = StreamPort(**raw["source"]), StreamPort(**raw["result"])
             raw["watch"] = tuple(_signal(row) for row in raw["watch"])
@@ -89,18 +88,30 @@ def stream_port(fixed: Fixed, elements: int, beat_bits: int) -> StreamPort:
 
 
 def write_design(
-    dataflow: Dataflow, *, program_hash: str, stream_bits: int, folder: Path, mapping: CellMapping = "auto"
+    dataflow: Dataflow,
+    *,
+    program_hash: str,
+    stream_bits: int,
+    folder: Path,
+    mapping: CellMapping = "auto",
+    prefix: str = "",
+    framing: Framing = "auto",
+    io_registers: bool = False,
 ) -> RtlManifest:
     """Compile and write every file: one per layer, the core, the AXI4-Stream top, the leaf cells, design.json.
 
-    stream_bits: width of TDATA, 0 for a whole vector per beat; mapping: see config.Hardware. Same input, same bytes.
+    stream_bits: width of TDATA, 0 for a whole vector per beat; the rest of what the files hold: see config.Hardware.
+    Same input, same bytes.
     """
     compiled = compile_elastic if dataflow.elastic else compile_dataflow
-    design = compiled(dataflow, program_hash=program_hash)
+    design = compiled(dataflow, program_hash=program_hash, prefix=prefix)
+    leaves = Leaves(prefix=prefix, mapping=mapping)
     ports = stream_ports(dataflow, stream_bits)
+    framed = framing == "packets" or (framing == "auto" and ports[0].beats > 1)
+    wiring = Wiring(framed=framed, io_registers=io_registers)
     if dataflow.elastic:
         save_program(dataflow.program, folder / LOWERED)
-    return write_core(design, *ports, program_hash=program_hash, folder=folder, mapping=mapping)
+    return write_core(design, *ports, program_hash=program_hash, folder=folder, leaves=leaves, wiring=wiring)
 
 
 def stream_ports(dataflow: Dataflow, stream_bits: int) -> tuple[StreamPort, StreamPort]:
@@ -121,17 +132,20 @@ def write_core(
     *,
     program_hash: str,
     folder: Path,
-    mapping: CellMapping = "auto",
+    leaves: Leaves = PLAIN,
+    wiring: Wiring = BARE,
 ) -> RtlManifest:
     """Write a compiled core with its shell, as write_design does."""
     claims = design.claims
+    readers = FAMILIES[claims.family].register_readers
+    design = replace(design, modules=tuple(with_copies(module, readers) for module in design.modules))
     used = {
         item.module for module in design.modules for item in module.items if isinstance(item, Instance) and item.leaf
     }
     used |= {"gw_pace"} if claims.initiation_interval > source.beats else set()
-    leaves = {name: _MAPPING[mapping] + text for name, text in leaf_sources(*sorted(used)).items()}
-    texts = leaves | {f"{module.name}.v": module_text(module) for module in design.modules}
-    texts[f"{design.name}.v"] = axis_shell(
+    texts = leaves.files(*SHELL_LEAVES, *wiring.leaves, *sorted(used))
+    texts |= {f"{module.name}.v": module_text(_on_leaves(module, leaves)) for module in design.modules}
+    shell = axis_shell(
         name=design.name,
         core=design.core.name,
         latency_cycles=claims.latency_cycles,
@@ -139,7 +153,11 @@ def write_core(
         result=result,
         core_interval=claims.initiation_interval,
         elastic=bool(design.channels),
+        framed=wiring.framed,
+        io_registers=wiring.io_registers,
+        family=claims.family,
     )
+    texts[f"{design.name}.v"] = leaves.renamed(shell)
     for name, text in texts.items():
         write_atomic(folder / name, text)
     manifest = RtlManifest(
@@ -148,22 +166,36 @@ def write_core(
         program_hash=program_hash,
         claims=claims,
         stream_interval=initiation_interval(source, result, claims.initiation_interval),
-        transfer_latency_cycles=transfer_latency_cycles(source, result, claims.latency_cycles),
+        transfer_latency_cycles=transfer_latency_cycles(
+            source, result, claims.latency_cycles, io_registers=wiring.io_registers
+        ),
         source=source,
         result=result,
         watch=design.watch,
         files=tuple(texts),
         channels=design.channels,
+        prefix=leaves.prefix,
+        framed=wiring.framed,
     )
     write_json(folder / FILE, _record(manifest))
     return manifest
 
 
+def _on_leaves(module: Module, leaves: Leaves) -> Module:
+    """Return a module whose leaf cells are called what this design has them as."""
+    items = tuple(
+        replace(item, module=leaves.name(item.module)) if isinstance(item, Instance) and item.leaf else item
+        for item in module.items
+    )
+    return replace(module, items=items)
+
+
 def _record(manifest: RtlManifest) -> dict[str, Any]:
-    """Return the manifest for JSON, without what a rigid core has not."""
+    """Return the manifest for JSON, without what a rigid core, a prefix or framing would bring."""
     record = asdict(manifest)
-    if not manifest.channels:
-        del record["channels"]
+    for key in ("channels", "prefix", "framed"):
+        if not record[key]:
+            del record[key]
     for row in record["watch"]:
         if not row["start"]:
             del row["start"]

@@ -10,7 +10,8 @@ from gatewright.lower.circuit.nodes import Const, Source
 from gatewright.lower.dataflow import Unit
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.unrolled import Unrolled
-from gatewright.rtl.folded import CLK, RST_N, compile_folded, module_name, signal
+from gatewright.rtl.folded import CLK, RST_N, compile_folded, signal
+from gatewright.rtl.names import Names
 from gatewright.rtl.netlist import (
     Assign,
     Concat,
@@ -26,7 +27,6 @@ from gatewright.rtl.netlist import (
 )
 from gatewright.rtl.nodes import bits, widened
 from gatewright.rtl.unrolled import compile_unrolled
-from gatewright.rtl.verilog import identifier
 from gatewright.version import __version__
 
 Values = list[Name | Literal]
@@ -47,13 +47,13 @@ class Placed:
     done: Name | None
 
 
-def place(unit: Unit, taken: Sequence[Values], start: Name, *, program: str, program_hash: str) -> Placed:
-    """Instantiate a unit. taken: for each of `takes` the signals of its lanes, good with start; program: its name."""
+def place(unit: Unit, taken: Sequence[Values], start: Name, *, names: Names, program_hash: str) -> Placed:
+    """Instantiate a unit. taken: for each of `takes` the signals of its lanes, good with start."""
     match unit:
         case Unrolled():
-            return _unrolled(unit, taken, program_hash)
+            return _unrolled(unit, taken, names, program_hash)
         case Folded():
-            return _folded(unit, taken, start, program, program_hash)
+            return _folded(unit, taken, start, names, program_hash)
         case _:
             assert_never(unit)
 
@@ -81,10 +81,10 @@ def shifted(value: Name | Literal, shift: int, width: int) -> Expr:
     return widened(value, shift)
 
 
-def _unrolled(unit: Unrolled, taken: Sequence[Values], program_hash: str) -> Placed:
+def _unrolled(unit: Unrolled, taken: Sequence[Values], names: Names, program_hash: str) -> Placed:
     circuit = unit.circuit
-    made = compile_unrolled(unit, program_hash=program_hash)
-    name, given, result = made.name, circuit.input_format, circuit.output_format
+    made = compile_unrolled(unit, names=names, program_hash=program_hash)
+    name, given, result = names.unit(unit.name), circuit.input_format, circuit.output_format
     items: list[Item] = [Heading(f"{circuit.name}: {unit.timing.latency_cycles} stages")]
     read = {node.element for node in circuit.nodes if isinstance(node, Source)}
     lanes: list[Expr] = []
@@ -117,11 +117,10 @@ def _unrolled(unit: Unrolled, taken: Sequence[Values], program_hash: str) -> Pla
     return Placed(name=name, items=tuple(items), modules=made.modules, watch=watch, gives=tuple(gives), done=None)
 
 
-def _folded(unit: Folded, taken: Sequence[Values], start: Name, program: str, program_hash: str) -> Placed:
-    layer, plan = identifier(unit.name), unit.plan
+def _folded(unit: Folded, taken: Sequence[Values], start: Name, names: Names, program_hash: str) -> Placed:
+    layer, plan = names.unit(unit.name), unit.plan
     (values,) = taken
-    name = module_name(program, layer)
-    built = compile_folded(unit, name=name, origin=origin(program, program_hash), program_hash=program_hash)
+    built = compile_folded(unit, names=names, origin=origin(names.program, program_hash), program_hash=program_hash)
     items: list[Item] = [Heading(f"layer {plan.layer}: {unit.timing.latency_cycles} cycles")]
     watch: list[LayerSignal] = []
     done = Name(f"{layer}_done", 1, False)

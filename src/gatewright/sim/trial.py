@@ -18,7 +18,8 @@ class Device:
 
     sources: all Verilog files, leaf cells included; top: the shell among them. layers: (name, elements) in layer
     order; probes are checked against their values. channels: of an elastic core, in the order of the design; the last
-    gives the results, and tells when they leave. A rigid core has none.
+    gives the results, and tells when they leave. A rigid core has none. framed: whether packets end with TLAST, and
+    the shell has the ports of framing.
     """
 
     sources: tuple[Path, ...]
@@ -28,6 +29,7 @@ class Device:
     probes: tuple[Probe, ...] = ()
     layers: tuple[tuple[str, int], ...] = ()
     channels: tuple[ChannelProbe, ...] = ()
+    framed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
