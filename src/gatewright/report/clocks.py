@@ -64,7 +64,7 @@ def usable_mhz(results: Results, own: Mapping[str, Any] | None) -> tuple[float, 
     """
     asked: float = results["hardware"]["clock_mhz"]
     modelled = min(asked, results.get("estimate", {}).get("reachable_mhz", asked))
-    if own is None or own["fmax_mhz"] is None:
+    if own is None or own["fmax_source"] in {None, "estimate"}:
         return modelled, modelled
     if own["fmax_source"] == "static timing":
         low, high = own["fmax_range_mhz"]
