@@ -199,7 +199,7 @@ def test_a_scale_that_fits_no_weights_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("attributes", "changes", "text"),
     [
-        ({"rounding_mode": "CEIL"}, {}, "rounding_mode = 'CEIL' is not supported on data"),
+        ({"rounding_mode": "UP"}, {}, "rounding_mode = 'UP' is not supported on signed data"),
         ({"rounding_mode": "DICE"}, {}, "rounding_mode = 'DICE'; known: ROUND"),
         ({"signed": 2}, {}, "signed = 2 is not supported; expected 0 or 1"),
         ({}, {"b": f32(3.5)}, "whole numbers from 1"),

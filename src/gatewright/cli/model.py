@@ -310,10 +310,14 @@ def _write_program(
 ) -> None:
     from gatewright.export import check_graph_export, export_graph
     from gatewright.export.builder import legal
+    from gatewright.export.vectors import flat_input
     from gatewright.fixedpoint import Fixed
-    from gatewright.graph import shapes
+    from gatewright.graph import shapes, simplify
     from gatewright.ir import save_program
 
+    graph = flat_input(simplify(graph))  # as a run reads it: hardware takes vectors
+    shape = shapes(graph)[graph.nodes[0].name]
+    x = np.random.default_rng(0).normal(0, 1, (64, *shape)) if x is None else x.reshape(len(x), *shape)
     fixed = Fixed.parse(input_format) if input_format else None
     exported = export_graph(
         graph,
@@ -322,9 +326,6 @@ def _write_program(
         output=output,
         output_format=Fixed.parse(output_format) if output_format else None,
     )
-    if x is None:
-        shape = shapes(graph)[graph.nodes[0].name]
-        x = np.random.default_rng(0).normal(0, 1, (64, *shape))
     compared = check_graph_export(exported, x)
     save_program(exported.program, path)
     scale = (
