@@ -82,5 +82,5 @@ def ns_text(cycles: int, clock_mhz: tuple[float, float], *, exact: bool = False)
 
 def mhz_text(clock_mhz: tuple[float, float]) -> str:
     """Return a clock, or the range of one."""
-    slow, fast = (significant(mhz) for mhz in clock_mhz)
+    slow, fast = (significant(mhz).removesuffix(".0") for mhz in clock_mhz)
     return f"{slow if slow == fast else f'{slow} to {fast}'}{THIN}MHz"
