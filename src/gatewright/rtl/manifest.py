@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gatewright.config import CellMapping
-from gatewright.errors import GatewrightError
+from gatewright.errors import GatewrightError, LowerError
 from gatewright.fixedpoint import Fixed
 from gatewright.ir import save_program
 from gatewright.lower.claims import Claims
@@ -18,6 +19,8 @@ from gatewright.rtl.dataflow import compile_dataflow
 from gatewright.rtl.elastic import compile_elastic
 from gatewright.rtl.netlist import ChannelSignals, Design, Instance, LaneSignal, LayerSignal, Name
 from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources, transfer_latency_cycles
+from gatewright.rtl.streaming.core import compile_streams
+from gatewright.rtl.streaming.shell import LEAVES, stream_shell
 from gatewright.rtl.verilog import module_text
 from gatewright.tools import write_atomic, write_json
 
@@ -40,7 +43,8 @@ class RtlManifest:
 
     top: the AXI4-Stream module; core: the pipeline inside, of which the claims are. stream_interval,
     transfer_latency_cycles: of the top, first beat in to last beat out. channels: of an elastic core, whose latency is
-    that of one vector in the empty design; a rigid core has none.
+    that of one vector in the empty design; a rigid core has none. core_beats: beats of a vector that enter the core,
+    and of its result that leave it: more than one where vectors are frames of streams.
     """
 
     top: str
@@ -54,6 +58,7 @@ class RtlManifest:
     watch: tuple[LayerSignal, ...]
     files: tuple[str, ...]
     channels: tuple[ChannelSignals, ...] = ()
+    core_beats: tuple[int, int] = (1, 1)
 
     @property
     def elastic(self) -> bool:
@@ -73,6 +78,7 @@ class RtlManifest:
             raw["source"], raw["result"] = StreamPort(**raw["source"]), StreamPort(**raw["result"])
             raw["watch"] = tuple(_signal(row) for row in raw["watch"])
             raw["channels"] = tuple(_channel(row) for row in raw.get("channels", []))
+            raw["core_beats"] = tuple(raw.get("core_beats", (1, 1)))
             raw["files"] = tuple(raw["files"])
             return RtlManifest(**raw)
         except FileNotFoundError:
@@ -93,12 +99,70 @@ def write_design(
 
     stream_bits: width of TDATA, 0 for a whole vector per beat; mapping: see config.Hardware. Same input, same bytes.
     """
+    if dataflow.paced is not None:
+        return write_streams(
+            dataflow, program_hash=program_hash, stream_bits=stream_bits, folder=folder, mapping=mapping
+        )
     compiled = compile_elastic if dataflow.elastic else compile_dataflow
     design = compiled(dataflow, program_hash=program_hash)
     ports = stream_ports(dataflow, stream_bits)
     if dataflow.elastic:
         save_program(dataflow.program, folder / LOWERED)
     return write_core(design, *ports, program_hash=program_hash, folder=folder, mapping=mapping)
+
+
+def write_streams(
+    dataflow: Dataflow, *, program_hash: str, stream_bits: int, folder: Path, mapping: CellMapping = "auto"
+) -> RtlManifest:
+    """Compile and write a design of units on streams, as write_design does; frames are what else are vectors.
+
+    stream_bits: width of TDATA, 0 for a beat of the core; it must divide one.
+    """
+    paced, design = dataflow.paced, compile_streams(dataflow, program_hash=program_hash)
+    assert paced is not None, "units on streams have a pace"
+    save_program(dataflow.program, folder / LOWERED)
+    taken, given = dataflow.source.stream, dataflow.result.stream
+    source = _beat_port(dataflow.program.input.format, taken.per_beat, stream_bits, "input")
+    result = _beat_port(dataflow.result_format, given.per_beat, stream_bits, "result")
+    text = stream_shell(
+        name=design.name,
+        core=design.core.name,
+        source=source,
+        result=result,
+        beats=(taken.beats, given.beats),
+        frames=paced.frames + 1,
+        interval_cycles=paced.interval_cycles,
+        latency_cycles=paced.latency_cycles,
+    )
+    frames = (
+        replace(source, elements=taken.elements, beat_bits=source.beat_bits),
+        replace(result, elements=given.elements, beat_bits=result.beat_bits),
+    )
+    transfer = (source.beats - 1) + paced.latency_cycles + 1 + (result.beats - 1)
+    return _write(
+        design,
+        text,
+        LEAVES,
+        *frames,
+        transfer=transfer,
+        program_hash=program_hash,
+        folder=folder,
+        mapping=mapping,
+        core_beats=(taken.beats, given.beats),
+    )
+
+
+def _beat_port(fixed: Fixed, lanes: int, stream_bits: int, which: str) -> StreamPort:
+    """Return the port of one beat of a core on streams."""
+    whole = stream_port(fixed, lanes, 0)
+    if not stream_bits or stream_bits >= whole.beat_bits:
+        return whole
+    if whole.beat_bits % stream_bits:
+        raise LowerError(
+            f"hardware.stream_bits must divide a beat of the {which}, {lanes} lanes of {whole.lane_bits} bits, not be "
+            f"{stream_bits}; set it to 0, or to a divisor of {whole.beat_bits}"
+        )
+    return replace(whole, beat_bits=stream_bits)
 
 
 def stream_ports(dataflow: Dataflow, stream_bits: int) -> tuple[StreamPort, StreamPort]:
@@ -123,13 +187,7 @@ def write_core(
 ) -> RtlManifest:
     """Write a compiled core with its shell, as write_design does."""
     claims = design.claims
-    used = {
-        item.module for module in design.modules for item in module.items if isinstance(item, Instance) and item.leaf
-    }
-    used |= {"gw_pace"} if claims.initiation_interval > source.beats else set()
-    leaves = {name: _MAPPING[mapping] + text for name, text in leaf_sources(*sorted(used)).items()}
-    texts = leaves | {f"{module.name}.v": module_text(module) for module in design.modules}
-    texts[f"{design.name}.v"] = axis_shell(
+    text = axis_shell(
         name=design.name,
         core=design.core.name,
         latency_cycles=claims.latency_cycles,
@@ -138,20 +196,55 @@ def write_core(
         core_interval=claims.initiation_interval,
         elastic=bool(design.channels),
     )
+    more = ("gw_pace",) if claims.initiation_interval > source.beats else ()
+    return _write(
+        design,
+        text,
+        more,
+        source,
+        result,
+        transfer=transfer_latency_cycles(source, result, claims.latency_cycles),
+        program_hash=program_hash,
+        folder=folder,
+        mapping=mapping,
+    )
+
+
+def _write(
+    design: Design,
+    shell: str,
+    more: Sequence[str],
+    source: StreamPort,
+    result: StreamPort,
+    *,
+    transfer: int,
+    program_hash: str,
+    folder: Path,
+    mapping: CellMapping,
+    core_beats: tuple[int, int] = (1, 1),
+) -> RtlManifest:
+    """Write a core's modules, the leaf cells that they and the shell need, the shell and the manifest."""
+    used = {
+        item.module for module in design.modules for item in module.items if isinstance(item, Instance) and item.leaf
+    }
+    leaves = {name: _MAPPING[mapping] + text for name, text in leaf_sources(*sorted(used | set(more))).items()}
+    texts = leaves | {f"{module.name}.v": module_text(module) for module in design.modules}
+    texts[f"{design.name}.v"] = shell
     for name, text in texts.items():
         write_atomic(folder / name, text)
     manifest = RtlManifest(
         top=design.name,
         core=design.core.name,
         program_hash=program_hash,
-        claims=claims,
-        stream_interval=initiation_interval(source, result, claims.initiation_interval),
-        transfer_latency_cycles=transfer_latency_cycles(source, result, claims.latency_cycles),
+        claims=design.claims,
+        stream_interval=initiation_interval(source, result, design.claims.initiation_interval),
+        transfer_latency_cycles=transfer,
         source=source,
         result=result,
         watch=design.watch,
         files=tuple(texts),
         channels=design.channels,
+        core_beats=core_beats,
     )
     write_json(folder / FILE, _record(manifest))
     return manifest
@@ -162,6 +255,8 @@ def _record(manifest: RtlManifest) -> dict[str, Any]:
     record = asdict(manifest)
     if not manifest.channels:
         del record["channels"]
+    if manifest.core_beats == (1, 1):
+        del record["core_beats"]
     for row in record["watch"]:
         if not row["start"]:
             del row["start"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gatewright.errors import LowerError
@@ -109,18 +110,6 @@ def axis_shell(
     if latency_cycles < 1:
         raise LowerError(f"the core {core!r} must have at least 1 register stage for the shell, not {latency_cycles!r}")
     pause = core_interval - source.beats
-    ports = [
-        ("input", 1, "aclk"),
-        ("input", 1, "aresetn"),
-        ("input", source.beat_bits, "s_axis_tdata"),
-        ("input", 1, "s_axis_tvalid"),
-        ("output", 1, "s_axis_tready"),
-        ("input", 1, "s_axis_tlast"),
-        ("output", result.beat_bits, "m_axis_tdata"),
-        ("output", 1, "m_axis_tvalid"),
-        ("input", 1, "m_axis_tready"),
-        ("output", 1, "m_axis_tlast"),
-    ]
     wires = [
         (source.packed_bits, "core_x", ""),
         (1, "core_in_valid", "core_x is a vector that has been accepted"),
@@ -151,7 +140,7 @@ def axis_shell(
         depth = 1 << log2_depth
         inside = _rigid_core(core, latency_cycles, result, log2_depth, _pace(pause, clock), room, core_interval, clock)
     cells = [
-        _instance(
+        cell(
             "gw_axis_unpack",
             "u_unpack",
             {"ELEMENTS": source.elements, "WIDTH": source.width_bits, "BEAT": source.beat_bits},
@@ -164,7 +153,7 @@ def axis_shell(
             },
         ),
         *inside,
-        _instance(
+        cell(
             "gw_axis_pack",
             "u_pack",
             {
@@ -181,9 +170,37 @@ def axis_shell(
             },
         ),
     ]
+    header = _header(name, core, latency_cycles, source, result, depth, core_interval)
+    return text_of_shell(name, header, ports_of(source, result), wires, cells)
+
+
+def ports_of(source: StreamPort, result: StreamPort) -> list[tuple[str, int, str]]:
+    """Return direction, bits and name of each port of a shell."""
+    return [
+        ("input", 1, "aclk"),
+        ("input", 1, "aresetn"),
+        ("input", source.beat_bits, "s_axis_tdata"),
+        ("input", 1, "s_axis_tvalid"),
+        ("output", 1, "s_axis_tready"),
+        ("input", 1, "s_axis_tlast"),
+        ("output", result.beat_bits, "m_axis_tdata"),
+        ("output", 1, "m_axis_tvalid"),
+        ("input", 1, "m_axis_tready"),
+        ("output", 1, "m_axis_tlast"),
+    ]
+
+
+def text_of_shell(
+    name: str,
+    header: str,
+    ports: Sequence[tuple[str, int, str]],
+    wires: Sequence[tuple[int, str, str]],
+    cells: Sequence[str],
+) -> str:
+    """Return the text of module `name`. wires: bits, name and a note or none; cells: what is inside."""
     return "\n".join(
         [
-            _header(name, core, latency_cycles, source, result, depth, core_interval),
+            header,
             f"module {name} (",
             ",\n".join(f"    {direction:<6} wire {_range(bits)} {port}" for direction, bits, port in ports),
             ");",
@@ -210,23 +227,21 @@ def _rigid_core(
     started = {**clock, "start": "core_in_valid"}
     return [
         "    // One credit per place in the FIFO: a vector enters only if there is a place for its result.\n"
-        + _instance(
+        + cell(
             "gw_credit",
             "u_credit",
             {"LOG2_DEPTH": log2_depth, "START": 1 << log2_depth},
             {**clock, "inc": "result_valid && result_ready", "dec": "core_in_valid", "any": room},
         ),
         *pace,
-        _instance(
-            core, "u_core", {}, {**(started if core_interval > 1 else {"clk": "aclk"}), "x": "core_x", "y": "core_y"}
-        ),
-        _instance(
+        cell(core, "u_core", {}, {**(started if core_interval > 1 else {"clk": "aclk"}), "x": "core_x", "y": "core_y"}),
+        cell(
             "gw_axis_delay",
             "u_delay",
             {"CYCLES": latency_cycles},
             {**clock, **{wire: f"core_{wire}" for wire in ("in_valid", "in_last", "out_valid", "out_last")}},
         ),
-        _instance(
+        cell(
             "gw_fifo",
             "u_fifo",
             {"WIDTH": result.packed_bits + 1, "LOG2_DEPTH": log2_depth},
@@ -246,7 +261,7 @@ def _elastic_core(core: str, clock: dict[str, str], room: str) -> str:
     """Return the core that waits for both of its ends."""
     taken = {"x": "core_x", "x_valid": "core_in_valid", "x_last": "core_in_last", "x_ready": room}
     given = {"y": "result", **{f"y_{wire}": f"result_{wire}" for wire in ("valid", "last", "ready")}}
-    return _instance(core, "u_core", {}, {**clock, **taken, **given})
+    return cell(core, "u_core", {}, {**clock, **taken, **given})
 
 
 def leaf_sources(*more: str) -> dict[str, str]:
@@ -259,8 +274,8 @@ def _pace(pause: int, clock: dict[str, str]) -> list[str]:
     """Return the cell that keeps vectors apart, where the core is slower than the input stream."""
     if pause <= 0:
         return []
-    cell = _instance("gw_pace", "u_pace", {"CYCLES": pause}, {**clock, "go": "core_in_valid", "ready": "rested"})
-    return [f"    assign s_axis_tready = credit && rested;\n{cell}"]
+    text = cell("gw_pace", "u_pace", {"CYCLES": pause}, {**clock, "go": "core_in_valid", "ready": "rested"})
+    return [f"    assign s_axis_tready = credit && rested;\n{text}"]
 
 
 def _header(
@@ -269,21 +284,21 @@ def _header(
     transfer = transfer_latency_cycles(source, result, latency)
     every = _count(initiation_interval(source, result, core_interval), "cycle")
     if not depth:
-        return _commented(f"""\
+        return commented(f"""\
 {name}: AXI4-Stream shell of {core}
 
-  s_axis  {_describe(source)}
-  m_axis  {_describe(result)}
+  s_axis  {describe(source)}
+  m_axis  {describe(result)}
   core    elastic: {_count(latency, "cycle")} in the empty design, {transfer} from the first beat in to the last out;
           a vector every {every}
 
 TLAST on the last beat of a vector comes out on the last beat of its result; on an earlier beat it drops the vector.
 Inside, units are joined by valid and ready: each takes a vector only where a place for its result is free.""")
-    return _commented(f"""\
+    return commented(f"""\
 {name}: AXI4-Stream shell of {core}
 
-  s_axis  {_describe(source)}
-  m_axis  {_describe(result)}
+  s_axis  {describe(source)}
+  m_axis  {describe(result)}
   core    latency {_count(latency, "cycle")}; from the first beat in to the last beat out {_count(transfer, "cycle")};
           a vector every {every}; \
 up to {depth} vectors in flight and waiting
@@ -292,17 +307,20 @@ TLAST on the last beat of a vector comes out on the last beat of its result; on 
 The core never stops: vectors enter only against a credit, and every result has its place in the FIFO.""")
 
 
-def _commented(text: str) -> str:
+def commented(text: str) -> str:
+    """Return a text as lines of Verilog comments."""
     return "\n".join(f"// {line}".rstrip() for line in text.splitlines())
 
 
-def _describe(port: StreamPort) -> str:
+def describe(port: StreamPort) -> str:
+    """Return what a port carries, for people."""
     kind = "signed" if port.signed else "unsigned"
     lanes = f"{port.elements} x {port.width_bits} bit {kind} in lanes of {port.lane_bits} bits"
     return f"{lanes}, {_count(port.beats, 'beat')} of {port.beat_bits} bits"
 
 
-def _instance(module: str, instance: str, parameters: dict[str, int], ports: dict[str, str]) -> str:
+def cell(module: str, instance: str, parameters: dict[str, int], ports: dict[str, str]) -> str:
+    """Return the text of a module's instance."""
     settings = ", ".join(f".{key}({value})" for key, value in parameters.items())
     wires = ",\n".join(f"        .{key}({value})" for key, value in ports.items())
     return f"    {module} {f'#({settings}) ' if settings else ''}{instance} (\n{wires}\n    );"

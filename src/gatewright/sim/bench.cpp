@@ -182,7 +182,7 @@ class Bench {
         const int64_t in_total = vectors * SOURCE_BEATS, out_total = vectors * RESULT_BEATS;
         const int64_t patience = 100 + 4 * (latency + SOURCE_BEATS + RESULT_BEATS);
         const int64_t drain = 2 * (latency + RESULT_BEATS) + 32;
-        const int64_t pause = 2 * latency + 16;
+        const int64_t pause = IN_BEATS > 1 ? 100 : 2 * latency + 16;
         const bool stalls = phase > 0;
         int64_t in_beats = 0, out_beats = 0, in_core = 0, out_core = 0, stuck = 0, after = 0;
         int64_t source_pause = 0, sink_pause = 0, blocked = 0, torn = 0;
@@ -200,7 +200,7 @@ class Bench {
                 offering = true;
                 // Now and then a torn vector, with TLAST before its last beat: nothing may come of it.
                 const bool begins = in_beats % SOURCE_BEATS == 0;
-                if (stalls && SOURCE_BEATS > 1 && torn == 0 && begins && random.chance(1.0 / 16))
+                if (stalls && SOURCE_BEATS > 1 && IN_BEATS == 1 && torn == 0 && begins && random.chance(1.0 / 16))
                     torn = 1 + int64_t(random.next() % uint64_t(SOURCE_BEATS - 1));
                 if (torn > 0) offer((in_beats + torn) % in_total, torn == 1);
                 else offer(in_beats, (in_beats + 1) % SOURCE_BEATS == 0 && last[phase * vectors + in_beats / SOURCE_BEATS]);
@@ -228,8 +228,8 @@ class Bench {
             if (cycle < TREADY_CHECKS) try_other_ready(valid, ready);
 
             if (core_in_valid(*top)) {
-                if (in_core < vectors) cycles[4 * in_core + 1] = cycle;
-                else fault("the core was given more vectors than were sent");
+                if (in_core >= vectors * IN_BEATS) fault("the core was given more vectors than were sent");
+                else if (in_core % IN_BEATS == 0) cycles[4 * (in_core / IN_BEATS) + 1] = cycle;
             }
             for (size_t i = 0; i < starts.size(); ++i) {
                 entered[i][cycle & int64_t(entered[i].size() - 1)] = *starts[i] && begun[i] < vectors ? begun[i] : -1;
@@ -237,7 +237,8 @@ class Bench {
             }
             in_core += core_in_valid(*top);
             if (core_out_valid(*top)) {
-                if (out_core < vectors) cycles[4 * out_core + 2] = cycle;
+                if (out_core < vectors * OUT_BEATS && out_core % OUT_BEATS == OUT_BEATS - 1)
+                    cycles[4 * (out_core / OUT_BEATS) + 2] = cycle;
                 ++out_core;
             }
             compare_probes();

@@ -26,7 +26,7 @@ class Cost:
 
 
 # family -> (words, bits, sites) of one LUT RAM, as yosys 0.70 counts; elsewhere words are flip-flops
-_LUT_RAM = {"xc7": (32, 6, 4), "xcup": (32, 6, 4), "ecp5": (16, 4, 6), "gowin": (16, 4, 6), "intel": (32, 20, 20)}
+LUT_RAM = {"xc7": (32, 6, 4), "xcup": (32, 6, 4), "ecp5": (16, 4, 6), "gowin": (16, 4, 6), "intel": (32, 20, 20)}
 
 
 def fifo_cost(depth: int, width_bits: int, family: str) -> Cost:
@@ -34,7 +34,7 @@ def fifo_cost(depth: int, width_bits: int, family: str) -> Cost:
     log2 = max((depth - 1).bit_length(), 1)
     words = 1 << log2
     control = Cost(lut=4 * log2 + 8, ff=4 * log2 + 4)
-    if family not in _LUT_RAM:
+    if family not in LUT_RAM:
         return control + Cost(lut=width_bits * words // 2 + words, ff=width_bits * words)
-    deep, wide, sites = _LUT_RAM[family]
+    deep, wide, sites = LUT_RAM[family]
     return control + Cost(lut=-(-words // deep) * -(-width_bits // wide) * sites)
