@@ -110,15 +110,15 @@ def test_configured_formats_are_exported_element_by_element():
 
 
 def test_a_table_reads_whole_numbers_only():
-    table = Table(name="t.act", table=np.eye(2))
+    table = Table(name="t.act", values=np.eye(2))
     weight = dense("t", np.eye(2))
     half = chain((2,), quantizer("q", 0.5, 0, 1), weight, table)
     with pytest.raises(ExportError, match=r"'t.act' \(Table\) has no exact integer form: its input is no integer"):
         export_graph(half, name="t")
     with pytest.raises(ModelError, match=r"'t.act' \(Table\): expected inputs of 0, 1, ..., 1, got 0 .. 0.5"):
         evaluate(half, np.array([[0.5, 0.0]]))
-    with pytest.raises(ModelError, match=r"expected a table \(2, entries\), got \(1, 2\)"):
-        evaluate(chain((2,), quantizer("q", 1.0, 0, 1), replace(table, table=np.eye(1, 2))), np.zeros((1, 2)))
+    with pytest.raises(ModelError, match=r"expected values \(1 or 2, count\), got \(3, 2\)"):
+        evaluate(chain((2,), quantizer("q", 1.0, 0, 1), replace(table, values=np.eye(3, 2))), np.zeros((1, 2)))
 
 
 def test_a_wrong_program_is_caught_with_layer_sample_element_and_difference():

@@ -131,7 +131,7 @@ def _with_quantizers(graph: Graph, floats: dict[str, Floats], settings: Calibrat
     nodes: list[AnyNode] = []
     renamed: dict[str, str] = {}
     for node in graph.nodes:
-        node = replace(node, sources=tuple(renamed.get(name, name) for name in node.sources))
+        node = _with_short_slopes(replace(node, sources=tuple(renamed.get(name, name) for name in node.sources)))
         nodes.append(node)
         bits = _bits(node, readers[node.name], graph, settings)
         fixed = isinstance(node, Quantize | Thresholds | Constant) or node.name not in floats
@@ -145,6 +145,13 @@ def _with_quantizers(graph: Graph, floats: dict[str, Floats], settings: Calibrat
         nodes.append(made)
         renamed[node.name] = made.name
     return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output))
+
+
+def _with_short_slopes(node: AnyNode) -> AnyNode:
+    """Round slopes below zero to 1/256: such a function falls and rises, and only short slopes have an exact form."""
+    if not isinstance(node, Activation) or node.kind not in ("prelu", "leaky_relu") or min(node.parameters) >= 0:
+        return node
+    return replace(node, parameters=tuple(round(slope * 256) / 256 for slope in node.parameters))
 
 
 def _readers(graph: Graph) -> dict[str, list[AnyNode]]:

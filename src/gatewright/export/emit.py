@@ -13,6 +13,7 @@ from gatewright.export.absorb import absorb
 from gatewright.export.builder import Code, ProgramBuilder, arrays_of, integers, refusal
 from gatewright.export.emit_scan import Known, emit_scan
 from gatewright.export.emit_sum import emit_sum
+from gatewright.export.emit_table import emit_table, two_slopes
 from gatewright.export.pending import Chain, code_of
 from gatewright.graph.exact import Lattice, cells, is_power_of_two
 from gatewright.graph.functions import INCREASING
@@ -68,7 +69,7 @@ def emit(
                 raise refusal(node, "its levels are no common multiples of one step", "use a uniform step")
             return absorb(builder, node, _chain(sources[0]), lattice, single=single)
         case Table():
-            return _table(builder, node, sources[0], lattice)
+            return emit_table(builder, node, code_of(node, sources[0]), lattice)
         case Reshape() | Transpose() | Slice() | Pad() | Upsample():
             return _structure(builder, node, sources[0], shape)
         case Concat():
@@ -154,6 +155,8 @@ def _exact(builder: ProgramBuilder, node: Activation, x: Code) -> Code | None:
         case "prelu" if all(0 <= slope <= 1 for slope in node.parameters):
             slope = builder.scaled(x.op, *integers(np.array(node.parameters)), "slope")
             name = builder.add(ir.Max(name=builder.fresh(), layer=layer, left=x.op, right=slope))
+        case "leaky_relu" | "prelu":
+            name = two_slopes(builder, np.array(node.parameters), x)
         case "neg":
             name = builder.scaled(x.op, np.array([-1]), 0, "")
         case "abs":
@@ -184,17 +187,6 @@ def _exact(builder: ProgramBuilder, node: Activation, x: Code) -> Code | None:
 def _bounded(builder: ProgramBuilder, op: str, kind: type[ir.Max] | type[ir.Min], end: float, suffix: str) -> str:
     right = builder.const("hi" if kind is ir.Min else "lo", *integers(np.array([end])))
     return builder.add(kind(name=builder.fresh(suffix), layer=builder.layer, left=op, right=right))
-
-
-def _table(builder: ProgramBuilder, node: Table, source: Result, lattice: Lattice | None) -> Code:
-    x = code_of(node, source)
-    if lattice is None:
-        raise refusal(node, "its entries need more than 24 bits", "round them")
-    if not x.plain or builder.frac(x.op):
-        raise refusal(node, "its input is no integer", "let weights 1, 2, 4, ... make a number of bits")
-    name = builder.table("table", np.ldexp(node.table, lattice.frac_bits).astype(np.int64), lattice.frac_bits)
-    op = ir.Lookup(name=builder.fresh(), layer=builder.layer, source=x.op, table=name, first=0)
-    return Code(builder.add(op), ONE, x.shape)
 
 
 # ---- elements moved

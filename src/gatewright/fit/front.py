@@ -21,12 +21,12 @@ from torch import Tensor, nn
 
 from gatewright.config import Config, Learned
 from gatewright.errors import FitError
+from gatewright.fit.device import array
 from gatewright.fit.modules.stacks import learned_stack
 from gatewright.fit.scores.metrics import Merit, merit_of, validation_merit
 from gatewright.fit.scores.pareto import Point, non_dominated, thinned
 from gatewright.fit.train import CALIBRATION_SAMPLES, Tensors, check_alive, fold_units, stage_key
 from gatewright.fit.training.checkpoint import Checkpoint
-from gatewright.fit.training.device import array
 from gatewright.fit.training.loop import Watch, one_thread
 from gatewright.fit.training.teach import Teacher, checked_targets
 from gatewright.graph import Graph

@@ -79,7 +79,7 @@ def steps(layer: str, thresholds: tuple[float, ...]) -> list[AnyNode]:
 
 def tables(layer: str, table: Floats) -> list[AnyNode]:
     """Return the entry at x of each neuron's table. table: (n_out, entries), 0 or 1."""
-    return [Table(name=f"{layer}.act", layer=layer, table=np.array(table, dtype=np.float64))]
+    return [Table(name=f"{layer}.act", layer=layer, values=np.array(table, dtype=np.float64))]
 
 
 def requantizer(name: str, layer: str, grid: Grid) -> Quantize:

@@ -21,6 +21,7 @@ from gatewright.graph.functions import (
     activate,
     affine,
     count_thresholds,
+    look_up,
     quantize_integers,
     softmax,
     top_k,
@@ -54,7 +55,7 @@ from gatewright.graph.nodes import (
     Upsample,
 )
 from gatewright.graph.recurrent import as_scan
-from gatewright.graph.shapes import Shape, fail, shapes
+from gatewright.graph.shapes import Shape, shapes
 from gatewright.graph.structure import align, move
 from gatewright.ir.windows import convolve, convolve_transposed, pool
 
@@ -169,7 +170,7 @@ class _Evaluator:
             case Thresholds():
                 return self._thresholds(node)
             case Table():
-                return self._table(node)
+                return look_up(node, self.value(node.sources[0]))
             case TopK():
                 return top_k(self.value(node.sources[0]), node.k).astype(np.float64)
             case Dense() | Conv() | ConvTranspose():
@@ -215,12 +216,6 @@ class _Evaluator:
         if lattice is None or lattice.plain:
             return (node.start + node.step * count).astype(np.float64)
         return node.start / node.step + count
-
-    def _table(self, node: Table) -> Floats:
-        x, entries = self.value(node.sources[0]), node.table.shape[1]
-        if not ((x >= 0) & (x < entries) & (x == np.floor(x))).all():
-            fail(node, f"inputs of 0, 1, ..., {entries - 1}", f"{x.min():g} .. {x.max():g}", "is a weight not a bit's?")
-        return node.table[np.arange(x.shape[-1]), x.astype(np.int64)]
 
     def _linear(self, node: Dense | Conv | ConvTranspose, lattice: Lattice | None) -> Floats:
         x = self._operand(node.sources[0], lattice)

@@ -96,12 +96,12 @@ def lattice_of(node: AnyNode, sources: list[Lattice | None], shapes: list[Shape]
             return _quantize(node)
         case Thresholds():
             return _thresholds(node)
-        case Table():
-            return fixed_point(node.table, WEIGHT_BITS)
         case Constant():
             return fixed_point(node.value, EXACT_BITS)
         case TopK():
             return Lattice(ONE, 0, float(shapes[0][-1]))
+        case Table():
+            return fixed_point(node.values, EXACT_BITS)
         case _:
             pass
     if not sources or any(source is None for source in sources):

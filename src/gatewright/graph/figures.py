@@ -170,7 +170,7 @@ def _width_of_value(node: AnyNode) -> Ints:
         case Thresholds():
             return np.array(node.thresholds.shape[1].bit_length())
         case Table():
-            return np.array(int(node.table.max()).bit_length())
+            return np.array(_holding(node.values))
         case _:
             return np.array(FLOAT_BITS)
 
@@ -196,7 +196,7 @@ def _layer(node: Weighted, after: list[AnyNode], results: Mapping[str, str]) -> 
     weight, bias = (node.kernel, node.bias) if isinstance(node, Recurrent) else (node.weight, node.bias)
     stored = None if isinstance(node, Recurrent) else stored_of(node)
     parameters, weights, nonzero = counts(node)
-    parameters += sum(n.table.size for n in after if isinstance(n, Table))
+    parameters += sum(n.values.size for n in after if isinstance(n, Table))
     if stored is not None:
         bits, live, formats = _stored_bits(weight, bias, stored, parameters, after)
     else:
@@ -265,7 +265,7 @@ def _activation(after: list[AnyNode], *, wired: bool) -> str:
     for node in after:
         match node:
             case Table():
-                return f"table of {node.table.shape[1]} bits"
+                return f"table of {node.values.shape[1] * _holding(node.values)} bits"
             case Thresholds() if wired:
                 return "1 bit"
             case Thresholds():

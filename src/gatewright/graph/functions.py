@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy import special  # erf and expit, which NumPy lacks
 
 from gatewright.fixedpoint import Overflow, round_to_integers
-from gatewright.graph.nodes import Activation, Affine, Quantize, Thresholds
+from gatewright.graph.nodes import Activation, Affine, Quantize, Table, Thresholds
+from gatewright.graph.shapes import fail
 
 AnyFloats = NDArray[Any]  # float64, or float32 as the frameworks compute
 _RISING_UNITS = {"relu", "leaky_relu", "elu", "selu", "celu"}  # given slopes of 0 or more
@@ -65,6 +66,16 @@ def count_thresholds(node: Thresholds, x: AnyFloats) -> NDArray[np.int64]:
     for channel, row in enumerate(levels):
         counts[..., channel] = np.searchsorted(row, x[..., channel], side="right")
     return counts
+
+
+def look_up(node: Table, x: AnyFloats) -> AnyFloats:
+    """Return the table's value for each element; ModelError where x is no multiple of 2**-frac_bits inside it."""
+    at, count = np.ldexp(x.astype(np.float64), node.frac_bits) - node.first, node.values.shape[1]
+    if not ((at >= 0) & (at < count) & (at == np.floor(at))).all():
+        ends = [np.ldexp(float(end), -node.frac_bits) for end in (node.first, node.first + 1, node.first + count - 1)]
+        remedy = "put a quantizer of the table's format before it, or bits with weights 1, 2, 4, ..."
+        fail(node, "inputs of {:g}, {:g}, ..., {:g}".format(*ends), f"{x.min():g} .. {x.max():g}", remedy)
+    return node.values[np.arange(x.shape[-1]) % len(node.values), at.astype(np.int64)]
 
 
 def softmax(x: AnyFloats) -> AnyFloats:

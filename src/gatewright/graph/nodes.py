@@ -301,12 +301,15 @@ class Thresholds(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Table(Node):
-    """y = table[j, x] of channel j: truth tables, whose x is a number made of bits by weights that are connections.
+    """A function of fixed-point values by its results: y = values[channel, x * 2**frac_bits - first].
 
-    table: (channels, entries); x: 0, 1, ..., entries - 1; channels: the last axis.
+    values: (1 or channels, count), multiples of powers of two; channels: the last axis. x must be a multiple of
+    2**-frac_bits and lie inside the table. Truth tables read a number that weights 1, 2, 4, ... make of bits.
     """
 
-    table: Floats
+    values: Floats
+    first: int = 0
+    frac_bits: int = 0
 
 
 AnyNode = (

@@ -191,8 +191,8 @@ def _elementwise(node: Affine | Quantize | Thresholds | Table | Activation | Sof
                 if value.shape not in {(), (1,), (channels,)}:
                     fail(node, f"{key} () or ({channels},)", f"{value.shape}")
         case Table():
-            if node.table.ndim != 2 or node.table.shape[0] != channels:
-                fail(node, f"a table ({channels}, entries)", f"{node.table.shape}")
+            if node.values.ndim != 2 or node.values.shape[0] not in (1, channels) or not node.values.shape[1]:
+                fail(node, f"values (1 or {channels}, count)", f"{node.values.shape}")
         case TopK():
             if not 1 <= node.k <= channels:
                 fail(node, f"k of 1..{channels}", f"{node.k}")

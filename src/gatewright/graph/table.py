@@ -118,7 +118,7 @@ def _row(node: AnyNode, shape: Shape, lattice: Lattice | None, source: Shape) ->
             operations, live = source[0] * size, source[0] * nonzero
             weights = weight_format(node)
         case Table():
-            parameters = node.table.size
+            parameters = node.values.size
         case Scan():
             inner = table(node.body)
             parameters, nonzero = sum(r.parameters for r in inner), sum(r.nonzero for r in inner)

@@ -60,7 +60,7 @@ def run_search(
             "with a network that gatewright trained (teacher.pretrained)"
         )
     if config.device == "cuda" and not ray:
-        from gatewright.fit.training.device import device_of
+        from gatewright.fit.device import device_of
 
         device_of(config.device)  # else each trial would be told as failed
     space = read_space(config)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.errors import ModelError, nearest
+from gatewright.errors import ModelError
 from gatewright.fixedpoint import Overflow, Rounding
 from gatewright.graph.nodes import ActivationKind, Quantize, Softmax, Thresholds
+from gatewright.importers.hints import misspelt
 from gatewright.importers.keras.builder import Builder, Value
 
 Parameters = tuple[float, ...]
@@ -80,7 +81,7 @@ def apply_function(builder: Builder, x: Value, name: str, major: int, where: str
             overflow=Overflow.SATURATE,
         )
     if name not in FUNCTIONS:
-        raise ModelError(f"{where}: activation {name!r} is not supported.{nearest(name, [*FUNCTIONS, *SPECIAL])}")
+        raise ModelError(f"{where}: activation {name!r} is not supported.{misspelt(name, [*FUNCTIONS, *SPECIAL])}")
     kind, parameters = FUNCTIONS[name]
     return builder.activation(x, kind, parameters)
 

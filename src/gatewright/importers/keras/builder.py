@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ModelError
-from gatewright.graph.nodes import Activation, ActivationKind, Affine, AnyNode, Combine, Reshape, Transpose
+from gatewright.graph.nodes import Activation, ActivationKind, Affine, AnyNode, Combine, Constant, Reshape, Transpose
 
 Floats = NDArray[np.float64]
 
@@ -96,6 +96,15 @@ class Builder:
             scale=np.broadcast_to(scale, (channels,)).copy(),
             offset=np.broadcast_to(offset, (channels,)).copy(),
         )
+
+    def scaled(self, x: Value, scale: Floats, offset: Floats) -> Value:
+        """Scale and shift by arrays that broadcast over the value; per channel where only the last axis varies."""
+        if all(size == 1 for size in (*scale.shape[:-1], *offset.shape[:-1])):
+            return self.affine(x, scale.reshape(-1), offset.reshape(-1))
+        for kind, array in (("mul", scale), ("add", offset)):
+            constant = self.add(Constant, [], array.shape, "constant", value=array)
+            x = self.add(Combine, [x, constant], x.shape, kind, kind=kind)
+        return x
 
     def combine(self, kind: str, left: Value, right: Value, where: str) -> Value:
         """Combine two results elementwise; their shapes must broadcast."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ModelError
+from gatewright.importers.keras import activation_layers as act
 from gatewright.importers.keras import hgq2, qkeras
 from gatewright.importers.keras.activations import apply_function, function_name
 from gatewright.importers.keras.builder import Value
 from gatewright.importers.keras.call import Call, Weight
+from gatewright.importers.keras.settings import Settings
 
 Array = NDArray[Any]
+OBJECTS: dict[str, Callable[[Call], Value]] = {  # layers without weights that stand as another layer's activation
+    "ReLU": act.relu,
+    "LeakyReLU": act.leaky_relu,
+    "ELU": act.elu,
+    "Softmax": act.softmax,
+    "ThresholdedReLU": act.threshold_relu,
+}
 
 
 @dataclass(slots=True)
@@ -135,6 +145,13 @@ class Hgq2Call(Call):
 def _activated(call: Call, x: Value, key: str) -> Value:
     """Apply a quantizer or function of QKeras where the layer's family knows the name as one, else Keras' function."""
     spec = call.settings.take(key, None)
+    if isinstance(spec, dict) and spec.get("class_name") in OBJECTS and isinstance(spec.get("config"), dict):
+        kind, config = str(spec["class_name"]), spec["config"]
+        settings = Settings(f"{call.settings.name}/{config.get('name', kind)}", kind, config, call.settings.path)
+        inner = KerasCall(call.builder, settings, call.weights, (x,), call.major)
+        y = OBJECTS[kind](inner)
+        settings.done()
+        return y
     own = call.quantizer_of(spec, f"{call.where}, {key}")
     if own is not None:
         return qkeras.apply(call.builder, x, own, call.where)

@@ -6,7 +6,7 @@ floats and rounded, halves to even. An element of no bits is the constant 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,15 @@ class Format:
     wraps: bool
     rounds_only: bool
     scaler: float
+
+    def part(self, rows: slice, edges: tuple[int, ...]) -> Format:
+        """Return the format of some rows of (rows, columns) elements; edges: the size of the part."""
+
+        def cut(array: Array) -> Array:
+            held = array.reshape(array.shape[-2:])
+            return np.broadcast_to(held[rows] if len(held) > 1 else held, edges)
+
+        return replace(self, frac=cut(self.frac), lo=cut(self.lo), hi=cut(self.hi), nothing=cut(self.nothing))
 
 
 def read(conf: Any, store: LayerWeights, where: str) -> Format | None:
@@ -109,13 +118,18 @@ def quantize_weight(array: Array, conf: Any, store: LayerWeights, where: str) ->
         shape = ()
     if shape != array.shape:
         raise ModelError(f"{where}: formats of shape {form.frac.shape} do not fit a weight of shape {array.shape}")
+    return Weight(applied(form, array), np.ones(()))
+
+
+def applied(form: Format, array: Array) -> NDArray[np.float64]:
+    """Return float32 numbers after a quantizer, computed in float32 as HGQ2 does; its format broadcasts over them."""
     scaled = array.astype(np.float32) / np.float32(form.scaler) * np.exp2(form.frac).astype(np.float32)
     codes = _rounded(scaled, form.rounding).astype(np.float64)
     if not form.rounds_only:
         lo, hi = form.lo.astype(np.float64), form.hi.astype(np.float64)
         codes = (codes - lo) % (hi - lo + 1) + lo if form.wraps else np.clip(codes, lo, hi)
         codes = np.where(form.nothing, 0.0, codes)
-    return Weight(codes * np.exp2(-form.frac) * form.scaler, np.ones(()))
+    return codes * np.exp2(-form.frac) * form.scaler
 
 
 def _rounded(v: NDArray[np.float32], rounding: Rounding) -> NDArray[np.float32]:
@@ -132,12 +146,19 @@ def _rounded(v: NDArray[np.float32], rounding: Rounding) -> NDArray[np.float32]:
     return table[rounding.value]()
 
 
+def _stepwise(part: Array, ones: tuple[int, ...]) -> Array:
+    return part.reshape(1, *ones, *part.shape[1:])
+
+
 def quantize_value(builder: Builder, x: Value, conf: Any, store: LayerWeights, where: str) -> Value:
     """Add the quantizer's node. The widths' first axis is the samples' and must not vary."""
     form = read(conf, store, where)
     if form is None:
         return x
     rank = len(x.shape) + 1
+    if form.frac.ndim < rank and form.frac.shape[:1] == (1,):  # inside TimeDistributed: of one step, for all of them
+        ones = (1,) * (rank - form.frac.ndim)
+        form = replace(form, **{key: _stepwise(getattr(form, key), ones) for key in ("frac", "lo", "hi", "nothing")})
     if form.frac.shape[:1] != (1,) or form.frac.ndim != rank:
         raise ModelError(f"{where}: formats of shape {form.frac.shape} do not fit values of shape {x.shape}")
     frac, lo, hi, nothing = (

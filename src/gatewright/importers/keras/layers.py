@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gatewright.errors import ModelError, nearest
+from gatewright.errors import ModelError
+from gatewright.importers.hints import misspelt
 from gatewright.importers.keras import activation_layers as act
-from gatewright.importers.keras import conv, dense, folded, merging, pooling, shaping, wrappers
+from gatewright.importers.keras import conv, dense, folded, lut_dense, merging, pooling, shaping, wrappers
 from gatewright.importers.keras.builder import Builder, Value
 from gatewright.importers.keras.call import Call
 from gatewright.importers.keras.families import Hgq2Call, KerasCall, QKerasCall
 from gatewright.importers.keras.hgq1 import fixed_point_quantizer
-from gatewright.importers.keras.normalization import batch_normalization
+from gatewright.importers.keras.normalization import batch_normalization, normalization, rescaling
 from gatewright.importers.keras.recurrent import recurrent
 from gatewright.importers.keras.settings import Settings
 from gatewright.importers.keras.weights import LayerWeights
@@ -35,6 +36,8 @@ KERAS: dict[str, Handler] = {
     "BatchNormalization": batch_normalization,
     "BatchNormalizationV1": batch_normalization,
     "BatchNormalizationV2": batch_normalization,
+    "Normalization": normalization,
+    "Rescaling": rescaling,
     "Activation": act.activation,
     "ReLU": act.relu,
     "LeakyReLU": act.leaky_relu,
@@ -106,6 +109,10 @@ HGQ2: dict[str, Handler] = {
     "QDense": dense.dense,
     "QEinsumDense": dense.einsum_dense,
     "QBatchNormDense": dense.batch_norm_dense,
+    "QDenseT": lut_dense.dense_t,
+    "QConvT1D": lut_dense.conv_t(1),
+    "QConvT2D": lut_dense.conv_t(2),
+    "QEinsumDenseT": lut_dense.einsum_dense_t,
     "QEinsumDenseBatchnorm": dense.einsum_dense_batchnorm,
     "QConv1D": conv.conv(1),
     "QConv2D": conv.conv(2),
@@ -135,12 +142,31 @@ FAMILIES: dict[str, tuple[type[KerasCall | QKerasCall | Hgq2Call], dict[str, Han
 # Roots of the modules whose layers the tables describe; a layer from elsewhere is custom, whatever its name.
 MODULES = {
     "keras": "keras", "tf_keras": "keras", "tensorflow": "keras", "tensorflow_model_optimization": "keras",
-    "builtins": "keras", "HGQ": "keras", "qkeras": "qkeras", "hgq": "hgq",
+    "builtins": "keras", "HGQ": "keras", "qkeras": "qkeras", "hgq": "hgq", "hgq2": "hgq",
 }  # fmt: skip
 CODE = {
     "Lambda": "it is Python code stored in the file, and loading a model never runs code from it; use layers instead",
     "TFOpLambda": "it is a TensorFlow function call; use Keras layers instead",
     "SlicingOpLambda": "it is a slice in Python; use Cropping or Reshape layers instead",
+    **dict.fromkeys(
+        (
+            "MultiHeadAttention",
+            "GroupQueryAttention",
+            "Attention",
+            "AdditiveAttention",
+            "QMultiHeadAttention",
+            "QLinformerAttention",
+            "QLinformer",
+        ),
+        "attention multiplies computed values with each other, for which there is no support yet",
+    ),
+    **dict.fromkeys(
+        ("LayerNormalization", "RMSNormalization", "GroupNormalization", "UnitNormalization"),
+        "it normalises by statistics of each sample, for which there is no support yet; BatchNormalization's are fixed",
+    ),
+    "Embedding": "its input is an index into a table, not a number; give the model the embedded values",
+    "QAdaptiveActivation": "its range follows the data it has seen; use QActivation with the quantizer it arrived at",
+    "QDenseBatchnorm": "it is of a newer QKeras than 0.9; use QDense behind QBatchNormalization, or fold the two",
     "Masking": "masks are not supported: every step counts; pad the sequences alike and remove it",
 }
 
@@ -158,7 +184,7 @@ def family_of(entry: dict[str, Any], where: str) -> tuple[str, str]:
     if root not in MODULES:
         raise ModelError(
             f"{where}: layer {entry.get('class_name')!r} comes from {root!r}, not from Keras, QKeras or HGQ; "
-            f"what it computes is unknown.{nearest(kind, [*KERAS, *QKERAS])}"
+            f"what it computes is unknown.{misspelt(kind, [*KERAS, *QKERAS])}"
         )
     return MODULES[root], kind
 
@@ -173,7 +199,7 @@ def refuse_unknown(entry: dict[str, Any], path: str) -> None:
         raise ModelError(f"{where} is not supported: {CODE[kind]}")
     table = FAMILIES[family][1]
     if kind not in table and kind not in KERAS:
-        raise ModelError(f"{where} is not supported.{nearest(kind, list(table))}")
+        raise ModelError(f"{where} is not supported.{misspelt(kind, list(table))}")
 
 
 def run_layer(

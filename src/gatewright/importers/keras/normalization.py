@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from gatewright.errors import ModelError
@@ -72,3 +74,56 @@ def _axis(call: Call, rank: int) -> int:
     if isinstance(axis, bool) or not isinstance(axis, int) or not (1 <= axis <= rank or -rank <= axis <= -1):
         raise call.settings.refuse("axis", axis, f"one axis of 1..{rank} is")
     return axis - 1 if axis > 0 else rank + axis
+
+
+def normalization(call: Call) -> Value:
+    """Keras' Normalization with given or adapted statistics: (x - mean) / sqrt(variance), or its inverse."""
+    x = call.one_input()
+    axes = call.settings.take("axis", -1)
+    axes = [] if axes is None else axes if isinstance(axes, list) else [axes]
+    rank = len(x.shape)
+    if not all(isinstance(axis, int) and (1 <= axis <= rank or -rank <= axis <= -1) for axis in axes):
+        raise call.settings.refuse("axis", axes, f"axes of 1..{rank} are")
+    kept = {axis - 1 if axis > 0 else rank + axis for axis in axes}
+    shape = tuple(size if axis in kept else 1 for axis, size in enumerate(x.shape))
+    given = [call.settings.take(key, None) for key in ("mean", "variance")]
+    if given[0] is None or given[1] is None:
+        stored = call.take("mean", "variance", "count")
+        given = [stored["mean"], stored["variance"]]
+    mean, variance = (_statistic(call, value, shape) for value in given)
+    if np.any(variance < 0):
+        raise ModelError(f"{call.where}: variance has negative values; the file is damaged")
+    deviation = np.maximum(np.sqrt(variance), np.float32(1e-7)).astype(np.float64)
+    if call.settings.flag("invert", default=False):
+        return call.builder.scaled(x, deviation, mean.astype(np.float64))
+    return call.builder.scaled(x, 1 / deviation, -mean.astype(np.float64) / deviation)
+
+
+def rescaling(call: Call) -> Value:
+    """Keras' Rescaling: x * scale + offset, one number each, or one per channel."""
+    x = call.one_input()
+    numbers = [
+        _statistic(call, call.settings.take(key, default), None) for key, default in (("scale", 1.0), ("offset", 0.0))
+    ]
+    if any(number.shape not in ((), (1,), x.shape[-1:]) for number in numbers):
+        raise ModelError(f"{call.where}: scale and offset must be one number or one per channel, {x.shape[-1]}")
+    call.settings.only("data_format", (None, "channels_last"), None, "use channels_last")
+    return call.builder.affine(x, numbers[0].astype(np.float64), numbers[1].astype(np.float64))
+
+
+def _statistic(call: Call, value: Any, shape: tuple[int, ...] | None) -> np.ndarray:
+    """Return numbers in float32, of this shape."""
+    if isinstance(value, dict):
+        value = value.get("config", {}).get("value")
+    try:
+        numbers = np.asarray(value, dtype=np.float32)
+        numbers = (
+            numbers
+            if shape is None
+            else np.broadcast_to(numbers.reshape(-1) if numbers.size == 1 else numbers.reshape(shape), shape)
+        )
+    except (TypeError, ValueError):
+        raise ModelError(f"{call.where}: its numbers {str(value)[:80]} do not fit the shape {shape}") from None
+    if not np.isfinite(numbers).all():
+        raise ModelError(f"{call.where}: its numbers hold NaN or infinity; adapt the layer again")
+    return numbers

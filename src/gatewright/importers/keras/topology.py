@@ -8,6 +8,12 @@ from typing import Any
 from gatewright.errors import ModelError
 from gatewright.importers.keras.builder import Builder, Value
 from gatewright.importers.keras.layers import refuse_unknown, run_layer
+from gatewright.importers.keras.operations import (
+    is_operation,
+    refuse_unknown_operation,
+    run_operation,
+    tensors_of,
+)
 from gatewright.importers.keras.settings import FLOAT_TYPES, policies
 from gatewright.importers.keras.weights import LayerWeights
 
@@ -57,6 +63,8 @@ def refuse_unknown_layers(model: dict[str, Any], where: str, path: str = "") -> 
     for entry in entries(model, where):
         if is_model(entry):
             refuse_unknown_layers(entry, where, f"{path}{name_of(entry)}/")
+        elif is_operation(entry):
+            refuse_unknown_operation(entry, f"layer {path + name_of(entry)!r}")
         elif entry["class_name"] != "InputLayer":
             refuse_unknown(entry, path)
         else:
@@ -156,9 +164,17 @@ def _functional(context: Context, model: dict[str, Any], weights: LayerWeights, 
         )
     named = [*outputs]
     calls: dict[Key, list[Key]] = {}
+    arguments: dict[Key, dict[str, Any]] = {}  # of operations: numbers and slices beside results
     for name, entry in layers.items():
         for number, node in enumerate(entry.get("inbound_nodes") or []):
-            calls[name, number] = inbound(node, f"layer {context.path + name!r}")
+            at = f"layer {context.path + name!r}"
+            if is_operation(entry) and isinstance(node, dict):
+                arguments[name, number] = node
+                calls[name, number] = [
+                    _reference(item, at) for item in tensors_of([node.get("args"), node.get("kwargs")])
+                ]
+            else:
+                calls[name, number] = inbound(node, at)
             named += calls[name, number]
     calls = _renumbered(calls, set(named), {name for name, entry in layers.items() if is_model(entry)}, where)
     done: dict[Key, Value] = dict(zip(sources, inputs, strict=True))
@@ -177,7 +193,12 @@ def _functional(context: Context, model: dict[str, Any], weights: LayerWeights, 
             waiting.add(key)
             pending.extend(missing)
             continue
-        done[key] = _apply(context, layers[key[0]], stores[key[0]], tuple(done[need] for need in needs))
+        inputs_of = tuple(done[need] for need in needs)
+        if key in arguments:
+            entry, node = layers[key[0]], arguments[key]
+            done[key] = run_operation(context.builder, entry, node, inputs_of, context.major, context.path)
+        else:
+            done[key] = _apply(context, layers[key[0]], stores[key[0]], inputs_of)
         pending.pop()
     return done[_known(outputs[0], calls, done, where)]
 
@@ -207,6 +228,7 @@ def _known(key: Key, calls: dict[Key, list[Key]], done: dict[Key, Value], where:
 
 def references(value: Any, where: str) -> list[Key]:
     """Return [["name", 0, 0], ...] or ["name", 0, 0] as (layer, call) pairs."""
+    value = list(value.values()) if isinstance(value, dict) else value  # of a model called with names
     items = [value] if isinstance(value, list) and value and isinstance(value[0], str) else value
     if not isinstance(items, list):
         raise ModelError(f"{where}: inputs or outputs {value!r} are not understood; give them as a list")
@@ -242,8 +264,8 @@ def inbound(node: Any, where: str) -> list[Key]:
 def _tensors(value: Any, found: list[Key], where: str) -> None:
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
         found.append(_reference(value.get("config", {}).get("keras_history"), where))
-    elif isinstance(value, list):
-        for item in value:
+    elif isinstance(value, list) or (isinstance(value, dict) and "class_name" not in value):
+        for item in value.values() if isinstance(value, dict) else value:
             _tensors(item, found, where)
     elif value is not None:
         raise ModelError(f"{where}: is called with the constant {value!r}; only results of layers are supported")

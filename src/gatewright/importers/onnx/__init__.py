@@ -8,6 +8,7 @@ from typing import Any
 from gatewright.errors import ModelError, nearest
 from gatewright.graph.nodes import Graph
 from gatewright.importers.builder import Builder, Const, Missing, Tensor
+from gatewright.importers.hints import misspelt
 from gatewright.importers.onnx import arithmetic, cells, quantizers, shapes, windows
 from gatewright.importers.onnx.arithmetic import Handler
 from gatewright.importers.onnx.op import Op, Uses
@@ -134,7 +135,7 @@ def _take(b: Builder, node: Any, values: dict[str, Any], opsets: dict[str, int],
     if known is None:
         b.fail(f"domain {node.domain!r} is not supported.{nearest(node.domain, [d for d in DOMAINS if d])}")
     if node.op_type not in known:
-        hint = f"; {_HINTS[node.op_type]}." if node.op_type in _HINTS else f".{nearest(node.op_type, list(known))}"
+        hint = f"; {_HINTS[node.op_type]}." if node.op_type in _HINTS else f".{misspelt(node.op_type, list(known))}"
         b.fail(f"operator {node.op_type!r} of domain {node.domain!r} is not supported{hint}")
     operands: list[Any] = []
     for operand in node.input:

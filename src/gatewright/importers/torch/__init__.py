@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.errors import ModelError, nearest
+from gatewright.errors import ModelError
 from gatewright.graph.nodes import Graph
 from gatewright.importers.builder import Builder, Const, Missing, Tensor
+from gatewright.importers.hints import misspelt
 from gatewright.importers.torch import cells, pointwise, shapes, structural
 from gatewright.importers.torch.call import Call
 from gatewright.importers.torch.pickles import SCRIPT, read_sequential
@@ -212,16 +213,30 @@ def _take(b: Builder, node: Any, values: dict[str, Any], outputs: frozenset[str]
         return results[index] if index < len(results) else Missing(f"result {index} of {source.name!r}")
     name = str(node.target)
     b.begin(_label(node), f"node {node.name!r} ({name})")
+    _refuse_attention(b, node)
     library, _, rest = name.partition(".")
     operation = rest.partition(".")[0]
     if operation in _NO_RESULT:
         return Missing("nothing")
     if library != "aten" or operation not in HANDLERS:
-        b.fail(f"operator {name!r} is not supported.{nearest(operation, list(HANDLERS))}")
+        b.fail(f"operator {name!r} is not supported.{misspelt(operation, list(HANDLERS))}")
     call = Call(b, node, values, outputs)
     result = HANDLERS[operation](b, call)
     call.finish()
     return result
+
+
+def _refuse_attention(b: Builder, node: Any) -> None:
+    """Name an attention as such, before one of the many calls it is made of."""
+    for path, kind in (node.meta.get("nn_module_stack") or {}).values():
+        word = (kind if isinstance(kind, str) else kind.__name__).rpartition(".")[2]
+        if word == "MultiheadAttention":
+            b.fail(
+                f"is part of {path!r}, an nn.MultiheadAttention: attention multiplies computed values with each other, "
+                "for which there is no support yet"
+            )
+    if str(node.target).startswith("aten.scaled_dot_product_attention"):
+        b.fail("is an attention, which multiplies computed values with each other; there is no support for it yet")
 
 
 def _label(node: Any) -> str:
