@@ -161,8 +161,8 @@ def _join(d: Drawing, name: str) -> None:
             groups=1,
         )
     )
-    kind = d.draw(st.sampled_from((Add, Max, Concat)))
-    if kind is Concat:
+    kind = d.draw(st.sampled_from((Add, Max, None)))
+    if kind is None:
         d.add(Concat(name=name, layer=name, sources=(trunk, d.last), axis=len(space)))
     else:
         d.add(kind(name=name, layer=name, left=d.last, right=trunk))

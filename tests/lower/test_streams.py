@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.errors import LowerError
-from gatewright.fixedpoint import Fixed
+from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.flow.codes import random_codes
 from gatewright.ir import Constant, Interpreter, Program
 from gatewright.ir.op_moves import Fill, Reshape, Transpose, Upsample
 from gatewright.ir.ops import Add, Conv, Dense, Input, Pool, PoolKind, Relu, Requant
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.estimate import estimate
-from gatewright.lower.streaming.depths import interval_of, net_of
 from gatewright.lower.streaming.tokens import run
+from gatewright.lower.streaming.windowed import Windowed
+from gatewright.lower.tensor.depths import interval_of, net_of
 from tests.images import image_programs
 from tests.lower.units_contract import check_channels
 from tests.lowering import lower_for
@@ -72,7 +71,7 @@ def test_drawn_programs_compute_what_the_interpreter_does(program: Program, inte
 def test_a_skip_is_as_deep_as_the_way_around_it():
     made = stream(residual())
     (skip,) = (c for c in made.channels if c.producer is None and c.consumer == "sum")
-    around = sum(unit.window.lead for unit in made.units if unit.name in ("a", "b"))
+    around = sum(unit.window.lead for unit in made.units if isinstance(unit, Windowed))
     assert around < skip.depth <= around + sum(u.timing.latency_cycles for u in made.units) + 4
     assert made.initiation_interval == 64
 
@@ -122,18 +121,14 @@ def small(*more, output: str, shape: tuple[int, ...] = (4, 6, 2), constants=None
                 width_bits=(2, 3) * 24,
                 keep_frac_bits=(0,) * 48,
                 signed=(True,) * 47 + (False,),
-                rounding="half_up",
-                overflow="wrap",
+                rounding=Rounding.HALF_UP,
+                overflow=Overflow.WRAP,
             ),
             r"^layer 'act': no streaming hardware for Requant with formats that differ from position to position",
         ),
     ],
 )
 def test_what_has_no_hardware_is_refused_by_layer(op, message):
-    from gatewright.fixedpoint import Overflow, Rounding
-
-    if isinstance(op, Requant):
-        op = dataclasses.replace(op, rounding=Rounding.HALF_UP, overflow=Overflow.WRAP)
     with pytest.raises(LowerError, match=message):
         stream(small(op, output="t"))
 

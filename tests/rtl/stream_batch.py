@@ -137,7 +137,7 @@ def _words(path: Path, frames: list[Ints], ends: Sequence[int | bool]) -> None:
         if end == 2:
             marks[:] = 2
             marks[-1] = 3
-        rows.append(np.concatenate([marks, frame.astype(np.uint32)], axis=1))
+        rows.append(np.concatenate([marks, frame], axis=1, dtype=np.int64, casting="unsafe"))
     np.concatenate(rows).astype("<u4").tofile(path)
 
 

@@ -22,7 +22,7 @@ from gatewright.ir.text import print_program
 from gatewright.lower.build.support import check_supported
 from gatewright.lower.passes.constants import constants_to_dense
 from gatewright.lower.passes.rounding import join_layers
-from gatewright.lower.streaming.compile import streams
+from gatewright.lower.tensor.compile import streams
 from gatewright.report.built import built
 from gatewright.tools import digest, write_json
 

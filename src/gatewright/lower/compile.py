@@ -15,8 +15,8 @@ from gatewright.lower.elastic import elastic
 from gatewright.lower.folded.factors import reuse_factors
 from gatewright.lower.partition import folded_group, units_by_layer, unrolled_whole
 from gatewright.lower.passes.run import run_passes
-from gatewright.lower.streaming.compile import streamed, streams
 from gatewright.lower.target import Choices, Target
+from gatewright.lower.tensor.compile import streamed, streams
 
 
 def lower(program: Program, x: Ints, target: Target, choices: Choices) -> Dataflow:

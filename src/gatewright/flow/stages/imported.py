@@ -195,7 +195,7 @@ def _check_hardware(imported: Imported, config: Config) -> None:
     from gatewright.graph.shapes import shapes
     from gatewright.lower.build.support import check_supported
     from gatewright.lower.passes.constants import constants_to_dense
-    from gatewright.lower.streaming.compile import streams
+    from gatewright.lower.tensor.compile import streams
 
     graph, source = imported.graph, Fixed.parse(config.data.input_format)
     if imported.road == "post-training":

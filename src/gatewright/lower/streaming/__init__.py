@@ -1,1 +1,1 @@
-"""Programs whose values are images or signals in, units that work on streams of pixels out (docs/streaming.md)."""
+"""Units that work on streams of pixels, and when they move; `lower/tensor` makes them of programs."""

@@ -17,10 +17,10 @@ from gatewright.lower.dataflow import Channel, Dataflow, Unit
 from gatewright.lower.elastic import channel_name
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.pipeline.schedule import Schedule
-from gatewright.lower.streaming.depths import rule_of
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.summed import Summed
 from gatewright.lower.streaming.windowed import Windowed
+from gatewright.lower.tensor.depths import rule_of
 from gatewright.lower.unrolled import Unrolled
 from gatewright.rtl.folded import signal
 from gatewright.rtl.netlist import (

@@ -10,9 +10,9 @@ from gatewright.ir.program import Program
 from gatewright.ir.shapes import shapes
 from gatewright.lower.build.facts import Facts
 from gatewright.lower.dataflow import Dataflow
-from gatewright.lower.streaming.depths import sized
-from gatewright.lower.streaming.partition import streaming_units
 from gatewright.lower.target import Choices, Target
+from gatewright.lower.tensor.depths import sized
+from gatewright.lower.tensor.partition import streaming_units
 
 REPLAYED = 8  # frames
 

@@ -22,13 +22,13 @@ from gatewright.lower.folded.tree import check_tree, product_sums
 from gatewright.lower.pipeline.schedule import schedule
 from gatewright.lower.rewrites.table import run_rewrites
 from gatewright.lower.stream import Lane, Port, Stream
-from gatewright.lower.streaming.beats import beat_op, refused, window_op
-from gatewright.lower.streaming.bodies import body_circuit, lanes_of, some_beats
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.summed import Summed, steps_of, summed_plan
 from gatewright.lower.streaming.window import Window, along_rows
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.target import Choices, Target
+from gatewright.lower.tensor.beats import beat_op, refused, window_op
+from gatewright.lower.tensor.bodies import body_circuit, lanes_of, some_beats
 from gatewright.lower.unrolled import Unrolled
 
 _REPLAYED = 4  # frames on which a unit's sums are replayed
