@@ -129,8 +129,8 @@ MUTANTS: dict[str, tuple[str, str, str, str]] = {
     "a line that is read late": ("residual_b_window.v", "_ram[column];", "_ram[column + 1'b1];", "channel 'b -> sum'"),
     "a window too few": (
         "residual_a_window.v",
-        "row_fires & ",
-        "row_fires & (row != 3'd5) & ",
+        "assign will = row_fires;",
+        "assign will = row_fires && row != 3'd5;",
         "channel 'a.relu -> b'",
     ),
     "a skip that forgets a place": ("gw_channel.v", ".inc(out_valid && out_ready),", ".inc(1'b0),", "time-out"),

@@ -17,7 +17,6 @@ from gatewright.lower.unrolled import Unrolled
 from gatewright.rtl.folded import CLK, RST_N, compile_folded, module_name, signal
 from gatewright.rtl.netlist import (
     Assign,
-    Concat,
     Expr,
     Heading,
     Instance,
@@ -28,7 +27,7 @@ from gatewright.rtl.netlist import (
     Name,
     Wire,
 )
-from gatewright.rtl.nodes import bits, widened
+from gatewright.rtl.nodes import bits, joined, widened
 from gatewright.rtl.unrolled import UnrolledModules, compile_circuit
 from gatewright.rtl.verilog import identifier
 from gatewright.version import __version__
@@ -108,7 +107,7 @@ def pipeline(
         lanes.append(wide)
     y = Name(f"{name}_y", len(circuit.outputs) * result.width_bits, False)
     items.append(Wire(y))
-    ports = (("clk", CLK), ("x", Concat(tuple(reversed(lanes)))), ("y", y))
+    ports = (("clk", CLK), ("x", joined(lanes)), ("y", y))
     items.append(Instance(made.core.name, f"u_{name}", ports))
     found: Values = []
     for i, ref in enumerate(circuit.outputs):

@@ -39,7 +39,7 @@ from gatewright.rtl.netlist import (
     Port,
     Wire,
 )
-from gatewright.rtl.nodes import bits
+from gatewright.rtl.nodes import bits, joined
 from gatewright.rtl.streaming.counting import CLK, RST_N, YES, both
 from gatewright.rtl.streaming.pooled import compile_pooled
 from gatewright.rtl.streaming.summed import compile_summed
@@ -334,7 +334,7 @@ class _Core:
         )
         self.items.append(Heading(f"channel {channel_name(channel)}: {channel.depth} words"))
         self.items += [Wire(word), Wire(valid), Wire(room)]
-        data: Expr = Concat(tuple(reversed(lanes))) if lanes else Literal(0, 1, False)
+        data: Expr = joined(lanes) if lanes else Literal(0, 1, False)
         ports: list[tuple[str, Expr]] = [("clk", CLK), ("rst_n", RST_N), ("reserve", start), ("room", room)]
         ports += [("in_data", data), ("in_valid", made)]
         ports += [("out_data", word), ("out_valid", valid), ("out_ready", self._ready(channel.consumer))]
