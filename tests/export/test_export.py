@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, assume, given, settings
 
 from gatewright.errors import ExportError
 from gatewright.export import check_graph_export, export_graph
-from gatewright.export.prepare import quantize_input
+from gatewright.export.inputs import quantize_input
 from gatewright.fixedpoint import Fixed, Overflow
 from gatewright.graph.evaluate import evaluate
 from gatewright.graph.nodes import Activation, Affine, Combine, Softmax

@@ -9,13 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from gatewright.cli.main import main
+from gatewright.data import Dataset
 from gatewright.errors import ModelError
 from gatewright.export import check_graph_export, export_graph
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import evaluate
+from gatewright.graph.figures import figures
 from gatewright.graph.nodes import Dense, Table
 from gatewright.importers.keras import load_keras
+from gatewright.ir import Interpreter, load_program, ranges
 from tests.importers.keras_files import write_v3
 from tests.importers.test_hgq import conf
 from tests.lowering import lower_for
@@ -82,7 +87,7 @@ def edge(x, i, o):
 
 def test_every_edge_is_its_function_of_its_codes(tmp_path):
     graph = load_keras(write_v3(tmp_path / "t.keras", layer(), ARRAYS, {}))
-    x = np.random.default_rng(9).integers(-80, 80, (300, N_IN)) / 16
+    x = np.random.default_rng(9).integers(-320, 320, (300, N_IN)) / 64
     expected = [[sum(edge(row[i], i, o) for i in range(N_IN)) for o in range(N_OUT)] for row in x]
     assert np.array_equal(evaluate(graph, x), expected)
     (table,) = (node for node in graph.nodes if isinstance(node, Table))
@@ -90,13 +95,46 @@ def test_every_edge_is_its_function_of_its_codes(tmp_path):
     summed = graph.nodes[-1]
     assert isinstance(summed, Dense)
     assert summed.weight[2 + N_IN].tolist() == [0, 0]
+    others = np.delete(table.values, 2 + N_IN, axis=0).astype(int)
+    assert (others.min(axis=1) == 0).all()
+    assert (np.bitwise_or.reduce(others, axis=1) % 2 == 1).all()  # no bit that is always 0 is added
+    assert [(row.parameters, row.weights) for row in figures(graph).layers] == [(table.values.size + N_OUT, 0)]
     for entry in (None, Fixed.parse("fixed<9,5>")):
         exported = export_graph(graph, name="p", input_format=entry)
         assert check_graph_export(exported, x) == len(x)
+        assert exported.program.input.shape == (N_IN,)
+        if entry is None:  # what enters holds the bit below the finest edge's last, so that nothing is rounded twice
+            assert exported.program.input.format == Fixed.parse("fixed<7,3>")
+            assert np.array_equal(np.ldexp(exported.run(x).astype(float), -exported.frac_bits), expected)
         codes = exported.encode(x)
         design = lower_for(exported.program, codes, family="xc7", clock_mhz=50.0)
         assert np.array_equal(design.replay(codes), exported.run(x))
     assert {type(op).__name__ for op in exported.program.ops} == {"Input", "Concat", "Requant", "Lookup", "Dense"}
+
+
+@pytest.mark.sim
+@pytest.mark.slow
+def test_a_file_becomes_hardware_that_equals_every_edge(tmp_path):
+    """Each input goes through all of its codes, in steps finer than the hardware's."""
+    model = write_v3(tmp_path / "t.keras", layer(), ARRAYS, {})
+    rng = np.random.default_rng(3)
+    x = np.concatenate([rng.integers(-32, 32, (64 * N_IN, N_IN)), rng.integers(-32, 32, (40, N_IN))]) / 8
+    for i in range(N_IN):
+        x[64 * i : 64 * (i + 1), i] = np.arange(-32, 32) / 8
+    expected = np.array([[sum(edge(row[i], i, o) for i in range(N_IN)) for o in range(N_OUT)] for row in x])
+    np.savez(tmp_path / "d.npz", x=x, y=np.arange(len(x)) % 2, split=np.resize(["test", "train", "validation"], len(x)))
+    words = ["run", "--model", model, "--data", tmp_path / "d.npz", "--out", tmp_path / "run"]
+    for setting in ("synthesis.families=[]", "synthesis.place=false", "hardware.output=scores", "data.split_key=split"):
+        words += ["--set", setting]
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    assert done.exit_code == 0, done.output
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["hardware"]["mismatches"] == results["export"]["mismatches"] == 0
+    data, program = Dataset.load(tmp_path / "run" / "data"), load_program(tmp_path / "run" / "program" / "program.txt")
+    assert data.format == Fixed.parse("fixed<6,3>")
+    q = np.concatenate([Interpreter(program).run(data.part(part)[0]) for part in ("test", "train", "validation")])
+    order = np.concatenate([np.arange(at, len(x), 3) for at in range(3)])
+    assert np.array_equal(np.ldexp(q.astype(float), -ranges(program)[program.output].frac_bits), expected[order])
 
 
 @pytest.mark.parametrize(

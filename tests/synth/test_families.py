@@ -105,8 +105,12 @@ def test_a_small_network_places_behind_its_harness(tmp_path: Path, family: Famil
         seed=1,
         out=tmp_path / "place",
     )
-    assert placed.meets_timing
     assert sum(placed.used[cell] for cell in router(family).comb) >= report.sites
+    if family == "gowin":
+        assert placed.meets_timing is None
+        assert placed.slowest_mhz is None
+        return
+    assert placed.meets_timing
     assert placed.slowest_mhz is not None
     assert placed.slowest_mhz >= 0.8 * only(lowered).schedule.fmax_mhz
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gatewright.errors import DataError
 from gatewright.ir.output import PlainOutput
-from gatewright.tools import write_json
+from gatewright.tools import DAMAGE, load_npy, open_npz, write_json
 
 if TYPE_CHECKING:
     from gatewright.graph import Graph
@@ -268,14 +268,21 @@ def _samples(path: Path, graph: Graph) -> Floats:
     from gatewright.graph import shapes
 
     try:
-        loaded: Any = np.load(path, allow_pickle=False)
-        x: NDArray[Any] = np.asarray(loaded["x"] if hasattr(loaded, "files") else loaded)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        x = _array(path)
+    except DAMAGE as error:
         raise DataError(f"{path} must be a .npy file, or a .npz file with an array x: {error}") from None
     shape = shapes(graph)[graph.nodes[0].name]
     if not np.issubdtype(x.dtype, np.number) or x.ndim < 2 or int(np.prod(x.shape[1:])) != int(np.prod(shape)):
         raise DataError(f"{path}: samples must be numbers (n, {', '.join(map(str, shape))}), not {x.dtype} {x.shape}")
     return x.reshape(len(x), *shape).astype(np.float64)
+
+
+def _array(path: Path) -> NDArray[Any]:
+    """Return the array of an .npy file, or x of an .npz archive."""
+    if not zipfile.is_zipfile(path):
+        return load_npy(path)
+    with open_npz(path) as archive:
+        return archive["x"]
 
 
 def _summary(graph: Graph) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ConfigError, DataError
-from gatewright.export.prepare import SQUASHING, quantize_input
+from gatewright.export.inputs import quantize_input
+from gatewright.export.prepare import SQUASHING
 from gatewright.fixedpoint import Fixed, Overflow, Rounding, frac_bits
 from gatewright.fixedpoint.lsb import least_error_frac
 from gatewright.graph.evaluate import body_inputs, evaluate, trace

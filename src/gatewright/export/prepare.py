@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from gatewright.errors import ExportError
-from gatewright.fixedpoint import Fixed, Overflow, Rounding
+from gatewright.export.inputs import quantize_copies, quantize_input
+from gatewright.fixedpoint import Fixed
 from gatewright.graph.exact import (
     EXACT_BITS,
     PARAMETER_BITS,
@@ -23,25 +23,20 @@ from gatewright.graph.nodes import (
     Activation,
     Affine,
     AnyNode,
-    Combine,
-    Constant,
     Conv,
     ConvTranspose,
     Dense,
     Graph,
     Input,
-    Quantize,
     Reshape,
     Scan,
     Softmax,
-    Thresholds,
     TopK,
     Transpose,
 )
 from gatewright.graph.recurrent import expand_cells
 from gatewright.graph.shapes import shapes
 from gatewright.graph.simplify import drop_dead, simplify
-from gatewright.graph.structure import is_structure
 
 SQUASHING = ("sigmoid", "tanh")
 
@@ -49,34 +44,8 @@ SQUASHING = ("sigmoid", "tanh")
 def prepare(graph: Graph, input_format: Fixed | None) -> Graph:
     """Return the graph that is exported; its evaluation with precision "single" is the program's."""
     graph = expand_cells(simplify(graph))
-    if input_format is not None:
-        graph = quantize_input(graph, input_format)
+    graph = quantize_copies(graph) if input_format is None else quantize_input(graph, input_format)
     return split_biases(fold_exact_affines(graph))
-
-
-def quantize_input(graph: Graph, fixed: Fixed) -> Graph:
-    """Put a quantizer of this format right behind the input."""
-    source = graph.nodes[0]
-    name, names = f"{source.name}.codes", {node.name for node in graph.nodes}
-    while name in names:  # the graph was quantized with an input format before
-        name += "_"
-    codes = Quantize(
-        name=name,
-        sources=(source.name,),
-        scale=np.array(2.0**-fixed.frac_bits),
-        lo=np.array(fixed.lo),
-        hi=np.array(fixed.hi),
-        zero_point=np.array(0),
-        rounding=Rounding.HALF_UP,
-        overflow=Overflow.SATURATE,
-    )
-    rest = [
-        replace(node, sources=tuple(codes.name if s == source.name else s for s in node.sources))
-        for node in graph.nodes[1:]
-    ]
-    return replace(
-        graph, nodes=(source, codes, *rest), output=codes.name if graph.output == source.name else graph.output
-    )
 
 
 def split_biases(graph: Graph, source: Lattice | None = None) -> Graph:
@@ -130,39 +99,6 @@ def fold_exact_affines(graph: Graph) -> Graph:
         nodes = [n for n in nodes if n.name != before.name]
         nodes.append(folded)
     return drop_dead(replace(graph, nodes=tuple(nodes)))
-
-
-def boundary(graph: Graph, known: dict[str, Lattice | None]) -> AnyNode:
-    """Return the one quantizer behind the input; what is before it is computed by the host."""
-    host = {graph.nodes[0].name}
-    found: list[AnyNode] = []
-    by_name = {node.name: node for node in graph.nodes}
-    for node in graph.nodes[1:]:
-        if not any(source in host for source in node.sources):
-            continue
-        if isinstance(node, Quantize | Thresholds) and known[node.name] is not None:
-            found.append(node)
-        elif _hosted(node, by_name, host):
-            host.add(node.name)
-        else:
-            raise ExportError(
-                f"node {node.name!r} ({type(node).__name__}) reads the model's input, which is not quantized; give "
-                'input_format, e.g. Fixed.parse("fixed<16,6>"), or put a quantizer behind the input'
-            )
-    if len(found) != 1:
-        names = ", ".join(repr(node.name) for node in found) or "none"
-        raise ExportError(
-            f"model {graph.name!r} needs one quantizer behind its input, it has {names}; give input_format, e.g. "
-            'Fixed.parse("fixed<16,6>"), so that all of them run on the chip'
-        )
-    return found[0]
-
-
-def _hosted(node: AnyNode, by_name: dict[str, AnyNode], host: set[str]) -> bool:
-    """Whether the host computes a node: it moves, scales or shifts the input's elements."""
-    if isinstance(node, Combine):
-        return all(s in host or isinstance(by_name[s], Constant) for s in node.sources)
-    return isinstance(node, Affine | Activation) or is_structure(node)
 
 
 def strip_output(graph: Graph, known: dict[str, Lattice | None], *, order_only: bool) -> tuple[Graph, tuple[str, ...]]:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from gatewright import ir
 from gatewright.export.builder import Code, ProgramBuilder, refusal
 from gatewright.export.emit import Result, emit
+from gatewright.export.inputs import boundary, quantize_input
 from gatewright.export.pending import Chain
-from gatewright.export.prepare import boundary, prepare, quantize_input, strip_output
+from gatewright.export.prepare import prepare, strip_output
 from gatewright.fixedpoint import Fixed, Ints
 from gatewright.graph.evaluate import exact_trace
 from gatewright.graph.exact import ONE, lattices

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ModelError
+from gatewright.export.inputs import own_input_format
 from gatewright.export.prepare import strip_output
 from gatewright.fixedpoint import Fixed
 from gatewright.graph.evaluate import evaluate, trace
@@ -155,17 +156,6 @@ def class_scores(graph: Graph, classes: int) -> Graph:
     )
     note = "The model's one output z became the scores (0, z) of the two classes."
     return replace(graph, nodes=(*graph.nodes, both), output=both.name, notes=(*graph.notes, note))
-
-
-def own_input_format(graph: Graph) -> Fixed | None:
-    """Return the fixed-point format that holds all values of the model's own input quantizer; None without one."""
-    first = next((node for node in graph.nodes[1:] if not isinstance(node, Reshape)), None)
-    if not isinstance(first, Quantize) or not (np.abs(np.frexp(first.scale)[0]) == 0.5).all():
-        return None
-    steps = 1 - np.frexp(first.scale)[1]
-    ends = np.stack(np.broadcast_arrays(first.lo - first.zero_point, first.hi - first.zero_point))
-    integers = np.ldexp(ends, np.broadcast_to(steps.max() - steps, ends.shape))
-    return Fixed.holding(int(integers.min()), int(integers.max()), int(steps.max()))
 
 
 def is_quantized(graph: Graph) -> bool:

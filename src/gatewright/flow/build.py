@@ -12,6 +12,7 @@ import numpy as np
 
 from gatewright.config import parse_config
 from gatewright.fixedpoint import Ints
+from gatewright.flow.clocks import warn_unreachable
 from gatewright.flow.codes import checked_codes
 from gatewright.flow.lowering import chip_of, choices_of
 from gatewright.flow.run import execute
@@ -24,7 +25,7 @@ from gatewright.lower.passes.constants import constants_to_dense
 from gatewright.lower.passes.rounding import join_layers
 from gatewright.lower.tensor.compile import streams
 from gatewright.report.built import built
-from gatewright.tools import digest, write_json
+from gatewright.tools import digest, load_npy, write_array, write_json
 
 
 def build_program(
@@ -71,7 +72,7 @@ def build_program(
         directory=directory,
         part=part,
         board=board,
-        vectors=lambda: np.load(folder / "codes.npy"),
+        vectors=lambda: load_npy(folder / "codes.npy"),
         reads=("program",),
     )
     take = Stage(
@@ -81,6 +82,7 @@ def build_program(
         settings=[print_program(loaded), digest(np.ascontiguousarray(checked).tobytes())],
     )
     execute(directory, [take, *stages.stages()], "bitstream", warn)
+    warn_unreachable(directory.folder("rtl"), warn)
     results = {"name": config.name, **built(out, part, board, stages.families)}
     write_json(out / "build.json", results)
     return results
@@ -88,7 +90,7 @@ def build_program(
 
 def _take(program: Program, codes: Ints, out: Path) -> None:
     save_program(program, out / "program.txt")
-    np.save(out / "codes.npy", codes)
+    write_array(out / "codes.npy", codes)
 
 
 def _identifier(name: str) -> str:

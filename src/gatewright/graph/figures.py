@@ -133,7 +133,15 @@ def figures(graph: Graph) -> Figures:
     """Return what a graph's layers with weights hold. Verifies the graph."""
     sizes, results = shapes(graph), {row.layer: row.result_format for row in table(graph)}
     after = _after(graph)
-    layers = tuple(_layer(node, after[node.name], results) for node in graph.nodes if isinstance(node, Weighted))
+    tables: dict[str, list[Table]] = {}
+    for node in graph.nodes:
+        if isinstance(node, Table):
+            tables.setdefault(node.layer or node.name, []).append(node)
+    layers = tuple(
+        _layer(node, after[node.name], results, tables.get(node.layer or node.name, []))
+        for node in graph.nodes
+        if isinstance(node, Weighted)
+    )
     first = graph.nodes[0].name
     return Figures(layers=layers, shape=(prod(sizes[first]), *(prod(sizes[layer.name]) for layer in layers)))
 
@@ -192,13 +200,13 @@ def _after(graph: Graph) -> dict[str, list[AnyNode]]:
     return found
 
 
-def _layer(node: Weighted, after: list[AnyNode], results: Mapping[str, str]) -> Layer:
+def _layer(node: Weighted, after: list[AnyNode], results: Mapping[str, str], tables: list[Table]) -> Layer:
     weight, bias = (node.kernel, node.bias) if isinstance(node, Recurrent) else (node.weight, node.bias)
     stored = None if isinstance(node, Recurrent) else stored_of(node)
     parameters, weights, nonzero = counts(node)
-    parameters += sum(n.values.size for n in after if isinstance(n, Table))
+    parameters += sum(n.values.size for n in tables)
     if stored is not None:
-        bits, live, formats = _stored_bits(weight, bias, stored, parameters, after)
+        bits, live, formats = _stored_bits(weight, bias, stored, tables, after)
     else:
         width, bias_width = (FLOAT_BITS, FLOAT_BITS)
         if not isinstance(node, Recurrent):
@@ -222,15 +230,14 @@ def _layer(node: Weighted, after: list[AnyNode], results: Mapping[str, str]) -> 
 
 
 def _stored_bits(
-    weight: Floats, bias: Floats, stored: Stored, parameters: int, after: list[AnyNode]
+    weight: Floats, bias: Floats, stored: Stored, tables: list[Table], after: list[AnyNode]
 ) -> tuple[int, int, tuple[str, str, str]]:
     """Return bits, bits without weights that are zero, and formats, as configured or learnt."""
     needed = _holding(bias) if stored.bias is None else int(stored.bias.width_bits.max())
     if stored.weight is None:
-        table = next((n for n in after if isinstance(n, Table)), None)
-        width = needed if table is None else 1
-        text = f"thresholds, {needed} bits" if bias.any() else "none"
-        return parameters * width, parameters * width, ("connections", text, _activation(after, wired=True))
+        bits = sum(n.values.size * _holding(n.values) for n in tables) + (bias.size * needed if bias.any() else 0)
+        text = f"{'accumulator' if tables else 'thresholds'}, {needed} bits" if bias.any() else "none"
+        return bits, bits, ("connections", text, _activation(after, wired=True))
     widths = np.broadcast_to(stored.weight.width_bits, weight.shape)
     biases = needed * bias.size
     text = f"accumulator, {needed} bits" if stored.bias is None else str(stored.bias)

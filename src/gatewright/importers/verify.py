@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from gatewright.errors import ConfigError, DataError, ExportError, MismatchError, ModelError, ToolError
 from gatewright.export import Exported, check_graph_export, export_graph
 from gatewright.export.builder import legal
-from gatewright.export.prepare import quantize_input
+from gatewright.export.inputs import quantize_input
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import evaluate, shapes, trace
 from gatewright.graph.exact import Lattice, bits_of, is_power_of_two, lattices

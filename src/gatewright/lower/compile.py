@@ -69,7 +69,9 @@ def _check_latency(dataflow: Dataflow) -> None:
             f"{dataflow.program.name!r} needs {cycles} cycles {where}, allowed are {target.max_latency_cycles}; "
             "lower hardware.reuse_factor or hardware.clock_mhz"
         )
-    latency_ns = cycles * 1000.0 / target.clock_mhz
+    clock_mhz = dataflow.reachable_mhz
+    latency_ns = cycles * 1000.0 / clock_mhz
+    where = f"{cause} at {clock_mhz:g} MHz on {target.family}"
     if target.max_latency_ns and latency_ns > target.max_latency_ns:
         raise LowerError(
             f"{dataflow.program.name!r} needs {latency_ns:g} ns {where}, allowed are {target.max_latency_ns:g}; "

@@ -11,7 +11,9 @@ from gatewright.ir.program import Program
 from gatewright.ir.shapes import shapes
 from gatewright.lower.claims import Claims
 from gatewright.lower.cost.cells import Cost, fifo_cost
+from gatewright.lower.cost.delays import delays
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.pipeline.clock import reachable_mhz
 from gatewright.lower.stream import Lane, Port, Stream
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.summed import Summed
@@ -21,6 +23,9 @@ from gatewright.lower.target import Target
 from gatewright.lower.unrolled import Unrolled
 
 Unit = Unrolled | Folded | Windowed | Pooled | Summed
+
+MARKS = 2
+"""Bits that travel with every vector through an elastic design: the last of its packet, and torn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +156,19 @@ class Dataflow:
         return max(unit.period_ns(family) for unit in self.units)
 
     @property
+    def reachable_mhz(self) -> float:
+        """The clock of the target, or the highest by the family's delay model where that is lower.
+
+        A pipeline that was placed reaches what it reached.
+        """
+        if self.target.placed_mhz:
+            return min(self.target.clock_mhz, self.target.placed_mhz)
+        return reachable_mhz(self.target.clock_mhz, self.period_ns(self.target.family))
+
+    @property
     def claims(self) -> Claims:
         """What simulation and synthesis must find again."""
+        model, placed = delays(self.target.family), int(self.target.placed_mhz)
         return Claims(
             latency_cycles=self.latency_cycles,
             initiation_interval=self.initiation_interval,
@@ -160,6 +176,9 @@ class Dataflow:
             dsp=self.dsp,
             family=self.target.family,
             clock_mhz=self.target.clock_mhz,
+            reachable_mhz=round(self.reachable_mhz, 3),
+            clock_range_mhz=(placed, placed) if placed else model.clock_range_mhz(self.period_ns(self.target.family)),
+            clock_basis="placed and routed" if placed else model.basis,
         )
 
     def slots(self, channel: Channel) -> int:
@@ -204,4 +223,4 @@ class Dataflow:
         if not channel.depth:
             return Cost()
         latency = 0 if channel.producer is None else self._named[channel.producer].timing.latency_cycles
-        return fifo_cost(channel.depth, self._word_bits(channel) + 1, self.target.family) + Cost(ff=latency)
+        return fifo_cost(channel.depth, self._word_bits(channel) + MARKS, self.target.family) + Cost(ff=latency)

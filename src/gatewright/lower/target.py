@@ -16,6 +16,8 @@ class Target:
 
     clock_mhz: 0 stands for the fastest clock, by the family's delay model, that keeps the latency limits; a lowered
     design's own target says which it became. dsp_blocks: what the part has. A latency limit of 0 is none.
+    pipeline_mhz: the clock that a rigid pipeline is made for, where place and route has shown that it then reaches
+    placed_mhz; 0: clock_mhz itself.
     """
 
     family: str
@@ -23,6 +25,8 @@ class Target:
     dsp_blocks: int
     max_latency_cycles: int
     max_latency_ns: float
+    pipeline_mhz: float = 0.0
+    placed_mhz: float = 0.0
 
     def without_limits(self) -> Target:
         """Return the same family and clock without limits of latency."""

@@ -127,7 +127,7 @@ def _luts(node: Table, index: Name, target: Name, span: str) -> list[Item]:
     for number, lut in enumerate(luts):
         made = Name(f"{target.name}_lut{number}", len(lut.tables), False)
         inputs = _joined([Slice(index, i, i) for i in reversed(lut.inputs)])
-        tables = [Literal(table, max(1 << len(lut.inputs), 32), False) for table in lut.tables]
+        tables = [Literal(table, 1 << len(lut.inputs), False) for table in lut.tables]
         names = ("TABLE",) if len(tables) == 1 else ("LOWER", "UPPER")
         settings = (("N", len(lut.inputs)), *zip(names, tables, strict=True))
         cell = "gw_lut" if len(tables) == 1 else "gw_lut2"

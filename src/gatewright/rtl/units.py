@@ -14,7 +14,8 @@ from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.summed import Summed
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.unrolled import Unrolled
-from gatewright.rtl.folded import CLK, RST_N, compile_folded, module_name, signal
+from gatewright.rtl.folded import CLK, RST_N, compile_folded, signal
+from gatewright.rtl.names import Names
 from gatewright.rtl.netlist import (
     Assign,
     Expr,
@@ -29,7 +30,6 @@ from gatewright.rtl.netlist import (
 )
 from gatewright.rtl.nodes import bits, joined, widened
 from gatewright.rtl.unrolled import UnrolledModules, compile_circuit
-from gatewright.rtl.verilog import identifier
 from gatewright.version import __version__
 
 Values = list[Name | Literal]
@@ -50,13 +50,13 @@ class Placed:
     done: Name | None
 
 
-def place(unit: Unit, taken: Sequence[Values], start: Name, *, program: str, program_hash: str) -> Placed:
-    """Instantiate a unit. taken: for each of `takes` the signals of its lanes, good with start; program: its name."""
+def place(unit: Unit, taken: Sequence[Values], start: Name, *, names: Names, program_hash: str) -> Placed:
+    """Instantiate a unit. taken: for each of `takes` the signals of its lanes, good with start."""
     match unit:
         case Unrolled():
-            return _unrolled(unit, taken, program_hash)
+            return _unrolled(unit, taken, names, program_hash)
         case Folded():
-            return _folded(unit, taken, start, program, program_hash)
+            return _folded(unit, taken, start, names, program_hash)
         case Windowed() | Pooled() | Summed():
             raise AssertionError(f"unit {unit.name!r} works on streams: rtl/streaming/core.py places it")
         case _:
@@ -87,13 +87,19 @@ def shifted(value: Name | Literal, shift: int, width: int) -> Expr:
 
 
 def pipeline(
-    name: str, circuit: Circuit, schedule: Schedule, elements: Sequence[Name | Literal], *, program_hash: str
+    name: str,
+    circuit: Circuit,
+    schedule: Schedule,
+    elements: Sequence[Name | Literal],
+    *,
+    names: Names,
+    program_hash: str,
 ) -> tuple[UnrolledModules, list[Item], Values]:
     """Return a circuit's modules, the items that place it, and the signals of its outputs.
 
     name: of its signals; elements: what it reads, by its elements' numbers.
     """
-    made = compile_circuit(circuit, schedule, program_hash=program_hash)
+    made = compile_circuit(circuit, schedule, names=names, program_hash=program_hash)
     given, result = circuit.input_format, circuit.output_format
     items: list[Item] = []
     read = {node.element for node in circuit.nodes if isinstance(node, Source)}
@@ -122,10 +128,10 @@ def pipeline(
     return made, items, found
 
 
-def _unrolled(unit: Unrolled, taken: Sequence[Values], program_hash: str) -> Placed:
-    circuit = unit.circuit
-    name, elements = identifier(circuit.name), [value for values in taken for value in values]
-    made, items, found = pipeline(name, circuit, unit.schedule, elements, program_hash=program_hash)
+def _unrolled(unit: Unrolled, taken: Sequence[Values], names: Names, program_hash: str) -> Placed:
+    circuit, name = unit.circuit, names.unit(unit.name)
+    elements = [value for values in taken for value in values]
+    made, items, found = pipeline(name, circuit, unit.schedule, elements, names=names, program_hash=program_hash)
     gives: list[Values] = []
     for port in unit.gives:
         gives.append(found[: len(port.lanes)])
@@ -135,11 +141,10 @@ def _unrolled(unit: Unrolled, taken: Sequence[Values], program_hash: str) -> Pla
     return Placed(name=name, items=(heading, *items), modules=made.modules, watch=watch, gives=tuple(gives), done=None)
 
 
-def _folded(unit: Folded, taken: Sequence[Values], start: Name, program: str, program_hash: str) -> Placed:
-    layer, plan = identifier(unit.name), unit.plan
+def _folded(unit: Folded, taken: Sequence[Values], start: Name, names: Names, program_hash: str) -> Placed:
+    layer, plan = names.unit(unit.name), unit.plan
     (values,) = taken
-    name = module_name(program, layer)
-    built = compile_folded(unit, name=name, origin=origin(program, program_hash), program_hash=program_hash)
+    built = compile_folded(unit, names=names, origin=origin(names.program, program_hash), program_hash=program_hash)
     items: list[Item] = [Heading(f"layer {plan.layer}: {unit.timing.latency_cycles} cycles")]
     watch: list[LayerSignal] = []
     done = Name(f"{layer}_done", 1, False)

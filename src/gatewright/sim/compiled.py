@@ -44,6 +44,7 @@ def simulate_compiled(
         probes=tuple(watch_probes(manifest.watch)),
         layers=vectors.layer_sizes,
         channels=tuple(channel_probes(manifest.channels, module=manifest.core)),
+        framed=manifest.framed,
         core_beats=manifest.core_beats,
     )
     trial = Trial(

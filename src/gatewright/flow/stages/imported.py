@@ -53,7 +53,8 @@ def read_model(config: Config) -> tuple[Imported, Config]:
     Raises ModelError for a file that cannot be read, ConfigError for settings that do not suit it, ExportError and
     LowerError, naming the layer, for one that has no exact integer form or no hardware.
     """
-    from gatewright.export.vectors import flat_input, is_quantized, own_input_format
+    from gatewright.export.inputs import own_input_format
+    from gatewright.export.vectors import flat_input, is_quantized
     from gatewright.graph import simplify
     from gatewright.importers import load_model
     from gatewright.importers.precision import apply_precision

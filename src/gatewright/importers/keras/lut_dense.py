@@ -3,67 +3,28 @@
 Each edge from input i to output o quantizes its input to its own format, sends it through a small network of its own
 and quantizes what that gives: a function of few codes, evaluated here for every one, in float32 as Keras computes. An
 edge of no bits is a constant. Nodes: copies of the input, one quantizer with a format per edge, one Table, one Dense of
-ones and zeros that sums the edges of an output. Source: HGQ2 0.2, hgq/layers/table/dense.py.
+powers of two that sums the edges of an output. Source: HGQ2 0.2, hgq/layers/table/dense.py.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import product
 from math import sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gatewright.errors import ModelError
 from gatewright.fixedpoint import Overflow
-from gatewright.graph.functions import activate
-from gatewright.graph.nodes import Activation, Concat, Dense, Pad, Quantize, Slice, Table
+from gatewright.graph.nodes import Activation, Concat, Dense, Pad, Quantize, Slice, Stored, Table
 from gatewright.importers.keras import hgq2
 from gatewright.importers.keras.activations import FUNCTIONS, HARD_SIGMOID, function_name
-from gatewright.importers.keras.builder import Value
+from gatewright.importers.keras.builder import Value, identifier
 from gatewright.importers.keras.call import Call
 from gatewright.importers.keras.conv import strides_and_dilation, window_outputs, window_pads
-
-Single = NDArray[np.float32]
-MOST_ENTRIES = 1 << 24  # of the tables of one layer
-CHUNK = 1 << 24  # hidden values that are held at once
-
-
-@dataclass(frozen=True, slots=True)
-class _Edges:
-    """What the edges of a layer compute: hidden layers' (kernel, bias), then scale and offset, then the quantizer."""
-
-    layers: list[tuple[Single, Single | None]]
-    hidden: Activation | None
-    scale: Single | None
-    offset: Single | None
-    divisor: float
-    result: hgq2.Format | None
-
-    def __call__(self, x: Single, inputs: slice) -> NDArray[np.float64]:
-        """Return the results of the edges of some inputs. x: (codes, inputs, n_out)."""
-        y = x[..., None]
-        for kernel, bias in self.layers[:-1]:
-            y = _product(y, kernel[inputs]) if bias is None else _product(y, kernel[inputs]) + bias[inputs]
-            y = y if self.hidden is None else activate(self.hidden, y).astype(np.float32)
-        kernel, bias = self.layers[-1]
-        out = _product(y, kernel[inputs][..., None])[..., 0]
-        out = out if bias is None else out + bias[inputs]
-        if self.scale is not None and self.offset is not None:
-            out = ((out * self.scale + self.offset) / np.float32(self.divisor)).astype(np.float32)
-        if self.result is None:
-            raise AssertionError("read() refuses a result without a format")
-        part = self.result.part(inputs, x.shape[1:])
-        return hgq2.applied(part, out.astype(np.float32))
-
-
-def _product(y: Single, kernel: Single) -> Single:
-    """Return y (codes, i, o, d) times kernel (i, o, d, D), summed over d, each sum rounded to float32 once."""
-    return np.einsum("niod,iodD->nioD", y.astype(np.float64), kernel.astype(np.float64)).astype(np.float32)
+from gatewright.importers.keras.lut_edges import Edges, Single, tabulated
 
 
 def dense_t(call: Call) -> Value:
@@ -228,17 +189,19 @@ def _layer(
         a not in (1, b) for a, b in zip(before.frac.shape, full, strict=True)
     ):
         raise ModelError(f"{call.where}, iq: formats of shape {before.frac.shape} do not fit edges of shape {full}")
-    codes = _codes(call, x, before, (n_in, n_out))
+    layer = identifier(call.builder.layer)
+    codes = _codes(call, x, before, (n_in, n_out), layer)
     parameters = _hidden(call)
-    edges = _Edges(layers, parameters, scale, offset, sqrt(n_in) if scale is not None else 1.0, result)
-    first, frac, values = _tables(call, before, edges, n_in, n_out)
-    tables = values.transpose(2, 1, 0).reshape(n_out * n_in, -1)
-    constant = (tables == tables[:, :1]).all(axis=1)
-    y = call.builder.add(Table, [codes], codes.shape, "table", values=tables, first=first, frac_bits=frac)
-    weight = np.kron(np.eye(n_out), np.ones((n_in, 1)))
-    weight[constant] = 0
-    bias = np.where(constant, tables[:, 0], 0.0).reshape(n_out, n_in).sum(axis=1)
-    y = call.builder.add(Dense, [y], (*x.shape[:-1], n_out), "sum", weight=weight, bias=bias, weight_scale=np.ones(()))
+    edges = Edges(layers, parameters, scale, offset, sqrt(n_in) if scale is not None else 1.0, result)
+    found = tabulated(call.where, before, edges, n_in, n_out)
+    fields = {"values": found.values, "first": found.first, "frac_bits": found.frac_bits}
+    y = call.builder.add(Table, [codes], codes.shape, "edges", layer=layer, **fields)
+    fields = {
+        "weight": np.kron(np.eye(n_out), np.ones((n_in, 1))) * found.step[:, None],
+        "bias": found.least.reshape(n_out, n_in).sum(axis=1),
+        "stored": Stored(weight=None),
+    }
+    y = call.builder.add(Dense, [y], (*x.shape[:-1], n_out), "sum", layer=layer, **fields)
     return call.activate(y)
 
 
@@ -254,12 +217,12 @@ def _hidden(call: Call) -> Activation | None:
     return Activation(name="", kind=kind, parameters=parameters)
 
 
-def _codes(call: Call, x: Value, form: hgq2.Format, edges: tuple[int, int]) -> Value:
+def _codes(call: Call, x: Value, form: hgq2.Format, edges: tuple[int, int], layer: str) -> Value:
     """Add n_out copies of the input, each element quantized as its edge does: (..., n_out * n_in)."""
     n_in, n_out = edges
     shape = (*x.shape[:-1], n_out * n_in)
     if n_out > 1:
-        x = call.builder.add(Concat, [x] * n_out, shape, "copies", axis=len(x.shape) - 1)
+        x = call.builder.add(Concat, [x] * n_out, shape, "copies", layer=layer, axis=len(x.shape) - 1)
     rows = [
         np.broadcast_to(part, (*part.shape[:-2], n_in, n_out))[0].swapaxes(-1, -2)
         for part in (form.frac, form.lo, form.hi, form.nothing)
@@ -270,6 +233,7 @@ def _codes(call: Call, x: Value, form: hgq2.Format, edges: tuple[int, int]) -> V
         [x],
         shape,
         "codes",
+        layer=layer,
         scale=np.where(nothing, 1.0, np.exp2(-frac) * form.scaler),
         lo=lo.astype(np.int64),
         hi=hi.astype(np.int64),
@@ -277,43 +241,3 @@ def _codes(call: Call, x: Value, form: hgq2.Format, edges: tuple[int, int]) -> V
         rounding=form.rounding,
         overflow=Overflow.WRAP if form.wraps else Overflow.SATURATE,
     )
-
-
-def _tables(
-    call: Call, form: hgq2.Format, edges: _Edges, n_in: int, n_out: int
-) -> tuple[int, int, NDArray[np.float64]]:
-    """Return first entry, frac_bits and entries (codes, n_in, n_out) of the edges, on the finest edge's grid."""
-    exponent = int(np.log2(form.scaler))
-    live = ~form.nothing
-    frac = form.frac - exponent  # of the values that the codes stand for
-    finest = int(frac[live].max()) if live.any() else 0
-    up = np.where(live, finest - frac, 0.0)
-    if live.any() and float(up.max()) > 40:
-        raise ModelError(f"{call.where}: its edges' formats lie {int(up.max())} bits apart; at most 40 are supported")
-    lows, highs = (
-        np.where(live, np.ldexp(end.astype(np.float64), up.astype(np.int64)), 0) for end in (form.lo, form.hi)
-    )
-    first, last = int(lows.min()), int(highs.max())
-    count = last - first + 1
-    if count * n_in * n_out > MOST_ENTRIES:
-        raise ModelError(
-            f"{call.where}: {n_in * n_out} edges of {count:,} codes; at most {MOST_ENTRIES:,} entries are supported"
-        )
-    q = np.arange(first, last + 1, dtype=np.float64)[:, None, None]
-    spread = [part.reshape(-1, *part.shape[-2:]) for part in (up, form.lo, form.hi, form.nothing, frac)]
-    same = [np.broadcast_to(part[:1], (1, n_in, n_out))[0] for part in spread]
-    if any((part != part[:1]).any() for part in spread):  # of several positions: the union of their codes
-        same = [
-            np.broadcast_to(part, (1, n_in, n_out))[0]
-            for part in (np.zeros((1, 1, 1)), *(np.array([[[end]]]) for end in (first, last)),
-                         np.zeros((1, 1, 1), bool), np.full((1, 1, 1), float(finest)))
-        ]  # fmt: skip
-    shift, lo, hi, nothing, own = same
-    values = np.empty((count, n_in, n_out))
-    step = max(1, CHUNK // (count * n_out * max(kernel.shape[-1] for kernel, _ in edges.layers)))
-    for at in range(0, n_in, step):
-        part = slice(at, min(at + step, n_in))
-        code = np.clip(np.floor(q / np.exp2(shift[part])), lo[part], hi[part])
-        x = np.where(nothing[part], 0.0, code * np.exp2(-own[part]))
-        values[:, part] = edges(x.astype(np.float32), part)
-    return first, finest, values

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Beats of frames in, whole frames out: a frame that the sender cuts short is filled up, and marked.
 //
 // What is behind counts beats and never loses step, whatever comes. A frame has BEATS beats; TLAST may come with its
@@ -6,12 +7,13 @@
 //
 // Contract
 //   BEATS      at least 1.
-//   s_*        s_valid, s_last: a beat is accepted in this cycle, with its TLAST; only with s_ready. torn: TLAST has come
-//              in the midst of a beat, which is none.
+//   s_*        s_valid, s_last: a beat is accepted in this cycle, with its TLAST; only with s_ready. s_torn: TLAST came in
+//              the midst of the beat.
 //   m_*        m_valid: a beat is given in this cycle; only with m_ready.
 //   end_*      end_room: the end of a frame can be noted, a register that falls after end_valid at the earliest.
 //              end_valid: the beat is the last of its frame; end_last: TLAST came with it, or tore the frame; end_torn.
 //   rst_n      synchronous, active low; the next beat is the first of a frame.
+`default_nettype none
 module gw_frame_in #(
     parameter BEATS = 16
 ) (
@@ -19,7 +21,7 @@ module gw_frame_in #(
     input  wire rst_n,
     input  wire s_valid,
     input  wire s_last,
-    input  wire torn,
+    input  wire s_torn,
     output wire s_ready,
     output wire m_valid,
     input  wire m_ready,
@@ -34,13 +36,12 @@ module gw_frame_in #(
     reg  [BW-1:0] beat;
     reg           filling;
     wire          final_beat = beat == LAST[BW-1:0];
-    wire          begun = beat != {BW{1'b0}};
 
     assign s_ready = m_ready && end_room && !filling;
     assign m_valid = s_valid || (filling && m_ready && end_room);
     assign end_valid = m_valid && final_beat;
     assign end_last = filling || s_last;
-    assign end_torn = filling;
+    assign end_torn = filling || s_torn;
 
     always @(posedge clk) begin
         if (m_valid)
@@ -49,11 +50,10 @@ module gw_frame_in #(
             filling <= !end_valid;
         else if (s_valid)
             filling <= s_last && !final_beat;
-        else if (torn)
-            filling <= begun;
         if (!rst_n) begin
             beat <= {BW{1'b0}};
             filling <= 1'b0;
         end
     end
 endmodule
+`default_nettype wire

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Beats of results in, the same out with TLAST: the last one of a frame waits for what is known of the frame's end.
 //
 // Contract
@@ -7,6 +8,7 @@
 //   end_*     valid/ready: for each frame whether TLAST ended it, and whether it was torn.
 //   m_*       valid/ready. m_last: with a frame's last beat, where TLAST ended the frame.
 //   rst_n     synchronous, active low; the next beat is the first of a frame.
+`default_nettype none
 module gw_frame_out #(
     parameter BEATS = 1
 ) (
@@ -42,3 +44,4 @@ module gw_frame_out #(
             beat <= {BW{1'b0}};
     end
 endmodule
+`default_nettype wire

@@ -13,6 +13,7 @@ from functools import reduce
 from typing import assert_never
 
 from gatewright.lower.circuit.nodes import Circuit
+from gatewright.lower.cost.cells import fifo_in_block
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
 from gatewright.lower.elastic import channel_name
 from gatewright.lower.folded.unit import Folded
@@ -23,6 +24,7 @@ from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.tensor.depths import rule_of
 from gatewright.lower.unrolled import Unrolled
 from gatewright.rtl.folded import signal
+from gatewright.rtl.names import Names, with_names
 from gatewright.rtl.netlist import (
     Assign,
     ChannelSignals,
@@ -45,7 +47,6 @@ from gatewright.rtl.streaming.pooled import compile_pooled
 from gatewright.rtl.streaming.summed import compile_summed
 from gatewright.rtl.streaming.windowed import Lanes, compile_window, shown
 from gatewright.rtl.units import Values, constant, input_elements, origin, pipeline, shifted
-from gatewright.rtl.verilog import identifier
 
 X_VALID, X_READY, Y_VALID, Y_READY = (
     Name(f"{which}", 1, False) for which in ("x_valid", "x_ready", "y_valid", "y_ready")
@@ -69,9 +70,12 @@ class _Link:
     room: Name | None
 
 
-def compile_streams(dataflow: Dataflow, *, program_hash: str) -> Design:
-    """Return the core `<name>_core`: ports clk, rst_n, x, x_valid, x_ready, y, y_valid, y_ready, a beat each."""
-    return _Core(dataflow, program_hash).design()
+def compile_streams(dataflow: Dataflow, *, program_hash: str, prefix: str = "") -> Design:
+    """Return the core `<name>_core`: ports clk, rst_n, x, x_valid, x_ready, y, y_valid, y_ready, a beat each.
+
+    prefix: in front of every module.
+    """
+    return with_names(dataflow, prefix, lambda names: _Core(dataflow, names, program_hash).design())
 
 
 @dataclass(slots=True)
@@ -79,6 +83,7 @@ class _Core:
     """links, signals: of the channels by their number; drives: of wires that are read before what decides them."""
 
     dataflow: Dataflow
+    names: Names
     program_hash: str
     items: list[Item] = field(default_factory=list[Item])
     modules: list[Module] = field(default_factory=list[Module])
@@ -88,7 +93,7 @@ class _Core:
 
     def design(self) -> Design:
         dataflow = self.dataflow
-        program, claims, name = dataflow.program, dataflow.claims, identifier(dataflow.program.name)
+        program, claims = dataflow.program, dataflow.claims
         given, lanes = program.input.format, len(dataflow.source.lanes)
         x = Name("x", lanes * given.width_bits, False)
         inputs, items = input_elements(x, lanes, given.width_bits, given.signed)
@@ -118,7 +123,7 @@ class _Core:
         ready = [self._ready(unit.name) for unit in dataflow.units if self._wired(unit.name)]
         rooms = [link.room for link in self.links.values() if link.channel.producer is None and link.room is not None]
         core = Module(
-            name=f"{name}_core",
+            name=self.names.core,
             header=header,
             ports=(
                 *(Port(own, False) for own in (RST_N, x, X_VALID)),
@@ -135,7 +140,7 @@ class _Core:
             ),
         )
         return Design(
-            name=name,
+            name=self.names.top,
             modules=(*self.modules, core),
             claims=claims,
             watch=(),
@@ -150,11 +155,11 @@ class _Core:
 
     def _ready(self, name: str | None) -> Name:
         """Return the signal with which a unit, or the world behind the results, takes a beat."""
-        return Y_READY if name is None else Name(f"{identifier(name)}_ready", 1, False)
+        return Y_READY if name is None else Name(f"{self.names.unit(name)}_ready", 1, False)
 
     def _start(self, name: str) -> Name:
         """Return the signal with which a unit starts a result."""
-        return Name(f"{identifier(name)}_start", 1, False)
+        return Name(f"{self.names.unit(name)}_start", 1, False)
 
     def _links(self, consumer: str | None) -> list[_Link]:
         return [link for link in self.links.values() if link.channel.consumer == consumer]
@@ -163,7 +168,7 @@ class _Core:
 
     def _unit(self, unit: Unit) -> None:
         """Add a unit between the channels that it reads, which are there, and those that it feeds."""
-        name = identifier(unit.name)
+        name = self.names.unit(unit.name)
         by_value = {link.channel.value: link for link in self._links(unit.name)}
         taken = [by_value[port.value] for port in unit.takes]
         rule, start = rule_of(unit), self._start(unit.name)
@@ -199,7 +204,7 @@ class _Core:
 
     def _control(self, unit: Unit, taken: _Link) -> list[tuple[str, Expr]]:
         """Return the ports with which a unit's module takes beats and starts results."""
-        room = Name(f"{identifier(unit.name)}_room", 1, False)
+        room = Name(f"{self.names.unit(unit.name)}_room", 1, False)
         self.items.append(Wire(room))
         return [
             ("clk", CLK),
@@ -223,13 +228,12 @@ class _Core:
         return found
 
     def _window(self, unit: Windowed, taken: _Link) -> Values:
-        name = identifier(unit.name)
-        module_name = f"{identifier(self.dataflow.program.name)}_{name}_window"
+        name = self.names.unit(unit.name)
         ports = self._control(unit, taken)
         lanes = self._lanes(unit, taken, ports)
         module = compile_window(
             unit,
-            name=module_name,
+            name=self.names.window(unit.name),
             origin=origin(self.dataflow.program.name, self.program_hash),
             lanes=lanes,
             family=self.dataflow.target.family,
@@ -245,12 +249,12 @@ class _Core:
         return self._circuit(name, unit.circuit, unit.schedule, elements)
 
     def _pool(self, unit: Pooled, taken: _Link) -> Values:
-        name = identifier(unit.name)
+        name = self.names.unit(unit.name)
         ports = self._control(unit, taken)
         lanes = self._lanes(unit, taken, ports)
         module = compile_pooled(
             unit,
-            name=f"{identifier(self.dataflow.program.name)}_{name}",
+            name=self.names.folded(unit.name),
             origin=origin(self.dataflow.program.name, self.program_hash),
             lanes=lanes,
             family=self.dataflow.target.family,
@@ -269,14 +273,15 @@ class _Core:
         return found
 
     def _sum(self, unit: Summed, taken: _Link) -> Values:
-        name = identifier(unit.name)
+        name = self.names.unit(unit.name)
         ports = self._control(unit, taken)
         lanes = self._lanes(unit, taken, ports)
         made = compile_summed(
             unit,
-            name=f"{identifier(self.dataflow.program.name)}_{name}",
+            name=self.names.folded(unit.name),
             origin=origin(self.dataflow.program.name, self.program_hash),
             lanes=lanes,
+            names=self.names,
             program_hash=self.program_hash,
         )
         self.modules += [*made.inner, made.module]
@@ -294,7 +299,9 @@ class _Core:
 
     def _circuit(self, name: str, circuit: Circuit, schedule: Schedule, elements: Sequence[Name | Literal]) -> Values:
         """Add a pipeline that reads elements, by their numbers; return its outputs."""
-        made, items, found = pipeline(name, circuit, schedule, elements, program_hash=self.program_hash)
+        made, items, found = pipeline(
+            name, circuit, schedule, elements, names=self.names, program_hash=self.program_hash
+        )
         self.modules += made.modules
         self.items += items
         return found
@@ -312,7 +319,7 @@ class _Core:
             given = values[channel.value]
             stored = self._stored(channel, given)
             if channel.depth:
-                link = self._fifo(f"c{number}_{identifier(channel.value)}", channel, given, stored, start, made)
+                link = self._fifo(f"c{number}_{self.names.value(channel.value)}", channel, given, stored, start, made)
                 assert link.room is not None, "a FIFO has rooms"
                 rooms.append(link.room)
             else:
@@ -320,7 +327,7 @@ class _Core:
             self.links[number] = link
             self.signals[number] = self._watched(link, stored, made)
         if unit is not None and not isinstance(unit, Unrolled):
-            self.drives.append((Name(f"{identifier(unit.name)}_room", 1, False), _all(rooms)))
+            self.drives.append((Name(f"{self.names.unit(unit.name)}_room", 1, False), _all(rooms)))
         return rooms
 
     def _fifo(
@@ -338,8 +345,10 @@ class _Core:
         ports: list[tuple[str, Expr]] = [("clk", CLK), ("rst_n", RST_N), ("reserve", start), ("room", room)]
         ports += [("in_data", data), ("in_valid", made)]
         ports += [("out_data", word), ("out_valid", valid), ("out_ready", self._ready(channel.consumer))]
-        settings = (("WIDTH", width), ("DEPTH", channel.depth))
-        self.items.append(Instance("gw_channel", f"u_{name}", tuple(ports), settings, leaf=True))
+        settings = [("WIDTH", width), ("DEPTH", channel.depth)]
+        if fifo_in_block(self.dataflow.target.family, width, channel.depth):
+            settings.append(("BLOCK", 1))
+        self.items.append(Instance("gw_channel", f"u_{name}", tuple(ports), tuple(settings), leaf=True))
         values, low = list(given), 0
         for i, lane in zip(stored, lanes, strict=True):
             values[i] = own = Name(f"{name}_{i}", lane.width, lane.signed)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gatewright.rtl.shell import StreamPort, cell, commented, describe, ports_of, text_of_shell
+from gatewright.rtl.shell import StreamPort, commented, describe, text_of_shell
+from gatewright.rtl.shell_cells import CLOCK, Piece, Wire, instance
 
 LEAVES = ("gw_channel", "gw_frame_in", "gw_frame_out", "gw_start_delay")
 
@@ -32,12 +33,12 @@ def stream_shell(
           up to {frames} frames in it
 
 TLAST with a frame's last beat comes out with the last beat of its result; on an earlier beat it tears the frame.""")
-    clock = {"clk": "aclk", "rst_n": "aresetn"}
-    wires = [
+    wires: list[Wire] = [
         (source.packed_bits, "core_x", ""),
         (1, "beat_valid", "core_x is a beat that has been accepted"),
         (1, "beat_last", ""),
-        (1, "torn", "TLAST came before the beat was whole"),
+        (1, "beat_torn", "TLAST came before the beat was whole"),
+        (1, "beat_room", ""),
         (1, "core_in_valid", ""),
         (1, "core_in_ready", ""),
         (1, "end_room", "the end of a frame can be noted"),
@@ -56,40 +57,37 @@ TLAST with a frame's last beat comes out with the last beat of its result; on an
         (1, "result_ready", ""),
     ]
     cells = [
-        "    assign torn = s_axis_tvalid && s_axis_tready && s_axis_tlast && !beat_valid;\n",
-        cell(
+        instance(
             "gw_axis_unpack",
             "u_unpack",
-            {"ELEMENTS": source.elements, "WIDTH": source.width_bits, "BEAT": source.beat_bits},
+            {"ELEMENTS": source.elements, "WIDTH": source.width_bits, "BEAT": source.beat_bits, "FRAMED": 1},
             {
-                **clock,
+                **CLOCK,
                 **{f"s_{wire}": f"s_axis_{wire}" for wire in ("tdata", "tvalid", "tready", "tlast")},
+                "room": "beat_room",
                 "vector": "core_x",
-                "vector_valid": "beat_valid",
-                "vector_last": "beat_last",
+                **{f"vector_{wire}": f"beat_{wire}" for wire in ("valid", "last", "torn")},
             },
         ),
-        cell(
+        instance(
             "gw_frame_in",
             "u_frame_in",
             {"BEATS": beats[0]},
             {
-                **clock,
-                "s_valid": "beat_valid",
-                "s_last": "beat_last",
-                "torn": "torn",
-                "s_ready": "s_axis_tready",
+                **CLOCK,
+                **{f"s_{wire}": f"beat_{wire}" for wire in ("valid", "last", "torn")},
+                "s_ready": "beat_room",
                 "m_valid": "core_in_valid",
                 "m_ready": "core_in_ready",
                 **{f"end_{wire}": f"end_{wire}" for wire in ("room", "valid", "last", "torn")},
             },
         ),
-        cell(
+        instance(
             core,
             "u_core",
             {},
             {
-                **clock,
+                **CLOCK,
                 "x": "core_x",
                 "x_valid": "core_in_valid",
                 "x_ready": "core_in_ready",
@@ -99,12 +97,12 @@ TLAST with a frame's last beat comes out with the last beat of its result; on an
             },
         ),
         "    // What is known of the ends of the frames in the core, in order.\n"
-        + cell(
+        + instance(
             "gw_channel",
             "u_ends",
             {"WIDTH": 2, "DEPTH": frames},
             {
-                **clock,
+                **CLOCK,
                 "reserve": "end_valid",
                 "room": "end_room",
                 "in_data": "{end_torn, end_last}",
@@ -114,19 +112,19 @@ TLAST with a frame's last beat comes out with the last beat of its result; on an
                 "out_ready": "known_ready",
             },
         ),
-        cell(
+        instance(
             "gw_frame_out",
             "u_frame_out",
             {"BEATS": beats[1]},
             {
-                **clock,
+                **CLOCK,
                 "s_valid": "core_y_valid",
                 "s_ready": "core_y_ready",
                 **{f"end_{wire}": f"known_{wire}" for wire in ("valid", "last", "torn", "ready")},
                 **{f"m_{wire}": f"result_{wire}" for wire in ("valid", "last", "ready")},
             },
         ),
-        cell(
+        instance(
             "gw_axis_pack",
             "u_pack",
             {
@@ -136,11 +134,11 @@ TLAST with a frame's last beat comes out with the last beat of its result; on an
                 "BEAT": result.beat_bits,
             },
             {
-                **clock,
+                **CLOCK,
                 "vector": "core_y",
                 **{f"vector_{wire}": f"result_{wire}" for wire in ("valid", "last", "ready")},
                 **{f"m_{wire}": f"m_axis_{wire}" for wire in ("tdata", "tvalid", "tready", "tlast")},
             },
         ),
     ]
-    return text_of_shell(name, header, ports_of(source, result), wires, cells)
+    return text_of_shell(name, header, source, result, Piece(wires=tuple(wires), placed=tuple(cells)))

@@ -8,6 +8,7 @@ from gatewright.fixedpoint import Fixed
 from gatewright.lower.folded.plan import BLOCK_DEPTH
 from gatewright.lower.streaming.summed import Summed
 from gatewright.rtl.folded import signal, sums_of_products
+from gatewright.rtl.names import Names
 from gatewright.rtl.netlist import (
     Assign,
     Binary,
@@ -37,14 +38,14 @@ class SummedModules:
 
 
 def compile_summed(
-    unit: Summed, *, name: str, origin: tuple[str, ...], lanes: Lanes, program_hash: str
+    unit: Summed, *, name: str, origin: tuple[str, ...], lanes: Lanes, names: Names, program_hash: str
 ) -> SummedModules:
     """Return module `name`: ports clk, rst_n, valid, room, ready, start, x<lane> of the lanes read, o_y<output>.
 
     A beat is taken with valid and ready; start: it is a frame's last, whose results o_y show `latency_cycles` later,
     for one cycle.
     """
-    return _Compiler(unit, name, origin, lanes, program_hash).modules()
+    return _Compiler(unit, name, origin, lanes, names, program_hash).modules()
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class _Compiler:
     name: str
     origin: tuple[str, ...]
     lanes: Lanes
+    names: Names
     program_hash: str
     logic: Logic = field(default_factory=Logic)
 
@@ -74,7 +76,9 @@ class _Compiler:
         logic.drives.append((go, both(VALID, free)))
         weights, first = self._rom(at)
         values = self._values(go)
-        items, inner, sums = sums_of_products(plan, unit.tree, unit.schedule, weights, values, self.program_hash)
+        items, inner, sums = sums_of_products(
+            plan, unit.tree, unit.schedule, weights, values, names=self.names, program_hash=self.program_hash
+        )
         logic.items += items
         results = self._accumulators(sums, active, first)
         outputs = {y.name: Name(f"o_{y.name}", y.width, y.signed) for y in results if y is not None}
