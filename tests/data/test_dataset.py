@@ -79,16 +79,16 @@ def test_samples_keep_the_shape_that_the_source_gives_them(make, source, keys, s
 
 
 def test_damaged_files(data, tmp_path):
-    with pytest.raises(DataError, match=r"no saved dataset: .*dataset.json is missing; run the data stage again"):
+    with pytest.raises(DataError, match=r"no saved dataset: .*dataset.json is missing; delete the folder"):
         Dataset.load(tmp_path)
     data.save(tmp_path)
     archive = tmp_path / "dataset.npz"
     whole = archive.read_bytes()
     archive.write_bytes(whole[:-50])
-    with pytest.raises(DataError, match=r"the saved dataset is damaged .*; run the data stage again"):
+    with pytest.raises(DataError, match=r"the saved dataset is damaged .*; delete the folder .* and run again"):
         Dataset.load(tmp_path)
     np.savez(archive, x=data.x, y=data.y, split=np.zeros_like(data.split))
-    with pytest.raises(DataError, match=r"checksum of dataset.npz must be .* not of one run: run the data stage again"):
+    with pytest.raises(DataError, match=r"checksum of dataset.npz must be .* not of one run: delete the"):
         Dataset.load(tmp_path)
 
 

@@ -1,13 +1,16 @@
 """Every kind of source reads, and every way it can be wrong has its message."""
 
 import gzip
+import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from gatewright.data import load_dataset
+from gatewright.data.readers.calls import function_file
 from gatewright.errors import DataError
 
 N = 40
@@ -25,10 +28,11 @@ def csv(path, rows=N, header="a,b,kind", line=lambda i: f"{i},{2 * i},{'pn'[i % 
     return path
 
 
-def refused(config, text):
+def refused(config, *texts):
     with pytest.raises(DataError) as caught:
         load_dataset(config)
-    assert text in str(caught.value)
+    for text in texts:
+        assert text in str(caught.value)
 
 
 # ------------------------------------------------------------------------------------------------ arrays
@@ -319,6 +323,7 @@ def test_generator_of_ten_bits_does_not_fit_eight(make):
 
 
 MODULE = """
+import sys
 import numpy as np
 X, Y = np.arange(80).reshape(40, 2), np.arange(40) % 2
 def pair(): return X, Y
@@ -333,6 +338,12 @@ def ragged(): return [[1], [1, 2]], [0, 1]
 def names(): return {"x": X, "y": Y, "feature_names": ["p"]}
 def beyond(): return {"x": X, "y": Y + 1, "classes": ["off", "on"]}
 def unknown(): return {"x": X, "y": np.array(["off", "up"])[Y], "classes": ["off", "on"]}
+def ends(): sys.exit("wrong folder")
+def ends_silently(): sys.exit()
+def interrupts(): raise BaseException("stop")
+def number(): return {"x": X, "y": Y, "classes": 5}
+def odd(): return {"x": X, "y": Y, "feature_names": [object()] * 2, 3: 4}
+def recurses(): return recurses()
 constant = 3
 """
 
@@ -352,6 +363,12 @@ def test_function_of_the_working_directory(make, tmp_path, monkeypatch):
         "spare": "the returned dict has unknown key 'splits'. Did you mean 'split'?",
         "none": "the function must return (x, y), not None for one of them",
         "fails": "the function must return (x, y), but raised RuntimeError: no beam; mend it",
+        "ends": "the function must return (x, y), but raised SystemExit, by sys.exit(): wrong folder; mend it",
+        "ends_silently": "but raised SystemExit, by sys.exit(); mend it",
+        "interrupts": "but raised BaseException: stop; mend it",
+        "number": "the function must return (x, y), but raised TypeError: 'int' object is not iterable; mend it",
+        "odd": "the returned dict has unknown key 3.",
+        "recurses": "but raised RecursionError",
         "ragged": "x, y, group and split must be arrays",
         "names": "feature_names must name each column of a 2-D x (40, 2), not 1 names",
         "beyond": "labels must be class numbers 0..1 of at least 2 `classes`, not 1..2",
@@ -360,7 +377,64 @@ def test_function_of_the_working_directory(make, tmp_path, monkeypatch):
         refused(make(f"python:my_lab_data:{function}"), text)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("raise ValueError('no cable')", "module 'my_bad_lab' cannot be imported, it raised ValueError: no cable"),
+        ("import sys\nsys.exit(3)", "it raised SystemExit, by sys.exit(): 3; mend it"),
+        ("def f(:", "it raised SyntaxError"),
+        ("import no_such_module_here", "no module 'no_such_module_here' among the installed ones"),
+        ("\0", "cannot be imported, it raised"),
+    ],
+)
+def test_a_module_that_cannot_be_imported(make, tmp_path, monkeypatch, text, said):
+    (tmp_path / "my_bad_lab.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    refused(make("python:my_bad_lab:f"), said)
+
+
+def test_the_file_of_a_function_is_found_without_importing_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_pack" / "inner").mkdir(parents=True)
+    for path in ("my_mod.py", "my_pack/__init__.py", "my_pack/inner/deep.py"):
+        (tmp_path / path).write_text("raise SystemExit")
+    for source, file in {
+        "python:my_mod:f": "my_mod.py",
+        "python:my_pack:f": "my_pack/__init__.py",
+        "python:my_pack.inner.deep:f": "my_pack/inner/deep.py",
+    }.items():
+        assert function_file(source) == tmp_path / file
+    for source in ("os", "sys", "__main__", "no_such", "my_pack.inner", "my_mod.x", "..x", "", "my_pack.no", "a b"):
+        assert function_file(f"python:{source}:f") in (None, Path(os.__file__))
+
+
+def test_a_pipe_is_no_source(make, tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    refused(make(tmp_path / "a.csv"), "a.csv must be a file or a folder, not a device or a pipe; copy it to a file")
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.npy", "a-idx1-ubyte.gz", "a.csv.gz"])
+def test_a_file_that_asks_for_too_much(make, tmp_path, monkeypatch, name):
+    monkeypatch.setattr("gatewright.tools.arrays.FREE_BYTES", 1000)
+    path = tmp_path / name
+    if name == "a.npz":
+        np.savez_compressed(path, x=np.zeros((50_000, 8)), y=np.zeros(50_000))
+        refused(make(path), "x.npy would grow from", "compressed bytes", "if that is meant, store it uncompressed")
+    elif name == "a.npy":
+        header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }".ljust(77) + b"\n"
+        path.write_bytes(b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header)
+        refused(make(path, labels="y.npy"), "claims an array (1000000000000,) of float64", "bytes, but 0 follow")
+    elif name.startswith("a-idx"):
+        path.write_bytes(gzip.compress(b"\0\0\x08\x01" + (2**31).to_bytes(4, "big") + bytes(900_000)))
+        refused(make(path, labels="y.npy"), "cannot be read as an IDX file", "would grow from")
+    else:
+        path.write_bytes(gzip.compress(b"a,b\n" + b"0,0\n" * 300_000))
+        refused(make(path, label_column="b"), "cannot be read as a table", "would grow from")
+
+
 def test_function_spelling(make):
+    for source in ("python::f", "python:a", "python:.a:f", "python:a b:f", "python:a:f()", "python:a:b:c"):
+        refused(make(source), f"data.source must read python:MODULE:FUNCTION, not {source!r}")
     refused(make("python:os"), "data.source must read python:MODULE:FUNCTION, not 'python:os'; e.g. python:mydata:load")
     refused(make("python:no_such_module_here:f"), "no module 'no_such_module_here' among the installed ones and in")
 

@@ -6,9 +6,11 @@ import random
 
 import pytest
 
-from gatewright.deploy import LEAF_SOURCES, StreamPorts, board, board_top
+from gatewright.deploy import StreamPorts, board, board_top
 from gatewright.deploy.links.host.uart_host import Lanes
-from gatewright.rtl.shell import StreamPort, axis_shell, leaf_sources
+from gatewright.rtl.leaves import leaf_sources
+from gatewright.rtl.shell import StreamPort, axis_shell
+from tests.leaf_files import UART_SOURCES
 
 CORE = """\
 module sum3 (input wire clk, input wire [35:0] x, output reg signed [13:0] y);
@@ -32,7 +34,7 @@ def test_shell_and_host_agree_on_lanes_and_a_torn_vector_leaves_no_trace(build, 
     texts = {"sum3.v": CORE, "sum3_link.v": shell, "top.v": top.verilog, **leaf_sources()}
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
-    program = build(top.module, [*(tmp_path / name for name in texts), *LEAF_SOURCES])
+    program = build(top.module, [*(tmp_path / name for name in texts), *UART_SOURCES])
 
     draw = random.Random(3)
     vectors = [[draw.randrange(-2048, 2048) for _ in range(3)] for _ in range(40)]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.deploy import HOST_DRIVER, LEAF_SOURCES, StreamPorts, board, board_top
+from gatewright.deploy import HOST_DRIVER, StreamPorts, board, board_top
 from gatewright.deploy.links.host.uart_host import Lanes
+from tests.leaf_files import UART_SOURCES
 
 RTL = Path(__file__).parent / "rtl"
 CORE = StreamPorts(module="gw_stub", input_bytes=4, output_bytes=2)
@@ -23,7 +24,7 @@ def ulx3s(build, tmp_path_factory) -> Path:
     top = board_top(board=board("ulx3s_25f"), core=CORE, clock_mhz=25, baud=3_125_000, gap_ms=0.05)
     path = tmp_path_factory.mktemp("top") / f"{top.module}.v"
     path.write_text(top.verilog)
-    return build(top.module, [path, RTL / "gw_stub.v", *LEAF_SOURCES])
+    return build(top.module, [path, RTL / "gw_stub.v", *UART_SOURCES])
 
 
 def send(data: bytes) -> list[str]:
@@ -91,7 +92,7 @@ def test_answers_longer_than_vectors_lose_whole_vectors_never_bytes(build, wire,
     top = board_top(board=board("colorlight_i5"), core=core, clock_mhz=25, baud=3_125_000, gap_ms=0.05)
     path = tmp_path / f"{top.module}.v"
     path.write_text(top.verilog)
-    program = build(top.module, [path, RTL / "gw_stub.v", *LEAF_SOURCES])
+    program = build(top.module, [path, RTL / "gw_stub.v", *UART_SOURCES])
     values = list(range(200, 240))
     out, _ = wire(program, DIVIDER)(*send(bytes(values)), f"w {GAP_CYCLES + 500}", "b 77")
     answers = [low + 256 * high for low, high in zip(out[::2], out[1::2], strict=True)]
@@ -106,7 +107,7 @@ def test_with_pll_and_host_codec(build, wire, tmp_path):
     assert top.divider == 10
     path = tmp_path / f"{top.module}.v"
     path.write_text(top.verilog)
-    program = build(top.module, [path, RTL / "gw_stub.v", RTL / "pll_model.v", *LEAF_SOURCES])
+    program = build(top.module, [path, RTL / "gw_stub.v", RTL / "pll_model.v", *UART_SOURCES])
     inputs, outputs = Lanes.parse("2x12s"), Lanes.parse("1x11u")
     assert (inputs.total_bytes, outputs.total_bytes) == (4, 2)
     data = inputs.encode([-3, 1000])
@@ -118,13 +119,13 @@ def test_with_pll_and_host_codec(build, wire, tmp_path):
 @pytest.mark.parametrize("module", ["gw_uart_rx", "gw_uart_tx", "gw_uart_host"])
 @pytest.mark.parametrize("options", [(), ("-GDIV=4",), ("-GDIV=868",)], ids=["default", "DIV 4", "DIV 868"])
 def test_leaf_lints_clean(lint: Callable[..., None], module, options):
-    lint(module, LEAF_SOURCES, *options)
+    lint(module, UART_SOURCES, *options)
 
 
 @pytest.mark.sim
 @pytest.mark.parametrize("vector_bytes", [1, 2, 30, 255, 256, 784])
 def test_host_lints_clean_for_any_vector(lint: Callable[..., None], vector_bytes):
-    lint("gw_uart_host", LEAF_SOURCES, f"-GVECTOR_BYTES={vector_bytes}")
+    lint("gw_uart_host", UART_SOURCES, f"-GVECTOR_BYTES={vector_bytes}")
 
 
 @pytest.mark.sim
@@ -134,8 +135,8 @@ def test_generated_top_lints_clean(lint, tmp_path, name, clock_mhz):
     top = board_top(board=board(name), core=CORE, clock_mhz=clock_mhz)
     path = tmp_path / f"{top.module}.v"
     path.write_text(top.verilog)
-    lint(top.module, [path, RTL / "gw_stub.v", RTL / "pll_model.v", *LEAF_SOURCES])
+    lint(top.module, [path, RTL / "gw_stub.v", RTL / "pll_model.v", *UART_SOURCES])
 
 
 def test_leaf_and_driver_files_exist():
-    assert all(path.is_file() for path in (*LEAF_SOURCES, HOST_DRIVER))
+    assert all(path.is_file() for path in (*UART_SOURCES, HOST_DRIVER))

@@ -13,7 +13,7 @@ from gatewright.chips import FAMILIES, PARTS, check_fit, part, router
 from gatewright.deploy import (
     BOARDS,
     HOST_DRIVER,
-    LEAF_SOURCES,
+    LEAVES,
     Board,
     StreamPorts,
     Uart,
@@ -116,7 +116,7 @@ def test_a_board_is_no_more_than_its_entry():
     top = link_top(
         board=toy, shell="net", source=ports[0], result=ports[1], clock_mhz=50.0, module="toy_top", header="a toy"
     )
-    assert (top.module, top.clock_mhz, top.host, top.leaves) == ("toy_top", 50.0, HOST_DRIVER, LEAF_SOURCES)
+    assert (top.module, top.clock_mhz, top.host, top.leaves) == ("toy_top", 50.0, HOST_DRIVER, LEAVES)
     for part_of_it in ("module toy_top (", "net core (", ".VECTOR_BYTES(4)", "assign keep_high = 1'b1;", "// Toy: net"):
         assert part_of_it in top.verilog
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from gatewright.config import Config, parse_config
 from gatewright.data import Dataset, load_dataset
 from gatewright.errors import ConfigError, FitError
+from gatewright.fit import device as module
 from gatewright.fit import train_front, train_student, train_tables, train_teacher
 from gatewright.fit.anomaly.variational import train_variational
+from gatewright.fit.device import CPU, device_of
 from gatewright.fit.frozen import dense_layer, frozen_graph, relu
-from gatewright.fit.training import device as module
 from gatewright.fit.training.checkpoint import Checkpoint
-from gatewright.fit.training.device import CPU, device_of
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import Graph
 from gatewright.graph.store import checksum

@@ -14,16 +14,9 @@ import torch
 
 from gatewright.config import Pruning
 from gatewright.export.vectors import graph_outputs
+from gatewright.fit.dead import remove_dead, shrink
 from gatewright.fit.frozen import dense_layers
-from gatewright.fit.training.prune import (
-    due_share,
-    global_masks,
-    lamp_scores,
-    n_of_m_mask,
-    neuron_masks,
-    remove_dead,
-    shrink,
-)
+from gatewright.fit.training.prune import due_share, global_masks, lamp_scores, n_of_m_mask, neuron_masks
 from gatewright.fit.training.regularise import penalty
 from gatewright.graph.figures import ebops, figures
 

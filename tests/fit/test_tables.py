@@ -18,10 +18,10 @@ from gatewright.data import Dataset
 from gatewright.errors import ConfigError, FitError
 from gatewright.export.vectors import graph_outputs
 from gatewright.fit import train_tables
+from gatewright.fit.dead import shrink
 from gatewright.fit.frozen import dense_layers, is_quantized
 from gatewright.fit.modules import lut_neurons as fit_tables
 from gatewright.fit.modules.lut_neurons import Counts, TableLayer, slopes
-from gatewright.fit.training.prune import shrink
 from gatewright.fit.truth_tables import candidates, table_stack
 from gatewright.fixedpoint import Fixed, frac_bits
 from gatewright.graph import load_graph

@@ -106,5 +106,39 @@ def test_estimate_prints_the_chosen_clock(tmp_path):
     lines = dict(line.split(maxsplit=1) for line in done.output.splitlines())
     assert float(lines["latency_ns"]) <= 30
     assert float(lines["latency_ns"]) == round(1e3 * int(lines["latency_cycles"]) / float(lines["clock_mhz"]), 3)
-    assert float(lines["fmax_mhz"]) >= float(lines["clock_mhz"]) - 0.1
+    assert float(lines["fmax_mhz"]) >= float(lines["clock_mhz"]) - 1
     assert CliRunner().invoke(main, [*command[:-1], "0.5"]).exit_code == 2
+
+
+def test_no_nanoseconds_at_a_clock_out_of_reach(tmp_path):
+    save_program(mlp((16, 12, 4), seed=5), tmp_path / "program.txt")
+    done = CliRunner().invoke(main, ["estimate", str(tmp_path / "program.txt"), "--clock-mhz", "900"])
+    assert done.exit_code == 0, done.output
+    assert "warning: hardware.clock_mhz 900 is out of reach on xc7: by its delay model one operation" in done.stderr
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    reachable = float(lines["reachable_mhz"])
+    assert reachable < 900
+    assert float(lines["latency_ns"]) == pytest.approx(1e3 * int(lines["latency_cycles"]) / reachable, abs=1e-3)
+    low, high = map(int, lines["clock_range_mhz"].split(" to "))
+    assert low < reachable < high
+
+
+def test_a_limit_in_nanoseconds_counts_at_the_clock_that_is_reached():
+    circuit = circuit_of(mlp((16, 12, 4), seed=5), "xc7")
+    free = schedule(circuit, family="xc7", clock_mhz=900)
+    assert free.fmax_mhz < 900
+    kept = 1e3 * free.latency_cycles / free.fmax_mhz
+    assert schedule(circuit, family="xc7", clock_mhz=900, max_latency_ns=kept + 0.01) == free
+    with pytest.raises(LowerError, match="allowed are"):
+        schedule(circuit, family="xc7", clock_mhz=900, max_latency_ns=1e3 * free.latency_cycles / 900)
+
+
+@pytest.mark.parametrize("hardware", [{"architecture": "folded", "reuse_factor": 8}, {"boundaries": "elastic"}])
+def test_folded_and_elastic_limits_too(hardware):
+    program = mlp((16, 12, 4), seed=5)
+    asked = {"family": "xc7", "clock_mhz": 900.0}
+    asked |= {"reuse": 8} if "reuse_factor" in hardware else hardware
+    free = lower_for(program, codes(program, 8), **asked)
+    assert free.reachable_mhz < 900
+    with pytest.raises(LowerError, match=f"at {free.reachable_mhz:g} MHz on xc7, allowed are"):
+        lower_for(program, codes(program, 8), **asked, max_latency_ns=1e3 * free.latency_cycles / 900)

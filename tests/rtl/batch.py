@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gatewright.fixedpoint import Fixed
+from gatewright.fixedpoint import Fixed, Ints
 from gatewright.ir import Interpreter, Program
+from gatewright.rtl.leaves import leaf_sources
 from gatewright.rtl.manifest import RtlManifest, stream_port, write_design
 from gatewright.rtl.netlist import Assign, Binary, Design, Instance, Item
-from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources
+from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval
 from gatewright.sim import Device, SimReport, Trial, Vectors, simulate, watch_probes, watched_values
 from tests.lowering import lower_for
 from tests.programs import codes
@@ -34,7 +35,7 @@ def simulate_batch(
     reuse: a factor for each program, for the folded architecture; all vectors then keep the longest interval apart.
     """
     manifests: list[RtlManifest] = []
-    inputs, traces = [], []
+    inputs: list[Ints] = []
     for number, program in enumerate(programs):
         program = dataclasses.replace(program, name=f"p{number}")
         x = codes(program, vectors, seed=number)
@@ -42,12 +43,30 @@ def simulate_batch(
         item = lower_for(program, x, family=family, clock_mhz=clock_mhz, reuse=factor, multiplier="lut")
         manifests.append(write_design(item, program_hash="0" * 64, stream_bits=0, folder=out / f"p{number}"))
         inputs.append(x)
-        traces.append(Interpreter(program).trace(x))
+    folders = [out / f"p{number}" for number in range(len(manifests))]
+    return simulate_together(
+        programs, manifests, inputs, folders=folders, out=out, cache=cache, stream_bits=stream_bits
+    )
+
+
+def simulate_together(
+    programs: Sequence[Program],
+    manifests: Sequence[RtlManifest],
+    inputs: Sequence[Ints],
+    *,
+    folders: Sequence[Path],
+    out: Path,
+    cache: Path | None = None,
+    stream_bits: int = 0,
+) -> SimReport:
+    """Simulate rigid designs, each written in its folder, in one model: files of one name must be the same."""
+    traces = [Interpreter(program).trace(x) for program, x in zip(programs, inputs, strict=True)]
     latency = max(m.claims.latency_cycles for m in manifests)
     interval = max(m.claims.initiation_interval for m in manifests)
     source = wide([m.source for m in manifests], stream_bits)
     result = wide([m.result for m in manifests], stream_bits)
     core = wrapper(manifests, latency, source, result)
+    out.mkdir(parents=True, exist_ok=True)
     (out / "batch_core.v").write_text(core)
     shell = axis_shell(
         name="batch",
@@ -58,15 +77,9 @@ def simulate_batch(
         core_interval=interval,
     )
     (out / "batch.v").write_text(shell)
-    cells = leaf_sources("gw_add3", "gw_choose", "gw_clip", "gw_lut", "gw_lut2", "gw_start_delay", "gw_pace")
-    for name, text in cells.items():
+    for name, text in leaf_sources("gw_pace").items():
         (out / name).write_text(text)
-    cores = [
-        out / f"p{n}" / name
-        for n, m in enumerate(manifests)
-        for name in m.files
-        if name not in cells and name != f"{m.top}.v"
-    ]
+    sources = merged([out / name for name in leaf_sources("gw_pace")], *files_of(manifests, folders))
     probes, layer_values = [], {}
     for number, (program, manifest, trace) in enumerate(zip(programs, manifests, traces, strict=True)):
         names = [f"p{number}.{w.layer}" for w in manifest.watch]
@@ -78,7 +91,7 @@ def simulate_batch(
         layers=layer_values,
     )
     device = Device(
-        sources=(*(out / name for name in cells), *cores, out / "batch_core.v", out / "batch.v"),
+        sources=(*sources, out / "batch_core.v", out / "batch.v"),
         top="batch",
         source=source,
         result=result,
@@ -92,6 +105,21 @@ def simulate_batch(
         seed=1,
     )
     return simulate(device, driven, trial, out=out / "sim", cache=cache)
+
+
+def files_of(manifests: Sequence[RtlManifest], folders: Sequence[Path]) -> list[list[Path]]:
+    """Return each design's files but its shell."""
+    return [
+        [path for path in m.sources(folder) if path.stem != m.top] for m, folder in zip(manifests, folders, strict=True)
+    ]
+
+
+def merged(*lists: Sequence[Path]) -> list[Path]:
+    """Return all files, those of one name once: their texts must be the same."""
+    found: dict[str, Path] = {}
+    for path in (path for paths in lists for path in paths):
+        assert found.setdefault(path.name, path).read_text() == path.read_text(), f"two files {path.name}"
+    return list(found.values())
 
 
 def wide(ports: Sequence[StreamPort], stream_bits: int) -> StreamPort:

@@ -10,8 +10,9 @@ import numpy as np
 
 from gatewright.ir import Interpreter, Program
 from gatewright.lower.dataflow import Dataflow
+from gatewright.rtl.leaves import leaf_sources
 from gatewright.rtl.manifest import RtlManifest, write_design
-from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources
+from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval
 from gatewright.sim import (
     Device,
     SimReport,
@@ -25,9 +26,7 @@ from gatewright.sim import (
 )
 from tests.lowering import lower_for
 from tests.programs import codes
-from tests.rtl.batch import wide
-
-_LEAVES = ("gw_add3", "gw_choose", "gw_clip", "gw_lut", "gw_lut2", "gw_start_delay", "gw_pace", "gw_channel")
+from tests.rtl.batch import files_of, merged, wide
 
 
 def simulate_elastic_batch(
@@ -74,15 +73,10 @@ def simulate_elastic_batch(
             elastic=True,
         )
     )
-    cells = leaf_sources(*_LEAVES)
-    for name, text in cells.items():
+    for name, text in leaf_sources("gw_pace").items():
         (out / name).write_text(text)
-    cores = [
-        out / f"p{n}" / name
-        for n, m in enumerate(manifests)
-        for name in m.files
-        if name not in cells and name != f"{m.top}.v"
-    ]
+    folders = [out / f"p{number}" for number in range(len(manifests))]
+    sources = merged([out / name for name in leaf_sources("gw_pace")], *files_of(manifests, folders))
     traces = [Interpreter(program).trace(x) for program, x in zip(names, inputs, strict=True)]
     probes, channels, layer_values, beats = [], [], {}, {}
     for n, (program, m, trace, x, dataflow) in enumerate(zip(names, manifests, traces, inputs, made, strict=True)):
@@ -99,7 +93,7 @@ def simulate_elastic_batch(
         channels=beats,
     )
     device = Device(
-        sources=(*(out / name for name in cells), *cores, out / "batch_core.v", out / "batch.v"),
+        sources=(*sources, out / "batch_core.v", out / "batch.v"),
         top="batch",
         source=source,
         result=result,
@@ -129,10 +123,13 @@ def wrapper(manifests: Sequence[RtlManifest], source: StreamPort, result: Stream
     lines = [
         "module batch_core (",
         "    input  wire clk, input wire rst_n,",
-        f"    input  wire [{source.packed_bits - 1}:0] x, input wire x_valid, input wire x_last, output wire x_ready,",
-        f"    output wire [{result.packed_bits - 1}:0] y, output wire y_valid, output wire y_last, input wire y_ready",
+        f"    input  wire [{source.packed_bits - 1}:0] x,",
+        "    input  wire x_valid, input wire [1:0] x_last, output wire x_ready,",
+        f"    output wire [{result.packed_bits - 1}:0] y,",
+        "    output wire y_valid, output wire [1:0] y_last, input wire y_ready",
         ");",
-        f"    wire [{count - 1}:0] ready, valid, last;",
+        f"    wire [{count - 1}:0] ready, valid;",
+        f"    wire [1:0] last [0:{count - 1}];",
         "    assign x_ready = &ready;",
         "    assign y_valid = &valid;",
         "    assign y_last = last[0];",

@@ -182,7 +182,8 @@ DEPTHS = (1, 2, 3, 5, 8)
 
 
 @pytest.mark.slow
-def test_channels_promise_and_keep(tmp_path):
+@pytest.mark.parametrize("block", [0, 1], ids=["read without a clock", "block RAM"])
+def test_channels_promise_and_keep(tmp_path, block: int):
     """gw_channel against its contract, cycle by cycle: room, order, no word before it was written, places freed."""
     ports = "\n".join(
         f"    input wire reserve{d}, in_valid{d}, out_ready{d}, input wire [7:0] in{d}, output wire room{d}, valid{d}, "
@@ -190,9 +191,9 @@ def test_channels_promise_and_keep(tmp_path):
         for d in DEPTHS
     )
     cells = "\n".join(
-        f"    gw_channel #(.WIDTH(8), .DEPTH({d})) u{d} (.clk(clk), .rst_n(rst_n), .reserve(reserve{d}), "
-        f".room(room{d}), .in_data(in{d}), .in_valid(in_valid{d}), .out_data(out{d}), .out_valid(valid{d}), "
-        f".out_ready(out_ready{d}));"
+        f"    gw_channel #(.WIDTH(8), .DEPTH({d}), .BLOCK({block})) u{d} (.clk(clk), .rst_n(rst_n), "
+        f".reserve(reserve{d}), .room(room{d}), .in_data(in{d}), .in_valid(in_valid{d}), "
+        f".out_data(out{d}), .out_valid(valid{d}), .out_ready(out_ready{d}));"
         for d in DEPTHS
     )
     for name in ("gw_channel", "gw_credit", "gw_fifo"):

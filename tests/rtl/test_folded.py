@@ -75,6 +75,28 @@ def test_layers_of_both_kinds_in_one_design(tmp_path, cache):
     assert report.wrong_probes == 0 < report.probes_compared
 
 
+@pytest.mark.parametrize(("sparsity", "reuse", "multiplier"), [(0.0, 576, "dsp"), (0.7, 170, "lut")])
+def test_a_register_behind_weights_in_block_ram_costs_a_cycle(tmp_path, cache, sparsity: float, reuse, multiplier):
+    """Inputs that rotate, and inputs by multiplexers: every value in the cycle it is claimed."""
+    program = mlp((24, 24, 6), seed=3, sparsity=sparsity, output="scores")
+    slow = lower_for(program, codes(program, 50), family="xc7", clock_mhz=80, reuse=(reuse, 1), multiplier=multiplier)
+    fast = folded(program, (reuse, 1), multiplier=multiplier)
+    (before, *_), (unit, *_) = ([u for u in made.units if isinstance(u, Folded)] for made in (slow, fast))
+    assert unit.plan.gather == (sparsity > 0)
+    assert (before.rom_register, unit.rom_register) == (False, True)
+    assert unit.timing.latency_cycles - unit.tree_cycles == before.timing.latency_cycles - before.tree_cycles + 1
+    assert unit.period_ns("xc7") < before.period_ns("xc7")
+    manifest = write_design(fast, program_hash="0" * 64, stream_bits=0, folder=tmp_path)
+    report = simulate_compiled(
+        program, manifest, codes(program, 200), folder=tmp_path, stall_fraction=0.3, seed=1, out=tmp_path / "sim",
+        cache=cache,
+    )  # fmt: skip
+    require_match(report)
+    assert report.latency_cycles == manifest.claims.latency_cycles
+    assert report.wrong_probes == 0 < report.probes_compared
+    lint(sources=manifest.sources(tmp_path), top=manifest.top, out=tmp_path / "lint")
+
+
 def flipped(design: Design, rng: np.random.Generator) -> tuple[Design, str]:
     """Return the design with one bit of one ROM word changed, and where."""
     places = [

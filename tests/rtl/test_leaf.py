@@ -10,8 +10,8 @@ import pytest
 
 from gatewright.errors import ToolError
 from gatewright.tools import run_tool
+from tests.leaf_files import LEAF
 
-LEAF = Path(__file__).parents[2] / "src" / "gatewright" / "rtl" / "leaf"
 YOSYS = [sys.executable, "-c", "import sys; from pyosys import libyosys as y; y.Design().run_pass('script prove.ys')"]
 # (W, FIRST, LAST): whole carry cells and parts of one; instantiated LUTs everywhere, in the middle, nowhere
 SPANS = ((1, 0, 1), (2, 0, 2), (4, 0, 4), (5, 1, 4), (9, 0, 3), (12, 3, 12), (12, 0, 12), (6, 6, 6))
@@ -100,7 +100,12 @@ def test_lut_cells_equal_the_table(tmp_path: Path, inputs: int):
         ("gw_clip", "4'b1010", "4'b1110", [({"W": 4, "LO": 0, "HI": 15}, 2)]),
         ("gw_choose", "CCCCAAAA", "CCCCAAA8", [({"W": 4}, 2)]),
         ("gw_lut", ".I1(index[1]), .I2(index[2])", ".I1(index[2]), .I2(index[1])", [({"N": 3, "TABLE": "64'd37"}, 0)]),
-        ("gw_lut2", "{UPPER, LOWER}", "{LOWER, UPPER}", [({"N": 3, "LOWER": "32'd37", "UPPER": "32'd91"}, 1)]),
+        (
+            "gw_lut2",
+            "{{COPIES{UPPER}}, {COPIES{LOWER}}}",
+            "{{COPIES{LOWER}}, {COPIES{UPPER}}}",
+            [({"N": 3, "LOWER": "32'd37", "UPPER": "32'd91"}, 1)],
+        ),
     ],
 )
 def test_the_proof_sees_a_wrong_table(

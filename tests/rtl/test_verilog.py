@@ -68,7 +68,7 @@ def test_text_is_well_formed(program: Program):
         body = re.sub(r"//.*|\d+'s?d\d+|\d+'h[0-9a-f]+|\$signed", "", text)
         used = set(re.findall(r"(?<![.\w$])[a-z]\w*", body)) - set(declared)
         allowed = {"module", "endmodule", "input", "output", "wire", "reg", "signed", "assign", "always", "posedge"}
-        allowed |= {"localparam"}
+        allowed |= {"localparam", "default_nettype", "none"}
         names = {m.name for m in design.modules} | {f"u_{m.name.split('_', 1)[1]}" for m in design.modules}
         leaves = {"gw_add3", "gw_choose", "gw_clip", "gw_lut", "gw_lut2"} | {
             name for name in used if name.startswith("u_")

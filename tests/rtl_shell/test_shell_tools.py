@@ -48,3 +48,19 @@ def test_the_shell_is_small(family, beat_bits: int, sites: int, ff: int, tmp_pat
     cost = {kind: whole[kind] - core[kind] for kind in ("sites", "inv", "ff")}
     assert cost["sites"] <= sites, cost
     assert cost["ff"] <= ff, cost
+
+
+@pytest.mark.synth
+@pytest.mark.parametrize("family", ["ice40", "gatemate"])
+def test_wide_results_wait_in_block_ram_where_there_is_no_lut_ram(family, tmp_path: Path):
+    """320 bits for 16 vectors: 5,120 flip-flops, or two words in flip-flops and block RAM."""
+    wide = StreamPort(elements=20, width_bits=16, signed=True)
+    stub = Stub(StreamPort(elements=4, width_bits=8, signed=True), wide, 8, family=family)
+    report = synthesize(
+        sources=write(stub, tmp_path), top=TOP, family=family, out=tmp_path / "synth", keep=[f"{TOP}_core"]
+    )
+    whole, core = report.modules[TOP], report.modules[f"{TOP}_core"]
+    assert whole["bram"] - core["bram"] >= 320 // 40 / 2
+    assert whole["ff"] - core["ff"] < 2 * 321 + 60
+    narrow = Stub(stub.source, StreamPort(elements=1, width_bits=4, signed=False), 8, family=family)
+    assert "BLOCK" not in narrow.files()[f"{TOP}.v"]

@@ -3,14 +3,15 @@
 import pytest
 
 from gatewright.errors import LowerError
+from gatewright.rtl.leaves import leaf_sources
 from gatewright.rtl.shell import (
     StreamPort,
     axis_shell,
     fifo_log2_depth,
     initiation_interval,
-    leaf_sources,
     transfer_latency_cycles,
 )
+from gatewright.version import __version__
 
 WIDE = StreamPort(elements=64, width_bits=8, signed=True)
 ANSWER = StreamPort(elements=1, width_bits=4, signed=False)
@@ -83,10 +84,11 @@ def test_a_slow_stream_needs_a_small_fifo():
 def test_the_text():
     text = axis_shell(name="net", core="net_core", latency_cycles=8, source=WIDE, result=ANSWER)
     assert text.startswith(
-        "// net: AXI4-Stream shell of net_core\n//\n//   s_axis  64 x 8 bit signed in lanes of 8 bits"
+        f"// net: AXI4-Stream shell of net_core, by gatewright {__version__}\n"
+        "// SPDX-License-Identifier: Apache-2.0\n//\n//   s_axis  64 x 8 bit signed in lanes of 8 bits"
     )
     assert "    net_core u_core (\n        .clk(aclk),\n        .x(core_x),\n        .y(core_y)\n    );\n" in text
-    assert text.endswith("    );\nendmodule\n")
+    assert text.endswith("    );\nendmodule\n`default_nettype wire\n")
     assert all(line == line.rstrip() for line in text.splitlines())
     assert text == axis_shell(name="net", core="net_core", latency_cycles=8, source=WIDE, result=ANSWER)
 

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from gatewright.config import Framing
 from gatewright.fixedpoint import Ints
-from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, leaf_sources
+from gatewright.rtl.leaves import leaf_sources
+from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval
+from gatewright.rtl.shell_cells import Wiring
 from gatewright.sim import Bench, Device, Probe, SimReport, Trial, Vectors, build_bench, run_bench
 
 TOP = "stub"
@@ -23,12 +26,27 @@ class Stub:
     source: StreamPort
     result: StreamPort
     latency_cycles: int
+    io_registers: bool = False
+    framing: Framing = "auto"
+    family: str = ""
+
+    @property
+    def framed(self) -> bool:
+        return self.framing == "packets" or (self.framing == "auto" and self.source.beats > 1)
 
     def files(self) -> dict[str, str]:
         shell = axis_shell(
-            name=TOP, core=f"{TOP}_core", latency_cycles=self.latency_cycles, source=self.source, result=self.result
+            name=TOP,
+            core=f"{TOP}_core",
+            latency_cycles=self.latency_cycles,
+            source=self.source,
+            result=self.result,
+            framed=self.framed,
+            io_registers=self.io_registers,
+            family=self.family,
         )
-        return {**leaf_sources(), f"{TOP}.v": shell, f"{TOP}_core.v": self._core(), f"{TOP}_sum.v": self._sum()}
+        leaves = Wiring(framed=self.framed, io_registers=self.io_registers).leaves
+        return {**leaf_sources(*leaves), f"{TOP}.v": shell, f"{TOP}_core.v": self._core(), f"{TOP}_sum.v": self._sum()}
 
     def codes(self, count: int, seed: int = 0) -> Ints:
         port = self.source
@@ -82,6 +100,7 @@ class Stub:
             result=self.result,
             probes=tuple(self.probes()) if probes else (),
             layers=tuple(sizes) if probes else (),
+            framed=self.framed,
         )
         return build_bench(device, out=out / "build", cache=cache, level=0)
 

@@ -31,6 +31,27 @@ STUBS = {
         StreamPort(elements=7, width_bits=9, signed=True, beat_bits=24),
         14,
     ),
+    # registers on both streams; whole vectors in packets
+    "registers, packets": Stub(
+        StreamPort(elements=9, width_bits=8, signed=True),
+        StreamPort(elements=3, width_bits=17, signed=True),
+        4,
+        io_registers=True,
+        framing="packets",
+    ),
+    "registers, beats": Stub(
+        StreamPort(elements=5, width_bits=12, signed=False, beat_bits=8),
+        StreamPort(elements=3, width_bits=17, signed=True, beat_bits=16),
+        3,
+        io_registers=True,
+    ),
+    # vectors of several beats whose TLAST, wherever it is, cuts nothing
+    "endless": Stub(
+        StreamPort(elements=5, width_bits=12, signed=False, beat_bits=8),
+        StreamPort(elements=3, width_bits=17, signed=True, beat_bits=16),
+        3,
+        framing="none",
+    ),
 }
 
 
@@ -48,7 +69,9 @@ def test_hardware_equals_program_and_keeps_its_promises(built: tuple[Stub, Bench
     assert report.mismatches == 0
     assert report.latency_cycles == stub.latency_cycles
     assert report.initiation_interval == initiation_interval(stub.source, stub.result)
-    assert report.transfer_latency_cycles == transfer_latency_cycles(stub.source, stub.result, stub.latency_cycles)
+    assert report.transfer_latency_cycles == transfer_latency_cycles(
+        stub.source, stub.result, stub.latency_cycles, io_registers=stub.io_registers
+    )
     assert report.probes_compared == 2 * 200 * len(stub.probes())
 
 

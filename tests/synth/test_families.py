@@ -33,8 +33,10 @@ def test_every_family_is_whole_and_has_parts():
     assert set(FAMILIES) == set(get_args(Family))
     assert {item.family for item in PARTS.values()} == set(FAMILIES) - {"generic"}
     assert {item.family for item in PARTS.values() if item.nextpnr} == placed
-    assert {name for name, row in FAMILIES.items() if row.delays.basis.startswith("nextpnr")} == placed
-    assert all(FAMILIES[name].delays.basis.startswith(UNCALIBRATED) for name in set(FAMILIES) - placed)
+    timed = {name for name, row in FAMILIES.items() if row.router and row.router.timed}
+    assert {name for name, row in FAMILIES.items() if row.delays.basis.startswith("nextpnr")} == timed
+    assert placed - timed == {"gowin"}
+    assert all(FAMILIES[name].delays.basis.startswith(UNCALIBRATED) for name in set(FAMILIES) - timed)
     assert tool_for("ecp5").packs(part("LFE5U-25F"))
     assert tool_for("ice40").places(part("ICE40HX8K"))
     assert not tool_for("ice40").packs(part("ICE40HX8K"))
@@ -105,8 +107,12 @@ def test_a_small_network_places_behind_its_harness(tmp_path: Path, family: Famil
         seed=1,
         out=tmp_path / "place",
     )
-    assert placed.meets_timing
     assert sum(placed.used[cell] for cell in router(family).comb) >= report.sites
+    if family == "gowin":
+        assert placed.meets_timing is None
+        assert placed.slowest_mhz is None
+        return
+    assert placed.meets_timing
     assert placed.slowest_mhz is not None
     assert placed.slowest_mhz >= 0.8 * only(lowered).schedule.fmax_mhz
 

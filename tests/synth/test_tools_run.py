@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from gatewright.chips import check_fit, part
-from gatewright.deploy import LEAF_SOURCES, StreamPorts, board, board_top, pin_file
+from gatewright.deploy import StreamPorts, board, board_top, pin_file
 from gatewright.errors import BudgetError, ToolError
 from gatewright.synth import SynthReport, pack, place_and_route, synthesize
+from tests.leaf_files import UART_SOURCES
 
 RTL = Path(__file__).parent / "rtl"
 STUB = Path(__file__).parent.parent / "deploy" / "rtl" / "gw_stub.v"
@@ -70,7 +71,7 @@ def test_ulx3s_from_verilog_to_bitstream(tmp_path):
     (tmp_path / "top.v").write_text(top.verilog)
     (tmp_path / "top.lpf").write_text(pin_file(ulx3s).text)
     report = synthesize(
-        sources=[STUB, *LEAF_SOURCES, tmp_path / "top.v"],
+        sources=[STUB, *UART_SOURCES, tmp_path / "top.v"],
         top=top.module,
         family="ecp5",
         out=tmp_path / "build",
@@ -146,7 +147,7 @@ def test_pins_of_other_boards_exist_in_their_packages(tmp_path, name, clock_mhz)
     top = board_top(board=board(name), core=core, clock_mhz=clock_mhz)
     (tmp_path / "top.v").write_text(top.verilog)
     (tmp_path / "top.lpf").write_text(pin_file(board(name)).text)
-    sources = [STUB, *LEAF_SOURCES, tmp_path / "top.v"]
+    sources = [STUB, *UART_SOURCES, tmp_path / "top.v"]
     synthesize(sources=sources, top=top.module, family="ecp5", out=tmp_path / "build")
     placed = place_and_route(
         netlist=tmp_path / "build" / "netlist.json",

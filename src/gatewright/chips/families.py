@@ -2,10 +2,11 @@
 
 Delays are of a linear model: a combinational node costs base + per_bit * carry length; a register stage costs
 `register_ns` (clock to output, set-up, and the route between). Numbers are calibrated against place and route where an
-open router exists: ECP5, iCE40, Gowin, GateMate (`python -m benchmarks delays`), on the safe side. For Xilinx parts
-they come from the cell delays of the open timing data in Yosys' xc7 library scaled for routing; Nexus takes ECP5's,
-which is made in an older process; Intel's and the generic ones are guesses. Those are labelled by `basis` wherever a
-clock is printed.
+open router times what it places: ECP5, iCE40, GateMate (`python -m benchmarks delays`), on the safe side. For Xilinx
+parts they come from the cell delays of the open timing data in Yosys' xc7 library scaled for routing, and are compared
+with static timing of netlists; Nexus takes ECP5's, which is made in an older process; Gowin's are of a router that
+leaves cells out of its timing; Intel's and the generic ones are guesses. Those are labelled by `basis` wherever a clock
+is printed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gatewright.chips import cells, routers
-from gatewright.chips.delays import Adders, Delays
+from gatewright.chips.delays import NETLISTS, NETLISTS_BELOW, PLACED_BELOW, Adders, Delays
 from gatewright.chips.luts import ALM, LUT4_MUX7, LUT4_MUX8, LUT6
 from gatewright.chips.routers import Router
 from gatewright.errors import ConfigError
@@ -31,7 +32,10 @@ class FamilyData:
     bare: its options that leave I/O and clock buffers out.
     kinds: cell -> (kind of count, number it counts); wide: LUT-like cells -> sites, where that is not 1.
     carry_sites: sites of one carry cell. hand_mapped: whether the leaf cells' hand-mapped halves are read
-    (GW_XILINX_CELLS). router: the nextpnr that places it, None where there is none.
+    (GW_XILINX_CELLS). router: the nextpnr that places it, None where there is none. netlist_scale: of its cells' delays
+    to those of chips/xilinx_cells.py, with which its netlists are timed; 0: they are not. srl_registers: whether yosys
+    makes shift-register LUTs of delay lines, whose last register then becomes a flip-flop. register_readers: how many
+    adders, registers and so on may read one register, before they get copies of it; 0: any number.
     """
 
     title: str
@@ -45,6 +49,9 @@ class FamilyData:
     hand_mapped: bool = False
     adders: Adders = field(default_factory=Adders)
     router: Router | None = None
+    netlist_scale: float = 0.0
+    srl_registers: bool = False
+    register_readers: int = 0
 
 
 # ECP5 and Nexus: up to 4 bits yosys builds LUT4s instead of a carry chain
@@ -60,14 +67,20 @@ FAMILIES: dict[str, FamilyData] = {
         bare="-noiopad -noclkbuf",
         kinds=cells.XILINX,
         hand_mapped=True,
+        netlist_scale=1.0,
+        srl_registers=True,
+        register_readers=32,
         delays=Delays(
             register_ns=0.9,
             carry_base_ns=1.25,
             carry_per_bit_ns=0.03,
             logic_ns=0.75,
             dsp_ns=3.0,
+            table_ns=1.3,
             ternary=True,
             luts=LUT6,
+            basis=NETLISTS,
+            spread=NETLISTS_BELOW,
         ),
     ),
     "xcup": FamilyData(
@@ -77,14 +90,21 @@ FAMILIES: dict[str, FamilyData] = {
         bare="-noiopad -noclkbuf",
         kinds=cells.XILINX,
         hand_mapped=True,
+        srl_registers=True,
+        register_readers=32,
+        netlist_scale=0.55,  # stated: as the delay model below to that of 7 series
         delays=Delays(
             register_ns=0.5,
             carry_base_ns=0.70,
             carry_per_bit_ns=0.015,
             logic_ns=0.40,
             dsp_ns=2.0,
+            table_ns=0.7,
+            block_ns=1.1,
             ternary=True,
             luts=LUT6,
+            basis=f"{NETLISTS}, scaled",
+            spread=NETLISTS_BELOW,
         ),
     ),
     "ecp5": FamilyData(
@@ -98,9 +118,13 @@ FAMILIES: dict[str, FamilyData] = {
             carry_base_ns=2.15,
             carry_per_bit_ns=0.075,
             logic_ns=1.20,
+            dsp_ns=5.4,
+            block_ns=5.6,
+            start_ns=6.9,
             luts=LUT4_MUX7,
             keep_sums=True,
             basis="nextpnr, LFE5U speed 6",
+            spread=PLACED_BELOW,
         ),
         adders=Adders(short=_SHORT, short_constant=_SHORT_CONSTANT, paired=True),
         router=routers.ECP5,
@@ -113,7 +137,15 @@ FAMILIES: dict[str, FamilyData] = {
         kinds=cells.NEXUS,
         carry_sites=2,
         delays=Delays(
-            register_ns=1.3, carry_base_ns=2.15, carry_per_bit_ns=0.075, logic_ns=1.20, luts=LUT4_MUX7, keep_sums=True
+            register_ns=1.3,
+            carry_base_ns=2.15,
+            carry_per_bit_ns=0.075,
+            logic_ns=1.20,
+            dsp_ns=5.4,
+            block_ns=5.6,
+            start_ns=6.9,
+            luts=LUT4_MUX7,
+            keep_sums=True,
         ),
         adders=Adders(short=_SHORT, short_constant=_SHORT_CONSTANT, paired=True, head=2),
     ),
@@ -128,6 +160,7 @@ FAMILIES: dict[str, FamilyData] = {
             carry_per_bit_ns=0.16,
             logic_ns=1.20,
             basis="nextpnr, iCE40HX8K",
+            spread=PLACED_BELOW,
         ),
         adders=Adders(inverters=True),
         router=routers.ICE40,
@@ -146,7 +179,6 @@ FAMILIES: dict[str, FamilyData] = {
             logic_ns=1.00,
             luts=LUT4_MUX8,
             keep_sums=True,
-            basis="nextpnr, GW2A-18 C8/I7",
         ),
         router=routers.GOWIN,
     ),
@@ -165,6 +197,7 @@ FAMILIES: dict[str, FamilyData] = {
             logic_ns=2.50,
             keep_sums=True,
             basis="nextpnr, CCGM1A1",
+            spread=PLACED_BELOW,
         ),
         adders=Adders(inverters=True),
         router=routers.GATEMATE,

@@ -8,10 +8,11 @@ V, in half ALMs of 2 flip-flops each). Lattice's and Gowin's exact LUT counts ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from gatewright.chips.families import Family
+from gatewright.chips.families import FAMILIES, Family
+from gatewright.chips.xilinx_cells import GRADES
 from gatewright.errors import BudgetError, ConfigError, nearest
 
 
@@ -161,7 +162,15 @@ PARTS: dict[str, Part] = {item.name: item for item in _ALL}
 
 
 def part(name: str) -> Part:
-    """Return the part of that name, in any case. Raises ConfigError naming the nearest known one."""
+    """Return the part of that name, in any case. Raises ConfigError naming the nearest known one.
+
+    A Xilinx part's name may end in a speed grade, XC7A35T-2; without one it has the grade of the table.
+    """
+    base, dash, grade = name.upper().rpartition("-")
+    if base in PARTS and FAMILIES[PARTS[base].family].netlist_scale:
+        if dash + grade not in GRADES:
+            raise ConfigError(f"speed grade of {base} must be one of {', '.join(GRADES)}, not {dash + grade!r}")
+        return replace(PARTS[base], name=f"{base}{dash}{grade}", speed=f"{dash}{grade}")
     if name.upper() not in PARTS:
         raise ConfigError(f"part must be in the table of parts, not {name!r}.{nearest(name.upper(), list(PARTS))}")
     return PARTS[name.upper()]

@@ -15,8 +15,9 @@ class Router:
     """package: of pip; module, function: what runs it. pins(file) and free: options with and without pin constraints.
 
     product(file): options that write the placed design, the packer's input; packer: the module's function that makes
-    a bitstream of it, "" where we run none. comb, ff: its cells of logic and of flip-flops; where they are the same, a
-    cell holds both; an ADDF2 is two half CPEs. out_of_context: whether it places without I/O buffers.
+    a bitstream of it, "" where we run none. timed: whether its frequency bounds that of the design. comb, ff: its cells
+    of logic and of flip-flops; where they are the same, a cell holds both; an ADDF2 is two half CPEs. out_of_context:
+    whether it places without I/O buffers.
     """
 
     package: str
@@ -29,6 +30,7 @@ class Router:
     ff: tuple[str, ...]
     packer: str = ""
     out_of_context: bool = False
+    timed: bool = True
 
 
 ECP5 = Router(
@@ -62,6 +64,7 @@ GOWIN = Router(
     product=lambda file: ("--write", file),
     comb=("LUT4", "ALU"),
     ff=("DFF",),
+    timed=False,  # no arcs for LUT1 to LUT3, wide multiplexers, multipliers: it leaves out paths through them
 )
 GATEMATE = Router(
     package="yowasp-nextpnr-himbaechel-gatemate",

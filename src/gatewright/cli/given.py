@@ -20,9 +20,9 @@ def read_codes(path: Path | None) -> Ints | None:
     """Return the integers of --codes, None where it is not given; DataError for what is no .npy file."""
     if path is None:
         return None
-    import numpy as np
+    from gatewright.tools import DAMAGE, load_npy
 
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        return load_npy(path)
+    except DAMAGE as error:
         raise DataError(f"--codes {path} must be a .npy file of integers: {error}") from None

@@ -13,6 +13,7 @@ from gatewright.cli.given import program_file, read_codes
 from gatewright.cli.lower import lower_command
 from gatewright.cli.model import COMMANDS
 from gatewright.cli.search import search_command
+from gatewright.cli.stop import stopping
 from gatewright.errors import ConfigError, GatewrightError
 from gatewright.version import __version__
 
@@ -36,14 +37,20 @@ STAGE_COMMANDS = {
 
 
 class _Group(click.Group):
-    """Prints a GatewrightError without a traceback and exits 2; bugs keep theirs."""
+    """Prints a GatewrightError without a traceback and exits 2, or 128 + N after signal N. Bugs keep theirs."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except GatewrightError as error:
-            click.echo(f"gatewright: error: {error}", err=True)
-            ctx.exit(2)
+        with stopping() as stop:
+            try:
+                return super().invoke(ctx)
+            except BaseException as error:
+                if stop.signal:
+                    click.echo(f"\ngatewright: stopped by {stop.name}; the same command goes on from there", err=True)
+                    ctx.exit(128 + stop.signal)
+                if not isinstance(error, GatewrightError):
+                    raise
+                click.echo(f"gatewright: error: {error}", err=True)
+                ctx.exit(2)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -142,6 +149,7 @@ def estimate(
 
     figures = estimate_program(
         program_file(program),
+        warn=_warn,
         part=part_name,
         clock_mhz=clock_mhz,
         max_latency_cycles=max_latency_cycles,
@@ -152,7 +160,7 @@ def estimate(
         boundaries=boundaries,
     )
     for key, value in figures.items():
-        click.echo(f"{key:<18} {value}")
+        click.echo(f"{key:<18} {f'{value[0]} to {value[1]}' if isinstance(value, tuple) else value}")
 
 
 @main.command()
@@ -181,11 +189,14 @@ def build(program: Path, out: Path | None, codes: Path | None, settings: tuple[s
 
 
 def _echo_build(results: dict[str, Any]) -> None:
+    from gatewright.report.clocks import clock_text, source_text
+
     for key in ("part", "vectors", "mismatches", "latency_cycles", "initiation_interval"):
         click.echo(f"{key:<20} {results['hardware'][key]}")
     for family, counts in results["synthesis"].items():
         numbers = ", ".join(f"{name} {counts[name]:,}" for name in ("lut", "ff", "dsp", "bram", "sites"))
         click.echo(f"{family:<20} {numbers}")
+        click.echo(f"{f'{family} clock':<20} {clock_text(counts)} ({source_text(counts)})".replace("\u202f", " "))
 
 
 def _reuse(text: str) -> int | tuple[int, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gatewright.errors import DataError, ShapeError
 from gatewright.ir.output import PlainOutput
-from gatewright.tools import write_json
+from gatewright.tools import DAMAGE, load_npy, open_npz, write_json
 
 if TYPE_CHECKING:
     from gatewright.graph import Graph
@@ -293,10 +293,13 @@ def _samples(path: Path, graph: Graph) -> Floats:
 
 
 def _array(path: Path) -> NDArray[Any]:
+    """Return the array of an .npy file, or x of an .npz archive. Raises DataError for anything else."""
     try:
-        loaded: Any = np.load(path, allow_pickle=False)
-        return np.asarray(loaded["x"] if hasattr(loaded, "files") else loaded)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        if not zipfile.is_zipfile(path):
+            return load_npy(path)
+        with open_npz(path) as archive:
+            return archive["x"]
+    except DAMAGE as error:
         raise DataError(f"{path} must be a .npy file, or a .npz file with an array x: {error}") from None
 
 

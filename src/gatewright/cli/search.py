@@ -33,10 +33,9 @@ def search_command(
     from gatewright.config import load_config
     from gatewright.search import pick_point, run_search
 
-    loaded = load_config(config, settings)
     asked: dict[str, Any] = {"trials": trials, "jobs": jobs, "storage": storage}
     given = {key: value for key, value in asked.items() if value is not None}
-    loaded = loaded.model_copy(update={"search": loaded.search.model_copy(update=given)})
+    loaded = load_config(config, settings, {"search": given})
     folder = out or Path("searches") / loaded.name
     if pick is not None:
         done = pick_point(loaded, folder, pick)

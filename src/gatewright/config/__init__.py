@@ -4,7 +4,7 @@ Each group of tables has its file; `read` reads, overrides and checks, and words
 """
 
 from gatewright.config.data import Data, Generator, Model, Subsample, Window
-from gatewright.config.hardware import CellMapping, Hardware, Simulation, Synthesis
+from gatewright.config.hardware import CellMapping, Framing, Hardware, Simulation, Synthesis
 from gatewright.config.read import explain, load_config, model_config, override, parse_config, shortcut
 from gatewright.config.search import Budget, Search
 from gatewright.config.section import Section
@@ -30,6 +30,7 @@ __all__ = [
     "Data",
     "Device",
     "Distill",
+    "Framing",
     "Generator",
     "Granularity",
     "Hardware",

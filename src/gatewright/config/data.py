@@ -6,28 +6,30 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from gatewright.config.section import Fraction, Number, Section
+from gatewright.config.section import Count, Fraction, Number, Section, Seed
+
+Pixels = Annotated[int, Field(ge=1, le=8192)]
 
 
 class Window(Section):
     """Keep samples start .. start+length-1 of the last axis. length 0 keeps everything after start."""
 
-    start: int = Field(default=0, ge=0)
-    length: int = Field(default=0, ge=0)
+    start: Count = 0
+    length: Count = 0
 
 
 class Subsample(Section):
     """Reduce the last axis by `factor`: keep every factor-th sample, or average each group (floor of the mean)."""
 
-    factor: int = Field(default=1, ge=1)
+    factor: int = Field(default=1, ge=1, le=2**31 - 1)
     mode: Literal["decimate", "average"] = "decimate"
 
 
 class Generator(Section):
     """Settings of a physics generator: number of pulses and seed."""
 
-    count: int = Field(default=8000, ge=40)
-    seed: int = 2024
+    count: int = Field(default=8000, ge=40, le=10_000_000)
+    seed: Seed = 2024
 
 
 class Data(Section):
@@ -51,11 +53,11 @@ class Data(Section):
     y_key: str = "y"
     group_key: str = ""
     split_key: str = ""
-    image_size: tuple[int, int] | None = None
+    image_size: tuple[Pixels, Pixels] | None = None
     image_mode: Literal["gray", "rgb"] = "gray"
     validation_fraction: Fraction = 0.15
     test_fraction: Fraction = 0.20
-    split_seed: int = 0
+    split_seed: Seed = 0
     input_format: str = "ufixed<8,8>"
     scaling: Literal["none", "range", "standard"] = "none"
     window: Window = Window()

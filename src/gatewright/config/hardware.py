@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from gatewright.chips import Family
-from gatewright.config.section import Fraction, Number, Section
+from gatewright.config.section import Cost, Count, Fraction, Number, Section, Seed
 from gatewright.ir.output import OutputKind
 
 CellMapping = Literal["auto", "cells", "behavioural"]
-Reuse = Annotated[int, Field(ge=1)]
+Framing = Literal["auto", "packets", "none"]
+Prefix = Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*_?)?$", max_length=24)]
+Reuse = Annotated[int, Field(ge=1, le=2**24)]
 
 
 class Hardware(Section):
@@ -22,35 +24,61 @@ class Hardware(Section):
     subtracts the greatest score first, "latency" does not, and clips.
     architecture: "parallel" unrolls every layer, a new sample may enter every cycle; "folded" shares each multiplier
     among reuse_factor weights (one number, or one per dense layer; 1 unrolls a layer), one sample every so many cycles.
+    "stream" builds images and signals as units on streams of pixels (docs/streaming); "auto" is that where not all
+    values are vectors, else "parallel". pixels_per_beat: positions of the input that come in one beat of a stream;
+    interval: cycles that a frame may take on it, 0: no more than its beats.
     multiplier: of folded layers: "dsp" blocks, "lut" logic, "auto" blocks where the part has enough of them.
-    stream_bits: width of TDATA; 0 = a whole vector in one beat (initiation interval 1).
+    stream_bits: width of TDATA; 0 = a whole vector in one beat (initiation interval 1). framing: "packets" end with
+    TLAST, which cuts torn vectors, and at which the input is in step again after a reset; "none": TLAST cuts nothing,
+    vectors are counted from the reset on; "auto": packets where a vector takes several beats. io_registers: a register
+    on every wire of both streams, for a cycle of latency each.
     clock_mhz: 0 chooses the fastest clock, by the family's delay model, that keeps max_latency_cycles and
     max_latency_ns; 0 in these sets no limit. board: empty builds no bitstream; see `gatewright boards`.
     mapping: what synthesis reads of the hand-mapped leaf cells; see docs/families. "auto": instantiated cells in our
     own yosys runs, plain sums in tools that define nothing; "cells": instantiated by every synthesizer;
-    "behavioural": plain sums everywhere. truth_tables: "auto" builds what depends on few input bits, a neuron or a
+    "behavioural": plain sums everywhere. prefix: stands before the name of every module and file of the design, so that
+    it can share a project with anything. truth_tables: "auto" builds what depends on few input bits, a neuron or a
     sum, as a table where that is estimated to take fewer LUTs; "never" adds. boundaries: "rigid" starts every part of
     the core at a fixed cycle after the input; "elastic" makes each layer a unit and joins them by FIFOs (docs/elastic).
+    timing: "estimated" takes the stages that the delay model asks for; "placed" places pipelines of fewer, on families
+    that are placed here, and takes the fewest that meet clock_mhz (docs/timing).
     """
 
     part: str = ""
     clock_mhz: float = Field(default=200.0, ge=0, le=1000)
     output: OutputKind = "argmax"
-    top_k: int = Field(default=2, ge=1)
+    top_k: int = Field(default=2, ge=1, le=65_536)
     threshold: Number | tuple[Number, ...] = 0.0
     softmax: Literal["stable", "latency"] = "stable"
     softmax_format: str = "ufixed<8,0>"
     softmax_entries: int = Field(default=1024, ge=2, le=16384)
-    architecture: Literal["parallel", "folded"] = "parallel"
+    architecture: Literal["parallel", "folded", "stream", "auto"] = "parallel"
+    pixels_per_beat: int = Field(default=1, ge=1)
+    interval: int = Field(default=0, ge=0)
     reuse_factor: Reuse | tuple[Reuse, ...] = 1
     multiplier: Literal["auto", "dsp", "lut"] = "auto"
     stream_bits: int = Field(default=0, ge=0, le=65536)
-    max_latency_cycles: int = Field(default=0, ge=0)
-    max_latency_ns: float = Field(default=0.0, ge=0)
+    max_latency_cycles: Count = 0
+    max_latency_ns: Cost = 0.0
     board: str = ""
     mapping: CellMapping = "auto"
+    prefix: Prefix = ""
+    framing: Framing = "auto"
+    io_registers: bool = False
     truth_tables: Literal["auto", "never"] = "auto"
     boundaries: Literal["rigid", "elastic"] = "rigid"
+    timing: Literal["estimated", "placed"] = "estimated"
+
+    @model_validator(mode="after")
+    def _placed(self) -> Hardware:
+        if self.timing == "placed" and not (
+            self.clock_mhz and self.architecture == "parallel" and self.boundaries == "rigid"
+        ):
+            raise ValueError(
+                'timing "placed" needs a clock_mhz above 0, architecture "parallel" and boundaries "rigid"; set these, '
+                'or timing = "estimated"'
+            )
+        return self
 
     @model_validator(mode="after")
     def _clock(self) -> Hardware:
@@ -65,20 +93,31 @@ class Hardware(Section):
 
     @model_validator(mode="after")
     def _reused(self) -> Hardware:
-        if self.architecture == "parallel" and self.reuse_factor != 1:
+        if self.architecture != "folded" and self.reuse_factor != 1:
             raise ValueError(
-                f'reuse_factor must be 1 with architecture "parallel", not {self.reuse_factor}; '
+                f'reuse_factor must be 1 with architecture "{self.architecture}", not {self.reuse_factor}; '
                 'set architecture = "folded"'
             )
+        if self.architecture in ("parallel", "folded") and (self.pixels_per_beat, self.interval) != (1, 0):
+            raise ValueError(
+                f'pixels_per_beat and interval are of streams, not of architecture "{self.architecture}"; '
+                'set architecture = "stream"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _streamed(self) -> Hardware:
+        if self.architecture == "stream" and not self.clock_mhz:
+            raise ValueError('clock_mhz must be above 0 with architecture "stream"; give a clock')
         return self
 
 
 class Simulation(Section):
     """Cycle-accurate check: how many test vectors, and the share of cycles in which each stream stalls."""
 
-    vectors: int = Field(default=1000, ge=1)
+    vectors: int = Field(default=1000, ge=1, le=10_000_000)
     stall_fraction: Fraction = 0.3
-    seed: int = 1
+    seed: Seed = 1
 
 
 class Synthesis(Section):
@@ -86,4 +125,4 @@ class Synthesis(Section):
 
     families: tuple[Family, ...] = ("xc7", "xcup", "ecp5")
     place: bool = True
-    seed: int = 1
+    seed: Seed = 1

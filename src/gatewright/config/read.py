@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from gatewright.config.plain import MOST_NAME, SHOWN, check_plain, parse, shown
 from gatewright.config.section import Section
 from gatewright.config.whole import Config
 from gatewright.errors import ConfigError, nearest
@@ -20,7 +20,7 @@ KIND = ("_type", "_parsing")  # how pydantic's errors of another kind of value e
 
 
 def load_config(
-    path: Path, settings: Sequence[str] = (), given: Mapping[str, Mapping[str, str]] | None = None
+    path: Path, settings: Sequence[str] = (), given: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Config:
     """Read and validate a TOML file (or a run's config.json). Relative data paths are taken from the file's own folder.
 
@@ -29,16 +29,16 @@ def load_config(
     Raises ConfigError naming the file, the key, what was expected and what was got.
     """
     try:
-        text = path.read_text()
-        raw = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        raw = parse(path.read_text(), path)
     except FileNotFoundError:
         raise ConfigError(f"no configuration file {path}; give the path of a TOML file") from None
-    except (IsADirectoryError, UnicodeDecodeError, PermissionError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} must be a readable TOML text file: {error}") from None
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
-        raise ConfigError(f"{path} is not valid {path.suffix[1:].upper() or 'TOML'}: {error}") from None
     for table, values in (given or {}).items():
-        raw[table] = {**(raw.get(table) or {}), **values}
+        present = raw.setdefault(table, {})
+        if not isinstance(present, dict):
+            raise ConfigError(f"{path}: {table}: input should be a table, not {shown(present)}")
+        raw[table] = {**present, **values}
     for setting in settings:
         override(raw, setting)
     return parse_config(raw, where=str(path), base=path.parent)
@@ -51,7 +51,10 @@ def shortcut(
     files = {"file": model, "weights": weights, "precision": precision}
     tables = {"model": {key: str(path.resolve()) for key, path in files.items() if path is not None}}
     here = Path.cwd()
-    return {**(tables if tables["model"] else {}), **({"data": {"source": _anchor(data, here)}} if data else {})}
+    return {
+        **(tables if tables["model"] else {}),
+        **({"data": {"source": _anchor(data, here, "data.source")}} if data else {}),
+    }
 
 
 def model_config(model: Path, settings: Sequence[str], given: Mapping[str, Mapping[str, str]]) -> Config:
@@ -67,22 +70,23 @@ def model_config(model: Path, settings: Sequence[str], given: Mapping[str, Mappi
 
 def parse_config(raw: dict[str, Any], *, where: str = "config", base: Path | None = None) -> Config:
     """Validate a nested dict as load_config does; `where` names its origin in errors."""
+    check_plain(raw, where)
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise ConfigError("\n".join(f"{where}: {explain(item)}" for item in _telling(error.errors()))) from None
     if base is None:
         return config
-    data = {key: _anchor(getattr(config.data, key), base) for key in ("source", "labels")}
-    pretrained = _anchor(config.teacher.pretrained, base)
+    data = {key: _anchor(getattr(config.data, key), base, f"{where}: data.{key}") for key in ("source", "labels")}
+    pretrained = _anchor(config.teacher.pretrained, base, f"{where}: teacher.pretrained")
     update: dict[str, Section] = {
         "data": config.data.model_copy(update=data),
         "teacher": config.teacher.model_copy(update={"pretrained": pretrained}),
     }
     if (model := config.model) is not None:
-        paths = {key: _anchor(getattr(model, key), base) for key in ("file", "weights")}
+        paths = {key: _anchor(getattr(model, key), base, f"{where}: model.{key}") for key in ("file", "weights")}
         if isinstance(model.precision, str):
-            paths["precision"] = _anchor(model.precision, base)
+            paths["precision"] = _anchor(model.precision, base, f"{where}: model.precision")
         update["model"] = model.model_copy(update=paths)
     return config.model_copy(update=update)
 
@@ -94,7 +98,7 @@ def override(raw: dict[str, Any], setting: str) -> None:
         raise ConfigError(f"--set takes key=value, e.g. student.sparsity=0.8, not {setting!r}")
     try:
         value: Any = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text
     *path, last = key.split(".")
     table = raw
@@ -106,9 +110,16 @@ def override(raw: dict[str, Any], setting: str) -> None:
     table[last] = value
 
 
-def _anchor(source: str, base: Path) -> str:
-    is_path = source and source.split(":", maxsplit=1)[0] not in {"sklearn", "generator", "python"}
-    return str((base / source).resolve()) if is_path else source
+def _anchor(source: str, base: Path, key: str) -> str:
+    """Return a path as an absolute one; what names no file as it is. Raises ConfigError for what can be no path."""
+    if not source or source.split(":", maxsplit=1)[0] in {"sklearn", "generator", "python"}:
+        return source
+    if any(len(part.encode()) > MOST_NAME for part in Path(source).parts):
+        raise ConfigError(f"{key}: a file's name has at most {MOST_NAME} bytes, not {shown(source)}")
+    try:
+        return str((base / source).resolve())
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(f"{key}: {shown(source)} leads nowhere: {error}") from None
 
 
 def _telling(items: Sequence[Any]) -> list[Any]:
@@ -135,7 +146,7 @@ def explain(item: Any) -> str:
     """Return one of pydantic's errors as a line: key, what was expected, what was got."""
     path, key = [str(part) for part in item["loc"]], _key(item)
     if item["type"] == "extra_forbidden":
-        return f"unknown key {key!r}.{nearest(path[-1], _known_keys(path[:-1]))}"
+        return f"unknown key {shown(key)}.{nearest(path[-1][:SHOWN], _known_keys(path[:-1]))}"
     if item["type"] == "missing":
         return f"key {key!r} is required and absent"
     message = item["msg"].removeprefix("Value error, ").removesuffix(" after validation, not 0")
@@ -144,7 +155,7 @@ def explain(item: Any) -> str:
         return message
     if item["type"] == "value_error":
         return f"{key}: {message}"
-    return f"{key}: {message[:1].lower()}{message[1:]}, not {item['input']!r}"
+    return f"{key}: {message[:1].lower()}{message[1:]}, not {shown(item['input'])}"
 
 
 def _known_keys(path: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from gatewright.config.section import Fraction, Section
+from gatewright.config.section import Count, Fraction, Most, Number, Section, Seed
 
 Objective = Literal["metric", "lut", "ff", "dsp", "latency"]
 
@@ -17,11 +17,11 @@ class Budget(Section):
     min_score: the validation score that a student must have: an accuracy, or minus an RMSE.
     """
 
-    max_lut: int | None = Field(default=None, ge=0)
-    max_ff: int | None = Field(default=None, ge=0)
-    max_dsp: int | None = Field(default=None, ge=0)
-    max_bram: int | None = Field(default=None, ge=0)
-    min_score: float | None = Field(default=None, allow_inf_nan=False)
+    max_lut: Count | None = None
+    max_ff: Count | None = None
+    max_dsp: Count | None = None
+    max_bram: Count | None = None
+    min_score: Number | None = None
 
 
 class Search(Section):
@@ -35,10 +35,10 @@ class Search(Section):
     hardware -> list of choices, or {low, high, log, step}; for `hidden` {low, high, log, layers = [least, most]}.
     """
 
-    trials: int = Field(default=40, ge=1)
-    jobs: int = Field(default=0, ge=0)
+    trials: Most = 40
+    jobs: int = Field(default=0, ge=0, le=4096)
     storage: str = ""
-    seed: int = 1
+    seed: Seed = 1
     sampler: Literal["tpe", "nsga2", "random"] = "tpe"
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] = ("metric", "lut")
     drop: Fraction = 0.0

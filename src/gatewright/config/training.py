@@ -6,9 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gatewright.config.section import Fraction, Section
+from gatewright.config.section import LAYERS, Cost, Fraction, Most, Number, Section, Size, Weight
 
 Bits = Annotated[int, Field(ge=1, le=32)]
+Rate = Annotated[float, Field(gt=0, le=1e6)]
+Hidden = Annotated[tuple[Size, ...], Field(max_length=LAYERS)]
+Thresholds = Annotated[tuple[Number, ...], Field(min_length=1, max_length=255)]
+Hint = Annotated[int, Field(ge=-LAYERS, lt=LAYERS)]
 Schedule = Literal["cubic", "constant", "one_shot"]
 Granularity = Literal["weight", "channel", "tensor"]
 
@@ -20,13 +24,13 @@ class Optimizer(Section):
     checkpoint_seconds: how often a resumable checkpoint is written (one is always written at the end).
     """
 
-    epochs: int = Field(default=100, ge=1)
-    batch_size: int = Field(default=64, ge=1)
-    learning_rate: float = Field(default=2e-3, gt=0)
-    weight_decay: float = Field(default=1e-4, ge=0)
+    epochs: Most = 100
+    batch_size: int = Field(default=64, ge=1, le=2**31 - 1)
+    learning_rate: Rate = 2e-3
+    weight_decay: Weight = 1e-4
     dropout: Fraction = 0.0
-    patience: int = Field(default=0, ge=0)
-    checkpoint_seconds: float = Field(default=5.0, ge=0)
+    patience: int = Field(default=0, ge=0, le=1_000_000)
+    checkpoint_seconds: float = Field(default=5.0, ge=0, le=1e9)
 
 
 class Teacher(Optimizer):
@@ -36,9 +40,9 @@ class Teacher(Optimizer):
     epochs 0 takes it as it is.
     """
 
-    epochs: int = Field(default=100, ge=0)
+    epochs: int = Field(default=100, ge=0, le=1_000_000)
     pretrained: str = ""
-    hidden: tuple[Annotated[int, Field(ge=1)], ...] = (128, 64)
+    hidden: Hidden = (128, 64)
 
     @model_validator(mode="after")
     def _taught(self) -> Teacher:
@@ -65,12 +69,12 @@ class Learned(Section):
 
     granularity: Granularity = "weight"
     points: int = Field(default=16, ge=1, le=1000)
-    lut_start: float = Field(default=0.0, ge=0)
-    lut_end: float = Field(default=0.0, ge=0)
+    lut_start: Cost = 0.0
+    lut_end: Cost = 0.0
     warm_up: Fraction = 0.1
-    width_rate: float = Field(default=1.0, gt=0)
+    width_rate: Rate = 1.0
     overflow: Literal["wrap", "saturate"] = "saturate"
-    point: int = Field(default=-1, ge=-1)
+    point: int = Field(default=-1, ge=-1, le=999)
     drop: Fraction = 0.005
 
     @model_validator(mode="after")
@@ -89,9 +93,11 @@ class Tables(Section):
     values, or the thresholds themselves, the same for every feature, in units of the network's inputs.
     """
 
-    layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(200,), min_length=1)
+    layers: tuple[Size, ...] = Field(default=(200,), min_length=1, max_length=LAYERS)
     inputs: int = Field(default=6, ge=2, le=8)
-    thresholds: Annotated[int, Field(ge=1, le=255)] | Annotated[tuple[float, ...], Field(min_length=1)] = 3
+    thresholds: (
+        Annotated[int, Field(ge=1, le=255)] | Annotated[tuple[Number, ...], Field(min_length=1, max_length=255)]
+    ) = 3
 
 
 class Pruning(Section):
@@ -110,12 +116,12 @@ class Pruning(Section):
 
     kind: Literal["weights", "neurons", "blocks", "n_of_m"] = "weights"
     schedule: Schedule = "cubic"
-    block: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (4, 1)
-    n: int = Field(default=2, ge=1)
-    m: int = Field(default=4, ge=2)
-    regularise: float = Field(default=0.0, ge=0)
-    budget_ebops: int = Field(default=0, ge=0)
-    budget_lut: int = Field(default=0, ge=0)
+    block: tuple[Size, Size] = (4, 1)
+    n: Size = 2
+    m: int = Field(default=4, ge=2, le=65_536)
+    regularise: Weight = 0.0
+    budget_ebops: int = Field(default=0, ge=0, le=10**15)
+    budget_lut: int = Field(default=0, ge=0, le=10**12)
 
     @model_validator(mode="after")
     def _coherent(self) -> Pruning:
@@ -146,7 +152,7 @@ class Student(Optimizer):
     learned: Learned = Learned()
     tables: Tables = Tables()
 
-    hidden: tuple[Annotated[int, Field(ge=1)], ...] = (32,)
+    hidden: Hidden = (32,)
     weight_bits: Bits | tuple[Bits, ...] = 6
     bias_bits: Annotated[int, Field(ge=0, le=32)] = 0
     weight_digits: int = Field(default=0, ge=0, le=16)
@@ -189,8 +195,8 @@ class Augment(Section):
     student: whether the student's training changes inputs too, or only the teacher's.
     """
 
-    shift: int = Field(default=0, ge=0)
-    noise: float = Field(default=0.0, ge=0)
+    shift: int = Field(default=0, ge=0, le=65_536)
+    noise: Weight = 0.0
     student: bool = True
 
 
@@ -203,7 +209,7 @@ class Distill(Section):
     student's hidden layers, counted from 0, or from the last as -1.
     """
 
-    temperature: float = Field(default=3.0, gt=0)
+    temperature: float = Field(default=3.0, ge=1e-3, le=1e6)
     weight: float = Field(default=0.5, ge=0, le=1)
-    hint_weight: float = Field(default=0.0, ge=0)
-    hint_layers: tuple[int, int] = (-1, -1)
+    hint_weight: Weight = 0.0
+    hint_layers: tuple[Hint, Hint] = (-1, -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -9,10 +10,11 @@ from pydantic import Field, model_validator
 from gatewright.config.data import Data, Model
 from gatewright.config.hardware import Hardware, Simulation, Synthesis
 from gatewright.config.search import Search
-from gatewright.config.section import Section
+from gatewright.config.section import Section, Seed
 from gatewright.config.training import Augment, Distill, Student, Teacher
 
 Device = Literal["cpu", "cuda", "auto"]
+MOST_WEIGHTS = 2**27  # of the hidden layers of one network: 2 GiB with what training keeps of each
 
 
 class Config(Section):
@@ -24,7 +26,7 @@ class Config(Section):
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=40)
     task: Literal["classification", "regression"] = "classification"
-    seed: int = 1
+    seed: Seed = 1
     device: Device = "cpu"
     data: Data
     model: Model | None = None
@@ -43,6 +45,13 @@ class Config(Section):
             raise ValueError(
                 f'hardware.output must be "scores" or "threshold" for a regression, not "{self.hardware.output}"'
             )
+        for who, hidden in (("teacher", self.teacher.hidden), ("student", self.student.hidden)):
+            weights = sum(a * b for a, b in pairwise(hidden))
+            if weights > MOST_WEIGHTS:
+                raise ValueError(
+                    f"{who}.hidden asks for {weights:,} weights between its layers, at most {MOST_WEIGHTS:,} can be "
+                    "trained; take smaller layers"
+                )
         if self.model is not None and self.teacher.pretrained:
             raise ValueError("model.file and teacher.pretrained both name the teacher; leave one out")
         if self.model is not None and self.distill.hint_weight:

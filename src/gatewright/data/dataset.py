@@ -6,8 +6,6 @@ import hashlib
 import io
 import json
 import math
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 
 from gatewright.errors import DataError, FormatError
 from gatewright.fixedpoint import Fixed
-from gatewright.tools import write_atomic, write_json
+from gatewright.tools import DAMAGE, open_npz, write_atomic, write_json
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -156,10 +154,10 @@ class Dataset:
     @classmethod
     def load(cls, folder: Path) -> Dataset:
         """Read what `save` wrote. Raises DataError when a file is missing, damaged or not of the other's making."""
-        remedy = "run the data stage again"
+        remedy = f"delete the folder {folder} and run again, which writes it anew"
         try:
             meta = json.loads((folder / "dataset.json").read_text())
-            with (folder / "dataset.npz").open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            with open_npz(folder / "dataset.npz") as archive:
                 x, y, split = (archive[key] for key in ("x", "y", "split"))
             data = cls(
                 name=meta["name"],
@@ -175,7 +173,7 @@ class Dataset:
             )
         except FileNotFoundError as error:
             raise DataError(f"no saved dataset: {error.filename} is missing; {remedy}") from None
-        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (*DAMAGE, TypeError) as error:
             raise DataError(f"{folder}: the saved dataset is damaged ({error}); {remedy}") from None
         if data.checksum != meta["checksum"]:
             raise DataError(

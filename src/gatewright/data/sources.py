@@ -48,6 +48,8 @@ def read_source(data: Data) -> Raw:
         raise DataError(f"data.source {path} does not exist; give a file, a folder, or {', '.join(SCHEMES)}:NAME")
     if path.is_dir():
         return read_folder(data)
+    if not path.is_file():
+        raise DataError(f"data.source {path} must be a file or a folder, not a device or a pipe; copy it to a file")
     if is_idx(path):
         return read_idx_pair(data)
     suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSED]

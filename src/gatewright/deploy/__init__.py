@@ -2,13 +2,13 @@
 
 from gatewright.deploy.boards import BOARDS, Board, Uart, board
 from gatewright.deploy.clocks.table import clock_for
-from gatewright.deploy.links.uart import HOST_DRIVER, LEAF_SOURCES, BoardTop, StreamPorts, board_top
+from gatewright.deploy.links.uart import HOST_DRIVER, LEAVES, BoardTop, StreamPorts, board_top
 from gatewright.deploy.pins.table import pin_file
 
 __all__ = [
     "BOARDS",
     "HOST_DRIVER",
-    "LEAF_SOURCES",
+    "LEAVES",
     "Board",
     "BoardTop",
     "StreamPorts",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -37,6 +38,7 @@ class ProgramBuilder:
     """Ops, tables and ranges so far. node: the graph node whose ops are being added; layer: what it is counted to.
 
     Ops are named by the node, tables by the layer.
+    layers: what the program calls each layer: two names of the graph stay two.
     waiting: affine nodes that a quantizer behind them takes in, as part of its table, rather than ops of their own.
     """
 
@@ -46,12 +48,16 @@ class ProgramBuilder:
     known: dict[str, Range] = field(default_factory=dict[str, Range])
     layer: str = ""
     node: str = ""
+    layers: dict[str, str] = field(default_factory=dict[str, str])
     waiting: frozenset[str] = frozenset()
 
     def enter(self, node: AnyNode) -> None:
         """Say whose ops come next."""
         self.node = legal(node.name)
-        self.layer = legal(node.layer) if node.layer else self.node
+        name = node.layer or node.name
+        if name not in self.layers:
+            self.layers[name] = _unused(legal(name), self.layers.values())
+        self.layer = self.layers[name]
 
     def add(self, op: Op) -> str:
         """Append an op whose name comes from `fresh` and return its name."""
@@ -68,11 +74,7 @@ class ProgramBuilder:
         return self._unborne(f"{self.node}.{suffix}" if suffix else self.node)
 
     def _unborne(self, base: str) -> str:
-        taken = self.known.keys() | self.constants.keys()
-        name, count = base, 2
-        while name in taken:
-            name, count = f"{base}_{count}", count + 1
-        return name
+        return _unused(base, self.known.keys() | self.constants.keys())
 
     def table(self, key: str, q: Ints, frac_bits: int) -> str:
         """Add a table of the current layer and return its name."""
@@ -99,6 +101,14 @@ class ProgramBuilder:
 def arrays_of(node: AnyNode) -> dict[str, NDArray[Any]]:
     """Return a node's fields that are arrays, by name."""
     return {f.name: v for f in fields(node) if isinstance(v := getattr(node, f.name), np.ndarray)}
+
+
+def _unused(base: str, taken: Collection[str]) -> str:
+    """Return the name, with a number behind it where it is taken."""
+    name, count = base, 2
+    while name in taken:
+        name, count = f"{base}_{count}", count + 1
+    return name
 
 
 def legal(name: str) -> str:

@@ -21,12 +21,12 @@ from torch import Tensor, nn
 
 from gatewright.config import Config, Learned
 from gatewright.errors import FitError
+from gatewright.fit.device import array
 from gatewright.fit.modules.stacks import learned_stack
 from gatewright.fit.scores.metrics import Merit, merit_of, validation_merit
 from gatewright.fit.scores.pareto import Point, non_dominated, thinned
 from gatewright.fit.train import CALIBRATION_SAMPLES, Tensors, check_alive, fold_units, stage_key
 from gatewright.fit.training.checkpoint import Checkpoint
-from gatewright.fit.training.device import array
 from gatewright.fit.training.loop import Watch, one_thread
 from gatewright.fit.training.teach import Teacher, checked_targets
 from gatewright.graph import Graph
@@ -141,6 +141,7 @@ class _Run:
         self.points: list[Point] = []
         self.candidates: list[_Candidate] = []  # of this cycle; none is beaten by another or by a point
         self.history: list[dict[str, float]] = []
+        self.heard: list[tuple[float, float]] = []  # what a watch hears: (share of the training, best score)
         self.loss_sum = 0.0
         self.order = torch.zeros(0, dtype=torch.int64)
         self.at = 0
@@ -149,8 +150,15 @@ class _Run:
             self._restore(state)
 
     def finish(self, progress: bool, watch: Watch | None) -> tuple[Point, ...]:
-        """Run the steps that are left; return the front. watch: hears the best score at the end of each cycle."""
+        """Run the steps that are left; return the front.
+
+        watch: hears the best score at the end of each cycle; after a kill, also of the cycles before it.
+        """
         from tqdm import tqdm
+
+        if watch is not None:
+            for share, score in self.heard:
+                watch(share, score)
 
         due = time.monotonic() + self.config.student.checkpoint_seconds
         with tqdm(total=self.total, initial=self.step, desc="front", unit="step", disable=not progress) as bar:
@@ -162,8 +170,9 @@ class _Run:
                     self._try_point()
                 if self.step > self.warm and within + 1 == self.cycle:
                     self._end_cycle(cycle)
+                    self.heard.append((self.step / self.total, self.points[-1].score))
                     if watch is not None:
-                        watch(self.step / self.total, self.points[-1].score)
+                        watch(*self.heard[-1])
                 if time.monotonic() >= due:
                     self.checkpoint.save(self._state())
                     due = time.monotonic() + self.config.student.checkpoint_seconds
@@ -313,6 +322,7 @@ class _Run:
             "reals": [self.pressure, self.first, self.largest, self.smallest, self.cost, self.loss_sum],
             "order": self.order,
             "history": self.history,
+            "heard": [list(pair) for pair in self.heard],
             "candidates": [{"learnt": c.learnt, "merit": astuple(c.merit), "cost": c.cost} for c in self.candidates],
             "points": [{"network": _tensor(p.network), "merit": astuple(p.merit), "cost": p.cost} for p in self.points],
         }
@@ -326,6 +336,7 @@ class _Run:
         self.step, self.total, self.at = state["numbers"]
         self.pressure, self.first, self.largest, self.smallest, self.cost, self.loss_sum = state["reals"]
         self.order, self.history = state["order"], state["history"]
+        self.heard = [(share, score) for share, score in state["heard"]]
         self.candidates = [_Candidate(**{**c, "merit": Merit(*c["merit"])}) for c in state["candidates"]]
         self.points = [
             Point(network=from_bytes(p["network"].numpy().tobytes()), merit=Merit(*p["merit"]), cost=p["cost"])

@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from gatewright.config import Augment, Config, Student
 from gatewright.errors import FitError
 from gatewright.export.vectors import graph_outputs
+from gatewright.fit.device import device_of
 from gatewright.fit.frozen import dense_layers, is_quantized
 from gatewright.fit.modules.dense import Widths
 from gatewright.fit.modules.stack import Stack
@@ -23,7 +24,6 @@ from gatewright.fit.modules.stacks import dense_stack
 from gatewright.fit.modules.steps import STEPS
 from gatewright.fit.training.augment import Inputs
 from gatewright.fit.training.checkpoint import Checkpoint
-from gatewright.fit.training.device import device_of
 from gatewright.fit.training.distill import classification_loss, regression_loss, soft_labels
 from gatewright.fit.training.hint import Hint
 from gatewright.fit.training.loop import Job, Row, Watch, one_thread, train

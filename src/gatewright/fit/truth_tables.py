@@ -11,13 +11,13 @@ import torch
 
 from gatewright.config import Config, Tables
 from gatewright.errors import FitError
+from gatewright.fit.dead import shrink
 from gatewright.fit.modules.lut_neurons import Bits, Counts, TableLayer
 from gatewright.fit.modules.protocol import TrainLayer
 from gatewright.fit.modules.stack import Stack
 from gatewright.fit.train import Tensors, Trained, check_alive, stage_key
 from gatewright.fit.training.checkpoint import Checkpoint
 from gatewright.fit.training.loop import Job, Watch, one_thread, train
-from gatewright.fit.training.prune import shrink
 from gatewright.fit.training.teach import Teacher, lesson
 from gatewright.fixedpoint import Fixed, Ints
 

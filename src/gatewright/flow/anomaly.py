@@ -14,6 +14,7 @@ from gatewright.config import Config
 from gatewright.data import load_dataset
 from gatewright.errors import ConfigError, DataError
 from gatewright.flow.build import build_program
+from gatewright.flow.lock import locked
 from gatewright.flow.lowering import chip_of
 from gatewright.flow.rundir import Stage, unheard
 from gatewright.flow.stages.networks import program_cost
@@ -89,59 +90,63 @@ def run_anomaly(
         )
     if false_alarms is not None:
         check_share(false_alarms)
-    data = load_dataset(config)
-    strange = anomalous(data, normal)
-    if strange.all() or not strange.any():
-        raise DataError(f"the test split must have normal samples ({', '.join(normal)}) and others; change the split")
-    x = data.part("test")[0]
-    work, weighting, front = out / "work", weighting or "laplace", None
-    if kind == "vae":
-        scored = train_variational(
-            config, data, normal, work=work, beta=1.0 if beta is None else beta, progress=progress
-        )
-    elif config.student.precision == "learned":
-        points = train_autoencoder_front(config, data, normal, work=work, weighting=weighting, progress=progress)
-        rows, chosen = _front(config, points, data, normal)
-        front, scored = {"chosen": chosen, "points": rows}, points[chosen][0]
-    else:
-        scored = train_autoencoder(config, data, normal, work=work, weighting=weighting, progress=progress)
-    if false_alarms is not None:
-        stage = OutputStage(kind="threshold", threshold=threshold_at(scored, data, normal, false_alarms))
-    program = export_anomaly(scored, name=config.name, output=stage)
-    checked = check_anomaly(scored, program, x)
-    for name in (RESULTS, "report.html"):
-        (out / name).unlink(missing_ok=True)
-    save_graph(scored.network, out / "network" / "graph.npz")
-    save_program(program, out / "program.txt")
-    tables = {
-        name: getattr(config, name).model_dump(exclude_unset=True) for name in ("hardware", "synthesis", "simulation")
-    }
-    hardware = build_program(out / "program.txt", out / "hardware", codes=x, notify=notify, warn=warn, **tables)
-    hardware["hardware"]["output"] = stage.kind
-    scores = scored.scores(x)
-    results = {
-        **origin(config),
-        "normal": list(normal),
-        "kind": kind,
-        "data": data_part(data),
-        **scored.describe(),
-        "network": [_row(layer) for layer in figures(scored.network).layers],
-        **_figures(scored, scores, data, normal, stage),
-        "front": front,
-        "export": {"samples_compared": checked, "mismatches": 0},  # a single one would have ended the run
-        **hardware,
-    }
-    history = {kind: [dict(row) for row in scored.history]}
-    write_json(out / "history.json", history)
-    write_json(out / "config.json", config.model_dump(mode="json", exclude_unset=True))
-    write_json(out / RESULTS, results)
-    words = ["gatewright", "anomaly", "config.json", *(word for name in normal for word in ("--normal", name))]
-    given = [("--kind", kind), ("--false-alarms", false_alarms), ("--beta", beta)]
-    given += [("--weighting", weighting)] if kind == "autoencoder" else []
-    words += [str(word) for option in given if option[1] is not None for word in option]
-    examples = _extremes(data.samples("test"), scores, strange)
-    write_anomaly_page(out, results, history=history, examples=examples, command=shlex.join(words))
-    return results
+    with locked(out):
+        data = load_dataset(config)
+        strange = anomalous(data, normal)
+        if strange.all() or not strange.any():
+            raise DataError(
+                f"the test split must have normal samples ({', '.join(normal)}) and others; change the split"
+            )
+        x = data.part("test")[0]
+        work, weighting, front = out / "work", weighting or "laplace", None
+        if kind == "vae":
+            scored = train_variational(
+                config, data, normal, work=work, beta=1.0 if beta is None else beta, progress=progress
+            )
+        elif config.student.precision == "learned":
+            points = train_autoencoder_front(config, data, normal, work=work, weighting=weighting, progress=progress)
+            rows, chosen = _front(config, points, data, normal)
+            front, scored = {"chosen": chosen, "points": rows}, points[chosen][0]
+        else:
+            scored = train_autoencoder(config, data, normal, work=work, weighting=weighting, progress=progress)
+        if false_alarms is not None:
+            stage = OutputStage(kind="threshold", threshold=threshold_at(scored, data, normal, false_alarms))
+        program = export_anomaly(scored, name=config.name, output=stage)
+        checked = check_anomaly(scored, program, x)
+        for name in (RESULTS, "report.html"):
+            (out / name).unlink(missing_ok=True)
+        save_graph(scored.network, out / "network" / "graph.npz")
+        save_program(program, out / "program.txt")
+        tables = {
+            name: getattr(config, name).model_dump(exclude_unset=True)
+            for name in ("hardware", "synthesis", "simulation")
+        }
+        hardware = build_program(out / "program.txt", out / "hardware", codes=x, notify=notify, warn=warn, **tables)
+        hardware["hardware"]["output"] = stage.kind
+        scores = scored.scores(x)
+        results = {
+            **origin(config),
+            "normal": list(normal),
+            "kind": kind,
+            "data": data_part(data),
+            **scored.describe(),
+            "network": [_row(layer) for layer in figures(scored.network).layers],
+            **_figures(scored, scores, data, normal, stage),
+            "front": front,
+            "export": {"samples_compared": checked, "mismatches": 0},  # a single one would have ended the run
+            **hardware,
+        }
+        history = {kind: [dict(row) for row in scored.history]}
+        write_json(out / "history.json", history)
+        write_json(out / "config.json", config.model_dump(mode="json", exclude_unset=True))
+        write_json(out / RESULTS, results)
+        words = ["gatewright", "anomaly", "config.json", *(word for name in normal for word in ("--normal", name))]
+        given = [("--kind", kind), ("--false-alarms", false_alarms), ("--beta", beta)]
+        given += [("--weighting", weighting)] if kind == "autoencoder" else []
+        words += [str(word) for option in given if option[1] is not None for word in option]
+        examples = _extremes(data.samples("test"), scores, strange)
+        write_anomaly_page(out, results, history=history, examples=examples, command=shlex.join(words))
+        return results
 
 
 def _row(layer: Layer) -> dict[str, Any]:

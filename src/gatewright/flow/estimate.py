@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gatewright.flow.clocks import unreachable
 from gatewright.flow.codes import random_codes
 from gatewright.flow.lowering import choices_of, given_hardware, target_of
 from gatewright.ir import load_program
@@ -12,7 +15,7 @@ from gatewright.lower.compile import lower
 from gatewright.lower.estimate import estimate
 
 
-def estimate_program(path: Path, **hardware: Any) -> dict[str, Any]:
+def estimate_program(path: Path, *, warn: Callable[[str], None] = warnings.warn, **hardware: Any) -> dict[str, Any]:
     """Return resources and latency of a saved program for a part and clock, without synthesis.
 
     hardware: settings of the configuration's table of this name, with its defaults; part, clock_mhz (0: the fastest
@@ -20,15 +23,18 @@ def estimate_program(path: Path, **hardware: Any) -> dict[str, Any]:
     truth_tables and boundaries count here. A reuse_factor other than 1 folds layers without architecture = "folded".
 
     The lowered program is replayed on 256 random inputs. Keys: part, family, adders, lut, lut_percent, ff,
-    ff_percent, dsp, bram, initiation_interval, latency_cycles, latency_ns, clock_mhz, fmax_mhz (by the delay model),
-    fmax_basis (what the model rests on).
-    Raises ProgramError for a file that is no program, ConfigError for a setting that is none, LowerError where a limit
-    cannot be kept.
+    ff_percent, dsp, bram, initiation_interval, latency_cycles, latency_ns (at reachable_mhz), clock_mhz, reachable_mhz
+    (the same, or the delay model's highest where that is lower), fmax_mhz (by the delay model, in whole MHz),
+    clock_range_mhz (the lowest and the highest to expect), fmax_basis (what the model rests on).
+    warn(text) hears of a clock that is out of reach. Raises ProgramError for a file that is no program, ConfigError for
+    a setting that is none, LowerError where a limit cannot be kept.
     """
     program = load_program(path)
     config, chip = given_hardware(path, hardware)
     lowered = lower(program, random_codes(program, 256), target_of(config, chip), choices_of(config))
     figures = estimate(lowered)
+    if text := unreachable(lowered.target.clock_mhz, figures.reachable_mhz, figures.family):
+        warn(text)
     return {
         "part": chip.name,
         "family": figures.family,
@@ -43,6 +49,8 @@ def estimate_program(path: Path, **hardware: Any) -> dict[str, Any]:
         "latency_cycles": figures.latency_cycles,
         "latency_ns": figures.latency_ns,
         "clock_mhz": lowered.target.clock_mhz,
-        "fmax_mhz": figures.fmax_mhz,
+        "reachable_mhz": figures.reachable_mhz,
+        "fmax_mhz": int(figures.fmax_mhz),
+        "clock_range_mhz": figures.clock_range_mhz,
         "fmax_basis": figures.basis,
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatewright.errors import ConfigError, LowerError
-from gatewright.lower.target import Choices, Target
+from gatewright.lower.target import Choices, Streams, Target
 
 if TYPE_CHECKING:
     from gatewright.chips import Part
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gatewright.ir import Program
     from gatewright.lower.estimate import Estimate
 
+_STREAMS: dict[str, Streams] = {"parallel": "never", "folded": "never", "stream": "always", "auto": "auto"}
 COST_SAMPLES = 256  # replayed while a network is lowered for its estimate alone
 
 
@@ -38,7 +39,7 @@ def given_hardware(program: Path, hardware: Mapping[str, Any]) -> tuple[Config, 
 
 def chip_of(config: Config) -> tuple[Part, Board | None]:
     """Return the part and board of [hardware], once what can be checked of it before any work is right."""
-    from gatewright.chips import part
+    from gatewright.chips import FAMILIES, part
     from gatewright.deploy import board
     from gatewright.fixedpoint import Fixed
     from gatewright.ir import check_probability_format
@@ -54,7 +55,28 @@ def chip_of(config: Config) -> tuple[Part, Board | None]:
             "leave part out or choose another board"
         )
     delays(chip.family)
+    if config.hardware.timing == "placed":
+        _check_placed(chip)
+    built = dict.fromkeys((chip.family, *config.synthesis.families))
+    without = [family for family in built if not FAMILIES[family].hand_mapped]
+    if config.hardware.mapping == "cells" and without:
+        raise ConfigError(
+            f'hardware.mapping "cells" instantiates LUT6_2 and CARRY4, unknown to {", ".join(without)}; set '
+            'mapping = "auto", or build for Xilinx chips only: hardware.part and synthesis.families'
+        )
     return chip, chosen
+
+
+def _check_placed(part: Part) -> None:
+    """Raise ConfigError where a part is not placed and timed here."""
+    from gatewright.chips import FAMILIES
+
+    placed = [name for name, row in FAMILIES.items() if row.router and row.router.out_of_context and row.router.timed]
+    if part.family not in placed or not part.nextpnr:
+        raise ConfigError(
+            f'hardware.timing "placed" needs a part that is placed and timed here, of {", ".join(placed)}, not '
+            f'{part.name}; choose one, or set timing = "estimated"'
+        )
 
 
 def target_of(config: Config, part: Part) -> Target:
@@ -75,6 +97,9 @@ def choices_of(config: Config) -> Choices:
         multiplier=config.hardware.multiplier,
         truth_tables=config.hardware.truth_tables == "auto",
         boundaries=config.hardware.boundaries,
+        stream=_STREAMS[config.hardware.architecture],
+        pixels_per_beat=config.hardware.pixels_per_beat,
+        interval=config.hardware.interval,
     )
 
 

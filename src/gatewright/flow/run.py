@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewright.config import Config
-from gatewright.errors import ConfigError, nearest
+from gatewright.errors import ConfigError, DataError, nearest
+from gatewright.flow.clocks import warn_unreachable
 from gatewright.flow.lowering import chip_of
 from gatewright.flow.rundir import RunDirectory, Stage, unheard
 from gatewright.flow.stages.hardware import Hardware
@@ -28,7 +29,20 @@ from gatewright.tools import digest, write_json
 if TYPE_CHECKING:
     from gatewright.fixedpoint import Ints
 
-STAGES = ("data", "model", "teacher", "front", "student", "program", "rtl", "sim", "synth", "bitstream", "report")
+STAGES = (
+    "data",
+    "model",
+    "teacher",
+    "front",
+    "student",
+    "program",
+    "placed",
+    "rtl",
+    "sim",
+    "synth",
+    "bitstream",
+    "report",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +73,8 @@ def run(
         raise ConfigError(f"no stage {until!r}.{nearest(until, list(STAGES))}")
     flow = Flow.prepare(config, out, progress=progress, notify=notify)
     ran = execute(flow.directory, flow.stages(), until, warn)
+    if STAGES.index(until) >= STAGES.index("rtl"):
+        warn_unreachable(flow.directory.folder("rtl"), warn)
     results = out / "results.json"
     done = until == "report" and results.is_file()
     return RunResult(path=out, ran=ran, results=json.loads(results.read_text()) if done else None)
@@ -185,13 +201,15 @@ def fingerprint(source: str) -> Any:
     if not source:  # Path("") would be the current folder, and all that lies in it
         return None
     if source.startswith("python:"):
-        import importlib.util
+        from gatewright.data.readers.calls import function_file
 
-        module = source.split(":")[1]
-        spec = importlib.util.find_spec(module) if module.isidentifier() else None
-        return digest(Path(spec.origin)) if spec and spec.origin else None
-    if path.is_file():
-        return digest(path)
-    if path.is_dir():
-        return [(str(file.relative_to(path)), digest(file)) for file in sorted(path.rglob("*")) if file.is_file()]
+        file = function_file(source)
+        return None if file is None else digest(file)
+    try:
+        if path.is_file():
+            return digest(path)
+        if path.is_dir():
+            return [(str(file.relative_to(path)), digest(file)) for file in sorted(path.rglob("*")) if file.is_file()]
+    except OSError as error:
+        raise DataError(f"{error.filename or path}: cannot be read: {error.strerror}; mend its rights") from None
     return None

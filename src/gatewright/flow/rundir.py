@@ -8,17 +8,17 @@ again.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gatewright.errors import GatewrightError
+from gatewright.flow.lock import locked
 from gatewright.flow.steps import step_digest
-from gatewright.tools import digest, new_directory, package_version, unwritable, write_json
+from gatewright.tools import digest, new_directory, no_room, package_version, require_folder, write_json
 
 _VOLATILE_SUFFIXES = {".log"}
 _VOLATILE_NAMES = {"stage.json", "timing.json", "speed.json"}
@@ -58,28 +58,10 @@ class RunDirectory:
 
         Raises GatewrightError where the directory cannot be written or another run holds it.
         """
-        fresh = [p for p in (self.path, *self.path.parents) if not p.exists()]
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = (self.path / ".lock").open("w")
-        except OSError as error:
-            raise unwritable(self.path, error) from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            handle.close()  # and leave the file, which is the other's
-            raise GatewrightError(
-                f"{self.path} is in use by another gatewright run; wait for it or choose another --out"
-            ) from None
-        try:
+        with locked(self.path):
+            for name in (".work", "failed"):  # what is removed below them must be ours
+                require_folder(self.path / name)
             yield
-        finally:
-            handle.close()
-            with contextlib.suppress(FileNotFoundError):
-                (self.path / ".lock").unlink()
-            for folder in fresh:
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
 
     def folder(self, stage: str) -> Path:
         """Return a stage's folder."""
@@ -96,12 +78,18 @@ class RunDirectory:
             self.notify(stage, "cached")
             return False
         self.notify(stage, "running")
+        for above in list(Path(stage.name).parents)[:-1]:
+            require_folder(self.path / above)
         with new_directory(self.folder(stage.name)) as out:
             try:
                 stage.run(out)
             except GatewrightError as error:
                 kept = self._keep_logs(stage, out)
-                raise type(error)(str(error).replace(str(out), str(kept))) from error
+                text = str(error).replace(str(out), str(kept))
+                raise type(error)(f"{text}{self._doubts(stage)}") from error
+            except Exception as error:
+                self._explain(stage, out, error)
+                raise
             versions = {name: package_version(name) for name in stage.packages}
             record = {"key": key, "title": stage.title, "packages": versions, "files": self._files(out)}
             write_json(out / "stage.json", record)
@@ -122,22 +110,46 @@ class RunDirectory:
     def edited(self, stage: str) -> list[str]:
         """Return the stage's files that differ from what the stage wrote."""
         folder = self.folder(stage)
-        recorded: Mapping[str, str] = _read(folder / "stage.json").get("files", {})
+        recorded = _recorded(_read(folder / "stage.json"))
         present = self._files(folder)
         return sorted(name for name in recorded if name in present and present[name] != recorded[name])
+
+    def _doubts(self, stage: Stage) -> str:
+        """Return what is to be said of a failed stage's inputs: those that are not as their stages wrote them."""
+        changed = {name: files for name in stage.needs if (files := self.edited(name))}
+        return "".join(
+            f"\n{self.folder(name)}: {', '.join(files)} changed since this stage was written; if that was not meant, "
+            f"delete the folder {self.folder(name)} and run again, which writes it anew"
+            for name, files in changed.items()
+        )
+
+    def _explain(self, stage: Stage, out: Path, error: Exception) -> None:
+        """Raise the GatewrightError of a failure that is no fault of the stage: memory, a full disk, changed input."""
+        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # as torch says it
+            raise GatewrightError(
+                f"stage {stage.name} needs more memory than there is ({type(error).__name__}: {error}); take fewer "
+                "samples, smaller layers, or a machine with more"
+            ) from error
+        if full := no_room(out):
+            raise GatewrightError(f"stage {stage.name} failed ({type(error).__name__}: {error}). {full}") from error
+        if doubts := self._doubts(stage):
+            raise GatewrightError(
+                f"stage {stage.name} cannot use what it reads ({type(error).__name__}: {error}){doubts}"
+            ) from error
 
     def _keep_logs(self, stage: Stage, out: Path) -> Path:
         """Save a failed stage's logs under failed/, for its error names them; nothing else of it stays."""
         kept = self.path / "failed" / stage.name
-        for log in out.rglob("*.log"):
-            target = kept / log.relative_to(out)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(log, target)
+        with contextlib.suppress(OSError):  # a full disk: the error is the stage's own, which says more
+            for log in out.rglob("*.log"):
+                target = kept / log.relative_to(out)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(log, target)
         return kept
 
     def _is_current(self, stage: Stage, key: str) -> bool:
         record = _read(self.folder(stage.name) / "stage.json")
-        files: Sequence[str] = list(record.get("files", {}))
+        files: Sequence[str] = list(_recorded(record))
         complete = all((self.folder(stage.name) / name).is_file() for name in files)
         return record.get("key") == key and complete and all((self.path / name).is_file() for name in stage.root_files)
 
@@ -154,7 +166,14 @@ class RunDirectory:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """Return a stage's record; nothing, so that the stage runs again, where it is missing or damaged."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
+        found: Any = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
         return {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _recorded(record: Mapping[str, Any]) -> Mapping[str, str]:
+    files = record.get("files")
+    return cast("Mapping[str, str]", files) if isinstance(files, dict) else {}

@@ -17,7 +17,7 @@ from gatewright.errors import FitError, ModelError
 from gatewright.fixedpoint import Grid
 from gatewright.graph.check import check
 from gatewright.graph.nodes import AnyNode, Graph, Stored
-from gatewright.tools import digest, write_atomic
+from gatewright.tools import DAMAGE, digest, open_npz, write_atomic
 
 VERSION = 1
 KINDS: dict[str, type[AnyNode]] = {kind.__name__: kind for kind in get_args(AnyNode)}
@@ -54,7 +54,7 @@ def to_bytes(graph: Graph) -> bytes:
 def from_bytes(content: bytes) -> Graph:
     """Return the verified graph that `to_bytes` wrote; ModelError says what is wrong with anything else."""
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        with open_npz(content) as arrays:
             header = json.loads(bytes(arrays["header"]).decode())
             if header.get("gatewright-graph") != VERSION:
                 raise ModelError(f"version {header.get('gatewright-graph')!r}, this gatewright reads {VERSION}")
@@ -64,13 +64,9 @@ def from_bytes(content: bytes) -> Graph:
             precision = header.get("precision", "single")
             graph = Graph(**given, nodes=nodes, notes=notes, classes=classes, precision=precision)
     except (
-        OSError,
-        ValueError,
-        KeyError,
+        *DAMAGE,
         TypeError,
-        EOFError,
         AttributeError,
-        zipfile.BadZipFile,
         FitError,
     ) as error:
         raise ModelError(str(error)) from None

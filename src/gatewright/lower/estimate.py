@@ -16,7 +16,8 @@ from gatewright.lower.dataflow import Dataflow
 class Estimate:
     """lut: LUT cells (xc7, xcup), else sites in the family's unit; dsp and bram: 0 without folded layers.
 
-    basis: what the delay model behind fmax_mhz rests on.
+    fmax_mhz: the highest clock by the delay model, which rests on `basis`; clock_range_mhz: what to expect of it.
+    reachable_mhz: the clock asked for, or fmax_mhz where that is lower; latency_ns is at this clock.
     """
 
     family: str
@@ -27,13 +28,16 @@ class Estimate:
     adders: int
     latency_cycles: int
     latency_ns: float
+    reachable_mhz: float
     fmax_mhz: float
+    clock_range_mhz: tuple[int, int]
     basis: str
 
 
 def estimate(dataflow: Dataflow) -> Estimate:
     """Return the estimate of a lowered program's core on its target's family."""
-    target, cost = dataflow.target, dataflow.cost
+    target, cost, period_ns = dataflow.target, dataflow.cost, dataflow.period_ns(dataflow.target.family)
+    model, reachable_mhz = delays(target.family), dataflow.reachable_mhz
     return Estimate(
         family=target.family,
         lut=cost.lut,
@@ -42,7 +46,9 @@ def estimate(dataflow: Dataflow) -> Estimate:
         bram=cost.bram,
         adders=cost.adders,
         latency_cycles=dataflow.latency_cycles,
-        latency_ns=round(dataflow.latency_cycles * 1000.0 / target.clock_mhz, 3),
-        fmax_mhz=round(1000.0 / dataflow.period_ns(target.family), 1),
-        basis=delays(target.family).basis,
+        latency_ns=round(dataflow.latency_cycles * 1000.0 / reachable_mhz, 3),
+        reachable_mhz=round(reachable_mhz, 3),
+        fmax_mhz=round(1000.0 / period_ns, 1),
+        clock_range_mhz=model.clock_range_mhz(period_ns),
+        basis=model.basis,
     )

@@ -9,7 +9,7 @@ layer waits in its channel. A new vector may enter every `initiation_interval` c
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -23,13 +23,13 @@ from gatewright.ir.ops import Dense, Input
 from gatewright.ir.program import Op, sources
 from gatewright.lower.build.elements import build, compare
 from gatewright.lower.build.facts import Facts
-from gatewright.lower.build.part import format_of, part_of
+from gatewright.lower.build.part import format_of, number_format, part_of
 from gatewright.lower.circuit.nodes import Circuit, Const, Ref
 from gatewright.lower.cost.delays import delays
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
 from gatewright.lower.folded.plan import plan
 from gatewright.lower.folded.tree import check_tree, product_sums
-from gatewright.lower.folded.unit import Folded
+from gatewright.lower.folded.unit import Folded, needs_rom_register
 from gatewright.lower.pipeline.schedule import schedule
 from gatewright.lower.rewrites.table import run_rewrites
 from gatewright.lower.stream import Lane, Port, Stream
@@ -121,11 +121,12 @@ class _Partition:
         pipeline = schedule(
             circuit,
             family=self.target.family,
-            clock_mhz=self.target.clock_mhz,
+            clock_mhz=self.target.pipeline_mhz or self.target.clock_mhz,
             max_latency_cycles=self.target.max_latency_cycles,
             max_latency_ns=self.target.max_latency_ns,
         )
-        self.target = dataclasses.replace(self.target, clock_mhz=pipeline.clock_mhz)
+        if not self.target.pipeline_mhz:
+            self.target = dataclasses.replace(self.target, clock_mhz=pipeline.clock_mhz)
         ports = self._given(circuit, gives)
         self._add(Unrolled(name=program.name, takes=takes, gives=ports, circuit=circuit, schedule=pipeline))
         return circuit.output_format
@@ -148,7 +149,7 @@ class _Partition:
         ports = self._given(circuit, gives)
         circuit = dataclasses.replace(
             circuit,
-            input_format=_lane_format(lane for port in takes for lane in port.lanes),
+            input_format=number_format(lane for port in takes for lane in port.lanes),
             output_format=format_of([lane for port in ports for lane in port.lanes], circuit.output_format.frac_bits),
         )
         pipeline = schedule(circuit, family=self.target.family, clock_mhz=self.target.clock_mhz)
@@ -179,13 +180,14 @@ class _Partition:
             reuse=reuse,
             dsp=self.choices.multiplier != "lut",
         )
-        tree = product_sums(folded, f"{program.name}_{dense.layer}_tree")
+        name = self._unused(dense.layer)
+        tree = product_sums(folded, f"{program.name}_{name}_tree")
         if tree is not None:
             some = taken.codes(self.trace)[:_REPLAYED, 0, reads]
             check = partial(check_tree, folded, some)
             tree, _ = run_rewrites(tree, family=self.target.family, check=check, truth_tables=False)
         unit = Folded(
-            name=self._unused(dense.layer),
+            name=name,
             takes=(taken,),
             gives=(self._port(dense.name, [Lane(lo, hi, up) for lo, hi in folded.results]),),
             plan=folded,
@@ -194,6 +196,7 @@ class _Partition:
             ends_layer=self.facts.results[dense.layer] == dense.name,
             tree=tree,
             schedule=schedule(tree, family=self.target.family, clock_mhz=self.target.clock_mhz) if tree else None,
+            rom_register=needs_rom_register(folded, self.target.family, self.target.clock_mhz),
         )
         self._add(unit)
         (given,), (got,) = unit.gives, unit.replay([taken.codes(self.trace)])
@@ -235,8 +238,12 @@ class _Partition:
         return self._unused(f"{self.facts.program.name}_{'before' if first else f'after_{newest}'}")
 
     def _unused(self, name: str) -> str:
-        used = sum(unit.name == name or unit.name.startswith(f"{name}_part") for unit in self.units)
-        return f"{name}_part{used + 1}" if used else name
+        used = {unit.name for unit in self.units}
+        number, free = 1, name
+        while free in used:
+            number += 1
+            free = f"{name}_part{number}"
+        return free
 
     def _port(self, value: str, lanes: Sequence[Lane]) -> Port:
         shape = self.facts.shapes[value]
@@ -285,9 +292,3 @@ class _Partition:
         )
         self.checked += checked
         return circuit
-
-
-def _lane_format(lanes: Iterable[Lane]) -> Fixed:
-    """Return what holds the number on any of the lanes."""
-    ends = [(lane.lo, lane.hi) for lane in lanes]
-    return Fixed.holding(min(lo for lo, _ in ends), max(hi for _, hi in ends), 0)

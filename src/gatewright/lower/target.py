@@ -7,6 +7,7 @@ from typing import Literal
 
 Multiplier = Literal["auto", "dsp", "lut"]
 Boundaries = Literal["rigid", "elastic"]
+Streams = Literal["never", "auto", "always"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +16,8 @@ class Target:
 
     clock_mhz: 0 stands for the fastest clock, by the family's delay model, that keeps the latency limits; a lowered
     design's own target says which it became. dsp_blocks: what the part has. A latency limit of 0 is none.
+    pipeline_mhz: the clock that a rigid pipeline is made for, where place and route has shown that it then reaches
+    placed_mhz; 0: clock_mhz itself.
     """
 
     family: str
@@ -22,6 +25,8 @@ class Target:
     dsp_blocks: int
     max_latency_cycles: int
     max_latency_ns: float
+    pipeline_mhz: float = 0.0
+    placed_mhz: float = 0.0
 
     def without_limits(self) -> Target:
         """Return the same family and clock without limits of latency."""
@@ -36,9 +41,15 @@ class Choices:
     multiplier: of folded layers: "dsp" blocks, "lut" logic, "auto" blocks where dsp_blocks are enough for all.
     truth_tables: whether what has few input bits may become tables, where those are fewer LUTs.
     boundaries: "rigid" starts every unit at a fixed cycle after the input; "elastic" joins units by valid and ready.
+    stream: units on streams of pixels "always", "never", or, "auto", where not all values are vectors. pixels_per_beat:
+    positions of the input that come at a time; interval: cycles that a frame may take, where more than its beats; 0: no
+    more than those.
     """
 
     reuse: int | tuple[int, ...]
     multiplier: Multiplier
     truth_tables: bool
     boundaries: Boundaries
+    stream: Streams = "never"
+    pixels_per_beat: int = 1
+    interval: int = 0

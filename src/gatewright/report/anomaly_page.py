@@ -12,6 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from gatewright.report import hardware, view
+from gatewright.report.clocks import ns_text, usable_mhz
 from gatewright.report.figures import (
     INK,
     MUTED,
@@ -146,12 +147,13 @@ def _listed(names: Sequence[str]) -> str:
 
 def _summary(results: Results) -> str:
     h = results["hardware"]
+    own = results["synthesis"].get(hardware.family(results))
     pace = h["initiation_interval"]
     what = "1 for an anomaly, else 0" if results["decision"] else "an anomaly score, greater is stranger"
     return (
         f"{count(results['data']['features'])} inputs, normal: {', '.join(results['normal'])}. The "
         f"{KINDS[results['kind']]} of normal samples, compiled for {h['part']}, gives {what}. It answers "
-        f"{significant(h['latency_cycles'] / h['clock_mhz'] * 1e3)}{THIN}ns after its inputs are complete and accepts "
+        f"{ns_text(h['latency_cycles'], usable_mhz(results, own))} after its inputs are complete and accepts "
         f"a new sample every {'cycle' if pace == 1 else f'{count(pace)} cycles'}."
     )
 

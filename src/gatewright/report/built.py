@@ -42,9 +42,13 @@ def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -
             "input_bits": manifest.source.beat_bits,
             "output_bits": manifest.result.beat_bits,
             **(_elastic(simulated) if simulated.elastic else {}),
+            **(_by_placement(run) if manifest.claims.clock_basis == "placed and routed" else {}),
         },
         "estimate": {
-            key: estimated[key] for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "latency_cycles", "latency_ns")
+            **{key: estimated[key] for key in ("lut", "ff", "dsp", "bram", "latency_cycles", "latency_ns")},
+            "fmax_mhz": int(estimated["fmax_mhz"]),
+            "reachable_mhz": estimated["reachable_mhz"],
+            "clock_range_mhz": estimated["clock_range_mhz"],
         },
         "synthesis": {family: _synthesis(run, family, part, board, estimated) for family in families},
         "bitstream": f"bitstream/{manifest.top}.bit" if board else None,
@@ -64,6 +68,11 @@ def _elastic(simulated: SimReport) -> dict[str, Any]:
     }
 
 
+def _by_placement(run: Path) -> dict[str, Any]:
+    """Return what only a pipeline has that was found by placing: the cycles that the delay model alone takes."""
+    return {"timing": "placed", "estimated_cycles": _json(run / "placed" / "placed.json")["estimated_cycles"]}
+
+
 def _synthesis(run: Path, family: str, part: Part, board: Board | None, estimated: Mapping[str, Any]) -> dict[str, Any]:
     from gatewright.lower.cost.delays import delays
     from gatewright.synth import SynthReport
@@ -72,7 +81,10 @@ def _synthesis(run: Path, family: str, part: Part, board: Board | None, estimate
     if family == part.family and board is not None:
         report = report.with_fmax(_json(run / "bitstream" / "board.json")["fmax_mhz"], "place and route")
     if report.fmax_mhz is None:
-        report = report.with_fmax(estimated["fmax_by_family"][family], "estimate")
+        model, period_ns = delays(family), estimated["period_ns"][family]
+        fmax_mhz = int(1e3 / period_ns)
+        basis = f"delay model: {model.basis}"
+        report = report.with_range(fmax_mhz, "estimate", model.clock_range_mhz(period_ns), basis)
     keys = ("lut", "ff", "dsp", "bram", "carry", "lutram", "srl", "inv", "mux", "sites")
     core = next((dict(counts) for name, counts in report.modules.items() if name.endswith("_core")), None)
     return {
@@ -81,7 +93,8 @@ def _synthesis(run: Path, family: str, part: Part, board: Board | None, estimate
         **{key: getattr(report, key) for key in keys},
         "fmax_mhz": report.fmax_mhz,
         "fmax_source": report.fmax_source,
-        **({"fmax_basis": delays(family).basis} if report.fmax_source == "estimate" else {}),
+        **({"fmax_range_mhz": list(report.fmax_range_mhz)} if report.fmax_range_mhz else {}),
+        **({"fmax_basis": report.fmax_basis} if report.fmax_basis else {}),
         **({"core": core} if core else {}),
         **(
             {"available": {"lut": part.lut, "ff": part.ff, "dsp": part.dsp, "bram": part.bram}}

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatewright.chips import FAMILIES
-from gatewright.report.numbers import DASH, THIN, count, difference, fixed, percent, significant, unit
+from gatewright.report.clocks import (
+    NOT_KNOWN,
+    clock_text,
+    mhz_text,
+    misses,
+    ns_text,
+    range_text,
+    source_text,
+    usable_mhz,
+)
+from gatewright.report.numbers import DASH, THIN, count, difference, percent, significant, unit
 
 Results = Mapping[str, Any]
 
@@ -71,7 +81,9 @@ def sections(results: Results) -> dict[str, Any]:
     hardware: dict[str, Any] = results["hardware"]
     return {
         "families": family_tables(results),
-        "estimated_timing": any(part["fmax_source"] == "estimate" for part in results["synthesis"].values()),
+        "estimated_timing": any(
+            part["fmax_source"] in {"estimate", "static timing"} for part in results["synthesis"].values()
+        ),
         "target_part": results["hardware"]["part"],
         "estimates": estimate_rows(results),
         "latency_header": latency_header,
@@ -102,33 +114,21 @@ def target(results: Results) -> Target:
             lut=estimate["lut"],
             lut_name="LUT",
             lut_note="estimate, before synthesis",
-            fmax=unit(significant(estimate["fmax_mhz"]), "MHz"),
+            fmax=range_text(tuple(estimate.get("clock_range_mhz", [estimate["fmax_mhz"]] * 2)), "MHz"),
             fmax_note="estimate",
             fmax_tone="",
         )
     total = own.get("available", {}).get("lut")
     share = f"{percent(_sites(own) / total)} of {count(total)}; " if total else ""
-    timed = own["fmax_mhz"] is not None
     return Target(
         part=h["part"],
         lut=_sites(own),
         lut_name="LUT" if _sites(own) == own["lut"] else "LUT sites",
         lut_note=f"{share}{count(own['dsp'])} DSP, {count(own['bram'])} BRAM",
-        fmax=unit(significant(own["fmax_mhz"]), "MHz"),
+        fmax=clock_text(own),
         fmax_note=f"{source_text(own)}; target {significant(h['clock_mhz'])}{THIN}MHz",
-        fmax_tone="bad" if timed and own["fmax_mhz"] < h["clock_mhz"] else "",
+        fmax_tone="bad" if misses(own, h["clock_mhz"]) else "",
     )
-
-
-def source_text(synthesis: Mapping[str, Any]) -> str:
-    """Return where a clock comes from, in words that never sell an estimate as a measurement."""
-    words = {
-        "place and route": "placed and routed",
-        "vivado": "placed and routed by Vivado",
-        "estimate": "estimate, not a measurement",
-    }
-    basis = f" (delay model: {synthesis['fmax_basis']})" if "fmax_basis" in synthesis else ""
-    return words.get(synthesis["fmax_source"], "not timed") + basis
 
 
 def family_tables(results: Results) -> list[FamilyTable]:
@@ -167,7 +167,7 @@ def _family_table(synthesis: Mapping[str, Any], name: str, chosen: bool) -> Fami
         rows=rows,
         shares=bool(available),
         timed=synthesis["fmax_mhz"] is not None,
-        fmax=unit(significant(synthesis["fmax_mhz"]), "MHz"),
+        fmax=clock_text(synthesis),
         fmax_note=source_text(synthesis),
     )
 
@@ -182,15 +182,9 @@ def estimate_rows(results: Results) -> list[list[str]]:
         lut = core["lut"] if "xc" in family(results) else _sites(core)
         for name, guess, seen in ((f"LUT, {what}", e["lut"], lut), (f"flip-flops, {what}", e["ff"], core["ff"])):
             rows.append([name, count(guess), count(seen), difference(guess, seen)])
-        if own["fmax_source"] not in {None, "estimate"}:
-            rows.append(
-                [
-                    "highest clock, MHz",
-                    significant(e["fmax_mhz"]),
-                    significant(own["fmax_mhz"]),
-                    difference(e["fmax_mhz"], own["fmax_mhz"]),
-                ]
-            )
+        if own["fmax_source"] in {"place and route", "vivado"}:
+            seen = own["fmax_mhz"]
+            rows.append(["highest clock, MHz", count(e["fmax_mhz"]), count(seen), difference(e["fmax_mhz"], seen)])
     rows.append(
         [
             "latency, cycles (measured: simulation)",
@@ -207,15 +201,22 @@ def _sites(counts: Mapping[str, int]) -> int:
 
 
 def latency_table(results: Results) -> tuple[list[str], list[list[str]]]:
-    """Return (header, rows): cycles and nanoseconds, core alone and with data transfer, at each known clock."""
+    """Return (header, rows): cycles and nanoseconds, core alone and with data transfer, at each known clock.
+
+    The clock asked for is not among them where it is out of reach.
+    """
     h, own = results["hardware"], results["synthesis"].get(family(results))
-    clocks = [(f"at the {significant(h['clock_mhz'])}{THIN}MHz target", h["clock_mhz"])]
-    if own is not None and own["fmax_mhz"]:
-        word = "estimated" if own["fmax_source"] == "estimate" else "measured"
-        clocks.append((f"at the {word} {significant(own['fmax_mhz'])}{THIN}MHz", own["fmax_mhz"]))
+    usable = usable_mhz(results, own)
+    clocks: list[tuple[str, tuple[float, float]]] = []
+    if usable == (h["clock_mhz"],) * 2:
+        clocks.append((f"at the {mhz_text(usable)} target", usable))
+    else:
+        clocks.append((f"at {mhz_text(usable)}, for the target of {significant(h['clock_mhz'])}{THIN}MHz", usable))
+    if own is not None and own["fmax_source"] in {"place and route", "vivado"} and own["fmax_mhz"] > usable[1]:
+        clocks.append((f"at the measured {mhz_text((own['fmax_mhz'],) * 2)}", (own["fmax_mhz"],) * 2))
     board = results["board"]
-    if board and board["clock_mhz"] not in {mhz for _, mhz in clocks}:
-        clocks.append((f"on the board, {significant(board['clock_mhz'])}{THIN}MHz", board["clock_mhz"]))
+    if board and (board["clock_mhz"],) * 2 not in [ends for _, ends in clocks]:
+        clocks.append((f"on the board, {significant(board['clock_mhz'])}{THIN}MHz", (board["clock_mhz"],) * 2))
     rows = [
         _clocked(name, cycles, clocks)
         for name, cycles in (
@@ -228,13 +229,18 @@ def latency_table(results: Results) -> tuple[list[str], list[list[str]]]:
         rows.insert(
             1, _clocked("the same at full rate, samples waiting in FIFOs", h["greatest_latency_cycles"], clocks)
         )
-    rates = [unit(significant(mhz / max(1, h["initiation_interval"])), "M/s") for _, mhz in clocks]
+    rates = [unit(_rates(ends, h["initiation_interval"]), "M/s") for _, ends in clocks]
     rows.append(["throughput, million samples per second", "", *rates])
     return ["", "cycles", *(name for name, _ in clocks)], rows
 
 
-def _clocked(name: str, cycles: int, clocks: list[tuple[str, float]]) -> list[str]:
-    return [name, count(cycles), *(unit(fixed(1e3 * cycles / mhz), "ns") for _, mhz in clocks)]
+def _rates(clock_mhz: tuple[float, float], interval: int) -> str:
+    slow, fast = (significant(mhz / max(1, interval)) for mhz in clock_mhz)
+    return slow if slow == fast else f"{slow} to {fast}"
+
+
+def _clocked(name: str, cycles: int, clocks: list[tuple[str, tuple[float, float]]]) -> list[str]:
+    return [name, count(cycles), *(ns_text(cycles, ends, exact=True) for _, ends in clocks)]
 
 
 def design_facts(results: Results) -> list[tuple[str, str]]:
@@ -258,6 +264,13 @@ def design_facts(results: Results) -> list[tuple[str, str]]:
         facts.append(("Decisions right (1 for the own class alone)", percent(h["test_decision_accuracy"])))
     if "stall_fraction" in h:
         facts.append(("Stalled cycles on each stream", percent(h["stall_fraction"], 0)))
+    if "estimated_cycles" in h:
+        facts.append(
+            (
+                "Pipeline",
+                f"the fewest stages that met the clock when placed; the delay model takes {h['estimated_cycles']}",
+            )
+        )
     if "simulator" in h:
         facts.append(("Simulator", h["simulator"]))
     numbers = (
@@ -286,8 +299,9 @@ def board_facts(results: Results) -> list[tuple[str, str]]:
         ("Chip", board.get("part", DASH)),
         ("Clock of the design", f"{significant(board['clock_mhz'])}{mhz}"),
     ]
-    if board.get("fmax_mhz"):
-        facts.append(("Highest clock, placed and routed", f"{significant(board['fmax_mhz'])}{mhz}"))
+    if "fmax_mhz" in board:
+        reached = f"{count(int(board['fmax_mhz']))}{mhz}" if board["fmax_mhz"] else NOT_KNOWN
+        facts.append(("Highest clock, placed and routed", reached))
     if "lut" in board:
         facts.append(("Whole board design", f"{count(board['lut'])} LUT sites, {count(board.get('ff'))} flip-flops"))
     if board.get("link"):

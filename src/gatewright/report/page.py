@@ -10,9 +10,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from gatewright.report import hardware, view
+from gatewright.report.clocks import ns_text, usable_mhz
 from gatewright.report.figures import front_picture, learning_curves, sample_pictures
 from gatewright.report.model import chain_table, facts, layer_table, names
-from gatewright.report.numbers import THIN, count, percent, significant, size
+from gatewright.report.numbers import count, percent, significant, size
 from gatewright.report.ranges import range_pictures
 from gatewright.report.schema import validate_results
 from gatewright.report.stage import FileRow, StageRow, run_files
@@ -122,7 +123,7 @@ def summary(results: Results) -> str:
     """Return the page's first sentence: what the network does, how small it is, where it fits."""
     data, student, h = results["data"], results["student"], results["hardware"]
     task = f"{len(data['classes'])} classes" if data["classes"] else "a regression"
-    latency = significant(h["latency_cycles"] / h["clock_mhz"] * 1e3)
+    latency = ns_text(h["latency_cycles"], usable_mhz(results, results["synthesis"].get(hardware.family(results))))
     interval = h["initiation_interval"]
     what = "a student network of"
     if "model" in results:
@@ -132,7 +133,7 @@ def summary(results: Results) -> str:
         what, holds = "a student of", f"truth tables with {count(student['bits'])} bits"
     return (
         f"{count(data['features'])} inputs, {task}: {what} {holds}, compiled for {h['part']}. It answers "
-        f"{latency}{THIN}ns after its inputs are complete and accepts a new sample every "
+        f"{latency} after its inputs are complete and accepts a new sample every "
         f"{'cycle' if interval == 1 else f'{count(interval)} cycles'}."
     )
 

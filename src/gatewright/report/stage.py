@@ -52,6 +52,7 @@ _MEANINGS: tuple[tuple[str, str | None], ...] = (
     ("program.txt", "the score as integer operations: the definition that hardware is compared with"),
     ("program/program.txt", "the network as integer operations: the definition that hardware is compared with"),
     ("program/*", "comparison of the program with the student"),
+    ("placed/placed.json", "pipelines that were placed, and the one that was chosen"),
     ("rtl/design.json", "names, ports and latency of the design"),
     ("rtl/estimate.json", "resources and clock by our own model"),
     ("rtl/*.v", "Verilog"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from gatewright.intervals import wilson
 from gatewright.report import hardware
+from gatewright.report.clocks import mhz_text, ns_text, usable_mhz
 from gatewright.report.model import names
 from gatewright.report.numbers import (
     DASH,
@@ -18,7 +19,6 @@ from gatewright.report.numbers import (
     percent,
     ratio,
     significant,
-    unit,
 )
 
 Results = Mapping[str, Any]
@@ -126,13 +126,14 @@ def mismatch_card(results: Results) -> Card:
 def cost_cards(results: Results) -> list[Card]:
     """Return LUTs, latency and clock."""
     h, target = results["hardware"], hardware.target(results)
-    latency_ns = h["latency_cycles"] / h["clock_mhz"] * 1e3
+    usable, asked = usable_mhz(results, results["synthesis"].get(hardware.family(results))), h["clock_mhz"]
+    below = "target" if usable == (asked, asked) else f"of {significant(asked)}{THIN}MHz asked for"
     return [
         Card(label=f"{target.lut_name}, {target.part}", value=count(target.lut), note=target.lut_note),
         Card(
             label="Latency, core",
-            value=unit(significant(latency_ns), "ns"),
-            note=f"{count(h['latency_cycles'])} cycles at {significant(h['clock_mhz'])}{THIN}MHz target",
+            value=ns_text(h["latency_cycles"], usable),
+            note=f"{count(h['latency_cycles'])} cycles at {mhz_text(usable)} {below}",
         ),
         Card(label="Highest clock", value=target.fmax, note=target.fmax_note, tone=target.fmax_tone),
     ]

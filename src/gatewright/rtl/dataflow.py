@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
 from gatewright.lower.unrolled import Unrolled
 from gatewright.rtl.folded import CLK, RST_N, START
+from gatewright.rtl.names import Names, with_names
 from gatewright.rtl.netlist import (
     Assign,
     Choose,
@@ -25,7 +26,6 @@ from gatewright.rtl.netlist import (
 )
 from gatewright.rtl.units import Values, input_elements, origin, place, shifted
 from gatewright.rtl.unrolled import compile_unrolled
-from gatewright.rtl.verilog import identifier
 
 _NOTES = (
     "Narrower values extend by context; unused bits of x belong to inputs that no weight reads, and the last",
@@ -35,16 +35,20 @@ _NOTES = (
 )
 
 
-def compile_dataflow(dataflow: Dataflow, *, program_hash: str) -> Design:
+def compile_dataflow(dataflow: Dataflow, *, program_hash: str, prefix: str = "") -> Design:
     """Return the core `<name>_core`: ports clk, x (all input elements), y (all output elements).
 
-    With an initiation interval above 1 it has rst_n and start (x is a vector) too.
+    With an initiation interval above 1 it has rst_n and start (x is a vector) too. prefix: in front of every module.
     """
+    return with_names(dataflow, prefix, lambda names: _design(dataflow, names, program_hash))
+
+
+def _design(dataflow: Dataflow, names: Names, program_hash: str) -> Design:
     alone = dataflow.units[0]
     if isinstance(alone, Unrolled) and len(dataflow.units) == 1:
-        made = compile_unrolled(alone, program_hash=program_hash)
-        return Design(name=made.name, modules=made.modules, claims=dataflow.claims, watch=made.watch)
-    return _Group(dataflow, program_hash).design()
+        made = compile_unrolled(alone, names=names, program_hash=program_hash)
+        return Design(name=names.top, modules=made.modules, claims=dataflow.claims, watch=made.watch)
+    return _Group(dataflow, names, program_hash).design()
 
 
 @dataclass(slots=True)
@@ -52,6 +56,7 @@ class _Group:
     """values: for each program value the signals of its elements; pulses: for each unit that of its results."""
 
     dataflow: Dataflow
+    names: Names
     program_hash: str
     items: list[Item] = field(default_factory=list[Item])
     modules: list[Module] = field(default_factory=list[Module])
@@ -69,7 +74,7 @@ class _Group:
 
     def design(self) -> Design:
         dataflow = self.dataflow
-        program, claims, name = dataflow.program, dataflow.claims, identifier(dataflow.program.name)
+        program, claims = dataflow.program, dataflow.claims
         latency, interval = claims.latency_cycles, claims.initiation_interval
         given, size = program.input.format, program.input.shape[-1]
         x = Name("x", size * given.width_bits, False)
@@ -87,7 +92,7 @@ class _Group:
             self.items.append(Assign(own, shifted(value, lane.shift, result.width_bits)))
             parts.append(own)
         core = Module(
-            name=f"{name}_core",
+            name=self.names.core,
             header=(
                 *origin(program.name, self.program_hash),
                 f"Core: x holds {size} elements of {given}, element 0 lowest; y holds {len(values)} of {result}.",
@@ -98,11 +103,11 @@ class _Group:
             items=tuple(self.items),
             drives=((y, Concat(tuple(reversed(parts)))),),
         )
-        return Design(name=name, modules=(*self.modules, core), claims=claims, watch=tuple(self.watch))
+        return Design(name=self.names.top, modules=(*self.modules, core), claims=claims, watch=tuple(self.watch))
 
     def _unit(self, unit: Unit) -> None:
         taken, start = self._taken(unit), self.pulses[self._starter(unit.name)]
-        placed = place(unit, taken, start, program=self.dataflow.program.name, program_hash=self.program_hash)
+        placed = place(unit, taken, start, names=self.names, program_hash=self.program_hash)
         self.modules += placed.modules
         self.items += placed.items
         offset, latency = self.starts[unit.name], unit.timing.latency_cycles
@@ -139,7 +144,7 @@ class _Group:
 
     def _register(self, value: Name, of: str, element: int, slot: int, pulse: Name) -> Name:
         """Return a register that takes a value with a pulse; readers share it."""
-        own = Name(f"{identifier(of)}_held{element}_{slot}", value.width, value.signed)
+        own = Name(f"{self.names.value(of)}_held{element}_{slot}", value.width, value.signed)
         if (own.name, slot) not in self.held:
             self.held[own.name, slot] = own
             self.items.append(Register(own, Choose(pulse, value, own)))

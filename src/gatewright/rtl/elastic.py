@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
-from gatewright.lower.dataflow import Channel, Dataflow, Unit
+from gatewright.lower.cost.cells import fifo_in_block
+from gatewright.lower.dataflow import MARKS, Channel, Dataflow, Unit
 from gatewright.lower.elastic import channel_name
 from gatewright.rtl.folded import CLK, RST_N
+from gatewright.rtl.names import Names, with_names
 from gatewright.rtl.netlist import (
     Assign,
     Binary,
@@ -36,13 +38,13 @@ from gatewright.rtl.netlist import (
 )
 from gatewright.rtl.nodes import bits
 from gatewright.rtl.units import Values, input_elements, origin, place, shifted
-from gatewright.rtl.verilog import identifier
 
-X_VALID, X_LAST, X_READY = (Name(f"x_{what}", 1, False) for what in ("valid", "last", "ready"))
-Y_VALID, Y_LAST, Y_READY = (Name(f"y_{what}", 1, False) for what in ("valid", "last", "ready"))
+X_VALID, X_LAST, X_READY = Name("x_valid", 1, False), Name("x_last", MARKS, False), Name("x_ready", 1, False)
+Y_VALID, Y_LAST, Y_READY = Name("y_valid", 1, False), Name("y_last", MARKS, False), Name("y_ready", 1, False)
 
 _NOTES = (
-    "x_valid only with x_ready. y waits from y_valid to y_ready. A vector's last bit travels with it.",
+    "x_valid only with x_ready. y waits from y_valid to y_ready. A vector's marks travel with it: last of its packet,",
+    "and torn.",
     "Narrower values extend by context; unused bits of x belong to inputs that no weight reads, folded layers' done",
     "has no reader, and a join reads the last bit of one of its channels.",
     "verilator lint_off WIDTHEXPAND",
@@ -64,9 +66,12 @@ class _Link:
     room: Name | None
 
 
-def compile_elastic(dataflow: Dataflow, *, program_hash: str) -> Design:
-    """Return the core `<name>_core`: ports clk, rst_n, x, x_valid, x_last, x_ready, y, y_valid, y_last, y_ready."""
-    return _Core(dataflow, program_hash).design()
+def compile_elastic(dataflow: Dataflow, *, program_hash: str, prefix: str = "") -> Design:
+    """Return the core `<name>_core`: ports clk, rst_n, x, x_valid, x_last, x_ready, y, y_valid, y_last, y_ready.
+
+    prefix: in front of every module.
+    """
+    return with_names(dataflow, prefix, lambda names: _Core(dataflow, names, program_hash).design())
 
 
 @dataclass(slots=True)
@@ -74,6 +79,7 @@ class _Core:
     """links, signals: of the channels in the order of the dataflow; drives: of the units' starts."""
 
     dataflow: Dataflow
+    names: Names
     program_hash: str
     items: list[Item] = field(default_factory=list[Item])
     modules: list[Module] = field(default_factory=list[Module])
@@ -84,7 +90,7 @@ class _Core:
 
     def design(self) -> Design:
         dataflow = self.dataflow
-        program, claims, name = dataflow.program, dataflow.claims, identifier(dataflow.program.name)
+        program, claims = dataflow.program, dataflow.claims
         given, size = program.input.format, program.input.shape[-1]
         x = Name("x", size * given.width_bits, False)
         inputs, items = input_elements(x, size, given.width_bits, given.signed)
@@ -110,7 +116,7 @@ class _Core:
         first = [unit.name for unit in dataflow.units if self._first(unit.name)]
         rooms = [room for name in (None, *first) for room in self._rooms(name)]
         core = Module(
-            name=f"{name}_core",
+            name=self.names.core,
             header=header,
             ports=(
                 *(Port(signal, False) for signal in (RST_N, x, X_VALID, X_LAST)),
@@ -128,7 +134,7 @@ class _Core:
             ),
         )
         return Design(
-            name=name,
+            name=self.names.top,
             modules=(*self.modules, core),
             claims=claims,
             watch=tuple(self.watch),
@@ -143,7 +149,7 @@ class _Core:
         """Return the signal with which a unit, or the world behind the results, takes its words."""
         if name is None:
             return Y_READY
-        return X_VALID if self._first(name) else Name(f"{identifier(name)}_start", 1, False)
+        return X_VALID if self._first(name) else Name(f"{self.names.unit(name)}_start", 1, False)
 
     def _links(self, consumer: str | None) -> list[_Link]:
         return [link for link in self.links.values() if link.channel.consumer == consumer]
@@ -154,19 +160,19 @@ class _Core:
 
     def _unit(self, unit: Unit) -> None:
         """Add a unit between the channels that it reads, which are there, and those that it feeds."""
-        name, timing, start = identifier(unit.name), unit.timing, self._start(unit.name)
+        name, timing, start = self.names.unit(unit.name), unit.timing, self._start(unit.name)
         by_value = {link.channel.value: link for link in self._links(unit.name)}
         taken = [by_value[port.value] for port in unit.takes]
-        program = self.dataflow.program.name
-        placed = place(unit, [link.values for link in taken], start, program=program, program_hash=self.program_hash)
+        values = [link.values for link in taken]
+        placed = place(unit, values, start, names=self.names, program_hash=self.program_hash)
         self.modules += placed.modules
         self.items += placed.items
         waiting = not self._first(unit.name)
         self.watch += [replace(signal, start=start.name if waiting else "") for signal in placed.watch]
-        made, last = Name(f"{name}_made", 1, False), Name(f"{name}_made_last", 1, False)
+        made, last = Name(f"{name}_made", 1, False), Name(f"{name}_made_last", MARKS, False)
         ports = [("clk", CLK), ("rst_n", RST_N), ("in_valid", start), ("in_last", taken[0].last)]
         ports += [("out_valid", made), ("out_last", last)]
-        cycles = (("CYCLES", timing.latency_cycles),)
+        cycles = (("CYCLES", timing.latency_cycles), ("MARKS", MARKS))
         self.items += [Wire(made), Wire(last)]
         self.items.append(Instance("gw_axis_delay", f"u_{name}_delay", tuple(ports), cycles, leaf=True))
         self._feed(unit, placed.gives, start, made, last)
@@ -194,7 +200,8 @@ class _Core:
             given = values[channel.value]
             stored = self._stored(channel, given)
             if channel.depth:
-                link = self._fifo(f"c{number}_{identifier(channel.value)}", channel, given, stored, start, made, last)
+                name = f"c{number}_{self.names.value(channel.value)}"
+                link = self._fifo(name, channel, given, stored, start, made, last)
             else:
                 link = _Link(channel=channel, values=given, valid=made, last=last, room=None)
             self.links[number] = link
@@ -204,22 +211,24 @@ class _Core:
         self, name: str, channel: Channel, given: Values, stored: Sequence[int], start: Name, made: Name, last: Name
     ) -> _Link:
         lanes = [given[i] for i in stored]
-        width = sum(lane.width for lane in lanes) + 1
+        width = sum(lane.width for lane in lanes) + MARKS
         word, (valid, room) = Name(f"{name}_word", width, False), (Name(f"{name}_{w}", 1, False) for w in _CONTROL)
         self.items.append(Heading(f"channel {channel_name(channel)}: {channel.depth} words"))
         self.items += [Wire(word), Wire(valid), Wire(room)]
         ports: list[tuple[str, Expr]] = [("clk", CLK), ("rst_n", RST_N), ("reserve", start), ("room", room)]
         ports += [("in_data", Concat((last, *reversed(lanes)))), ("in_valid", made)]
         ports += [("out_data", word), ("out_valid", valid), ("out_ready", self._start(channel.consumer))]
-        settings = (("WIDTH", width), ("DEPTH", channel.depth))
-        self.items.append(Instance("gw_channel", f"u_{name}", tuple(ports), settings, leaf=True))
+        settings = [("WIDTH", width), ("DEPTH", channel.depth)]
+        if fifo_in_block(self.dataflow.target.family, width, channel.depth):
+            settings.append(("BLOCK", 1))
+        self.items.append(Instance("gw_channel", f"u_{name}", tuple(ports), tuple(settings), leaf=True))
         values, low = list(given), 0
         for i, lane in zip(stored, lanes, strict=True):
             values[i] = own = Name(f"{name}_{i}", lane.width, lane.signed)
             self.items.append(Assign(own, bits(word, low + lane.width - 1, low, lane.signed)))
             low += lane.width
-        out_last = Name(f"{name}_last", 1, False)
-        self.items.append(Assign(out_last, Slice(word, width - 1, width - 1)))
+        out_last = Name(f"{name}_last", MARKS, False)
+        self.items.append(Assign(out_last, Slice(word, width - 1, width - MARKS)))
         return _Link(channel=channel, values=values, valid=valid, last=out_last, room=room)
 
     def _signals(self, link: _Link, stored: Sequence[int], made: Name) -> ChannelSignals:

@@ -2,7 +2,8 @@
 
 The timetable is fixed. With `start` in cycle 0 the inputs are taken; products of step t leave their registers in cycle
 t + 2, their sums `tree_cycles` later, and the accumulators hold the results in cycle `latency_cycles`, for one cycle.
-A gathering layer has one register more, behind its multiplexers. The next start may come `cycles` later.
+A gathering layer has one register more, behind its multiplexers, and so has one whose weights' block RAM needs one
+behind it: there the inputs wait a cycle too. The next start may come `cycles` later.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gatewright.fixedpoint import Fixed
-from gatewright.lower.folded.plan import BLOCK_DEPTH, Accumulator, Interval, Multiplier
+from gatewright.lower.circuit.nodes import Circuit
+from gatewright.lower.folded.plan import BLOCK_DEPTH, Accumulator, FoldedLayer, Interval, Multiplier
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.pipeline.schedule import Schedule
+from gatewright.rtl.names import Names
 from gatewright.rtl.netlist import (
     AnyBit,
     Assign,
@@ -36,7 +40,6 @@ from gatewright.rtl.netlist import (
 )
 from gatewright.rtl.nodes import as_signed, bits, widened
 from gatewright.rtl.unrolled import compile_circuit
-from gatewright.rtl.verilog import identifier
 
 CLK, RST_N, START = Name("clk", 1, False), Name("rst_n", 1, False), Name("start", 1, False)
 
@@ -50,9 +53,9 @@ class FoldedModules:
     results: tuple[Name | None, ...]
 
 
-def compile_folded(unit: Folded, *, name: str, origin: tuple[str, ...], program_hash: str) -> FoldedModules:
-    """Return module `name`: ports clk, rst_n, start, x<i> for each input read, o_y<j> for each result, done."""
-    return _Compiler(unit, name, origin, program_hash).modules()
+def compile_folded(unit: Folded, *, names: Names, origin: tuple[str, ...], program_hash: str) -> FoldedModules:
+    """Return the layer's module: ports clk, rst_n, start, x<i> for each input read, o_y<j> for each result, done."""
+    return _Compiler(unit, names, origin, program_hash).modules()
 
 
 def signal(name: str, interval: Interval) -> Name:
@@ -68,7 +71,7 @@ def _union(intervals: Sequence[Interval]) -> Interval:
 @dataclass(slots=True)
 class _Compiler:
     unit: Folded
-    name: str
+    names: Names
     origin: tuple[str, ...]
     program_hash: str
     items: list[Item] = field(default_factory=list[Item])
@@ -80,6 +83,8 @@ class _Compiler:
         end = self._timetable(step)
         weights, first, group = self._rom(step)
         values = self._gathered(step) if plan.gather else self._rotating()
+        if unit.rom_register:
+            values = self._later(values)
         sums = self._sums(weights, values)
         totals = self._accumulators(sums, first, group)
         results = self._results(totals)
@@ -89,7 +94,7 @@ class _Compiler:
                 "gw_start_delay",
                 "u_done",
                 (("clk", CLK), ("rst_n", RST_N), ("in", end), ("out", Name("done", 1, False))),
-                (("CYCLES", unit.tree_cycles + 3),),
+                (("CYCLES", unit.tree_cycles + 3 + unit.rom_register),),
                 leaf=True,
             )
         )
@@ -99,7 +104,7 @@ class _Compiler:
         ports += [Port(_port(y), True) for y in found]
         ports.append(Port(Name("done", 1, False), True, f"start, {unit.timing.latency_cycles} cycles ago"))
         module = Module(
-            name=self.name,
+            name=self.names.folded(unit.name),
             header=(*self.origin, *self._header()),
             ports=tuple(ports),
             items=tuple(self.items),
@@ -165,6 +170,8 @@ class _Compiler:
         padded = tuple(words) + (0,) * (len(words) == 1)
         self.items.append(Heading("weights, lowest bits first multiplier; mark of a group's first step; group"))
         self.items.append(Rom(word, padded, step, block=len(padded) >= BLOCK_DEPTH))
+        if self.unit.rom_register:
+            word = self._delayed(word, 1)
         first, group = Name("first", 1, False), Name("group", groups, False)
         self.items.append(Assign(first, Slice(word, size, size)))
         if groups:
@@ -216,46 +223,20 @@ class _Compiler:
             values.append(wide)
         return values
 
+    def _later(self, values: list[Name]) -> list[Name]:
+        """Return each multiplier's input a cycle later, as its weight is; a slot's register is shared."""
+        self.items.append(Heading("inputs, as late as the weights behind their block RAM's register"))
+        late = {value.name: value for value in values}
+        late = {name: self._delayed(value, 1) for name, value in late.items()}
+        return [late[value.name] for value in values]
+
     def _sums(self, weights: list[tuple[Name, int]], values: list[Name]) -> list[Expr]:
         """Return each accumulator's sum of products, `tree_cycles` after the products' registers."""
-        plan, tree = self.unit.plan, self.unit.tree
-        self.items.append(Heading("products"))
-        products: list[tuple[Name, int]] = []
-        for number, (multiplier, (word, low), value) in enumerate(zip(plan.multipliers, weights, values, strict=True)):
-            for digit in multiplier.digits:
-                lo, hi = plan.products(multiplier, digit)
-                name = f"p{number}" if len(multiplier.digits) == 1 else f"p{number}_{digit.low}"
-                target = signal(name, (int(lo.min()), int(hi.max())))
-                part = Slice(word, low + digit.low + digit.width - 1, low + digit.low)
-                a, b = (as_signed(value), Signed(part)) if digit.signed else (value, part)
-                if value.signed and not digit.signed:
-                    b = as_signed(part)
-                self.items.append(Register(target, Binary("*", a, b)))
-                products.append((target, digit.low))
-        if tree is None:
-            return [widened(product, low) for product, low in products]
-        assert self.unit.schedule is not None, "a tree has a schedule"
-        design = compile_circuit(tree, self.unit.schedule, program_hash=self.program_hash)
-        self.inner = design.modules
-        inputs, outputs = tree.input_format, tree.output_format
-        wide: list[Expr] = []
-        for product, _ in products:
-            own = Name(f"{product.name}_w", inputs.width_bits, product.signed)
-            if product.width < own.width:
-                self.items.append(Assign(own, product))
-            wide.append(own if product.width < own.width else product)
-        y = Name("sums", outputs.width_bits * len(tree.outputs), False)
-        self.items += [Heading("the sum of each unit's products"), Wire(y)]
-        ports = (("clk", CLK), ("x", Concat(tuple(reversed(wide)))), ("y", y))
-        self.items.append(Instance(design.core.name, "u_tree", ports))
-        found: list[Expr] = []
-        for number, ref in enumerate(tree.outputs):
-            node = tree.nodes[ref.node]
-            own = signal(f"s{number}", (node.lo << ref.shift, node.hi << ref.shift))
-            low = number * outputs.width_bits
-            self.items.append(Assign(own, bits(y, low + own.width - 1, low, own.signed)))
-            found.append(own)
-        return found
+        plan, tree, pipeline = self.unit.plan, self.unit.tree, self.unit.schedule
+        made = sums_of_products(plan, tree, pipeline, weights, values, names=self.names, program_hash=self.program_hash)
+        items, self.inner, sums = made
+        self.items += items
+        return sums
 
     def _accumulators(self, sums: list[Expr], first: Name, group: Name | None) -> list[tuple[Name, Name]]:
         """Return each accumulator, and the mark of the cycle in which it starts anew."""
@@ -320,6 +301,58 @@ class _Compiler:
         return chain
 
 
+def sums_of_products(
+    plan: FoldedLayer,
+    tree: Circuit | None,
+    schedule: Schedule | None,
+    weights: Sequence[tuple[Name, int]],
+    values: Sequence[Name],
+    *,
+    names: Names,
+    program_hash: str,
+) -> tuple[list[Item], tuple[Module, ...], list[Expr]]:
+    """Return the items of a plan's products and their adder tree, its modules, and each accumulator's sum.
+
+    weights: the word that holds each multiplier's weight, and its lowest bit there; values: each multiplier's input.
+    """
+    items: list[Item] = [Heading("products")]
+    products: list[tuple[Name, int]] = []
+    for number, (multiplier, (word, low), value) in enumerate(zip(plan.multipliers, weights, values, strict=True)):
+        for digit in multiplier.digits:
+            lo, hi = plan.products(multiplier, digit)
+            name = f"p{number}" if len(multiplier.digits) == 1 else f"p{number}_{digit.low}"
+            target = signal(name, (int(lo.min()), int(hi.max())))
+            part = Slice(word, low + digit.low + digit.width - 1, low + digit.low)
+            a, b = (as_signed(value), Signed(part)) if digit.signed else (value, part)
+            if value.signed and not digit.signed:
+                b = as_signed(part)
+            items.append(Register(target, Binary("*", a, b)))
+            products.append((target, digit.low))
+    if tree is None:
+        return items, (), [widened(product, low) for product, low in products]
+    assert schedule is not None, "a tree has a schedule"
+    design = compile_circuit(tree, schedule, names=names, program_hash=program_hash)
+    inputs, outputs = tree.input_format, tree.output_format
+    wide: list[Expr] = []
+    for product, _ in products:
+        own = Name(f"{product.name}_w", inputs.width_bits, product.signed)
+        if product.width < own.width:
+            items.append(Assign(own, product))
+        wide.append(own if product.width < own.width else product)
+    y = Name("sums", outputs.width_bits * len(tree.outputs), False)
+    items += [Heading("the sum of each unit's products"), Wire(y)]
+    ports = (("clk", CLK), ("x", Concat(tuple(reversed(wide)))), ("y", y))
+    items.append(Instance(design.core.name, "u_tree", ports))
+    found: list[Expr] = []
+    for number, ref in enumerate(tree.outputs):
+        node = tree.nodes[ref.node]
+        own = signal(f"s{number}", (node.lo << ref.shift, node.hi << ref.shift))
+        low = number * outputs.width_bits
+        items.append(Assign(own, bits(y, low + own.width - 1, low, own.signed)))
+        found.append(own)
+    return items, design.modules, found
+
+
 def _filled(multiplier: Multiplier) -> list[int]:
     """Return the input of each step; an idle step, whose weight is 0, repeats a neighbour's."""
     places: list[int] = []
@@ -335,8 +368,3 @@ def _port(y: Name) -> Name:
 
 def _zero(width: int) -> Literal:
     return Literal(0, width, False)
-
-
-def module_name(program: str, layer: str) -> str:
-    """Return the name of a folded layer's module."""
-    return f"{identifier(program)}_{identifier(layer)}"

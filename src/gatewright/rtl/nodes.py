@@ -127,7 +127,7 @@ def _luts(node: Table, index: Name, target: Name, span: str) -> list[Item]:
     for number, lut in enumerate(luts):
         made = Name(f"{target.name}_lut{number}", len(lut.tables), False)
         inputs = _joined([Slice(index, i, i) for i in reversed(lut.inputs)])
-        tables = [Literal(table, max(1 << len(lut.inputs), 32), False) for table in lut.tables]
+        tables = [Literal(table, 1 << len(lut.inputs), False) for table in lut.tables]
         names = ("TABLE",) if len(tables) == 1 else ("LOWER", "UPPER")
         settings = (("N", len(lut.inputs)), *zip(names, tables, strict=True))
         cell = "gw_lut" if len(tables) == 1 else "gw_lut2"
@@ -340,6 +340,13 @@ def _same_sign(a: Expr, b: Expr) -> tuple[Expr, Expr]:
     if _is_signed(a) == _is_signed(b):
         return a, b
     return as_signed(a), as_signed(b)
+
+
+def joined(parts: Sequence[Expr]) -> Expr:
+    """Return what connects parts to a port, the first lowest: yosys 0.70 takes no signed wire alone in braces there."""
+    if len(parts) == 1 and _is_signed(parts[0]):
+        return parts[0]
+    return Concat(tuple(reversed(parts)))
 
 
 def as_signed(value: Expr) -> Expr:

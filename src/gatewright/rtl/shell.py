@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import re
 from dataclasses import dataclass
 
 from gatewright.errors import LowerError
-
-_LEAVES = ("gw_axis_delay.v", "gw_axis_pack.v", "gw_axis_unpack.v", "gw_credit.v", "gw_fifo.v")
+from gatewright.lower.cost.cells import fifo_in_block
+from gatewright.rtl.shell_cells import Inside, Piece, Wiring, count, shell_cells
+from gatewright.rtl.verilog import NETTYPE, NETTYPE_END
+from gatewright.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +68,11 @@ def initiation_interval(source: StreamPort, result: StreamPort, core_interval: i
     return max(source.beats, result.beats, core_interval)
 
 
-def transfer_latency_cycles(source: StreamPort, result: StreamPort, latency_cycles: int) -> int:
+def transfer_latency_cycles(
+    source: StreamPort, result: StreamPort, latency_cycles: int, *, io_registers: bool = False
+) -> int:
     """Cycles from the first beat of a vector in to the last beat of its result out, nothing stalling."""
-    return (source.beats - 1) + latency_cycles + 1 + (result.beats - 1)
+    return (source.beats - 1) + latency_cycles + 1 + (result.beats - 1) + 2 * io_registers
 
 
 def fifo_log2_depth(source: StreamPort, result: StreamPort, latency_cycles: int, core_interval: int = 1) -> int:
@@ -93,6 +96,9 @@ def axis_shell(
     result: StreamPort,
     core_interval: int = 1,
     elastic: bool = False,
+    framed: bool = False,
+    io_registers: bool = False,
+    family: str = "",
 ) -> str:
     """Return the Verilog text of module `name`: AXI4-Stream ports around the free-running pipeline `core`.
 
@@ -100,7 +106,11 @@ def axis_shell(
     core_interval: cycles that it needs from one x to the next; above 1 it has the ports rst_n and start (x is good)
     too, and vectors enter no faster.
     elastic: core is one of rtl/elastic.py instead, which holds its own credits and FIFOs.
-    The text needs the files of leaf_sources. Fixed names inside: u_core, core_in_valid, core_out_valid.
+    framed: packets end with TLAST: torn ones are marked, what a reset cut is dropped, and there are the ports
+    m_axis_tkeep and framing_error. io_registers: a register on every wire of both streams. family: the chip's; without
+    LUT RAM, wide results wait in block RAM.
+    The text needs the files of leaves.leaf_sources, of Wiring.leaves, and gw_pace where the core is slower than the
+    stream; cells have their own names. Fixed names inside: u_core, core_in_valid, core_out_valid, core_in_torn.
     Raises LowerError for names that are no Verilog identifiers and for a core without a register.
     """
     for what, identifier in (("name", name), ("core", core)):
@@ -108,7 +118,26 @@ def axis_shell(
             raise LowerError(f"the shell's {what} must be a Verilog identifier, not {identifier!r}")
     if latency_cycles < 1:
         raise LowerError(f"the core {core!r} must have at least 1 register stage for the shell, not {latency_cycles!r}")
-    pause = core_interval - source.beats
+    log2_depth = fifo_log2_depth(source, result, latency_cycles, core_interval)
+    inside = Inside(
+        core=core,
+        latency_cycles=latency_cycles,
+        interval=core_interval,
+        elastic=elastic,
+        log2_depth=log2_depth,
+        block_fifo=fifo_in_block(family, result.packed_bits + 1 + framed, 1 << log2_depth),
+    )
+    wiring = Wiring(framed=framed, io_registers=io_registers)
+    made = shell_cells(wiring, inside, source, result)
+    depth = 0 if elastic else 1 << log2_depth
+    header = _header(name, core, latency_cycles, source, result, depth, core_interval, wiring)
+    return text_of_shell(name, header, source, result, made, framed=framed)
+
+
+def text_of_shell(
+    name: str, header: str, source: StreamPort, result: StreamPort, made: Piece, *, framed: bool = False
+) -> str:
+    """Return the text of module `name` with the ports of a shell around what is inside."""
     ports = [
         ("input", 1, "aclk"),
         ("input", 1, "aresetn"),
@@ -120,197 +149,85 @@ def axis_shell(
         ("output", 1, "m_axis_tvalid"),
         ("input", 1, "m_axis_tready"),
         ("output", 1, "m_axis_tlast"),
-    ]
-    wires = [
-        (source.packed_bits, "core_x", ""),
-        (1, "core_in_valid", "core_x is a vector that has been accepted"),
-        (1, "core_in_last", ""),
-        *(
-            [
-                (result.packed_bits, "core_y", ""),
-                (1, "core_out_valid", f"core_y is the result of the vector {_count(latency_cycles, 'cycle')} ago"),
-                (1, "core_out_last", ""),
-            ]
-            * (not elastic)
-        ),
-        (result.packed_bits, "result", ""),
-        (1, "result_valid", ""),
-        (1, "result_last", ""),
-        (1, "result_ready", ""),
-        *(
-            [(1, "credit", ""), (1, "rested", "the core can take a vector when the last beat of it comes")]
-            * (pause > 0)
-        ),
-    ]
-    clock = {"clk": "aclk", "rst_n": "aresetn"}
-    room = "credit" if pause > 0 else "s_axis_tready"
-    if elastic:
-        inside, depth = [*_pace(pause, clock), _elastic_core(core, clock, room)], 0
-    else:
-        log2_depth = fifo_log2_depth(source, result, latency_cycles, core_interval)
-        depth = 1 << log2_depth
-        inside = _rigid_core(core, latency_cycles, result, log2_depth, _pace(pause, clock), room, core_interval, clock)
-    cells = [
-        _instance(
-            "gw_axis_unpack",
-            "u_unpack",
-            {"ELEMENTS": source.elements, "WIDTH": source.width_bits, "BEAT": source.beat_bits},
-            {
-                **clock,
-                **{f"s_{wire}": f"s_axis_{wire}" for wire in ("tdata", "tvalid", "tready", "tlast")},
-                "vector": "core_x",
-                "vector_valid": "core_in_valid",
-                "vector_last": "core_in_last",
-            },
-        ),
-        *inside,
-        _instance(
-            "gw_axis_pack",
-            "u_pack",
-            {
-                "ELEMENTS": result.elements,
-                "WIDTH": result.width_bits,
-                "SIGNED": int(result.signed),
-                "BEAT": result.beat_bits,
-            },
-            {
-                **clock,
-                "vector": "result",
-                **{f"vector_{wire}": f"result_{wire}" for wire in ("valid", "last", "ready")},
-                **{f"m_{wire}": f"m_axis_{wire}" for wire in ("tdata", "tvalid", "tready", "tlast")},
-            },
-        ),
+        *([("output", result.beat_bits // 8, "m_axis_tkeep"), ("output", 1, "framing_error")] * framed),
     ]
     return "\n".join(
         [
-            _header(name, core, latency_cycles, source, result, depth, core_interval),
+            header,
+            NETTYPE,
             f"module {name} (",
             ",\n".join(f"    {direction:<6} wire {_range(bits)} {port}" for direction, bits, port in ports),
             ");",
-            *(f"    wire {_range(bits)} {wire};{f'  // {note}' if note else ''}" for bits, wire, note in wires),
+            *(f"    wire {_range(bits)} {wire};{f'  // {note}' if note else ''}" for bits, wire, note in made.wires),
             "",
-            *cells,
+            *made.placed,
             "endmodule",
+            NETTYPE_END,
             "",
         ]
     )
 
 
-def _rigid_core(
-    core: str,
-    latency_cycles: int,
-    result: StreamPort,
-    log2_depth: int,
-    pace: list[str],
-    room: str,
-    core_interval: int,
-    clock: dict[str, str],
-) -> list[str]:
-    """Return the core that never stops, the credits against which vectors enter it, and the FIFO of its results."""
-    started = {**clock, "start": "core_in_valid"}
-    return [
-        "    // One credit per place in the FIFO: a vector enters only if there is a place for its result.\n"
-        + _instance(
-            "gw_credit",
-            "u_credit",
-            {"LOG2_DEPTH": log2_depth, "START": 1 << log2_depth},
-            {**clock, "inc": "result_valid && result_ready", "dec": "core_in_valid", "any": room},
-        ),
-        *pace,
-        _instance(
-            core, "u_core", {}, {**(started if core_interval > 1 else {"clk": "aclk"}), "x": "core_x", "y": "core_y"}
-        ),
-        _instance(
-            "gw_axis_delay",
-            "u_delay",
-            {"CYCLES": latency_cycles},
-            {**clock, **{wire: f"core_{wire}" for wire in ("in_valid", "in_last", "out_valid", "out_last")}},
-        ),
-        _instance(
-            "gw_fifo",
-            "u_fifo",
-            {"WIDTH": result.packed_bits + 1, "LOG2_DEPTH": log2_depth},
-            {
-                **clock,
-                "in_data": "{core_out_last, core_y}",
-                "in_valid": "core_out_valid",
-                "out_data": "{result_last, result}",
-                "out_valid": "result_valid",
-                "out_ready": "result_ready",
-            },
-        ),
-    ]
-
-
-def _elastic_core(core: str, clock: dict[str, str], room: str) -> str:
-    """Return the core that waits for both of its ends."""
-    taken = {"x": "core_x", "x_valid": "core_in_valid", "x_last": "core_in_last", "x_ready": room}
-    given = {"y": "result", **{f"y_{wire}": f"result_{wire}" for wire in ("valid", "last", "ready")}}
-    return _instance(core, "u_core", {}, {**clock, **taken, **given})
-
-
-def leaf_sources(*more: str) -> dict[str, str]:
-    """Return file name -> text of the hand-written cells that every shell needs, and of the modules named in `more`."""
-    folder = importlib.resources.files("gatewright.rtl") / "leaf"
-    return {name: (folder / name).read_text() for name in (*_LEAVES, *(f"{module}.v" for module in more))}
-
-
-def _pace(pause: int, clock: dict[str, str]) -> list[str]:
-    """Return the cell that keeps vectors apart, where the core is slower than the input stream."""
-    if pause <= 0:
-        return []
-    cell = _instance("gw_pace", "u_pace", {"CYCLES": pause}, {**clock, "go": "core_in_valid", "ready": "rested"})
-    return [f"    assign s_axis_tready = credit && rested;\n{cell}"]
+_WHOLE = "TLAST of a vector comes out on the last beat of its result."
+_ENDLESS = """\
+TLAST on the last beat of a vector comes out on the last beat of its result, on others it means nothing: vectors are
+counted from the reset on."""
+_FRAMED = """\
+TLAST on the last beat of a vector comes out on the last beat of its result. On an earlier beat the vector is torn: its
+result has TKEEP low, TLAST, and no meaning. After a reset in mid-packet all is dropped up to the next TLAST. Either
+sets framing_error until the next reset."""
 
 
 def _header(
-    name: str, core: str, latency: int, source: StreamPort, result: StreamPort, depth: int, core_interval: int
+    name: str,
+    core: str,
+    latency: int,
+    source: StreamPort,
+    result: StreamPort,
+    depth: int,
+    core_interval: int,
+    wiring: Wiring,
 ) -> str:
-    transfer = transfer_latency_cycles(source, result, latency)
-    every = _count(initiation_interval(source, result, core_interval), "cycle")
+    transfer = transfer_latency_cycles(source, result, latency, io_registers=wiring.io_registers)
+    framing = _FRAMED if wiring.framed else _ENDLESS if source.beats > 1 else _WHOLE
+    every = count(initiation_interval(source, result, core_interval), "cycle")
     if not depth:
-        return _commented(f"""\
+        return commented(f"""\
 {name}: AXI4-Stream shell of {core}
 
-  s_axis  {_describe(source)}
-  m_axis  {_describe(result)}
-  core    elastic: {_count(latency, "cycle")} in the empty design, {transfer} from the first beat in to the last out;
+  s_axis  {describe(source)}
+  m_axis  {describe(result)}
+  core    elastic: {count(latency, "cycle")} in the empty design, {transfer} from the first beat in to the last out;
           a vector every {every}
 
-TLAST on the last beat of a vector comes out on the last beat of its result; on an earlier beat it drops the vector.
+{framing}
 Inside, units are joined by valid and ready: each takes a vector only where a place for its result is free.""")
-    return _commented(f"""\
+    return commented(f"""\
 {name}: AXI4-Stream shell of {core}
 
-  s_axis  {_describe(source)}
-  m_axis  {_describe(result)}
-  core    latency {_count(latency, "cycle")}; from the first beat in to the last beat out {_count(transfer, "cycle")};
+  s_axis  {describe(source)}
+  m_axis  {describe(result)}
+  core    latency {count(latency, "cycle")}; from the first beat in to the last beat out {count(transfer, "cycle")};
           a vector every {every}; \
 up to {depth} vectors in flight and waiting
 
-TLAST on the last beat of a vector comes out on the last beat of its result; on an earlier beat it drops the vector.
+{framing}
 The core never stops: vectors enter only against a credit, and every result has its place in the FIFO.""")
 
 
-def _commented(text: str) -> str:
-    return "\n".join(f"// {line}".rstrip() for line in text.splitlines())
+def commented(text: str) -> str:
+    """Return a text as the comment that heads a shell."""
+    head, *rest = text.splitlines()
+    lines = [f"{head}, by gatewright {__version__}", "SPDX-License-Identifier: Apache-2.0", *rest]
+    return "\n".join(f"// {line}".rstrip() for line in lines)
 
 
-def _describe(port: StreamPort) -> str:
+def describe(port: StreamPort) -> str:
+    """Return what a port carries, for people."""
     kind = "signed" if port.signed else "unsigned"
     lanes = f"{port.elements} x {port.width_bits} bit {kind} in lanes of {port.lane_bits} bits"
-    return f"{lanes}, {_count(port.beats, 'beat')} of {port.beat_bits} bits"
-
-
-def _instance(module: str, instance: str, parameters: dict[str, int], ports: dict[str, str]) -> str:
-    settings = ", ".join(f".{key}({value})" for key, value in parameters.items())
-    wires = ",\n".join(f"        .{key}({value})" for key, value in ports.items())
-    return f"    {module} {f'#({settings}) ' if settings else ''}{instance} (\n{wires}\n    );"
+    return f"{lanes}, {count(port.beats, 'beat')} of {port.beat_bits} bits"
 
 
 def _range(width_bits: int) -> str:
     return f"{f'[{width_bits - 1}:0]' if width_bits > 1 else '':<8}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

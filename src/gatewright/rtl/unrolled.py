@@ -23,6 +23,7 @@ from gatewright.lower.cost.delays import delays
 from gatewright.lower.pipeline.schedule import Schedule, last_use
 from gatewright.lower.rewrites.neurons import supports
 from gatewright.lower.unrolled import Unrolled
+from gatewright.rtl.names import Names
 from gatewright.rtl.netlist import (
     Assign,
     Binary,
@@ -40,7 +41,6 @@ from gatewright.rtl.netlist import (
     Wire,
 )
 from gatewright.rtl.nodes import bits, node_items, widened
-from gatewright.rtl.verilog import identifier
 from gatewright.version import __version__
 
 # Input bits up to which a sum is not kept apart. Where yosys 0.70 proves bits of kept sums equal, it may leave the
@@ -50,7 +50,7 @@ NARROW = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnrolledModules:
-    """name: of the circuit, as an identifier; modules: a layer's each, the core last; watch: stages from its input."""
+    """name: what they start with; modules: a layer's each, the core last; watch: stages from its input."""
 
     name: str
     modules: tuple[Module, ...]
@@ -62,20 +62,21 @@ class UnrolledModules:
         return self.modules[-1]
 
 
-def compile_circuit(circuit: Circuit, schedule: Schedule, *, program_hash: str) -> UnrolledModules:
+def compile_circuit(circuit: Circuit, schedule: Schedule, *, names: Names, program_hash: str) -> UnrolledModules:
     """Return the core `<name>_core`: ports clk, x (all input elements), y (all output elements)."""
-    return _Compiler(circuit, schedule, program_hash).compiled()
+    return _Compiler(circuit, schedule, names, program_hash).compiled()
 
 
-def compile_unrolled(unit: Unrolled, *, program_hash: str) -> UnrolledModules:
+def compile_unrolled(unit: Unrolled, *, names: Names, program_hash: str) -> UnrolledModules:
     """Return the core of a unit: x holds the elements of all `takes`, y those of all `gives`."""
-    return compile_circuit(unit.circuit, unit.schedule, program_hash=program_hash)
+    return compile_circuit(unit.circuit, unit.schedule, names=names, program_hash=program_hash)
 
 
 @dataclass(slots=True)
 class _Compiler:
     circuit: Circuit
     schedule: Schedule
+    names: Names
     program_hash: str
     name: str = field(init=False)
     owner: list[str] = field(init=False)
@@ -86,7 +87,7 @@ class _Compiler:
 
     def __post_init__(self) -> None:
         circuit, stages = self.circuit, self.schedule.stages
-        self.name = identifier(circuit.name)
+        self.name = self.names.circuit(circuit.name)
         self.kept = last_use(circuit, list(stages), self.schedule.latency_cycles)
         needed = enumerate(supports(circuit))
         self.narrow = {i for i, bits in needed if bits and sum(map(int.bit_count, bits.values())) <= NARROW}
@@ -152,7 +153,7 @@ class _Compiler:
         own = self._signal(index, stage)
         if isinstance(self.circuit.nodes[index], Source) and stage == 0:
             return own
-        return Name(f"{identifier(self.owner[index])}_{own.name}", own.width, own.signed)
+        return Name(f"{self.names.layer(self.owner[index])}_{own.name}", own.width, own.signed)
 
     def _read(self, index: int, stage: int, layer: str) -> Name | Literal:
         node = self.circuit.nodes[index]
@@ -183,7 +184,7 @@ class _Compiler:
         tables = sum(isinstance(n, Table) for n in nodes)
         made = f"{adders} adders, {tables} tables" if tables else f"{adders} adders"
         return Module(
-            name=f"{self.name}_{identifier(layer)}",
+            name=f"{self.name}_{self.names.layer(layer)}",
             header=(
                 *self._origin(),
                 f"Layer {layer}: {made}, stages {first}..{last}. Suffix _sN: the value as of stage N.",
@@ -250,7 +251,7 @@ class _Compiler:
             outer = {self._export(i, s).name: self._net(i, s) for i, s in nets}
             connections = [(p.signal.name, outer.get(p.signal.name, p.signal)) for p in module.ports]
             clock = [("clk", Name("clk", 1, False))] if module.clocked else []
-            items.append(Instance(module.name, f"u_{identifier(layer)}", (*clock, *connections)))
+            items.append(Instance(module.name, f"u_{self.names.layer(layer)}", (*clock, *connections)))
         items.append(Heading("results"))
         results: list[Name] = []
         for element, ref in enumerate(circuit.outputs):
@@ -287,7 +288,7 @@ class _Compiler:
                 if ref is None or self._const(ref.node):
                     continue
                 stage = self.schedule.stages[ref.node]
-                owner = identifier(self.owner[ref.node])
+                owner = self.names.layer(self.owner[ref.node])
                 module, signal = f"{self.name}_{owner}", self._signal(ref.node, stage)
                 watch.append(LayerSignal(layer, element, module, f"u_{owner}", signal, stage, ref.shift))
         return watch

@@ -56,6 +56,9 @@ vectored virtual void wait wait_order wand weak weak0 weak1 while wildcard wire 
 )
 
 
+NETTYPE, NETTYPE_END = "`default_nettype none", "`default_nettype wire"
+"""Around every module: a misspelt name is an error in ours, and nothing changes for files that are read after it."""
+
 # Other tools read plain wires: the attribute mends what yosys does, and would only bind them.
 _KEEP = (
     "`ifdef YOSYS",
@@ -64,6 +67,9 @@ _KEEP = (
     "`define GW_KEEP",
     "`endif",
 )
+_KEEP_END = "`undef GW_KEEP"
+
+_WAIVER = "verilator lint_off "
 
 
 def identifier(name: str) -> str:
@@ -83,8 +89,9 @@ def literal(value: int, width: int, signed: bool) -> str:
 
 def module_text(module: Module) -> str:
     """Return one module's text."""
-    lines = [f"// {line}".rstrip() for line in module.header]
-    if any(isinstance(item, Assign) and item.keep for item in module.items):
+    kept_apart = any(isinstance(item, (Assign, Register)) and item.keep for item in module.items)
+    lines = [*(_comment(line) for line in module.header), NETTYPE]
+    if kept_apart:
         lines += _KEEP
     lines += [f'(* {key} = "{value}" *)' for key, value in module.attributes]
     lines.append(f"module {module.name} (")
@@ -98,9 +105,10 @@ def module_text(module: Module) -> str:
     for item in (*module.items, None):
         if pending and not isinstance(item, Register):
             lines += [f"    {_declare('reg', r.target)};" for r in pending]
-            lines.append("    always @(posedge clk) begin")
-            lines += [f"        {line}" for r in pending for line in _update(r)]
-            lines.append("    end")
+            for keep in (False, True):  # yosys takes the block's attribute over to its flip-flops, not the signal's
+                updates = [f"        {line}" for r in pending if r.keep == keep for line in _update(r)]
+                if updates:
+                    lines += [f"    {'`GW_KEEP ' * keep}always @(posedge clk) begin", *updates, "    end"]
             pending = []
         match item:
             case None:
@@ -122,7 +130,7 @@ def module_text(module: Module) -> str:
             case Wire():
                 lines.append(f"    {_declare('wire', item.target)};")
             case Heading():
-                lines += ["", f"    // {item.text}"]
+                lines += ["", f"    {_comment(item.text)}"]
             case Instance():
                 lines += _instance(item)
             case _:
@@ -131,6 +139,11 @@ def module_text(module: Module) -> str:
         lines.append("")
     lines += [f"    assign {target.name} = {expression(value)};" for target, value in module.drives]
     lines.append("endmodule")
+    if kept_apart:
+        lines.append(_KEEP_END)
+    lines.append(NETTYPE_END)
+    waived = [line.removeprefix(_WAIVER) for line in module.header if line.startswith(_WAIVER)]
+    lines += [f"// verilator lint_on {warning}" for warning in waived]
     return "\n".join(lines) + "\n"
 
 
@@ -161,6 +174,11 @@ def expression(value: Expr) -> str:
             return f"~{expression(value.of)}"
         case _:
             assert_never(value)
+
+
+def _comment(text: str) -> str:
+    """Return a comment of one line, whatever a user's name in it holds."""
+    return "".join(c if c.isprintable() else "?" for c in f"// {text}").rstrip()
 
 
 def _nested(value: Expr) -> str:

@@ -60,7 +60,7 @@ def run_search(
             "with a network that gatewright trained (teacher.pretrained)"
         )
     if config.device == "cuda" and not ray:
-        from gatewright.fit.training.device import device_of
+        from gatewright.fit.device import device_of
 
         device_of(config.device)  # else each trial would be told as failed
     space = read_space(config)
@@ -222,7 +222,7 @@ class _Driver:
                     teacher=self._taught[trial.teacher].network,
                     part=self.part,
                     limits=self.limits,
-                    floor=self._floor(trial.config.student.precision),
+                    floor=self.ledger.floor(number, self._floor(trial.config.student.precision)),
                     work=self._work(f"{number:04d}"),
                 ),
                 f"{number:04d}",
@@ -305,7 +305,7 @@ class _Driver:
         shutil.rmtree(self.out / "work" / name, ignore_errors=True)
 
     def _remember(self, record: Record) -> None:
-        if record.state == "complete" and len(record.curve) == GRID:
+        if record.state == "complete" and len(record.curve) == GRID and np.isfinite(record.curve).all():
             self._curves.setdefault(record.precision, []).append(record.curve)
 
     def _floor(self, precision: str) -> tuple[float, ...]:

@@ -92,6 +92,14 @@ class Ledger:
         self.study.sampler = self._sampler(frozen.number)
         return draw(self.space, self._trial(frozen.number), self.config.student.precision)
 
+    def floor(self, number: int, now: Sequence[float]) -> tuple[float, ...]:
+        """Return the stop rule's floor that a trial's training began with: `now`, unless it was cut off by a kill."""
+        attrs = self.trials()[number].user_attrs
+        if "floor" not in attrs:
+            self._trial(number).set_user_attr("floor", list(now))
+            return tuple(now)
+        return tuple(attrs["floor"])
+
     def tell(self, record: Record) -> None:
         """Close a trial: its values and constraints, and every point, for other readers of the storage."""
         from optuna.trial import TrialState

@@ -11,6 +11,7 @@ from typing import Any, Protocol, assert_never, cast
 from pydantic import BaseModel, ValidationError
 
 from gatewright.config import Config, explain, parse_config
+from gatewright.config.section import LAYERS
 from gatewright.errors import ConfigError, nearest
 
 SECTIONS = ("teacher", "student", "distill", "hardware")
@@ -38,6 +39,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     "student.learned.": ("learned",),
     "student.tables.": ("tables",),
 }
+MOST_STEPS = 1_000_000  # of a range
 RANGE_KEYS = ("low", "high", "log", "step", "layers")
 
 
@@ -107,7 +109,7 @@ def read_space(config: Config) -> tuple[Dimension, ...]:
     asked = _flat(config.search.space)
     wanted = {**default_space(config), **asked}
     found = [_dimension(config, key, wanted[key]) for key in sorted(wanted, key=lambda key: (key != PRECISION, key))]
-    precisions = wanted.get(PRECISION, [config.student.precision])
+    precisions = _precisions(config, asked)
     for key in asked:
         if (only := _only(key)) and not set(only) & set(precisions):
             kinds = " or ".join(map(repr, only))
@@ -137,8 +139,8 @@ def default_space(config: Config) -> dict[str, Any]:
         "distill.temperature": {"low": 1.0, "high": 8.0, "log": True},
         "distill.weight": {"low": 0.0, "high": 1.0},
     }
-    precisions = asked.get(PRECISION, [student.precision])
-    if set(precisions) & set(WEIGHTS):
+    precisions = _precisions(config, asked)
+    if sizes and set(precisions) & set(WEIGHTS):
         space["student.hidden"] = {
             "low": max(2, min(sizes) // 2),
             "high": 2 * max(sizes),
@@ -261,6 +263,10 @@ def _dimension(config: Config, key: str, item: Any) -> Dimension:
         raise ConfigError(f"{where}: a range has log or step, not both; leave one out")
     if step is not None and _number(where, "step", step) <= 0:
         raise ConfigError(f"{where}: step must be above 0, not {step!r}")
+    if step is not None and (high - low) / step > MOST_STEPS:
+        raise ConfigError(
+            f"{where}: a range has at most {MOST_STEPS:,} steps, not {(high - low) / step:.3g}; raise step"
+        )
     whole = isinstance(low, int) and isinstance(high, int)
     if isinstance(present, tuple) and key.endswith(".hidden"):
         least, most = _layers(where, table.get("layers"), len(cast("tuple[Any, ...]", present)))
@@ -285,9 +291,19 @@ def _layers(where: str, value: Any, present: int) -> tuple[int, int]:
     if value is None:
         return present, present
     pair = cast("list[Any]", value) if isinstance(value, (list, tuple)) else [value, value]
-    if len(pair) != 2 or any(type(n) is not int for n in pair) or not 1 <= pair[0] <= pair[1]:
-        raise ConfigError(f"{where}: layers must be [least, most] with 1 <= least <= most, not {value!r}")
+    if len(pair) != 2 or any(type(n) is not int for n in pair) or not 1 <= pair[0] <= pair[1] <= LAYERS:
+        raise ConfigError(f"{where}: layers must be [least, most] with 1 <= least <= most <= {LAYERS}, not {value!r}")
     return pair[0], pair[1]
+
+
+def _precisions(config: Config, asked: Mapping[str, Any]) -> list[str]:
+    """Return the kinds of precision that a search has; what is no such kind is refused where its key is read."""
+    choices: Any = asked.get(PRECISION, [config.student.precision])
+    return (
+        [choice for choice in cast("list[Any]", choices) if isinstance(choice, str)]
+        if isinstance(choices, list)
+        else []
+    )
 
 
 def _present(config: Config, key: str) -> Any:

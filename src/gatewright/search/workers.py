@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import socket
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gatewright.errors import ConfigError
 from gatewright.search.trial import Outcome, Task, Taught, run_task
-from gatewright.tools import end_with_parent
+from gatewright.tools import WorkerPool
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
@@ -51,11 +50,10 @@ class LocalWorkers:
     def __init__(self, jobs: int, data: Path) -> None:
         self._jobs = jobs or len(os.sched_getaffinity(0))
         self._data = data
-        self._pool = self._new()
+        self._workers = self._new()
 
-    def _new(self) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-        return ProcessPoolExecutor(self._jobs, mp_context=context, initializer=_begin, initargs=(self._data,))
+    def _new(self) -> WorkerPool:
+        return WorkerPool(self._jobs, _begin, self._data)
 
     def slots(self) -> int:
         """Return the number of processes."""
@@ -68,19 +66,19 @@ class LocalWorkers:
     def submit(self, task: Task) -> Future[Result]:
         """Start a task, in new processes where one of the old has died."""
         try:
-            return self._pool.submit(_local_task, task)
+            return self._workers.pool.submit(_local_task, task)
         except BrokenProcessPool:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = self._new()
-            return self._pool.submit(_local_task, task)
+            self._workers.end()
+            self._workers = self._new()
+            return self._workers.pool.submit(_local_task, task)
 
     def lost(self, error: BaseException) -> bool:
         """Whether a process was killed."""
         return isinstance(error, BrokenProcessPool)
 
     def close(self) -> None:
-        """End the processes when their tasks are done; those not begun are dropped."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """End the processes at once; a search that is stopped waits for no training."""
+        self._workers.end()
 
 
 class RayWorkers:
@@ -138,11 +136,10 @@ _data: Dataset | None = None  # of a worker process
 
 
 def _begin(folder: Path) -> None:
-    """Prepare a worker process: the dataset, and an end with its parent, which may be killed."""
+    """Prepare a worker process: the dataset."""
     from gatewright.data import Dataset
 
     global _data  # noqa: PLW0603 -- a pool's processes have no other memory
-    end_with_parent()
     _data = Dataset.load(folder)
 
 

@@ -78,7 +78,7 @@ struct Difference { int channel, probe; int rank; int phase; int64_t cycle, vect
 struct Beats {  // what a channel must carry, and what it has carried in this phase
     int64_t transfers, lanes;
     std::vector<int64_t> expected;
-    int64_t seen[PHASES] = {0, 0}, fill = 0, greatest = 0;
+    int64_t seen[PHASES] = {0, 0}, fill = 0, greatest = 0, passed = 0;  // passed: with those of torn vectors
 };
 
 int64_t read(const Probe& probe) {
@@ -125,8 +125,9 @@ class Bench {
         reset(4);
         for (phase = 0; phase < PHASES; ++phase) {
             if (phase > 0) {
-                abandon();
+                const bool cut = abandon();
                 reset(1);
+                if (FRAMED && cut) end_cut_packet();
             }
             run_phase();
         }
@@ -164,8 +165,9 @@ class Bench {
         top->s_axis_tlast = tlast;
     }
 
-    // Fill the design with vectors that a reset will hit in the pipeline, in the FIFO and in mid-vector.
-    void abandon() {
+    // Fill the design with vectors that a reset will hit in the pipeline, in the FIFO and in mid-vector; tell whether
+    // the packet that they are of has begun.
+    bool abandon() {
         const int64_t total = vectors * SOURCE_BEATS;
         int64_t sent = 0;
         top->m_axis_tready = 0;
@@ -176,34 +178,60 @@ class Bench {
             if (top->s_axis_tvalid && top->s_axis_tready) ++sent;
             edge();
         }
+        return sent > 0;
+    }
+
+    // What the sender goes on to send of a packet that a reset has cut, up to TLAST: nothing may come of it.
+    void end_cut_packet() {
+        const int64_t rest = 2 * SOURCE_BEATS + 1;
+        int64_t sent = 0;
+        if (framing_error(*top)) fault("framing_error is high after reset");
+        for (int i = 0; i < 100 + 4 * rest && sent < rest; ++i) {
+            top->s_axis_tvalid = 1;
+            offer(sent % (vectors * SOURCE_BEATS), sent == rest - 1);
+            settle();
+            if (core_in_valid(*top)) fault("a vector of a packet that a reset has cut went into the core");
+            if (top->s_axis_tready) ++sent;
+            edge();
+        }
+        top->s_axis_tvalid = 0;
+        settle();
+        if (sent < rest) fault("the rest of a packet that a reset has cut was not taken");
+        if (!framing_error(*top)) fault("framing_error does not tell that a packet was cut");
     }
 
     void run_phase() {
         const int64_t in_total = vectors * SOURCE_BEATS, out_total = vectors * RESULT_BEATS;
         const int64_t patience = 100 + 4 * (latency + SOURCE_BEATS + RESULT_BEATS);
         const int64_t drain = 2 * (latency + RESULT_BEATS) + 32;
-        const int64_t pause = 2 * latency + 16;
+        const int64_t pause = IN_BEATS > 1 ? 100 : 2 * latency + 16;
         const bool stalls = phase > 0;
         int64_t in_beats = 0, out_beats = 0, in_core = 0, out_core = 0, stuck = 0, after = 0;
-        int64_t source_pause = 0, sink_pause = 0, blocked = 0, torn = 0;
-        bool offering = false, waiting = false, waiting_last = false, filling = stalls;
+        int64_t source_pause = 0, sink_pause = 0, blocked = 0, torn = 0, tears = 0, nulls = 0;
+        bool offering = false, waiting = false, waiting_last = false, waiting_null = false, filling = stalls;
+        const bool erred = framing_error(*top);
         std::vector<uint32_t> result(out_total * RESULT_WORDS), now(RESULT_WORDS), before(RESULT_WORDS);
         std::vector<uint8_t> beat_last(out_total);
         std::vector<int64_t> cycles(4 * vectors, -1);
         for (auto& ring : entered) std::fill(ring.begin(), ring.end(), -1);
         std::fill(begun.begin(), begun.end(), 0);
-        for (Beats& channel : beats) channel.fill = 0;
+        entries.clear();
+        for (Beats& channel : beats) channel.fill = channel.passed = 0;
 
         for (cycle = 0; after < drain; ++cycle) {
             // The source: once it offers a beat it must keep to it.
             if (!offering && in_beats < in_total && source_pause == 0 && !(stalls && random.chance(stall))) {
                 offering = true;
-                // Now and then a torn vector, with TLAST before its last beat: nothing may come of it.
-                const bool begins = in_beats % SOURCE_BEATS == 0;
-                if (stalls && SOURCE_BEATS > 1 && torn == 0 && begins && random.chance(1.0 / 16))
+                // Now and then a torn vector, with TLAST before its last beat: its result is null beats, with TLAST.
+                const bool begins = in_beats % SOURCE_BEATS == 0, ends = (in_beats + 1) % SOURCE_BEATS == 0;
+                if (FRAMED && stalls && SOURCE_BEATS > 1 && torn == 0 && begins && random.chance(1.0 / 16)) {
                     torn = 1 + int64_t(random.next() % uint64_t(SOURCE_BEATS - 1));
+                    ++tears;
+                }
+                // Where packets are nothing, TLAST on an earlier beat than the last means nothing either.
+                const bool stray = !FRAMED && IN_BEATS == 1 && stalls && !ends && random.chance(0.5);
                 if (torn > 0) offer((in_beats + torn) % in_total, torn == 1);
-                else offer(in_beats, (in_beats + 1) % SOURCE_BEATS == 0 && last[phase * vectors + in_beats / SOURCE_BEATS]);
+                else offer(in_beats, ends ? bool(last[phase * vectors + in_beats / SOURCE_BEATS]) : stray);
             }
             if (source_pause > 0) --source_pause;
             else if (stalls && stall > 0 && random.chance(1.0 / 256)) source_pause = pause;
@@ -218,32 +246,43 @@ class Bench {
             settle();
 
             const bool accepted = offering && top->s_axis_tready;
-            const bool valid = top->m_axis_tvalid, tlast = top->m_axis_tlast;
+            const bool valid = top->m_axis_tvalid, tlast = top->m_axis_tlast, null = null_beat(*top);
             get(top->m_axis_tdata, now.data(), RESULT_WORDS);
             blocked = offering && !top->s_axis_tready ? blocked + 1 : 0;
 
             // AXI4-Stream (ARM IHI 0051): a beat that waits stays; TVALID does not wait for TREADY.
             if (waiting && !valid) fault("m_axis_tvalid fell before m_axis_tready");
             if (waiting && valid && (now != before || tlast != waiting_last)) fault("m_axis_tdata or m_axis_tlast changed while waiting");
+            if (waiting && valid && null != waiting_null) fault("m_axis_tkeep changed while waiting");
             if (cycle < TREADY_CHECKS) try_other_ready(valid, ready);
 
             if (core_in_valid(*top)) {
-                if (in_core < vectors) cycles[4 * in_core + 1] = cycle;
-                else fault("the core was given more vectors than were sent");
+                const bool whole = !core_in_torn(*top);
+                const int64_t vector = in_core / IN_BEATS;
+                const bool begins = in_core % IN_BEATS == 0;
+                if (whole && vector >= vectors) fault("the core was given more vectors than were sent");
+                else if (whole && begins) cycles[4 * vector + 1] = cycle;
+                if (begins) entries.push_back(whole && vector < vectors ? vector : -1);
+                in_core += whole;
             }
             for (size_t i = 0; i < starts.size(); ++i) {
-                entered[i][cycle & int64_t(entered[i].size() - 1)] = *starts[i] && begun[i] < vectors ? begun[i] : -1;
+                entered[i][cycle & int64_t(entered[i].size() - 1)] = *starts[i] ? entry(begun[i]) : -1;
                 begun[i] += *starts[i];
             }
-            in_core += core_in_valid(*top);
             if (core_out_valid(*top)) {
-                if (out_core < vectors) cycles[4 * out_core + 2] = cycle;
+                const int64_t vector = out_core % OUT_BEATS == OUT_BEATS - 1 ? entry(out_core / OUT_BEATS) : -1;
+                if (vector >= 0) cycles[4 * vector + 2] = cycle;
                 ++out_core;
             }
             compare_probes();
             watch_channels();
 
-            const bool taken = valid && ready;
+            const bool taken = valid && ready, given = taken && !null;
+            if (taken && null) {
+                ++nulls;
+                if (out_beats % RESULT_BEATS != 0) fault("a null beat came within a result");
+                if (tlast != (nulls % RESULT_BEATS == 0)) fault("m_axis_tlast is not on the last null beat of a torn vector");
+            }
             if (accepted && torn > 0) {
                 --torn;
                 offering = false;
@@ -252,8 +291,8 @@ class Bench {
                 ++in_beats;
                 offering = false;
             }
-            if (taken && out_beats == out_total) fault("a beat came out after the last result");
-            if (taken && out_beats < out_total) {
+            if (given && out_beats == out_total) fault("a beat came out after the last result");
+            if (given && out_beats < out_total) {
                 std::copy(now.begin(), now.end(), result.begin() + out_beats * RESULT_WORDS);
                 beat_last[out_beats] = tlast;
                 if (out_beats % RESULT_BEATS == RESULT_BEATS - 1) cycles[4 * (out_beats / RESULT_BEATS) + 3] = cycle;
@@ -261,6 +300,7 @@ class Bench {
             }
             waiting = valid && !ready;
             waiting_last = tlast;
+            waiting_null = null;
             before = now;
             edge();
 
@@ -275,11 +315,19 @@ class Bench {
         }
         for (size_t i = 0; i < beats.size(); ++i) {
             const int64_t seen = beats[i].seen[phase], due = beats[i].transfers;
-            if (seen == due) continue;
+            const int64_t others = beats[i].passed - seen, torn_due = due / vectors * tears;
             --cycle;
-            fault(channel_name(i) + " made " + std::to_string(seen) + " transfers, expected " + std::to_string(due));
+            if (seen != due)
+                fault(channel_name(i) + " made " + std::to_string(seen) + " transfers, expected " + std::to_string(due));
+            else if (others != torn_due)
+                fault(channel_name(i) + " made " + std::to_string(others) + " transfers of torn vectors, expected " +
+                      std::to_string(torn_due));
             ++cycle;
         }
+        if (nulls != tears * RESULT_BEATS)
+            fault(std::to_string(tears) + " torn vectors gave " + std::to_string(nulls) + " null beats, not " +
+                  std::to_string(tears * RESULT_BEATS));
+        if (FRAMED && framing_error(*top) != (erred || tears > 0)) fault("framing_error does not tell whether a vector was torn");
         cycles_total[phase] = cycle;
         result.resize(out_beats * RESULT_WORDS);
         beat_last.resize(out_beats);
@@ -322,11 +370,19 @@ class Bench {
                 if (due.fill < 0) fault(channel_name(i) + " gave a word that was not written");
             }
             if (!taken) continue;
-            const int64_t beat = due.seen[phase]++;
-            for (size_t j = 0; j < channel.lanes.size() && beat < due.transfers; ++j)
+            const int64_t each = due.transfers / vectors, number = due.passed++;
+            const int64_t vector = entry(number / each);
+            if (vector < 0 && number / each < int64_t(entries.size())) continue;  // of a torn one
+            ++due.seen[phase];
+            if (vector < 0) continue;
+            const int64_t beat = vector * each + number % each;
+            for (size_t j = 0; j < channel.lanes.size(); ++j)
                 compare(int(i), int(j), channel.lanes[j], beat, due.expected[beat * due.lanes + channel.lanes[j].element]);
         }
     }
+
+    // The vector that went into the core as number `index` of all that did; -1: a torn one, or none.
+    int64_t entry(int64_t index) const { return index < int64_t(entries.size()) ? entries[index] : -1; }
 
     // vector: or the channel's beat. The first difference is kept: channels before layers, both in the order of the design.
     void compare(int channel, int index, const Probe& probe, int64_t vector, int64_t expected) {
@@ -387,6 +443,7 @@ class Bench {
     std::vector<const uint8_t*> starts;
     std::vector<std::vector<int64_t>> entered;  // per start a ring: which vector entered in which cycle
     std::vector<int64_t> begun;                 // per start: vectors that entered in this phase
+    std::vector<int64_t> entries;               // the vectors that went into the core in this phase; -1: a torn one
     std::vector<Difference> first;              // none or one: the first in the order of the design
     std::map<std::string, Fault> faults;
 };

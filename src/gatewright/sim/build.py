@@ -57,15 +57,17 @@ def build_bench(device: Device, *, out: Path, cache: Path | None = None, level: 
     shutil.rmtree(out, ignore_errors=True)
     model = out / "model"
     model.mkdir(parents=True)
-    write_atomic(out / "probes.vlt", public_signals(top, device.probes, device.channels))
+    write_atomic(out / "probes.vlt", public_signals(top, device.probes, device.channels, framed=device.framed))
     ports, watched = (device.source, device.result), (device.probes, device.layers, device.channels)
-    write_atomic(out / "design.h", design_header(top, *ports, *watched))
+    header = design_header(top, *ports, *watched, framed=device.framed, core_beats=device.core_beats)
+    write_atomic(out / "design.h", header)
     write_atomic(out / "bench.cpp", (importlib.resources.files("gatewright.sim") / "bench.cpp").read_text())
     argv = verilate_argv(
         verilator, top=top, sources=[path.resolve() for path in device.sources], config=out / "probes.vlt", out=model
     )
     run_tool(argv, cwd=out, log=out / "verilator.log", env=verilator.env)
-    check_members(top, device.probes, (model / f"{PREFIX}___024root.h").read_text(), device.channels)
+    header = (model / f"{PREFIX}___024root.h").read_text()
+    check_members(top, device.probes, header, device.channels, framed=device.framed)
 
     units = _units([out / "bench.cpp", *sorted(model.glob("*.cpp"))], out)
     includes = [f"-I{out}", f"-I{model}", *verilator.includes]

@@ -11,6 +11,7 @@ from gatewright.rtl.shell import StreamPort
 
 PREFIX = "Vtb"  # Verilator's name for the model's C++ class
 ENTERED, LEFT = "core_in_valid", "core_out_valid"  # the shell's signals: when vectors enter and leave the core
+TORN = "core_in_torn"  # beside ENTERED, where packets are framed: the vector was cut short
 _LINES_PER_FUNCTION = 500  # keeps the compiler's work per function bounded
 
 
@@ -95,13 +96,13 @@ class ChannelProbe:
             )
 
 
-def watched(channels: Sequence[ChannelProbe]) -> dict[str, tuple[str, ...]]:
+def watched(channels: Sequence[ChannelProbe], *, framed: bool = False) -> dict[str, tuple[str, ...]]:
     """Return where the bench sees vectors enter and leave the core: paths from the top, the signal last.
 
     They leave a rigid core with LEFT, an elastic one where they are written to the last channel's FIFO.
     """
     last = (*channels[-1].path, channels[-1].written) if channels else (LEFT,)
-    return {ENTERED: (ENTERED,), LEFT: last}
+    return {ENTERED: (ENTERED,), LEFT: last, **({TORN: (TORN,)} if framed else {})}
 
 
 def check_channels(channels: Sequence[ChannelProbe], values: Mapping[str, int]) -> None:
@@ -130,9 +131,11 @@ def check_probes(probes: Sequence[Probe], layers: Sequence[tuple[str, int]]) -> 
             )
 
 
-def public_signals(top: str, probes: Sequence[Probe], channels: Sequence[ChannelProbe] = ()) -> str:
+def public_signals(
+    top: str, probes: Sequence[Probe], channels: Sequence[ChannelProbe] = (), *, framed: bool = False
+) -> str:
     """Return the Verilator configuration that makes the probed signals readable; the Verilog stays untouched."""
-    signals = [(top, ENTERED), *([] if channels else [(top, LEFT)])]
+    signals = [(top, ENTERED), *([] if channels else [(top, LEFT)]), *([(top, TORN)] if framed else [])]
     signals += [(probe.module, probe.signal) for probe in probes]
     signals += [(probe.module, signal) for probe in channels for signal in probe.signals]
     signals += [("*", probe.start[-1]) for probe in probes if probe.start]
@@ -147,12 +150,23 @@ def design_header(
     probes: Sequence[Probe],
     layers: Sequence[tuple[str, int]],
     channels: Sequence[ChannelProbe] = (),
+    *,
+    framed: bool = False,
+    core_beats: tuple[int, int] = (1, 1),
 ) -> str:
     """Return the C++ header that binds the test bench to a design. layers: (name, elements) in layer order."""
     ranks = {name: rank for rank, (name, _) in enumerate(layers)}
     entered_left = "\n".join(
         f"inline bool {name}(const {PREFIX}& top) {{ return top.rootp->{member(top, path[:-1], path[-1])}; }}"
-        for name, path in watched(channels).items()
+        for name, path in watched(channels, framed=framed).items()
+    )
+    keep = "top.m_axis_tkeep[0]" if result.beat_bits > 8 * 64 else "top.m_axis_tkeep"
+    if not framed:
+        entered_left += f"\ninline bool {TORN}(const {PREFIX}&) {{ return false; }}"
+    states = {"null_beat": f"!({keep} & 1)", "framing_error": "top.framing_error"}
+    framing = "\n".join(
+        f"inline bool {name}(const {PREFIX}& top) {{ return {value if framed else 'false'}; }}"
+        for name, value in states.items()
     )
     starts = list(dict.fromkeys(((ENTERED,), *(probe.start or (ENTERED,) for probe in probes))))
     adds = [
@@ -183,10 +197,13 @@ def design_header(
 
 constexpr int SOURCE_BEATS = {source.beats}, SOURCE_WORDS = {_words(source)};
 constexpr int RESULT_BEATS = {result.beats}, RESULT_WORDS = {_words(result)};
+constexpr int IN_BEATS = {core_beats[0]}, OUT_BEATS = {core_beats[1]};  // of a vector, into and out of the core
 constexpr int LAYERS = {len(layers)};
+constexpr bool FRAMED = {_bool(framed)};
 constexpr int64_t LAYER_ELEMENTS[] = {{{sizes}}};
 
 {entered_left}
+{framing}
 
 struct Probe {{
     const void* data;
@@ -250,10 +267,17 @@ def _channel_lines(top: str, number: int, probe: ChannelProbe) -> str:
     )
 
 
-def check_members(top: str, probes: Sequence[Probe], root_header: str, channels: Sequence[ChannelProbe] = ()) -> None:
+def check_members(
+    top: str,
+    probes: Sequence[Probe],
+    root_header: str,
+    channels: Sequence[ChannelProbe] = (),
+    *,
+    framed: bool = False,
+) -> None:
     """Raise ToolError where Verilator's root class lacks a probed signal (it ignores unknown names silently)."""
     known = set(re.findall(r"\b(\w+__DOT__\w+)\b", root_header))
-    for path in watched(channels).values():
+    for path in watched(channels, framed=framed).values():
         if member(top, path[:-1], path[-1]) not in known:
             signal = ".".join(path)
             raise ToolError(f"module {top!r} has no signal {signal!r}; the test bench needs the shell of rtl/shell.py")

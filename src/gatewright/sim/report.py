@@ -110,7 +110,9 @@ class SimReport:
             channels = tuple(_channel(row) for row in rows)
             return SimReport(**record, channels=channels, log=str(path))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise GatewrightError(f"{path} is no simulation report: {error}; run `gatewright sim` again") from None
+            raise GatewrightError(
+                f"{path} is no simulation report: {error}; delete the folder {path.parent} and run again"
+            ) from None
 
     @property
     def elastic(self) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from gatewright.study.cells import COMBINATIONS, Combination, Seed, check, name_
 from gatewright.study.gains import Summary, summarise
 from gatewright.study.plot import svg
 from gatewright.study.text import markdown
-from gatewright.tools import end_with_parent, write_atomic, write_json
+from gatewright.tools import WorkerPool, write_atomic, write_json
 
 if TYPE_CHECKING:
     from gatewright.chips import Part
@@ -72,15 +71,13 @@ def _all(tasks: list[Task], jobs: int) -> Iterator[tuple[str, str]]:
         for task in tasks:
             yield from _carry_out(task)
         return
-    spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    workers = min(jobs, len(tasks))
-    with ProcessPoolExecutor(max_workers=workers, mp_context=spawn, initializer=end_with_parent) as pool:
-        futures: list[Future[list[tuple[str, str]]]] = [pool.submit(_carry_out, task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield from future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    workers = WorkerPool(min(jobs, len(tasks)))
+    try:
+        futures: list[Future[list[tuple[str, str]]]] = [workers.pool.submit(_carry_out, task) for task in tasks]
+        for future in as_completed(futures):
+            yield from future.result()
+    finally:
+        workers.end()
 
 
 def _carry_out(task: Task) -> list[tuple[str, str]]:

@@ -3,11 +3,13 @@
 from gatewright.synth.doctor import ToolStatus, doctor, format_table
 from gatewright.synth.nextpnr import PlaceReport, pack, place_and_route
 from gatewright.synth.report import SynthReport
+from gatewright.synth.static_timing import NetlistTiming, time_netlist
 from gatewright.synth.table import TOOLS, Tool, tool_for
 from gatewright.synth.yosys import synthesize
 
 __all__ = [
     "TOOLS",
+    "NetlistTiming",
     "PlaceReport",
     "SynthReport",
     "Tool",
@@ -17,5 +19,6 @@ __all__ = [
     "pack",
     "place_and_route",
     "synthesize",
+    "time_netlist",
     "tool_for",
 ]

@@ -31,7 +31,7 @@ class PlaceReport:
     """A placed and routed design.
 
     fmax_mhz: clock net -> highest frequency that it reaches; target_mhz: what was asked of it.
-    Empty where no path runs from register to register.
+    Empty where no path runs from register to register, and of routers whose frequency is no bound (Router.timed).
     used, available: nextpnr's own cells (TRELLIS_COMB: LUT sites, TRELLIS_FF, DP16KD, MULT18X18D, TRELLIS_IO ...).
     textcfg: the input of pack; None for a design placed out of context.
     """
@@ -47,12 +47,14 @@ class PlaceReport:
 
     @property
     def slowest_mhz(self) -> float | None:
-        """The lowest of all clocks' frequencies."""
+        """The lowest of all clocks' frequencies; None: not known, for nothing was timed."""
         return min(self.fmax_mhz.values(), default=None)
 
     @property
-    def meets_timing(self) -> bool:
-        """Whether every clock reaches its target."""
+    def meets_timing(self) -> bool | None:
+        """Whether every clock reaches its target; None: not known, for nothing was timed."""
+        if not self.fmax_mhz:
+            return None
         return all(mhz >= self.target_mhz[clock] for clock, mhz in self.fmax_mhz.items())
 
     def utilisation(self) -> dict[str, float]:
@@ -88,7 +90,7 @@ def place_and_route(
 
     pins: pin and clock constraints in the family's own format (LPF, PCF, CST, CCF); None lets nextpnr choose them
     (fine for a frequency, not for a board).
-    freq_mhz: target of clocks that the constraints leave out; nextpnr stops improving near it. A missed target is
+    freq_mhz: target of clocks that the constraints leave out; it changes nothing in the result. A missed target is
     no error: see PlaceReport.meets_timing. out_of_context: no I/O buffers, for designs with more ports than the
     package has pins; no bitstream can be made of it. ECP5 only; wrap the design by rtl.harness elsewhere.
     out: a directory, that of synthesize will do; gets place.log, nextpnr.json (its own report), place.json (the
@@ -160,12 +162,15 @@ def pack(textcfg: Path | None, out: Path, *, part: Part, svf: Path | None = None
 
 def parse_report(text: str, *, part: Part, seed: int, tool: str, textcfg: Path | None) -> PlaceReport:
     """Turn nextpnr's --report into a PlaceReport."""
+    router = FAMILIES[part.family].router
     try:
         raw = json.loads(text)
         clocks = {_net(name): (value["achieved"], value["constraint"]) for name, value in raw["fmax"].items()}
         cells = {name: (value["used"], value["available"]) for name, value in raw["utilization"].items()}
     except (ValueError, KeyError, TypeError) as error:
         raise ToolError(f"nextpnr's report must hold fmax and utilization: {error!r}; place again") from error
+    if router is not None and not router.timed:
+        clocks = {}
     return PlaceReport(
         part=part.name,
         seed=seed,

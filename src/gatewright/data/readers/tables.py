@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import lzma
 import warnings
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from gatewright.config import Data
 from gatewright.data.raw import Raw
 from gatewright.errors import DataError, nearest
+from gatewright.tools import DAMAGE, open_stream
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,10 +61,10 @@ def load_table(path: Path, *, header: bool) -> pd.DataFrame:
 
     separator = "\t" if ".tsv" in path.suffixes else ","
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), open_stream(path) as file:
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
-                path,
+                file,
                 sep=separator,
                 header=0 if header else None,
                 keep_default_na=False,
@@ -73,8 +72,10 @@ def load_table(path: Path, *, header: bool) -> pd.DataFrame:
                 index_col=False,
                 skipinitialspace=True,
             )
-    except (OSError, ValueError, EOFError, zlib.error, lzma.LZMAError, pd.errors.ParserWarning) as error:
+    except (*DAMAGE, pd.errors.ParserWarning) as error:
         reason = str(error).strip() or type(error).__name__
+        if "compressed bytes" in reason:
+            raise DataError(f"{path}: cannot be read as a table: {reason}") from None
         raise DataError(
             f"{path}: cannot be read as a table: {reason}; it must be complete, with equally many cells in each line"
         ) from None

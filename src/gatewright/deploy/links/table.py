@@ -17,7 +17,7 @@ BEAT_BITS = 8  # of the stream between a link and the core's shell
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkTop:
-    """A board's top. leaves: hand-written modules that it instantiates; host: the host's program, one file.
+    """A board's top. leaves: cells of rtl/leaf that it instantiates; host: the host's program, one file.
 
     facts: what the host and the report must know of the link, JSON-able.
     """
@@ -25,7 +25,7 @@ class LinkTop:
     module: str
     verilog: str
     clock_mhz: float
-    leaves: tuple[Path, ...]
+    leaves: tuple[str, ...]
     host: Path
     facts: Mapping[str, Any]
 
@@ -58,7 +58,7 @@ def link_top(
                 module=top.module,
                 verilog=top.verilog,
                 clock_mhz=top.clock_mhz,
-                leaves=uart.LEAF_SOURCES,
+                leaves=uart.LEAVES,
                 host=uart.HOST_DRIVER,
                 facts={
                     "baud": top.baud,

@@ -9,10 +9,10 @@ from gatewright.chips import part
 from gatewright.deploy.boards import Board
 from gatewright.deploy.clocks.table import clock_for
 from gatewright.errors import ConfigError
+from gatewright.rtl.verilog import NETTYPE_END
 
-LEAF = Path(__file__).resolve().parents[2] / "rtl" / "leaf"
-LEAF_SOURCES = tuple(LEAF / f"{name}.v" for name in ("gw_uart_rx", "gw_uart_tx", "gw_uart_host"))
-"""Hand-written modules that every board top instantiates."""
+LEAVES = ("gw_uart_rx", "gw_uart_tx", "gw_uart_host")
+"""Cells of rtl/leaf that every board top instantiates, directly or not."""
 HOST_DRIVER = Path(__file__).resolve().parent / "host" / "uart_host.py"
 """The host's program: one file, needs nothing but Python."""
 
@@ -72,7 +72,7 @@ def board_top(
     clock_mhz: wanted clock of the core; where it is not the board's own, the nearest legal one below is made.
     gap_ms: silence after which a torn vector is given up (see rtl/leaf/gw_uart_host.v).
     header: lines for the comment at the top, e.g. the program's hash.
-    Give LEAF_SOURCES, the core's files and this text to synthesize, pins.table.pin_file(board) to the router.
+    Give the files of LEAVES, the core's and this text to synthesize, pins.table.pin_file(board) to the router.
 
     Raises ConfigError where the clock or the baud rate is impossible.
     """
@@ -119,7 +119,7 @@ def board_top(
         text += f"    wire unused_status = &{{1'b0, {', '.join(_STATUS[shown:])}}};\n"
     if board.keep_high:
         text += f"    assign keep_high = {len(board.keep_high)}'b{'1' * len(board.keep_high)};\n"
-    text += "endmodule\n"
+    text += f"endmodule\n{NETTYPE_END}\n"
     bits = 10 * core.input_bytes, 10 * core.output_bytes
     return BoardTop(
         module=name,
@@ -152,6 +152,8 @@ _HEAD = """\
 // {input_bytes} bytes in and {output_bytes} bytes out per vector.
 // LEDs: 0 blinks while the clock runs (steady after a fault), 1 and 2 change with each vector and each answer,
 // 3 tells that bytes were lost since power-up.
+// SPDX-License-Identifier: Apache-2.0
+`default_nettype none
 module {module} (
     {ports}
 );
@@ -159,7 +161,7 @@ module {module} (
 
 _BODY = """
     // Reset until the clock is good, released in step with it. The first value comes with the bitstream.
-    reg [3:0] good;
+    (* ASYNC_REG = "TRUE" *) reg [3:0] good;
     initial good = 4'd0;
     always @(posedge clk or negedge locked)
         if (!locked)

@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gatewright.fit.device import array
 from gatewright.fit.frozen import dense_layer, relu, steps
 from gatewright.fit.modules.learnt_widths import adder_inputs, tree_luts
 from gatewright.fit.modules.protocol import Format, Group, TrainLayer, per_input
 from gatewright.fit.modules.quantizers import covering_grid, fake_quantize, fit_grid, grid_tensors
 from gatewright.fit.modules.steps import Steps, step_activation
-from gatewright.fit.training.device import array
 from gatewright.fixedpoint import Grid
 from gatewright.graph.nodes import AnyNode, Floats, Stored
 

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gatewright.fit.device import array
 from gatewright.fit.frozen import dense_layer, steps, tables
 from gatewright.fit.modules.protocol import Format, TrainLayer
-from gatewright.fit.training.device import array
 from gatewright.fixedpoint import Fixed, Ints
 from gatewright.graph.nodes import AnyNode, Stored
 

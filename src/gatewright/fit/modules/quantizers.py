@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gatewright.errors import FitError
-from gatewright.fit.training.device import CPU
+from gatewright.fit.device import CPU
 from gatewright.fixedpoint import Grid, least_error_frac
 
 GridTensors = tuple[Tensor, Tensor, Tensor, Tensor | None]

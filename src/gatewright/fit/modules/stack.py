@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from gatewright.fit.dead import remove_dead
 from gatewright.fit.frozen import frozen_graph
 from gatewright.fit.modules.protocol import Format, Group, TrainLayer
 from gatewright.fit.start import float_layers
-from gatewright.fit.training.prune import remove_dead
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import Graph
 from gatewright.graph.nodes import AnyNode

@@ -77,7 +77,7 @@ class Job:
     state alone); after_step: parameter projections; validate: -> row with "score" (greater is better) and
     "validation_loss"; first_selectable: the epoch from which a model may be chosen and patience counts; admissible:
     whether the present model may be, asked only of one that would be; none_admissible: the error's text if none was;
-    watch: hears each epoch's score.
+    watch: hears each epoch's score; of a training that goes on after a kill, also those before it.
     """
 
     stage: str
@@ -105,6 +105,7 @@ def train(job: Job, module: Trainable, checkpoint: Checkpoint, *, progress: bool
     run = _Run(module=module, optimizer=optimizer)
     if state is not None:
         run.restore(state)
+        run.tell_again(job)
     due = time.monotonic() + settings.checkpoint_seconds
     device = module.device
     steps = math.ceil(job.samples / settings.batch_size)
@@ -218,6 +219,12 @@ class _Run:
         self.epoch, self.step = self.epoch + 1, 0
         if job.watch is not None:
             job.watch(self.epoch / job.settings.epochs, row["score"])
+
+    def tell_again(self, job: Job) -> None:
+        """Let a watch, which is as new as this process, hear what an unkilled one has heard by now."""
+        if job.watch is not None:
+            for epoch, row in enumerate(self.history, start=1):
+                job.watch(epoch / job.settings.epochs, row["score"])
 
     def finished(self, job: Job) -> bool:
         patience = job.settings.patience

@@ -1,20 +1,14 @@
-"""Groups of weights and a target share in, masks out: which weights, units or blocks stay. Removes dead neurons."""
+"""Groups of weights and a target share in, masks out: which weights, units or blocks stay."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
-
-from gatewright.fit.frozen import dense_layers
-from gatewright.fixedpoint import Grid
-from gatewright.graph.evaluate import evaluate
-from gatewright.graph.nodes import AnyNode, Dense, Floats, Graph, Input, Quantize, Stored, Table
 
 if TYPE_CHECKING:
     from gatewright.config import Pruning, Schedule
@@ -143,105 +137,3 @@ def n_of_m_mask(weight: NDArray[Any], n: int, m: int) -> NDArray[np.bool_]:
     keep = np.zeros((units, groups, m), dtype=np.bool_)
     np.put_along_axis(keep, order[:, :, m - n :], True, axis=2)
     return keep.reshape(units, groups * m)[:, :inputs]
-
-
-def remove_dead(graph: Graph) -> Graph:
-    """Return a network with equal outputs in which neurons without inputs or without readers hold only zeros.
-
-    graph: dense layers in a row. A neuron whose incoming weights are all zero is a constant: it moves into the next
-    layer's bias and its outgoing weights become zero. A neuron that nothing reads loses its incoming weights and bias.
-    Shapes stay. A constant that the next bias's format cannot hold exactly is left where it is.
-    """
-    layers, between = dense_layers(graph), _between(graph)
-    for index in range(len(layers) - 1):
-        here, after = layers[index], layers[index + 1]
-        constant = ~here.weight.any(axis=0) & after.weight.any(axis=1)
-        value = _made_of(here.bias, between[index]) if constant.any() else here.bias
-        for neuron in np.flatnonzero(constant):
-            bias = after.bias + value[neuron] * after.weight[neuron]
-            grid = after.stored and after.stored.bias
-            if grid is None or grid.contains(bias):
-                weight = after.weight.copy()
-                weight[neuron] = 0.0
-                after = replace(after, weight=weight, bias=bias)
-        layers[index + 1] = after
-    for index in reversed(range(len(layers) - 1)):
-        here = layers[index]
-        read = layers[index + 1].weight.any(axis=1)
-        layers[index] = replace(here, weight=here.weight * read, bias=here.bias * read)
-    return _with_nodes(graph, layers)
-
-
-def shrink(graph: Graph) -> Graph:
-    """Return a network with equal outputs whose hidden layers have lost the neurons that nothing reads.
-
-    graph: dense layers in a row. One neuron per layer stays. Layers become smaller: (n_in, n_out) -> (kept, kept). A
-    neuron that only such neurons read goes, too.
-    """
-    layers, between = dense_layers(graph), _between(graph)
-    changed: list[AnyNode] = []
-    for index in reversed(range(len(layers) - 1)):
-        here, after = layers[index], layers[index + 1]
-        keep = np.count_nonzero(after.weight, axis=1) > 0
-        keep[0] |= not keep.any()
-        stored = here.stored
-        layers[index] = replace(
-            here,
-            weight=here.weight[:, keep],
-            bias=here.bias[keep],
-            stored=stored
-            and Stored(weight=_kept(stored.weight, keep, outputs=True), bias=_kept(stored.bias, keep, outputs=True)),
-        )
-        changed += [_kept_node(node, keep) for node in between[index]]
-        stored = after.stored
-        layers[index + 1] = replace(
-            after,
-            weight=after.weight[keep],
-            stored=stored and replace(stored, weight=_kept(stored.weight, keep, outputs=False)),
-        )
-    return _with_nodes(graph, [*layers, *changed])
-
-
-def _between(graph: Graph) -> list[list[AnyNode]]:
-    """Return the nodes behind each dense layer but the last, up to the next one."""
-    at = [index for index, node in enumerate(graph.nodes) if isinstance(node, Dense)]
-    return [list(graph.nodes[a + 1 : b]) for a, b in itertools.pairwise(at)]
-
-
-def _made_of(sums: Floats, nodes: list[AnyNode]) -> Floats:
-    """Return what elementwise nodes make of a layer's sums, (neurons,)."""
-    if not nodes:
-        return sums
-    source = Input(name=nodes[0].sources[0], shape=sums.shape)
-    part = Graph(name="constant", nodes=(source, *nodes), output=nodes[-1].name)
-    return evaluate(part, sums[None])[0]
-
-
-def _with_nodes(graph: Graph, nodes: Sequence[AnyNode]) -> Graph:
-    """Return the graph with nodes in place of those of the same names."""
-    by_name = {node.name: node for node in nodes}
-    return replace(graph, nodes=tuple(by_name.get(node.name, node) for node in graph.nodes))
-
-
-def _kept_node(node: AnyNode, keep: NDArray[np.bool_]) -> AnyNode:
-    """Return an elementwise node for the elements that are kept."""
-    if isinstance(node, Table):
-        return replace(node, values=node.values[keep])
-    if not isinstance(node, Quantize):
-        return node  # a ReLU, or thresholds that all neurons share
-    parts = {key: getattr(node, key) for key in ("scale", "lo", "hi", "zero_point")}
-    return replace(node, **{key: part[keep] if part.size > 1 else part for key, part in parts.items()})
-
-
-def _kept(grid: Grid | None, keep: NDArray[np.bool_], *, outputs: bool) -> Grid | None:
-    """Return the grid of what is kept of a tensor's outputs (its last axis), or of its inputs (the one before)."""
-    axis = -1 if outputs else -2
-    if grid is None:
-        return None
-
-    def part(values: NDArray[np.int64]) -> NDArray[np.int64]:
-        if values.ndim < -axis or values.shape[axis] == 1:
-            return values
-        return np.compress(keep, values, axis=axis)
-
-    return replace(grid, width_bits=part(grid.width_bits), frac_bits=part(grid.frac_bits))

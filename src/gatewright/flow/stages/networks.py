@@ -18,7 +18,7 @@ from gatewright.flow.lowering import cost_as_built, lowering_settings
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.flow.stages.output import output_stage
 from gatewright.flow.stages.program import program_stage
-from gatewright.tools import digest, write_json
+from gatewright.tools import digest, load_npy, write_array, write_json
 
 if TYPE_CHECKING:
     from gatewright.chips import Part
@@ -116,7 +116,7 @@ class TrainedNetworks:
         trained = train_teacher(self.config, data, work=self.directory.work("teacher"), progress=self.progress)
         save_graph(trained.network, out / "graph.npz")
         write_json(out / "history.json", trained.history)
-        np.save(out / "soft_targets.npy", teacher_outputs(trained.network, data))
+        write_array(out / "soft_targets.npy", teacher_outputs(trained.network, data))
 
     def _student_in_budget(self, out: Path) -> None:
         self._student(out, lambda network, data: self._cost(network, data)["lut"])
@@ -153,7 +153,7 @@ class TrainedNetworks:
         from gatewright.graph import save_graph
 
         data = self.training_data()
-        soft = np.load(self.directory.folder("teacher") / "soft_targets.npy")
+        soft = load_npy(self.directory.folder("teacher") / "soft_targets.npy")
         front = train_front(
             self.config,
             data,
@@ -175,7 +175,7 @@ class TrainedNetworks:
 
         folder = self.directory.folder("teacher")
         file = folder / "graph.npz"
-        return load_graph(file) if file.is_file() else np.load(folder / "soft_targets.npy")
+        return load_graph(file) if file.is_file() else load_npy(folder / "soft_targets.npy")
 
     def _cost(self, network: Graph, data: Dataset) -> dict[str, float]:
         return estimated_cost(network, data, self.config, self.part)

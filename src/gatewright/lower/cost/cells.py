@@ -26,7 +26,21 @@ class Cost:
 
 
 # family -> (words, bits, sites) of one LUT RAM, as yosys 0.70 counts; elsewhere words are flip-flops
-_LUT_RAM = {"xc7": (32, 6, 4), "xcup": (32, 6, 4), "ecp5": (16, 4, 6), "gowin": (16, 4, 6), "intel": (32, 20, 20)}
+LUT_RAM = {"xc7": (32, 6, 4), "xcup": (32, 6, 4), "ecp5": (16, 4, 6), "gowin": (16, 4, 6), "intel": (32, 20, 20)}
+
+
+# family -> (words, bits) of one block RAM as a FIFO has it, for those without LUT RAM
+_BLOCK_RAM = {"ice40": (256, 16), "gatemate": (512, 40)}
+_BLOCK_SAVES_BITS = 256
+
+
+def fifo_in_block(family: str, width_bits: int, depth: int) -> bool:
+    """Tell whether gw_fifo belongs into block RAM: without LUT RAM, where that saves some hundred flip-flops.
+
+    Two words then wait in flip-flops behind it.
+    """
+    words = 1 << max((depth - 1).bit_length(), 1)
+    return family in _BLOCK_RAM and width_bits * (words - 2) >= _BLOCK_SAVES_BITS
 
 
 def fifo_cost(depth: int, width_bits: int, family: str) -> Cost:
@@ -34,7 +48,11 @@ def fifo_cost(depth: int, width_bits: int, family: str) -> Cost:
     log2 = max((depth - 1).bit_length(), 1)
     words = 1 << log2
     control = Cost(lut=4 * log2 + 8, ff=4 * log2 + 4)
-    if family not in _LUT_RAM:
+    if fifo_in_block(family, width_bits, depth):
+        deep, wide = _BLOCK_RAM[family]
+        behind = Cost(lut=2 * width_bits + 8, ff=2 * width_bits + 3)
+        return control + behind + Cost(bram=-(-words // deep) * -(-width_bits // wide))
+    if family not in LUT_RAM:
         return control + Cost(lut=width_bits * words // 2 + words, ff=width_bits * words)
-    deep, wide, sites = _LUT_RAM[family]
+    deep, wide, sites = LUT_RAM[family]
     return control + Cost(lut=-(-words // deep) * -(-width_bits // wide) * sites)

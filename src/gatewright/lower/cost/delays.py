@@ -94,6 +94,8 @@ def delay_ns(circuit: Circuit, node: Node, model: Delays) -> float:
         case Clamp() | Select():
             return model.logic_ns
         case Table():
-            return model.logic_ns * table_levels(sum(node.widths), model.luts)
+            bits, luts = sum(node.widths), model.luts
+            driving = model.table_ns if bits > luts.inputs + luts.free_levels else 0.0
+            return model.logic_ns * table_levels(bits, luts) + driving
         case _:
             assert_never(node)

@@ -25,8 +25,8 @@ class Folded:
     """takes, gives: one port each; reads: which lanes of the one in `takes` are the plan's inputs.
 
     tree, schedule: the adders over each accumulator's products, one output per accumulator; None where no accumulator
-    has two products. A result of the program is an output of the plan << up. ends_layer: whether the dense result is
-    its layer's result.
+    has two products. rom_register: whether a register stands behind the weights' block RAM. A result of the program is
+    an output of the plan << up. ends_layer: whether the dense result is its layer's result.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Folded:
     ends_layer: bool
     tree: Circuit | None
     schedule: Schedule | None
+    rom_register: bool = False
 
     @property
     def tree_cycles(self) -> int:
@@ -46,8 +47,8 @@ class Folded:
 
     @property
     def timing(self) -> Rigid:
-        """Input and product registers, tree, one cycle per step."""
-        latency = 2 + self.plan.gather + self.tree_cycles + self.plan.cycles
+        """Input and product registers, that behind the weights, tree, one cycle per step."""
+        latency = 2 + self.plan.gather + self.rom_register + self.tree_cycles + self.plan.cycles
         return Rigid(latency_cycles=latency, initiation_interval=self.plan.cycles)
 
     def replay(self, beats: Sequence[Ints]) -> tuple[Ints, ...]:
@@ -83,7 +84,7 @@ class Folded:
 
     def period_ns(self, family: str) -> float:
         """Return the longest register-to-register delay by the family's delay model."""
-        own = _stage_ns(self.plan, family)
+        own = stage_ns(self.plan, family, rom_register=self.rom_register)
         if not (self.tree and self.schedule):
             return own
         return max(own, period_ns(self.tree, list(self.schedule.stages), family))
@@ -105,7 +106,7 @@ def _own_cost(unit: Folded, family: str) -> Cost:
     bram = -(-word // 36) * -(-plan.cycles // 512) if block else 0
     ff = 0 if block else word
     dsp = 0
-    ff += sum(inputs)
+    ff += sum(inputs) + unit.rom_register * (word + sum(_heads(plan)))
     if not plan.gather and plan.groups[0] > 1:
         lut += sum(inputs)
     for multiplier in plan.multipliers:
@@ -134,8 +135,22 @@ def _own_cost(unit: Folded, family: str) -> Cost:
     return Cost(lut=lut + counter, ff=ff, dsp=dsp, bram=bram, adders=len(plan.accumulators))
 
 
-def _stage_ns(plan: FoldedLayer, family: str) -> float:
-    """Return the longest of a folded layer's own stages: multiplexer, product, accumulator."""
+def _heads(plan: FoldedLayer) -> list[int]:
+    """Return the bits of each value that multipliers read: one each, or one for all that share a slot."""
+    found = {
+        number if plan.gather else multiplier.slot: max(_bits(*plan.inputs[i]) for i in multiplier.reads if i >= 0)
+        for number, multiplier in enumerate(plan.multipliers)
+    }
+    return list(found.values())
+
+
+def needs_rom_register(plan: FoldedLayer, family: str, clock_mhz: float) -> bool:
+    """Whether a layer whose weights are in block RAM misses its clock without a register behind them."""
+    return plan.cycles >= BLOCK_DEPTH and stage_ns(plan, family, rom_register=False) > 1e3 / clock_mhz
+
+
+def stage_ns(plan: FoldedLayer, family: str, *, rom_register: bool) -> float:
+    """Return the longest of a folded layer's own stages: start, multiplexer, weights, product, accumulator."""
     model = delays(family)
     widest = max(_bits(min(lo, -1), hi) for lo, hi in plan.totals)
     accumulate = model.logic_ns + model.carry_base_ns + model.carry_per_bit_ns * widest
@@ -145,4 +160,6 @@ def _stage_ns(plan: FoldedLayer, family: str) -> float:
     else:
         most = max(_bits(*ends) for ends in plan.inputs) + 2
         multiply = model.logic_ns + model.carry_base_ns + model.carry_per_bit_ns * most
-    return round(model.register_ns + max(accumulate, multiply, levels * model.logic_ns), 4)
+    weights = model.block_ns if plan.cycles >= BLOCK_DEPTH else 0.0
+    read = max(weights, multiply) if rom_register else weights + multiply
+    return round(model.register_ns + max(model.start_ns, accumulate, read, levels * model.logic_ns), 4)

@@ -10,13 +10,33 @@ from gatewright.errors import LowerError
 
 STEPS_PER_MHZ = 10  # resolution of a chosen clock
 HIGHEST_MHZ = 1000.0
+_ROUNDING_NS = 1e-3
+
+
+def reachable_mhz(clock_mhz: float, period_ns: float) -> float:
+    """Return a clock, or the highest that a longest path of period_ns allows where that is lower."""
+    return clock_mhz if period_ns <= 1e3 / clock_mhz + _ROUNDING_NS else 1e3 / period_ns
+
+
+def limit_cycles(max_latency_cycles: int, max_latency_ns: float, clock_mhz: float) -> int:
+    """Return the limit of cycles at a clock, 0 for none. Raises LowerError where the nanoseconds hold no cycle."""
+    if not max_latency_ns:
+        return max_latency_cycles
+    cycles = math.floor(max_latency_ns * clock_mhz / 1e3 + 1e-9)
+    if not cycles:
+        raise LowerError(
+            f"max_latency_ns {max_latency_ns:g} is shorter than one cycle at {clock_mhz:g} MHz; allow "
+            f"{1e3 / clock_mhz:g} ns, or set clock_mhz 0 to have the clock chosen"
+        )
+    return min(cycles, max_latency_cycles or cycles)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
     """What is asked of a pipeline: a clock, a latency, or both; 0 leaves a figure open.
 
-    Without a clock it is the fastest that keeps the latency; with one, the latency is a limit.
+    Without a clock it is the fastest that keeps the latency; with one, the latency is a limit. Nanoseconds count at the
+    clock asked for or, where no pipeline reaches that, at the highest that one does.
     """
 
     clock_mhz: float = 0.0
@@ -81,15 +101,8 @@ class Timing:
         )
 
     def _limit(self, goal: Goal) -> int:
-        if not goal.max_latency_ns:
-            return goal.max_latency_cycles
-        cycles = math.floor(goal.max_latency_ns * goal.clock_mhz / 1e3 + 1e-9)
-        if not cycles:
-            raise LowerError(
-                f"max_latency_ns {goal.max_latency_ns:g} is shorter than one cycle at {goal.clock_mhz:g} MHz; allow "
-                f"{1e3 / goal.clock_mhz:g} ns, or set clock_mhz 0 to have the clock chosen"
-            )
-        return min(cycles, goal.max_latency_cycles or cycles)
+        clock_mhz = reachable_mhz(goal.clock_mhz, 1e3 / self.highest_mhz)
+        return limit_cycles(goal.max_latency_cycles, goal.max_latency_ns, clock_mhz)
 
     def too_slow(self, clock_mhz: float, needed: int, allowed: int, family: str) -> LowerError:
         """Return the error for a latency above the limit at a given clock."""

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ternary adder: y = a +- b +- c modulo 2**W, operands already extended to W bits.
 //
 // GW_XILINX_CELLS (7 series, UltraScale, UltraScale+): one LUT6_2 per bit and one carry chain. Bit i of the LUT gives
@@ -7,6 +8,7 @@
 // Only bits FIRST .. LAST-1 are LUT6_2 cells. Outside, where at most one operand is no constant, the same functions
 // are written out, so that synthesis can fold them: an instantiated LUT keeps its site whatever it is fed with.
 // Otherwise the plain sum, which vendor tools map themselves. tests/rtl/test_leaf.py proves both equal.
+`default_nettype none
 module gw_add3 #(
     parameter W       = 8,
     parameter MINUS_B = 0,
@@ -77,3 +79,4 @@ module gw_add3 #(
     assign y = MINUS_C ? pair - c : pair + c;
 `endif
 endmodule
+`default_nettype wire

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whole vectors of packed elements in, beats of an AXI4-Stream out.
 //
 // Element i goes to lane i: bits i*LANE .. i*LANE+LANE-1 of the vector, LANE = WIDTH rounded up to whole bytes;
@@ -11,6 +12,7 @@
 //   m_*       AXI4-Stream. m_tvalid is vector_valid, so it never waits for m_tready. m_tlast: with the last beat of
 //             a vector that came with vector_last.
 //   rst_n     synchronous, active low.
+`default_nettype none
 module gw_axis_pack #(
     parameter ELEMENTS = 4,
     parameter WIDTH = 8,
@@ -75,3 +77,4 @@ module gw_axis_pack #(
         end
     endgenerate
 endmodule
+`default_nettype wire

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A channel between two units: a FIFO of DEPTH words, and the promise of a place before a word is on its way.
 //
 // The unit in front never stops: it takes a vector only with `room`, `reserve`s the place, and writes the result
@@ -5,15 +6,18 @@
 //
 // Contract
 //   DEPTH    at least 1. The memory has the next power of two of words, of which DEPTH are used.
+//   BLOCK    as of gw_fifo.
 //   room     register: a place is free. Low in reset.
 //   reserve  a place is taken. Only with room.
 //   in_*     a word is written in every cycle with in_valid: one for each place reserved, in any later cycle.
 //   out_*    valid/ready: out_valid is a register; out_data is stable until the cycle with out_valid and out_ready,
 //            after which the place is free.
 //   rst_n    synchronous, active low; empties the FIFO and frees all places.
+`default_nettype none
 module gw_channel #(
     parameter WIDTH = 8,
-    parameter DEPTH = 4
+    parameter DEPTH = 4,
+    parameter BLOCK = 0
 ) (
     input  wire             clk,
     input  wire             rst_n,
@@ -35,7 +39,7 @@ module gw_channel #(
         .any(room)
     );
 
-    gw_fifo #(.WIDTH(WIDTH), .LOG2_DEPTH(LOG2_DEPTH)) words (
+    gw_fifo #(.WIDTH(WIDTH), .LOG2_DEPTH(LOG2_DEPTH), .BLOCK(BLOCK)) words (
         .clk(clk),
         .rst_n(rst_n),
         .in_data(in_data),
@@ -45,3 +49,4 @@ module gw_channel #(
         .out_ready(out_ready)
     );
 endmodule
+`default_nettype wire

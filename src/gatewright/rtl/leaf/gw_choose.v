@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 // Multiplexer: y = s ? a : b.
 //
 // GW_XILINX_CELLS (7 series, UltraScale, UltraScale+): two bits per LUT6_2, see gw_clip.v. Otherwise the plain choice.
 // tests/rtl/test_leaf.py proves both equal.
+`default_nettype none
 module gw_choose #(
     parameter W = 8
 ) (
@@ -27,3 +29,4 @@ module gw_choose #(
     assign y = s ? a : b;
 `endif
 endmodule
+`default_nettype wire

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 // Saturation: y = LO where under, else HI where over, else a. LO and HI are constants of W bits.
 //
 // GW_XILINX_CELLS (7 series, UltraScale, UltraScale+): two bits per LUT6_2, which share both flags. Open synthesis takes
 // a LUT for each bit: it packs no two functions into one LUT. A flip-flop's set or reset could do one end alone: it has
 // one of the two only. Otherwise the plain choice. tests/rtl/test_leaf.py proves both equal.
+`default_nettype none
 module gw_clip #(
     parameter         W  = 8,
     parameter [W-1:0] LO = 0,
@@ -32,3 +34,4 @@ module gw_clip #(
     assign y = under ? LO : (over ? HI : a);
 `endif
 endmodule
+`default_nettype wire

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Up/down counter of 0 .. 2**LOG2_DEPTH things, with the question "is there any?" answered by a flip-flop.
 //
 // The count is kept as n + 2**LOG2_DEPTH - 1, so that its top bit is the answer and no comparator is needed.
@@ -8,6 +9,7 @@
 //          The user keeps n in range: no dec at n = 0, no inc at n = 2**LOG2_DEPTH.
 //   any    register: n > 0. Low during reset, even where START > 0, so that nothing is promised in reset.
 //   rst_n  synchronous, active low.
+`default_nettype none
 module gw_credit #(
     parameter LOG2_DEPTH = 4,
     parameter START = 16
@@ -33,3 +35,4 @@ module gw_credit #(
         end
     end
 endmodule
+`default_nettype wire

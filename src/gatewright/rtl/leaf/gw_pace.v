@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Room for one vector every so often: after a vector, `ready` stays low for CYCLES cycles.
 //
 // Contract
@@ -5,6 +6,7 @@
 //   go      a vector has been accepted in this cycle. Only with ready.
 //   ready   register. Low in the CYCLES cycles after go; high in reset.
 //   rst_n   synchronous, active low.
+`default_nettype none
 module gw_pace #(
     parameter CYCLES = 1
 ) (
@@ -24,3 +26,4 @@ module gw_pace #(
         ready <= rst_n ? next == {CW{1'b0}} : 1'b1;
     end
 endmodule
+`default_nettype wire

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Byte link between a host's UART and an AXI4-Stream core whose two data buses are 8 bits wide.
 //
 // Every VECTOR_BYTES bytes from the host are one input vector; TLAST goes with the last of them. Every byte the
@@ -22,6 +23,7 @@
 //   vector_toggle, answer_toggle   change with the last byte of each input vector and of each answer.
 //   error         set by the first fault or torn vector; stays set until rst_n.
 //   rst_n         synchronous, active low.
+`default_nettype none
 module gw_uart_host #(
     parameter DIV = 100,
     parameter VECTOR_BYTES = 4,
@@ -137,3 +139,4 @@ module gw_uart_host #(
         .txd(txd)
     );
 endmodule
+`default_nettype wire

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UART receiver: 8 data bits, no parity, 1 stop bit, least significant bit first.
 //
 // Contract
@@ -11,6 +12,7 @@
 //            receiver waits for the line to go high before it looks for a start bit again.
 //   active   high from the start bit to the middle of the stop bit, and during a break.
 //   rst_n    synchronous, active low.
+`default_nettype none
 module gw_uart_rx #(
     parameter DIV = 100
 ) (
@@ -31,7 +33,7 @@ module gw_uart_rx #(
     localparam [1:0] FRAME = 2'd1;
     localparam [1:0] BREAK = 2'd2;
 
-    reg [1:0]   sync;
+    (* ASYNC_REG = "TRUE" *) reg [1:0] sync;  // close together: Vivado places by this
     reg [1:0]   state;
     reg [W-1:0] count;
     reg [3:0]   position;  // 0: start bit, 1..8: data bits, 9: stop bit
@@ -93,3 +95,4 @@ module gw_uart_rx #(
         end
     end
 endmodule
+`default_nettype wire

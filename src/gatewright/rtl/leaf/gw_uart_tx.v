@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UART transmitter: 8 data bits, no parity, 1 stop bit, least significant bit first.
 //
 // Contract
@@ -6,6 +7,7 @@
 //            so one byte leaves every 10*DIV + 1 cycles at most. The transmitter never stalls.
 //   txd      high when idle and after reset.
 //   rst_n    synchronous, active low.
+`default_nettype none
 module gw_uart_tx #(
     parameter DIV = 100
 ) (
@@ -47,3 +49,4 @@ module gw_uart_tx #(
         end
     end
 endmodule
+`default_nettype wire

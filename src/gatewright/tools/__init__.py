@@ -1,0 +1,42 @@
+"""What every room shares: external programs and worker processes, whole files and folders, hashes.
+
+No child outlives the process that started it, however that one ends; no file or folder is seen half-written.
+"""
+
+from gatewright.tools.arrays import DAMAGE, load_npy, open_npz, open_stream
+from gatewright.tools.files import (
+    new_directory,
+    no_room,
+    remove,
+    remove_leftovers,
+    require_folder,
+    unwritable,
+    write_array,
+    write_atomic,
+    write_json,
+)
+from gatewright.tools.identity import digest, package_version
+from gatewright.tools.processes import ToolRun, end_tools, run_tool
+from gatewright.tools.workers import WorkerPool
+
+__all__ = [
+    "DAMAGE",
+    "ToolRun",
+    "WorkerPool",
+    "digest",
+    "end_tools",
+    "load_npy",
+    "new_directory",
+    "no_room",
+    "open_npz",
+    "open_stream",
+    "package_version",
+    "remove",
+    "remove_leftovers",
+    "require_folder",
+    "run_tool",
+    "unwritable",
+    "write_array",
+    "write_atomic",
+    "write_json",
+]
