@@ -4,7 +4,7 @@ from gatewright.fixedpoint import Ints
 from gatewright.ir import Program
 from gatewright.lower.compile import lower
 from gatewright.lower.dataflow import Dataflow
-from gatewright.lower.target import Boundaries, Choices, Multiplier, Target
+from gatewright.lower.target import Boundaries, Choices, Multiplier, Streams, Target
 from gatewright.lower.unrolled import Unrolled
 
 
@@ -21,6 +21,9 @@ def lower_for(
     multiplier: Multiplier = "lut",
     truth_tables: bool = True,
     boundaries: Boundaries = "rigid",
+    stream: Streams = "never",
+    pixels_per_beat: int = 1,
+    interval: int = 0,
 ) -> Dataflow:
     """Return `lower` of the Target and the Choices that these make."""
     target = Target(
@@ -30,7 +33,15 @@ def lower_for(
         max_latency_cycles=max_latency_cycles,
         max_latency_ns=max_latency_ns,
     )
-    choices = Choices(reuse=reuse, multiplier=multiplier, truth_tables=truth_tables, boundaries=boundaries)
+    choices = Choices(
+        reuse=reuse,
+        multiplier=multiplier,
+        truth_tables=truth_tables,
+        boundaries=boundaries,
+        stream=stream,
+        pixels_per_beat=pixels_per_beat,
+        interval=interval,
+    )
     return lower(program, x, target, choices)
 
 

@@ -1,17 +1,25 @@
 """The contract of units, kept by each kind that there is."""
 
-from typing import get_args
+from typing import Any, get_args
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatewright.fixedpoint import Ints
+from gatewright.flow.codes import random_codes
 from gatewright.ir import Dense, Program
 from gatewright.lower.dataflow import Dataflow, Unit
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.rule import Rule
+from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.target import Boundaries
 from gatewright.lower.unrolled import Unrolled
-from tests.lower.units_contract import UnitContract
+from tests.images import image_programs
+from tests.lower.units_contract import Case, UnitContract
 from tests.lowering import lower_for
 from tests.programs import codes
 
@@ -51,7 +59,53 @@ class FoldedContract(UnitContract):
         )
 
 
-CONTRACTS = {contract.kind: contract() for contract in UnitContract.__subclasses__()}
+class StreamContract(UnitContract):
+    """Units on streams, of images and signals. No kind itself: its beats have to do with each other."""
+
+    def drawn(self, data: st.DataObject) -> tuple[Program, Ints]:
+        program = data.draw(image_programs(layers=3))
+        return program, random_codes(program, 8, seed=1)
+
+    def lowered(self, data: st.DataObject, program: Program) -> Dataflow:
+        family, clock_mhz = data.draw(st.sampled_from((("xc7", 200.0), ("ecp5", 60.0), ("ice40", 40.0))))
+        return lower_for(
+            program,
+            random_codes(program, 8, seed=1),
+            family=family,
+            clock_mhz=clock_mhz,
+            stream="always",
+            interval=data.draw(st.sampled_from((0, 200))),
+            multiplier=data.draw(st.sampled_from(("dsp", "lut"))),
+        )
+
+    def law_several_beats_are_as_many_evaluations(self, unit: Any, case: Case) -> None:
+        """Frames have nothing to do with each other: one by one or together, the numbers are the same."""
+        given = [port.codes(case.trace) for port in unit.takes]
+        (together,) = unit.replay(given)
+        apart = [unit.replay([beats[i : i + 1] for beats in given])[0] for i in range(len(case.x))]
+        assert np.array_equal(together, np.concatenate(apart))
+
+    def law_a_frame_gives_as_many_results_as_its_rule_says(self, unit: Any, case: Case) -> None:
+        rule: Rule = unit.rule
+        assert rule.interval <= case.dataflow.initiation_interval
+        assert rule.beats == unit.takes[0].stream.beats
+        assert rule.results == unit.gives[0].stream.beats
+
+
+class WindowedContract(StreamContract):
+    kind = Windowed
+
+
+class PooledContract(StreamContract):
+    kind = Pooled
+
+
+class SummedContract(StreamContract):
+    kind = Summed
+
+
+KINDS = (UnrolledContract, FoldedContract, WindowedContract, PooledContract, SummedContract)
+CONTRACTS = {contract.kind: contract() for contract in KINDS}
 
 
 @pytest.mark.parametrize("kind", CONTRACTS)

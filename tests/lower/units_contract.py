@@ -30,14 +30,18 @@ class UnitContract:
 
     kind: ClassVar[type[Any]]
 
+    def drawn(self, data: st.DataObject) -> tuple[Program, Ints]:
+        """Draw a program, and inputs for it, (n, *input shape)."""
+        program = data.draw(programs())
+        return program, codes(program, 48, seed=1)
+
     def lowered(self, data: st.DataObject, program: Program) -> Dataflow:
         """Lower a program in a drawn way that makes units of this kind out of most programs."""
         raise NotImplementedError
 
     def check(self, data: st.DataObject) -> None:
         """Check every law on a drawn program."""
-        program = data.draw(programs())
-        x = codes(program, 48, seed=1)
+        program, x = self.drawn(data)
         dataflow = self.lowered(data, program)
         case = Case(dataflow=dataflow, x=x, trace=Interpreter(dataflow.program).trace(x))
         check_dataflow(case)

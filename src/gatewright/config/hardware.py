@@ -24,6 +24,9 @@ class Hardware(Section):
     subtracts the greatest score first, "latency" does not, and clips.
     architecture: "parallel" unrolls every layer, a new sample may enter every cycle; "folded" shares each multiplier
     among reuse_factor weights (one number, or one per dense layer; 1 unrolls a layer), one sample every so many cycles.
+    "stream" builds images and signals as units on streams of pixels (docs/streaming); "auto" is that where not all
+    values are vectors, else "parallel". pixels_per_beat: positions of the input that come in one beat of a stream;
+    interval: cycles that a frame may take on it, 0: no more than its beats.
     multiplier: of folded layers: "dsp" blocks, "lut" logic, "auto" blocks where the part has enough of them.
     stream_bits: width of TDATA; 0 = a whole vector in one beat (initiation interval 1). framing: "packets" end with
     TLAST, which cuts torn vectors, and at which the input is in step again after a reset; "none": TLAST cuts nothing,
@@ -49,7 +52,9 @@ class Hardware(Section):
     softmax: Literal["stable", "latency"] = "stable"
     softmax_format: str = "ufixed<8,0>"
     softmax_entries: int = Field(default=1024, ge=2, le=16384)
-    architecture: Literal["parallel", "folded"] = "parallel"
+    architecture: Literal["parallel", "folded", "stream", "auto"] = "parallel"
+    pixels_per_beat: int = Field(default=1, ge=1)
+    interval: int = Field(default=0, ge=0)
     reuse_factor: Reuse | tuple[Reuse, ...] = 1
     multiplier: Literal["auto", "dsp", "lut"] = "auto"
     stream_bits: int = Field(default=0, ge=0, le=65536)
@@ -88,11 +93,22 @@ class Hardware(Section):
 
     @model_validator(mode="after")
     def _reused(self) -> Hardware:
-        if self.architecture == "parallel" and self.reuse_factor != 1:
+        if self.architecture != "folded" and self.reuse_factor != 1:
             raise ValueError(
-                f'reuse_factor must be 1 with architecture "parallel", not {self.reuse_factor}; '
+                f'reuse_factor must be 1 with architecture "{self.architecture}", not {self.reuse_factor}; '
                 'set architecture = "folded"'
             )
+        if self.architecture in ("parallel", "folded") and (self.pixels_per_beat, self.interval) != (1, 0):
+            raise ValueError(
+                f'pixels_per_beat and interval are of streams, not of architecture "{self.architecture}"; '
+                'set architecture = "stream"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _streamed(self) -> Hardware:
+        if self.architecture == "stream" and not self.clock_mhz:
+            raise ValueError('clock_mhz must be above 0 with architecture "stream"; give a clock')
         return self
 
 

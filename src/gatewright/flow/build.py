@@ -14,7 +14,7 @@ from gatewright.config import parse_config
 from gatewright.fixedpoint import Ints
 from gatewright.flow.clocks import warn_unreachable
 from gatewright.flow.codes import checked_codes
-from gatewright.flow.lowering import chip_of
+from gatewright.flow.lowering import chip_of, choices_of
 from gatewright.flow.run import execute
 from gatewright.flow.rundir import RunDirectory, Stage, unheard
 from gatewright.flow.stages.hardware import Hardware
@@ -23,6 +23,7 @@ from gatewright.ir.text import print_program
 from gatewright.lower.build.support import check_supported
 from gatewright.lower.passes.constants import constants_to_dense
 from gatewright.lower.passes.rounding import join_layers
+from gatewright.lower.tensor.compile import streams
 from gatewright.report.built import built
 from gatewright.tools import digest, load_npy, write_array, write_json
 
@@ -41,15 +42,15 @@ def build_program(
     """Compile, simulate and synthesize a saved program in the directory `out`; return what is in its build.json.
 
     Keys: name, and as in results.json hardware, estimate, synthesis, bitstream, board.
-    codes: (n, elements) input integers, every one of which is simulated and compared; None draws
+    codes: (n, *input shape) input integers, every one of which is simulated and compared; None draws
     simulation.vectors random ones. hardware, synthesis, simulation: the configuration's tables of these names.
     Stages are cached as in `run`. Raises ProgramError, DataError for codes that do not fit, ConfigError, and from the
     stage that failed.
     """
-    loaded = constants_to_dense(join_layers(load_program(program)))
+    given = join_layers(load_program(program))
     config = parse_config(
         {
-            "name": _identifier(loaded.name),
+            "name": _identifier(given.name),
             "data": {"source": str(program)},
             "hardware": dict(hardware or {}),
             "synthesis": dict(synthesis or {}),
@@ -57,17 +58,21 @@ def build_program(
         },
         where=f"build of {program}",
     )
-    check_supported(loaded)
+    if streams(given, choices_of(config)):
+        loaded = given
+    else:
+        loaded = constants_to_dense(given)
+        check_supported(loaded)
     checked = checked_codes(codes, loaded, config.simulation.vectors, seed=config.simulation.seed)
     part, board = chip_of(config)
     directory = RunDirectory(out, notify)
-    given = directory.folder("program")
+    folder = directory.folder("program")
     stages = Hardware(
         config=config,
         directory=directory,
         part=part,
         board=board,
-        vectors=lambda: load_npy(given / "codes.npy"),
+        vectors=lambda: load_npy(folder / "codes.npy"),
         reads=("program",),
     )
     take = Stage(

@@ -16,16 +16,17 @@ def random_codes(program: Program, count: int, *, seed: int = 0) -> Ints:
 
 
 def checked_codes(codes: Ints | None, program: Program, count: int, *, seed: int = 0) -> Ints:
-    """Return given codes of a vector's program as int64, (n, elements), or `count` random ones where none are given.
+    """Return given codes as int64, (n, *input shape), or `count` random ones where none are given.
 
     Raises DataError where their shape, type or range is not the program's.
     """
     if codes is None:
         return random_codes(program, count, seed=seed)
     fixed, shape = program.input.format, program.input.shape
-    if codes.ndim != 2 or codes.shape[1:] != shape or not len(codes) or not np.issubdtype(codes.dtype, np.integer):
+    if codes.shape[1:] != shape or not len(codes) or not np.issubdtype(codes.dtype, np.integer):
         raise DataError(
-            f"input codes must be integers of shape (n, {shape[0]}), not {codes.dtype} {codes.shape}; "
+            f"input codes must be integers of shape (n, {', '.join(map(str, shape))}), not {codes.dtype} "
+            f"{codes.shape}; "
             "encode samples as the model's export does"
         )
     if codes.min() < fixed.lo or codes.max() > fixed.hi:

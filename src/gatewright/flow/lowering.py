@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatewright.errors import ConfigError, LowerError
-from gatewright.lower.target import Choices, Target
+from gatewright.lower.target import Choices, Streams, Target
 
 if TYPE_CHECKING:
     from gatewright.chips import Part
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gatewright.ir import Program
     from gatewright.lower.estimate import Estimate
 
+_STREAMS: dict[str, Streams] = {"parallel": "never", "folded": "never", "stream": "always", "auto": "auto"}
 COST_SAMPLES = 256  # replayed while a network is lowered for its estimate alone
 
 
@@ -96,6 +97,9 @@ def choices_of(config: Config) -> Choices:
         multiplier=config.hardware.multiplier,
         truth_tables=config.hardware.truth_tables == "auto",
         boundaries=config.hardware.boundaries,
+        stream=_STREAMS[config.hardware.architecture],
+        pixels_per_beat=config.hardware.pixels_per_beat,
+        interval=config.hardware.interval,
     )
 
 

@@ -16,18 +16,23 @@ from gatewright.lower.folded.factors import reuse_factors
 from gatewright.lower.partition import folded_group, units_by_layer, unrolled_whole
 from gatewright.lower.passes.run import run_passes
 from gatewright.lower.target import Choices, Target
+from gatewright.lower.tensor.compile import streamed, streams
 
 
 def lower(program: Program, x: Ints, target: Target, choices: Choices) -> Dataflow:
-    """Compile to units and channels, replaying input codes x: (n, elements) after every pass.
+    """Compile to units and channels, replaying input codes x: (n, *input shape) after every pass.
 
-    Without a reuse factor above 1 it is one unrolled unit; with choices.boundaries "elastic" each layer is a unit, and
-    FIFOs join them. With multiplier "auto" folded layers take DSP blocks where target.dsp_blocks are enough for all of
-    them, else logic.
+    With choices.stream units work on streams of pixels. Else, without a reuse factor above 1, it is one unrolled unit;
+    with choices.boundaries "elastic" each layer is a unit, and FIFOs join them. With multiplier "auto" folded layers
+    take DSP blocks where target.dsp_blocks are enough for all of them, else logic.
     Raises LowerError for what has no hardware, for factors out of range, naming the nearest legal one, where a pass
     changes any layer's result, and where a latency limit cannot be met.
     """
     verify(program)
+    if streams(program, choices):
+        made = streamed(program, x, target, choices)
+        _check_latency(made)
+        return made
     check_supported(program)
     factors = reuse_factors(program, choices.reuse)
     folds, waits = any(factor > 1 for factor in factors.values()), choices.boundaries == "elastic"
@@ -54,9 +59,10 @@ def lower(program: Program, x: Ints, target: Target, choices: Choices) -> Datafl
 
 
 def _check_latency(dataflow: Dataflow) -> None:
-    """Raise LowerError where folded layers, or FIFOs between layers, miss a limit of latency."""
+    """Raise LowerError where folded layers, FIFOs between layers or streams miss a limit of latency."""
     target, cycles = dataflow.target, dataflow.latency_cycles
     cause = "with elastic boundaries" if dataflow.elastic else "with these reuse factors"
+    cause = "on streams" if dataflow.paced is not None else cause
     where = f"{cause} at {target.clock_mhz:g} MHz on {target.family}"
     if target.max_latency_cycles and cycles > target.max_latency_cycles:
         raise LowerError(

@@ -8,16 +8,21 @@ from functools import cached_property
 
 from gatewright.fixedpoint import Fixed, Ints
 from gatewright.ir.program import Program
+from gatewright.ir.shapes import shapes
 from gatewright.lower.claims import Claims
 from gatewright.lower.cost.cells import Cost, fifo_cost
 from gatewright.lower.cost.delays import delays
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.pipeline.clock import reachable_mhz
 from gatewright.lower.stream import Lane, Port, Stream
+from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.tokens import Paced
+from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.target import Target
 from gatewright.lower.unrolled import Unrolled
 
-Unit = Unrolled | Folded
+Unit = Unrolled | Folded | Windowed | Pooled | Summed
 
 MARKS = 2
 """Bits that travel with every vector through an elastic design: the last of its packet, and torn."""
@@ -60,7 +65,8 @@ class Dataflow:
 
     program: after the program passes. units: in an order in which each comes after those it takes from. source,
     result: what enters and leaves; result_format: what holds every element of the result. target: with the clock that
-    was chosen. checked: integers compared with the golden program on the way.
+    was chosen. checked: integers compared with the golden program on the way. paced: of units on streams of several
+    beats, what a run of tokens shows.
     """
 
     program: Program
@@ -71,6 +77,7 @@ class Dataflow:
     result_format: Fixed
     target: Target
     checked: int
+    paced: Paced | None = None
 
     def into(self, unit: Unit) -> tuple[Channel, ...]:
         """Return the channels that a unit reads, in the order of its `takes`."""
@@ -83,7 +90,7 @@ class Dataflow:
         for unit in self.units:
             found = unit.replay([beats[port.value] for port in unit.takes])
             beats |= {port.value: codes for port, codes in zip(unit.gives, found, strict=True)}
-        return self.result.values(beats[self.result.value])
+        return self.result.values(beats[self.result.value]).reshape(len(x), *shapes(self.program)[self.program.output])
 
     @property
     def elastic(self) -> bool:
@@ -103,13 +110,17 @@ class Dataflow:
 
     @cached_property
     def latency_cycles(self) -> int:
-        """Cycles from a vector in to its result out."""
+        """Cycles from a vector in to its result out; of frames from the first beat in."""
+        if self.paced is not None:
+            return self.paced.latency_cycles
         (leaving,) = (channel for channel in self.channels if channel.consumer is None)
         return self._ready(leaving, self.starts)
 
     @property
     def initiation_interval(self) -> int:
         """Cycles from one vector to the next."""
+        if self.paced is not None:
+            return self.paced.interval_cycles
         return max((unit.timing.initiation_interval for unit in self.units), default=1)
 
     @property
@@ -133,7 +144,7 @@ class Dataflow:
         total = Cost()
         for unit in self.units:
             total += unit.cost(self.target.family)
-            if self.initiation_interval > 1:
+            if self.initiation_interval > 1 and self.paced is None:
                 total += unit.start_cost
         total += Cost(ff=sum(self._held_bits(channel) for channel in self.channels))
         for channel in self.channels:
@@ -176,7 +187,7 @@ class Dataflow:
         A vector follows the last after initiation_interval cycles or more: the k-th register takes over from the one
         before it k intervals after the value came, so it needs no counter.
         """
-        if channel.consumer is None or channel.depth:
+        if channel.consumer is None or channel.depth or self.paced is not None:
             return 0
         starts = self.starts
         return -(-(starts[channel.consumer] - self._ready(channel, starts)) // self.initiation_interval)

@@ -9,7 +9,7 @@ layer waits in its channel. A new vector may enter every `initiation_interval` c
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -23,7 +23,7 @@ from gatewright.ir.ops import Dense, Input
 from gatewright.ir.program import Op, sources
 from gatewright.lower.build.elements import build, compare
 from gatewright.lower.build.facts import Facts
-from gatewright.lower.build.part import format_of, part_of
+from gatewright.lower.build.part import format_of, number_format, part_of
 from gatewright.lower.circuit.nodes import Circuit, Const, Ref
 from gatewright.lower.cost.delays import delays
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
@@ -149,7 +149,7 @@ class _Partition:
         ports = self._given(circuit, gives)
         circuit = dataclasses.replace(
             circuit,
-            input_format=_lane_format(lane for port in takes for lane in port.lanes),
+            input_format=number_format(lane for port in takes for lane in port.lanes),
             output_format=format_of([lane for port in ports for lane in port.lanes], circuit.output_format.frac_bits),
         )
         pipeline = schedule(circuit, family=self.target.family, clock_mhz=self.target.clock_mhz)
@@ -292,9 +292,3 @@ class _Partition:
         )
         self.checked += checked
         return circuit
-
-
-def _lane_format(lanes: Iterable[Lane]) -> Fixed:
-    """Return what holds the number on any of the lanes."""
-    ends = [(lane.lo, lane.hi) for lane in lanes]
-    return Fixed.holding(min(lo for lo, _ in ends), max(hi for _, hi in ends), 0)

@@ -7,6 +7,7 @@ from typing import Literal
 
 Multiplier = Literal["auto", "dsp", "lut"]
 Boundaries = Literal["rigid", "elastic"]
+Streams = Literal["never", "auto", "always"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +41,15 @@ class Choices:
     multiplier: of folded layers: "dsp" blocks, "lut" logic, "auto" blocks where dsp_blocks are enough for all.
     truth_tables: whether what has few input bits may become tables, where those are fewer LUTs.
     boundaries: "rigid" starts every unit at a fixed cycle after the input; "elastic" joins units by valid and ready.
+    stream: units on streams of pixels "always", "never", or, "auto", where not all values are vectors. pixels_per_beat:
+    positions of the input that come at a time; interval: cycles that a frame may take, where more than its beats; 0: no
+    more than those.
     """
 
     reuse: int | tuple[int, ...]
     multiplier: Multiplier
     truth_tables: bool
     boundaries: Boundaries
+    stream: Streams = "never"
+    pixels_per_beat: int = 1
+    interval: int = 0

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gatewright.fixedpoint import Fixed
-from gatewright.lower.folded.plan import BLOCK_DEPTH, Accumulator, Interval, Multiplier
+from gatewright.lower.circuit.nodes import Circuit
+from gatewright.lower.folded.plan import BLOCK_DEPTH, Accumulator, FoldedLayer, Interval, Multiplier
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.pipeline.schedule import Schedule
 from gatewright.rtl.names import Names
 from gatewright.rtl.netlist import (
     AnyBit,
@@ -230,44 +232,11 @@ class _Compiler:
 
     def _sums(self, weights: list[tuple[Name, int]], values: list[Name]) -> list[Expr]:
         """Return each accumulator's sum of products, `tree_cycles` after the products' registers."""
-        plan, tree = self.unit.plan, self.unit.tree
-        self.items.append(Heading("products"))
-        products: list[tuple[Name, int]] = []
-        for number, (multiplier, (word, low), value) in enumerate(zip(plan.multipliers, weights, values, strict=True)):
-            for digit in multiplier.digits:
-                lo, hi = plan.products(multiplier, digit)
-                name = f"p{number}" if len(multiplier.digits) == 1 else f"p{number}_{digit.low}"
-                target = signal(name, (int(lo.min()), int(hi.max())))
-                part = Slice(word, low + digit.low + digit.width - 1, low + digit.low)
-                a, b = (as_signed(value), Signed(part)) if digit.signed else (value, part)
-                if value.signed and not digit.signed:
-                    b = as_signed(part)
-                self.items.append(Register(target, Binary("*", a, b)))
-                products.append((target, digit.low))
-        if tree is None:
-            return [widened(product, low) for product, low in products]
-        assert self.unit.schedule is not None, "a tree has a schedule"
-        design = compile_circuit(tree, self.unit.schedule, names=self.names, program_hash=self.program_hash)
-        self.inner = design.modules
-        inputs, outputs = tree.input_format, tree.output_format
-        wide: list[Expr] = []
-        for product, _ in products:
-            own = Name(f"{product.name}_w", inputs.width_bits, product.signed)
-            if product.width < own.width:
-                self.items.append(Assign(own, product))
-            wide.append(own if product.width < own.width else product)
-        y = Name("sums", outputs.width_bits * len(tree.outputs), False)
-        self.items += [Heading("the sum of each unit's products"), Wire(y)]
-        ports = (("clk", CLK), ("x", Concat(tuple(reversed(wide)))), ("y", y))
-        self.items.append(Instance(design.core.name, "u_tree", ports))
-        found: list[Expr] = []
-        for number, ref in enumerate(tree.outputs):
-            node = tree.nodes[ref.node]
-            own = signal(f"s{number}", (node.lo << ref.shift, node.hi << ref.shift))
-            low = number * outputs.width_bits
-            self.items.append(Assign(own, bits(y, low + own.width - 1, low, own.signed)))
-            found.append(own)
-        return found
+        plan, tree, pipeline = self.unit.plan, self.unit.tree, self.unit.schedule
+        made = sums_of_products(plan, tree, pipeline, weights, values, names=self.names, program_hash=self.program_hash)
+        items, self.inner, sums = made
+        self.items += items
+        return sums
 
     def _accumulators(self, sums: list[Expr], first: Name, group: Name | None) -> list[tuple[Name, Name]]:
         """Return each accumulator, and the mark of the cycle in which it starts anew."""
@@ -330,6 +299,58 @@ class _Compiler:
         for group in reversed(range(len(chain) - 1)):
             self.items.append(Register(chain[group], Choose(mark, chain[group + 1], chain[group])))
         return chain
+
+
+def sums_of_products(
+    plan: FoldedLayer,
+    tree: Circuit | None,
+    schedule: Schedule | None,
+    weights: Sequence[tuple[Name, int]],
+    values: Sequence[Name],
+    *,
+    names: Names,
+    program_hash: str,
+) -> tuple[list[Item], tuple[Module, ...], list[Expr]]:
+    """Return the items of a plan's products and their adder tree, its modules, and each accumulator's sum.
+
+    weights: the word that holds each multiplier's weight, and its lowest bit there; values: each multiplier's input.
+    """
+    items: list[Item] = [Heading("products")]
+    products: list[tuple[Name, int]] = []
+    for number, (multiplier, (word, low), value) in enumerate(zip(plan.multipliers, weights, values, strict=True)):
+        for digit in multiplier.digits:
+            lo, hi = plan.products(multiplier, digit)
+            name = f"p{number}" if len(multiplier.digits) == 1 else f"p{number}_{digit.low}"
+            target = signal(name, (int(lo.min()), int(hi.max())))
+            part = Slice(word, low + digit.low + digit.width - 1, low + digit.low)
+            a, b = (as_signed(value), Signed(part)) if digit.signed else (value, part)
+            if value.signed and not digit.signed:
+                b = as_signed(part)
+            items.append(Register(target, Binary("*", a, b)))
+            products.append((target, digit.low))
+    if tree is None:
+        return items, (), [widened(product, low) for product, low in products]
+    assert schedule is not None, "a tree has a schedule"
+    design = compile_circuit(tree, schedule, names=names, program_hash=program_hash)
+    inputs, outputs = tree.input_format, tree.output_format
+    wide: list[Expr] = []
+    for product, _ in products:
+        own = Name(f"{product.name}_w", inputs.width_bits, product.signed)
+        if product.width < own.width:
+            items.append(Assign(own, product))
+        wide.append(own if product.width < own.width else product)
+    y = Name("sums", outputs.width_bits * len(tree.outputs), False)
+    items += [Heading("the sum of each unit's products"), Wire(y)]
+    ports = (("clk", CLK), ("x", Concat(tuple(reversed(wide)))), ("y", y))
+    items.append(Instance(design.core.name, "u_tree", ports))
+    found: list[Expr] = []
+    for number, ref in enumerate(tree.outputs):
+        node = tree.nodes[ref.node]
+        own = signal(f"s{number}", (node.lo << ref.shift, node.hi << ref.shift))
+        low = number * outputs.width_bits
+        items.append(Assign(own, bits(y, low + own.width - 1, low, own.signed)))
+        found.append(own)
+    return items, design.modules, found
 
 
 def _filled(multiplier: Multiplier) -> list[int]:

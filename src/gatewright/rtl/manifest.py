@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gatewright.chips import FAMILIES
 from gatewright.config import CellMapping, Framing
-from gatewright.errors import GatewrightError
+from gatewright.errors import GatewrightError, LowerError
 from gatewright.fixedpoint import Fixed
 from gatewright.ir import save_program
 from gatewright.lower.claims import Claims
@@ -22,6 +23,8 @@ from gatewright.rtl.leaves import PLAIN, SHELL_LEAVES, Leaves
 from gatewright.rtl.netlist import ChannelSignals, Design, Instance, LaneSignal, LayerSignal, Module, Name
 from gatewright.rtl.shell import StreamPort, axis_shell, initiation_interval, transfer_latency_cycles
 from gatewright.rtl.shell_cells import BARE, Wiring
+from gatewright.rtl.streaming.core import compile_streams
+from gatewright.rtl.streaming.shell import LEAVES, stream_shell
 from gatewright.rtl.verilog import module_text
 from gatewright.tools import write_atomic, write_json
 
@@ -36,7 +39,8 @@ class RtlManifest:
     top: the AXI4-Stream module; core: the pipeline inside, of which the claims are. stream_interval,
     transfer_latency_cycles: of the top, first beat in to last beat out. channels: of an elastic core, whose latency is
     that of one vector in the empty design; a rigid core has none. prefix: of all modules, see config.Hardware.
-    framed: whether packets of the input end with TLAST, and the shell has the ports of framing.
+    framed: whether packets of the input end with TLAST, and the shell has the ports of framing. core_beats: beats of a
+    vector that enter the core, and of its result that leave it: more than one where vectors are frames of streams.
     """
 
     top: str
@@ -52,6 +56,7 @@ class RtlManifest:
     channels: tuple[ChannelSignals, ...] = ()
     prefix: str = ""
     framed: bool = False
+    core_beats: tuple[int, int] = (1, 1)
 
     @property
     def elastic(self) -> bool:
@@ -72,6 +77,7 @@ class RtlManifest:
             raw["source"], raw["result"] = StreamPort(**raw["source"]), StreamPort(**raw["result"])
             raw["watch"] = tuple(_signal(row) for row in raw["watch"])
             raw["channels"] = tuple(_channel(row) for row in raw.get("channels", []))
+            raw["core_beats"] = tuple(raw.get("core_beats", (1, 1)))
             raw["files"] = tuple(raw["files"])
             return RtlManifest(**raw)
         except FileNotFoundError:
@@ -103,15 +109,82 @@ def write_design(
     stream_bits: width of TDATA, 0 for a whole vector per beat; the rest of what the files hold: see config.Hardware.
     Same input, same bytes.
     """
+    leaves = Leaves(prefix=prefix, mapping=mapping)
+    if dataflow.paced is not None:
+        if framing != "auto" or io_registers:
+            raise LowerError(
+                'hardware.framing other than "auto" and hardware.io_registers are not of units on streams yet; leave '
+                'them out, or set hardware.architecture = "parallel"'
+            )
+        return write_streams(dataflow, program_hash=program_hash, stream_bits=stream_bits, folder=folder, leaves=leaves)
     compiled = compile_elastic if dataflow.elastic else compile_dataflow
     design = compiled(dataflow, program_hash=program_hash, prefix=prefix)
-    leaves = Leaves(prefix=prefix, mapping=mapping)
     ports = stream_ports(dataflow, stream_bits)
     framed = framing == "packets" or (framing == "auto" and ports[0].beats > 1)
     wiring = Wiring(framed=framed, io_registers=io_registers)
     if dataflow.elastic:
         save_program(dataflow.program, folder / LOWERED)
     return write_core(design, *ports, program_hash=program_hash, folder=folder, leaves=leaves, wiring=wiring)
+
+
+def write_streams(
+    dataflow: Dataflow, *, program_hash: str, stream_bits: int, folder: Path, leaves: Leaves = PLAIN
+) -> RtlManifest:
+    """Compile and write a design of units on streams, as write_design does; frames are what else are vectors.
+
+    stream_bits: width of TDATA, 0 for a beat of the core; it must divide one.
+    """
+    paced, design = dataflow.paced, compile_streams(dataflow, program_hash=program_hash, prefix=leaves.prefix)
+    assert paced is not None, "units on streams have a pace"
+    save_program(dataflow.program, folder / LOWERED)
+    taken, given = dataflow.source.stream, dataflow.result.stream
+    source = _beat_port(dataflow.program.input.format, taken.per_beat, stream_bits, "input")
+    result = _beat_port(dataflow.result_format, given.per_beat, stream_bits, "result")
+    text = stream_shell(
+        name=design.name,
+        core=design.core.name,
+        source=source,
+        result=result,
+        beats=(taken.beats, given.beats),
+        frames=paced.frames + 1,
+        interval_cycles=paced.interval_cycles,
+        latency_cycles=paced.latency_cycles,
+    )
+    frames = (
+        replace(source, elements=taken.elements, beat_bits=source.beat_bits),
+        replace(result, elements=given.elements, beat_bits=result.beat_bits),
+    )
+    transfer = (source.beats - 1) + paced.latency_cycles + 1 + (result.beats - 1)
+    claims = design.claims
+    manifest = RtlManifest(
+        top=design.name,
+        core=design.core.name,
+        program_hash=program_hash,
+        claims=claims,
+        stream_interval=initiation_interval(*frames, claims.initiation_interval),
+        transfer_latency_cycles=transfer,
+        source=frames[0],
+        result=frames[1],
+        watch=design.watch,
+        files=(),
+        channels=design.channels,
+        prefix=leaves.prefix,
+        core_beats=(taken.beats, given.beats),
+    )
+    return _write(manifest, design, text, LEAVES, leaves, folder)
+
+
+def _beat_port(fixed: Fixed, lanes: int, stream_bits: int, which: str) -> StreamPort:
+    """Return the port of one beat of a core on streams."""
+    whole = stream_port(fixed, lanes, 0)
+    if not stream_bits or stream_bits >= whole.beat_bits:
+        return whole
+    if whole.beat_bits % stream_bits:
+        raise LowerError(
+            f"hardware.stream_bits must divide a beat of the {which}, {lanes} lanes of {whole.lane_bits} bits, not be "
+            f"{stream_bits}; set it to 0, or to a divisor of {whole.beat_bits}"
+        )
+    return replace(whole, beat_bits=stream_bits)
 
 
 def stream_ports(dataflow: Dataflow, stream_bits: int) -> tuple[StreamPort, StreamPort]:
@@ -139,12 +212,7 @@ def write_core(
     claims = design.claims
     readers = FAMILIES[claims.family].register_readers
     design = replace(design, modules=tuple(with_copies(module, readers) for module in design.modules))
-    used = {
-        item.module for module in design.modules for item in module.items if isinstance(item, Instance) and item.leaf
-    }
-    used |= {"gw_pace"} if claims.initiation_interval > source.beats else set()
-    texts = leaves.files(*SHELL_LEAVES, *wiring.leaves, *sorted(used))
-    texts |= {f"{module.name}.v": module_text(_on_leaves(module, leaves)) for module in design.modules}
+    more = ("gw_pace",) if claims.initiation_interval > source.beats else ()
     shell = axis_shell(
         name=design.name,
         core=design.core.name,
@@ -157,9 +225,6 @@ def write_core(
         io_registers=wiring.io_registers,
         family=claims.family,
     )
-    texts[f"{design.name}.v"] = leaves.renamed(shell)
-    for name, text in texts.items():
-        write_atomic(folder / name, text)
     manifest = RtlManifest(
         top=design.name,
         core=design.core.name,
@@ -172,11 +237,36 @@ def write_core(
         source=source,
         result=result,
         watch=design.watch,
-        files=tuple(texts),
+        files=(),
         channels=design.channels,
         prefix=leaves.prefix,
         framed=wiring.framed,
     )
+    return _write(manifest, design, shell, more, leaves, folder, wiring.leaves)
+
+
+def _write(
+    manifest: RtlManifest,
+    design: Design,
+    shell: str,
+    more: Sequence[str],
+    leaves: Leaves,
+    folder: Path,
+    outer: Sequence[str] = (),
+) -> RtlManifest:
+    """Write a core's modules, the leaf cells that they and the shell need, the shell and the manifest of them all.
+
+    more, outer: cells of the shell beside SHELL_LEAVES, among those of the core and before them.
+    """
+    used = {
+        item.module for module in design.modules for item in module.items if isinstance(item, Instance) and item.leaf
+    }
+    texts = leaves.files(*SHELL_LEAVES, *outer, *sorted(used | set(more)))
+    texts |= {f"{module.name}.v": module_text(_on_leaves(module, leaves)) for module in design.modules}
+    texts[f"{design.name}.v"] = leaves.renamed(shell)
+    for name, text in texts.items():
+        write_atomic(folder / name, text)
+    manifest = replace(manifest, files=tuple(texts))
     write_json(folder / FILE, _record(manifest))
     return manifest
 
@@ -196,6 +286,8 @@ def _record(manifest: RtlManifest) -> dict[str, Any]:
     for key in ("channels", "prefix", "framed"):
         if not record[key]:
             del record[key]
+    if manifest.core_beats == (1, 1):
+        del record["core_beats"]
     for row in record["watch"]:
         if not row["start"]:
             del row["start"]

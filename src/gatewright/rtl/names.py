@@ -21,6 +21,9 @@ from typing import Literal, assert_never
 from gatewright.errors import LowerError
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.unrolled import Unrolled
 from gatewright.rtl.leaves import leaf_names
 from gatewright.rtl.netlist import (
@@ -74,8 +77,12 @@ class Names:
         return self.stems["value", name]
 
     def folded(self, unit: str) -> str:
-        """Return the module of a folded layer."""
+        """Return the module of a unit that is one: a folded layer, a pool or a sum over beats."""
         return f"{self.top}_{self.unit(unit)}"
+
+    def window(self, unit: str) -> str:
+        """Return the module that slides a unit's window."""
+        return f"{self.top}_{self.unit(unit)}_window"
 
     def circuit(self, unit: str) -> str:
         """Return what the modules of an unrolled unit start with."""
@@ -105,9 +112,13 @@ def names_of(dataflow: Dataflow, *, prefix: str = "", numbered: bool = False) ->
         match unit:
             case Unrolled():
                 circuits = [unit.circuit]
-            case Folded():
+            case Folded() | Summed():
                 layers.append(unit.plan.layer)
                 circuits = [unit.tree] if unit.tree else []
+            case Windowed():
+                circuits = [unit.circuit]
+            case Pooled():
+                circuits = []
             case _:
                 assert_never(unit)
         for circuit in circuits:

@@ -53,7 +53,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """op is one of + - * >= < == &. Both operands signed or both unsigned."""
+    """op is one of + - * >= < == & |. Both operands signed or both unsigned."""
 
     op: str
     a: Expr

@@ -342,6 +342,13 @@ def _same_sign(a: Expr, b: Expr) -> tuple[Expr, Expr]:
     return as_signed(a), as_signed(b)
 
 
+def joined(parts: Sequence[Expr]) -> Expr:
+    """Return what connects parts to a port, the first lowest: yosys 0.70 takes no signed wire alone in braces there."""
+    if len(parts) == 1 and _is_signed(parts[0]):
+        return parts[0]
+    return Concat(tuple(reversed(parts)))
+
+
 def as_signed(value: Expr) -> Expr:
     """The same number in two's complement: an unsigned one gets a zero in front."""
     if _is_signed(value):

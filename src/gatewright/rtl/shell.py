@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gatewright.errors import LowerError
 from gatewright.lower.cost.cells import fifo_in_block
-from gatewright.rtl.shell_cells import Inside, Wiring, count, shell_cells
+from gatewright.rtl.shell_cells import Inside, Piece, Wiring, count, shell_cells
 from gatewright.rtl.verilog import NETTYPE, NETTYPE_END
 from gatewright.version import __version__
 
@@ -127,6 +127,17 @@ def axis_shell(
         log2_depth=log2_depth,
         block_fifo=fifo_in_block(family, result.packed_bits + 1 + framed, 1 << log2_depth),
     )
+    wiring = Wiring(framed=framed, io_registers=io_registers)
+    made = shell_cells(wiring, inside, source, result)
+    depth = 0 if elastic else 1 << log2_depth
+    header = _header(name, core, latency_cycles, source, result, depth, core_interval, wiring)
+    return text_of_shell(name, header, source, result, made, framed=framed)
+
+
+def text_of_shell(
+    name: str, header: str, source: StreamPort, result: StreamPort, made: Piece, *, framed: bool = False
+) -> str:
+    """Return the text of module `name` with the ports of a shell around what is inside."""
     ports = [
         ("input", 1, "aclk"),
         ("input", 1, "aresetn"),
@@ -140,12 +151,9 @@ def axis_shell(
         ("output", 1, "m_axis_tlast"),
         *([("output", result.beat_bits // 8, "m_axis_tkeep"), ("output", 1, "framing_error")] * framed),
     ]
-    wiring = Wiring(framed=framed, io_registers=io_registers)
-    made = shell_cells(wiring, inside, source, result)
-    depth = 0 if elastic else 1 << log2_depth
     return "\n".join(
         [
-            _header(name, core, latency_cycles, source, result, depth, core_interval, wiring),
+            header,
             NETTYPE,
             f"module {name} (",
             ",\n".join(f"    {direction:<6} wire {_range(bits)} {port}" for direction, bits, port in ports),
@@ -184,21 +192,21 @@ def _header(
     framing = _FRAMED if wiring.framed else _ENDLESS if source.beats > 1 else _WHOLE
     every = count(initiation_interval(source, result, core_interval), "cycle")
     if not depth:
-        return _commented(f"""\
+        return commented(f"""\
 {name}: AXI4-Stream shell of {core}
 
-  s_axis  {_describe(source)}
-  m_axis  {_describe(result)}
+  s_axis  {describe(source)}
+  m_axis  {describe(result)}
   core    elastic: {count(latency, "cycle")} in the empty design, {transfer} from the first beat in to the last out;
           a vector every {every}
 
 {framing}
 Inside, units are joined by valid and ready: each takes a vector only where a place for its result is free.""")
-    return _commented(f"""\
+    return commented(f"""\
 {name}: AXI4-Stream shell of {core}
 
-  s_axis  {_describe(source)}
-  m_axis  {_describe(result)}
+  s_axis  {describe(source)}
+  m_axis  {describe(result)}
   core    latency {count(latency, "cycle")}; from the first beat in to the last beat out {count(transfer, "cycle")};
           a vector every {every}; \
 up to {depth} vectors in flight and waiting
@@ -207,13 +215,15 @@ up to {depth} vectors in flight and waiting
 The core never stops: vectors enter only against a credit, and every result has its place in the FIFO.""")
 
 
-def _commented(text: str) -> str:
+def commented(text: str) -> str:
+    """Return a text as the comment that heads a shell."""
     head, *rest = text.splitlines()
     lines = [f"{head}, by gatewright {__version__}", "SPDX-License-Identifier: Apache-2.0", *rest]
     return "\n".join(f"// {line}".rstrip() for line in lines)
 
 
-def _describe(port: StreamPort) -> str:
+def describe(port: StreamPort) -> str:
+    """Return what a port carries, for people."""
     kind = "signed" if port.signed else "unsigned"
     lanes = f"{port.elements} x {port.width_bits} bit {kind} in lanes of {port.lane_bits} bits"
     return f"{lanes}, {count(port.beats, 'beat')} of {port.beat_bits} bits"

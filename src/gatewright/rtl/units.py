@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from gatewright.lower.circuit.nodes import Const, Source
+from gatewright.lower.circuit.nodes import Circuit, Const, Source
 from gatewright.lower.dataflow import Unit
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.pipeline.schedule import Schedule
+from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.unrolled import Unrolled
 from gatewright.rtl.folded import CLK, RST_N, compile_folded, signal
 from gatewright.rtl.names import Names
 from gatewright.rtl.netlist import (
     Assign,
-    Concat,
     Expr,
     Heading,
     Instance,
@@ -25,8 +28,8 @@ from gatewright.rtl.netlist import (
     Name,
     Wire,
 )
-from gatewright.rtl.nodes import bits, widened
-from gatewright.rtl.unrolled import compile_unrolled
+from gatewright.rtl.nodes import bits, joined, widened
+from gatewright.rtl.unrolled import UnrolledModules, compile_circuit
 from gatewright.version import __version__
 
 Values = list[Name | Literal]
@@ -54,6 +57,8 @@ def place(unit: Unit, taken: Sequence[Values], start: Name, *, names: Names, pro
             return _unrolled(unit, taken, names, program_hash)
         case Folded():
             return _folded(unit, taken, start, names, program_hash)
+        case Windowed() | Pooled() | Summed():
+            raise AssertionError(f"unit {unit.name!r} works on streams: rtl/streaming/core.py places it")
         case _:
             assert_never(unit)
 
@@ -81,14 +86,25 @@ def shifted(value: Name | Literal, shift: int, width: int) -> Expr:
     return widened(value, shift)
 
 
-def _unrolled(unit: Unrolled, taken: Sequence[Values], names: Names, program_hash: str) -> Placed:
-    circuit = unit.circuit
-    made = compile_unrolled(unit, names=names, program_hash=program_hash)
-    name, given, result = names.unit(unit.name), circuit.input_format, circuit.output_format
-    items: list[Item] = [Heading(f"{circuit.name}: {unit.timing.latency_cycles} stages")]
+def pipeline(
+    name: str,
+    circuit: Circuit,
+    schedule: Schedule,
+    elements: Sequence[Name | Literal],
+    *,
+    names: Names,
+    program_hash: str,
+) -> tuple[UnrolledModules, list[Item], Values]:
+    """Return a circuit's modules, the items that place it, and the signals of its outputs.
+
+    name: of its signals; elements: what it reads, by its elements' numbers.
+    """
+    made = compile_circuit(circuit, schedule, names=names, program_hash=program_hash)
+    given, result = circuit.input_format, circuit.output_format
+    items: list[Item] = []
     read = {node.element for node in circuit.nodes if isinstance(node, Source)}
     lanes: list[Expr] = []
-    for i, value in enumerate(value for values in taken for value in values):
+    for i, value in enumerate(elements):
         if i not in read or isinstance(value, Literal):
             lanes.append(Literal(0, given.width_bits, False))
             continue
@@ -97,24 +113,32 @@ def _unrolled(unit: Unrolled, taken: Sequence[Values], names: Names, program_has
         lanes.append(wide)
     y = Name(f"{name}_y", len(circuit.outputs) * result.width_bits, False)
     items.append(Wire(y))
-    ports = (("clk", CLK), ("x", Concat(tuple(reversed(lanes)))), ("y", y))
+    ports = (("clk", CLK), ("x", joined(lanes)), ("y", y))
     items.append(Instance(made.core.name, f"u_{name}", ports))
     found: Values = []
     for i, ref in enumerate(circuit.outputs):
         node = circuit.nodes[ref.node]
         if isinstance(node, Const):
-            found.append(_constant(node.lo))
+            found.append(constant(node.lo))
             continue
         own = signal(f"{name}_y{i}", (node.lo, node.hi))
         low = i * result.width_bits + ref.shift
         items.append(Assign(own, bits(y, low + own.width - 1, low, own.signed)))
         found.append(own)
+    return made, items, found
+
+
+def _unrolled(unit: Unrolled, taken: Sequence[Values], names: Names, program_hash: str) -> Placed:
+    circuit, name = unit.circuit, names.unit(unit.name)
+    elements = [value for values in taken for value in values]
+    made, items, found = pipeline(name, circuit, unit.schedule, elements, names=names, program_hash=program_hash)
     gives: list[Values] = []
     for port in unit.gives:
         gives.append(found[: len(port.lanes)])
         found = found[len(port.lanes) :]
     watch = tuple(replace(signal, instance=f"u_{name}.{signal.instance}") for signal in made.watch)
-    return Placed(name=name, items=tuple(items), modules=made.modules, watch=watch, gives=tuple(gives), done=None)
+    heading = Heading(f"{circuit.name}: {unit.timing.latency_cycles} stages")
+    return Placed(name=name, items=(heading, *items), modules=made.modules, watch=watch, gives=tuple(gives), done=None)
 
 
 def _folded(unit: Folded, taken: Sequence[Values], start: Name, names: Names, program_hash: str) -> Placed:
@@ -129,7 +153,7 @@ def _folded(unit: Folded, taken: Sequence[Values], start: Name, names: Names, pr
     found: Values = []
     for output, y in enumerate(built.results):
         if y is None:
-            found.append(_constant(plan.constants[output]))
+            found.append(constant(plan.constants[output]))
             continue
         own = Name(f"{layer}_{y.name}", y.width, y.signed)
         items.append(Wire(own))
@@ -145,5 +169,6 @@ def _folded(unit: Folded, taken: Sequence[Values], start: Name, names: Names, pr
     return Placed(name=layer, items=tuple(items), modules=modules, watch=tuple(watch), gives=(found,), done=done)
 
 
-def _constant(value: int) -> Literal:
+def constant(value: int) -> Literal:
+    """Return a number in as few bits as hold it."""
     return Literal(value, max(value.bit_length(), 1) + (value < 0), value < 0)

@@ -204,7 +204,7 @@ class Bench {
         const int64_t in_total = vectors * SOURCE_BEATS, out_total = vectors * RESULT_BEATS;
         const int64_t patience = 100 + 4 * (latency + SOURCE_BEATS + RESULT_BEATS);
         const int64_t drain = 2 * (latency + RESULT_BEATS) + 32;
-        const int64_t pause = 2 * latency + 16;
+        const int64_t pause = IN_BEATS > 1 ? 100 : 2 * latency + 16;
         const bool stalls = phase > 0;
         int64_t in_beats = 0, out_beats = 0, in_core = 0, out_core = 0, stuck = 0, after = 0;
         int64_t source_pause = 0, sink_pause = 0, blocked = 0, torn = 0, tears = 0, nulls = 0;
@@ -229,7 +229,7 @@ class Bench {
                     ++tears;
                 }
                 // Where packets are nothing, TLAST on an earlier beat than the last means nothing either.
-                const bool stray = !FRAMED && stalls && !ends && random.chance(0.5);
+                const bool stray = !FRAMED && IN_BEATS == 1 && stalls && !ends && random.chance(0.5);
                 if (torn > 0) offer((in_beats + torn) % in_total, torn == 1);
                 else offer(in_beats, ends ? bool(last[phase * vectors + in_beats / SOURCE_BEATS]) : stray);
             }
@@ -258,9 +258,11 @@ class Bench {
 
             if (core_in_valid(*top)) {
                 const bool whole = !core_in_torn(*top);
-                if (whole && in_core < vectors) cycles[4 * in_core + 1] = cycle;
-                else if (whole) fault("the core was given more vectors than were sent");
-                entries.push_back(whole && in_core < vectors ? in_core : -1);
+                const int64_t vector = in_core / IN_BEATS;
+                const bool begins = in_core % IN_BEATS == 0;
+                if (whole && vector >= vectors) fault("the core was given more vectors than were sent");
+                else if (whole && begins) cycles[4 * vector + 1] = cycle;
+                if (begins) entries.push_back(whole && vector < vectors ? vector : -1);
                 in_core += whole;
             }
             for (size_t i = 0; i < starts.size(); ++i) {
@@ -268,7 +270,8 @@ class Bench {
                 begun[i] += *starts[i];
             }
             if (core_out_valid(*top)) {
-                if (entry(out_core) >= 0) cycles[4 * entry(out_core) + 2] = cycle;
+                const int64_t vector = out_core % OUT_BEATS == OUT_BEATS - 1 ? entry(out_core / OUT_BEATS) : -1;
+                if (vector >= 0) cycles[4 * vector + 2] = cycle;
                 ++out_core;
             }
             compare_probes();

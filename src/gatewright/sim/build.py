@@ -59,7 +59,8 @@ def build_bench(device: Device, *, out: Path, cache: Path | None = None, level: 
     model.mkdir(parents=True)
     write_atomic(out / "probes.vlt", public_signals(top, device.probes, device.channels, framed=device.framed))
     ports, watched = (device.source, device.result), (device.probes, device.layers, device.channels)
-    write_atomic(out / "design.h", design_header(top, *ports, *watched, framed=device.framed))
+    header = design_header(top, *ports, *watched, framed=device.framed, core_beats=device.core_beats)
+    write_atomic(out / "design.h", header)
     write_atomic(out / "bench.cpp", (importlib.resources.files("gatewright.sim") / "bench.cpp").read_text())
     argv = verilate_argv(
         verilator, top=top, sources=[path.resolve() for path in device.sources], config=out / "probes.vlt", out=model

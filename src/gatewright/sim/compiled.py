@@ -24,15 +24,15 @@ def simulate_compiled(
     out: Path,
     cache: Path | None = None,
 ) -> SimReport:
-    """Simulate what `manifest` says of the files in `folder` on codes x, (n, inputs), against the interpreter.
+    """Simulate what `manifest` says of the files in `folder` on codes x, (n, *input shape), against the interpreter.
 
     Every output and every watched signal of every layer is compared, and each transfer on every channel of an elastic
     core with the trace of the lowered program, which lies beside the files. Else, and what is raised: see `simulate`.
     """
     trace = Interpreter(program).trace(x)
     vectors = Vectors(
-        x=x,
-        expected=trace[program.output],
+        x=x.reshape(len(x), -1),
+        expected=trace[program.output].reshape(len(x), -1),
         layers=watched_values(program, trace, manifest),
         channels=_channel_values(manifest, folder, x),
     )
@@ -45,6 +45,7 @@ def simulate_compiled(
         layers=vectors.layer_sizes,
         channels=tuple(channel_probes(manifest.channels, module=manifest.core)),
         framed=manifest.framed,
+        core_beats=manifest.core_beats,
     )
     trial = Trial(
         latency_cycles=manifest.claims.latency_cycles,

@@ -152,6 +152,7 @@ def design_header(
     channels: Sequence[ChannelProbe] = (),
     *,
     framed: bool = False,
+    core_beats: tuple[int, int] = (1, 1),
 ) -> str:
     """Return the C++ header that binds the test bench to a design. layers: (name, elements) in layer order."""
     ranks = {name: rank for rank, (name, _) in enumerate(layers)}
@@ -196,6 +197,7 @@ def design_header(
 
 constexpr int SOURCE_BEATS = {source.beats}, SOURCE_WORDS = {_words(source)};
 constexpr int RESULT_BEATS = {result.beats}, RESULT_WORDS = {_words(result)};
+constexpr int IN_BEATS = {core_beats[0]}, OUT_BEATS = {core_beats[1]};  // of a vector, into and out of the core
 constexpr int LAYERS = {len(layers)};
 constexpr bool FRAMED = {_bool(framed)};
 constexpr int64_t LAYER_ELEMENTS[] = {{{sizes}}};

@@ -19,7 +19,8 @@ class Device:
     sources: all Verilog files, leaf cells included; top: the shell among them. layers: (name, elements) in layer
     order; probes are checked against their values. channels: of an elastic core, in the order of the design; the last
     gives the results, and tells when they leave. A rigid core has none. framed: whether packets end with TLAST, and
-    the shell has the ports of framing.
+    the shell has the ports of framing. core_beats: beats of a vector that enter the core, and beats of its result that
+    leave it; with more than one of the former vectors are frames, which TLAST may end but not tear.
     """
 
     sources: tuple[Path, ...]
@@ -30,6 +31,7 @@ class Device:
     layers: tuple[tuple[str, int], ...] = ()
     channels: tuple[ChannelProbe, ...] = ()
     framed: bool = False
+    core_beats: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

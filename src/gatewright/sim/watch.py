@@ -35,7 +35,12 @@ def watch_probes(
 
 
 def watched_values(program: Program, trace: Mapping[str, Ints], manifest: RtlManifest) -> dict[str, Ints]:
-    """Return, per layer, the values that the watched signals must show: (n, elements), the signals' shifts removed."""
+    """Return, per layer, the values that the watched signals must show: (n, elements), the signals' shifts removed.
+
+    None where nothing is watched: units on streams show all that they compute on their channels.
+    """
+    if not manifest.watch:
+        return {}
     last = {op.layer: op.name for op in program.ops if not isinstance(op, Input)}
     values = {layer: trace[name].copy() for layer, name in last.items()}
     for signal in manifest.watch:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from gatewright.ir.interp import Interpreter
 from gatewright.ir.ops import Input
 from gatewright.ir.program import Program, sources
-from gatewright.ir.ranges import Range, ranges
+from gatewright.ir.ranges import Range, range_of
 from gatewright.ir.shapes import shapes
 from gatewright.lower.build.live import live_elements
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """A verified program and what is known of its results, by name."""
+    """A verified program and what is known of its results, by name.
+
+    inputs: ranges of inputs that are narrower than their formats.
+    """
 
     program: Program
+    inputs: Mapping[str, Range] = field(default_factory=dict[str, Range])
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -27,7 +32,10 @@ class Facts:
     @cached_property
     def ranges(self) -> dict[str, Range]:
         """The lowest and highest integer of each result's elements, and its frac_bits."""
-        return ranges(self.program)
+        known = dict[str, Range]()
+        for op in self.program.ops:
+            known[op.name] = self.inputs.get(op.name) or range_of(op, self.program, known)
+        return known
 
     @cached_property
     def interpreter(self) -> Interpreter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gatewright.fixedpoint import Fixed
@@ -55,3 +55,9 @@ def whole(facts: Facts) -> Part:
 def format_of(wires: Sequence[Wire], frac_bits: int) -> Fixed:
     """Return the narrowest format that holds what any of the wires carries, shifts applied."""
     return Fixed.holding(min(w.lo << w.shift for w in wires), max(w.hi << w.shift for w in wires), frac_bits)
+
+
+def number_format(wires: Iterable[Wire]) -> Fixed:
+    """Return what holds the number on any of the wires, shifts left out."""
+    ends = [(wire.lo, wire.hi) for wire in wires]
+    return Fixed.holding(min(lo for lo, _ in ends), max(hi for _, hi in ends), 0)

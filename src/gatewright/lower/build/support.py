@@ -1,4 +1,4 @@
-"""Program in, nothing out, or LowerError naming the first layer that the `parallel` architecture cannot build yet."""
+"""Program in, nothing out, or LowerError naming the first layer that needs units on streams, or has no hardware."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ Unsupported = Conv | Pool | Scan
 
 def no_hardware(op: Unsupported) -> LowerError:
     """Return the error that refuses an op without hardware."""
-    kind = "a recurrent cell (Scan)" if isinstance(op, Scan) else type(op).__name__
+    if isinstance(op, Scan):
+        return LowerError(
+            f"layer {op.layer!r}: no hardware for a recurrent cell (Scan) (op {op.name!r}) yet; use the interpreter "
+            "(gatewright.ir.Interpreter) until then, or a fully connected network"
+        )
     return LowerError(
-        f"layer {op.layer!r}: no hardware for {kind} (op {op.name!r}) yet; hardware for {kind} follows, use the "
-        "interpreter (gatewright.ir.Interpreter) until then, or a fully connected network"
+        f"layer {op.layer!r}: no hardware for {type(op).__name__} (op {op.name!r}) in the parallel and the folded "
+        'architecture; set hardware.architecture = "stream"'
     )
 
 
@@ -31,7 +35,6 @@ def check_supported(program: Program) -> None:
     for op in (*program.ops[1:], program.input):
         if len(known[op.name]) != 1:
             raise LowerError(
-                f"layer {op.layer!r}: {type(op).__name__} (op {op.name!r}) has shape {known[op.name]}, hardware for "
-                "more than one axis follows; use the interpreter (gatewright.ir.Interpreter) until then, or a vector "
-                "as input"
+                f"layer {op.layer!r}: {type(op).__name__} (op {op.name!r}) has shape {known[op.name]}, and the "
+                'parallel and the folded architecture build vectors only; set hardware.architecture = "stream"'
             )

@@ -26,7 +26,7 @@ class Cost:
 
 
 # family -> (words, bits, sites) of one LUT RAM, as yosys 0.70 counts; elsewhere words are flip-flops
-_LUT_RAM = {"xc7": (32, 6, 4), "xcup": (32, 6, 4), "ecp5": (16, 4, 6), "gowin": (16, 4, 6), "intel": (32, 20, 20)}
+LUT_RAM = {"xc7": (32, 6, 4), "xcup": (32, 6, 4), "ecp5": (16, 4, 6), "gowin": (16, 4, 6), "intel": (32, 20, 20)}
 
 
 # family -> (words, bits) of one block RAM as a FIFO has it, for those without LUT RAM
@@ -52,7 +52,7 @@ def fifo_cost(depth: int, width_bits: int, family: str) -> Cost:
         deep, wide = _BLOCK_RAM[family]
         behind = Cost(lut=2 * width_bits + 8, ff=2 * width_bits + 3)
         return control + behind + Cost(bram=-(-words // deep) * -(-width_bits // wide))
-    if family not in _LUT_RAM:
+    if family not in LUT_RAM:
         return control + Cost(lut=width_bits * words // 2 + words, ff=width_bits * words)
-    deep, wide, sites = _LUT_RAM[family]
+    deep, wide, sites = LUT_RAM[family]
     return control + Cost(lut=-(-words // deep) * -(-width_bits // wide) * sites)

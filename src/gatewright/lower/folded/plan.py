@@ -223,7 +223,7 @@ def _rotating(
             outputs = [j for j in mine for _ in range(depth)]
             weights = [int(matrix[i, j]) if i >= 0 and j >= 0 else 0 for i, j in zip(reads, outputs, strict=True)]
             if any(weights):
-                multipliers.append(_multiplier(slot, reads, weights, dsp))
+                multipliers.append(multiplier_of(slot, reads, weights, dsp))
         made.append(_accumulator(mine, bias, multipliers))
     return tuple(made)
 
@@ -245,7 +245,7 @@ def _gathered(
                 part = found[p * length : (p + 1) * length]
                 reads += part + [-1] * (length - len(part))
                 weights += [int(matrix[i, j]) for i in part] + [0] * (length - len(part))
-            multipliers.append(_multiplier(-1, reads, weights, dsp))
+            multipliers.append(multiplier_of(-1, reads, weights, dsp))
         made.append(_accumulator(mine, bias, multipliers))
     return tuple(made)
 
@@ -255,7 +255,8 @@ def _accumulator(outputs: list[int], bias: Ints, multipliers: list[Multiplier]) 
     return Accumulator(outputs=tuple(outputs), biases=biases, multipliers=tuple(multipliers))
 
 
-def _multiplier(slot: int, reads: list[int], weights: list[int], dsp: bool) -> Multiplier:
+def multiplier_of(slot: int, reads: list[int], weights: list[int], dsp: bool) -> Multiplier:
+    """Return the multiplier of a list of products, its weights cut into digits where it is built in logic."""
     whole = Fixed.holding(min(weights), max(weights), 0)
     step = whole.width_bits if dsp else DIGIT_BITS
     lows = range(0, whole.width_bits, step)

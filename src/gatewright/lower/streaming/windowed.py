@@ -1,0 +1,116 @@
+"""Windowed: a unit that slides a window over a stream of pixels, with one pipelined circuit for what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from gatewright.fixedpoint import Fixed, Ints
+from gatewright.lower.circuit.nodes import Circuit, Source, simulate
+from gatewright.lower.cost.cells import Cost
+from gatewright.lower.pipeline.cost import circuit_cost
+from gatewright.lower.pipeline.schedule import Schedule, period_ns
+from gatewright.lower.stream import Port, Rigid
+from gatewright.lower.streaming.memory import memory_cost
+from gatewright.lower.streaming.rule import Rule
+from gatewright.lower.streaming.window import Window
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windowed:
+    """takes, gives: one port each. window: of pixels whose lanes are those of `takes`, pixel by pixel.
+
+    The circuit's input elements are the window's: row of taps, column, lane of the pixel, the last fastest; its outputs
+    the lanes of `gives`. fill: for each lane of a pixel the number that it has outside the frame.
+    """
+
+    name: str
+    takes: tuple[Port, ...]
+    gives: tuple[Port, ...]
+    window: Window
+    fill: tuple[int, ...]
+    circuit: Circuit
+    schedule: Schedule
+
+    @property
+    def rule(self) -> Rule:
+        """A step takes a beat; the windows that it completes are in registers a cycle later."""
+        return Rule(beats=self.window.beats, emits=self.window.fires, latency_cycles=1 + self.schedule.latency_cycles)
+
+    @property
+    def timing(self) -> Rigid:
+        """Cycles from the step that completes a window to its result, and of a whole frame."""
+        return Rigid(latency_cycles=self.rule.latency_cycles, initiation_interval=self.rule.interval)
+
+    @property
+    def pixel_lanes(self) -> int:
+        """Lanes of one pixel."""
+        return len(self.fill)
+
+    def replay(self, beats: Sequence[Ints]) -> tuple[Ints, ...]:
+        """Return what leaves by `gives` for what enters by `takes`: (n, beats, lanes) each."""
+        (given,) = beats
+        pixels = given.reshape(len(given), *self.window.grid, self.pixel_lanes)
+        shown = self.window.gather(pixels, np.array(self.fill, dtype=np.int64))
+        flat = shown.reshape(-1, self.circuit.input_elements)
+        found = simulate(self.circuit, flat)["output"] >> np.array([ref.shift for ref in self.circuit.outputs])
+        return (found.reshape(*shown.shape[:2], -1),)
+
+    @cached_property
+    def reads(self) -> frozenset[int]:
+        """The window's elements that the circuit reads."""
+        return frozenset(node.element for node in self.circuit.nodes if isinstance(node, Source))
+
+    @property
+    def wanted(self) -> tuple[tuple[int, ...], ...]:
+        """For each of `takes` the lanes that the circuit reads, at any place of the window."""
+        read = {element % self.pixel_lanes for element in self.reads}
+        lanes = range(len(self.takes[0].lanes))
+        return (tuple(lane for lane in lanes if lane % self.pixel_lanes in read),)
+
+    @property
+    def multipliers(self) -> int:
+        """Multipliers that products share in time: none."""
+        return 0
+
+    @property
+    def dsp(self) -> bool:
+        """Whether products belong into DSP blocks: constants are multiplied by adders."""
+        return False
+
+    @property
+    def start_cost(self) -> Cost:
+        """The registers that a start passes beside the values."""
+        return Cost(ff=self.rule.latency_cycles)
+
+    @property
+    def beat_bits(self) -> int:
+        """Bits of a beat that the window reads."""
+        lanes = [self.takes[0].lanes[i] for i in self.wanted[0]]
+        return sum(Fixed.holding(lane.lo, lane.hi, 0).width_bits for lane in lanes if lane.lo < lane.hi)
+
+    @property
+    def line_beats(self) -> int:
+        """Beats by which a line memory delays."""
+        return self.window.dilation[0] * self.window.row_beats
+
+    def cost(self, family: str) -> Cost:
+        """Return the estimated cells: line memories, the window's registers, counters and the circuit."""
+        window, lines = self.window, self.window.size[0] - 1
+        total = circuit_cost(self.circuit, self.schedule, family)
+        if lines and self.line_beats > 2:
+            total += memory_cost(self.line_beats, lines * self.beat_bits, family)
+        elif lines:
+            total += Cost(ff=self.line_beats * lines * self.beat_bits)
+        held = window.size[0] * self.beat_bits * window.columns // window.per_beat
+        padded = window.size[0] * self.beat_bits * window.pads[1][1] // window.per_beat
+        counters = (window.beats - 1).bit_length() + 6
+        masks = sum(map(sum, window.pads))
+        return total + Cost(lut=2 * counters + 2 * masks + 6, ff=held + padded + counters)
+
+    def period_ns(self, family: str) -> float:
+        """Return the longest register-to-register delay by the family's delay model."""
+        return period_ns(self.circuit, list(self.schedule.stages), family)

@@ -1,0 +1,1 @@
+"""Programs whose values are images or signals in, dataflows of units on streams out (docs/streaming.md)."""

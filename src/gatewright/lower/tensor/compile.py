@@ -1,0 +1,43 @@
+"""A program of images or signals in, Dataflow of units on streams out, with the FIFO depths that it needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gatewright.errors import LowerError
+from gatewright.fixedpoint import Ints
+from gatewright.ir.program import Program
+from gatewright.ir.shapes import shapes
+from gatewright.lower.build.facts import Facts
+from gatewright.lower.dataflow import Dataflow
+from gatewright.lower.target import Choices, Target
+from gatewright.lower.tensor.depths import sized
+from gatewright.lower.tensor.partition import streaming_units
+
+REPLAYED = 8  # frames
+
+
+def streams(program: Program, choices: Choices) -> bool:
+    """Tell whether a program is built of units on streams: as chosen, or because not all of its values are vectors."""
+    if choices.stream != "auto":
+        return choices.stream == "always"
+    return any(len(shape) > 1 for shape in shapes(program).values())
+
+
+def streamed(program: Program, x: Ints, target: Target, choices: Choices) -> Dataflow:
+    """Return a verified program as units on streams, each replayed on the first of input codes x: (n, *input shape).
+
+    With multiplier "auto" dense layers take DSP blocks where target.dsp_blocks are enough for all of them, else logic.
+    Raises LowerError for what has no such hardware, and without a clock.
+    """
+    if not target.clock_mhz:
+        raise LowerError(
+            "a latency limit cannot choose the clock of units on streams: set hardware.clock_mhz above 0, or "
+            'hardware.architecture = "parallel"'
+        )
+    facts = Facts(program=program)
+    trace = facts.interpreter.trace(x[:REPLAYED])
+    made = streaming_units(facts, trace, target, choices)
+    if choices.multiplier == "auto" and made.multipliers > target.dsp_blocks:
+        made = streaming_units(facts, trace, target, replace(choices, multiplier="lut"))
+    return sized(made)

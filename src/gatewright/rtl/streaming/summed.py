@@ -1,0 +1,181 @@
+"""A summed unit in, its module out: it counts a frame's steps, reads weights by them, and adds up over all beats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gatewright.fixedpoint import Fixed
+from gatewright.lower.folded.plan import BLOCK_DEPTH
+from gatewright.lower.streaming.summed import Summed
+from gatewright.rtl.folded import signal, sums_of_products
+from gatewright.rtl.names import Names
+from gatewright.rtl.netlist import (
+    Assign,
+    Binary,
+    Choose,
+    Expr,
+    Heading,
+    Literal,
+    Module,
+    Name,
+    Port,
+    Register,
+    Rom,
+    Slice,
+)
+from gatewright.rtl.nodes import as_signed, bits
+from gatewright.rtl.streaming.counting import RST_N, Logic, among, both, either, negated
+from gatewright.rtl.streaming.windowed import READY, ROOM, START, VALID, Lanes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummedModules:
+    """The unit's module, those it instantiates, and the signal of each output; None for a constant."""
+
+    module: Module
+    inner: tuple[Module, ...]
+    results: tuple[Name | None, ...]
+
+
+def compile_summed(
+    unit: Summed, *, name: str, origin: tuple[str, ...], lanes: Lanes, names: Names, program_hash: str
+) -> SummedModules:
+    """Return module `name`: ports clk, rst_n, valid, room, ready, start, x<lane> of the lanes read, o_y<output>.
+
+    A beat is taken with valid and ready; start: it is a frame's last, whose results o_y show `latency_cycles` later,
+    for one cycle.
+    """
+    return _Compiler(unit, name, origin, lanes, names, program_hash).modules()
+
+
+@dataclass(slots=True)
+class _Compiler:
+    unit: Summed
+    name: str
+    origin: tuple[str, ...]
+    lanes: Lanes
+    names: Names
+    program_hash: str
+    logic: Logic = field(default_factory=Logic)
+
+    def modules(self) -> SummedModules:
+        unit, plan, logic = self.unit, self.unit.plan, self.logic
+        logic.items.append(Heading(f"step of the frame, {unit.steps} for each beat"))
+        go, active = logic.ahead("go", "active")
+        size = plan.cycles
+        at = logic.counter("t", size, active)
+        idle: Expr = Literal(1, 1, False)
+        if unit.steps > 1:
+            step = logic.counter("step", unit.steps, active)
+            idle = logic.wire("idle", among(step, unit.steps, {0}))
+            logic.drives.append((active, either(go, negated(idle))))
+        else:
+            logic.drives.append((active, go))
+        will = logic.wire("will", among(at, size, {size - unit.steps}))
+        free = logic.wire("free", both(either(ROOM, negated(will)), idle))
+        logic.drives.append((go, both(VALID, free)))
+        weights, first = self._rom(at)
+        values = self._values(go)
+        items, inner, sums = sums_of_products(
+            plan, unit.tree, unit.schedule, weights, values, names=self.names, program_hash=self.program_hash
+        )
+        logic.items += items
+        results = self._accumulators(sums, active, first)
+        outputs = {y.name: Name(f"o_{y.name}", y.width, y.signed) for y in results if y is not None}
+        beats = unit.takes[0].stream.beats
+        module = Module(
+            name=self.name,
+            header=(
+                *self.origin,
+                f"Layer {plan.layer} over {beats} beats a frame: {len(plan.multipliers)} multipliers,",
+                f"{unit.steps} cycle{'s' * (unit.steps > 1)} a beat.",
+                "Accumulators hold every partial sum of the timetable: no overflow. Narrower operands extend by the",
+                "context rule of IEEE 1364-2005 clause 5.4, products are cut to their proven range; hence the waivers.",
+                "verilator lint_off WIDTHEXPAND",
+                "verilator lint_off WIDTHTRUNC",
+                "verilator lint_off UNUSEDSIGNAL",
+            ),
+            ports=(
+                Port(RST_N, False),
+                Port(VALID, False, "a beat waits"),
+                Port(ROOM, False, "a result has a place"),
+                Port(READY, True, "takes the beat"),
+                Port(START, True, f"of a frame's last beat; results {unit.rule.latency_cycles} cycles later"),
+                *(Port(lane, False) for lane in self.lanes.values() if isinstance(lane, Name)),
+                *(Port(own, True) for own in outputs.values()),
+            ),
+            items=tuple(logic.items),
+            drives=(
+                *logic.drives,
+                (READY, free),
+                (START, both(go, will)),
+                *((outputs[y.name], y) for y in results if y is not None),
+            ),
+            attributes=(("use_dsp", "yes" if plan.dsp else "no"),),
+        )
+        return SummedModules(module=module, inner=inner, results=tuple(results))
+
+    def _rom(self, at: Name) -> tuple[list[tuple[Name, int]], Name]:
+        """Return where each weight starts in the word of a step, and the mark of a frame's first step."""
+        plan, logic = self.unit.plan, self.logic
+        lows: list[int] = []
+        size = 0
+        for multiplier in plan.multipliers:
+            lows.append(size)
+            size += multiplier.weight_bits
+        words = [
+            sum(
+                (multiplier.weights[t] & ((1 << multiplier.weight_bits) - 1)) << low
+                for multiplier, low in zip(plan.multipliers, lows, strict=True)
+            )
+            | (t == 0) << size
+            for t in range(plan.cycles)
+        ]
+        word = Name("word", size + 1, False)
+        logic.items.append(Heading("weights, lowest bits first multiplier; mark of a frame's first step"))
+        logic.items.append(Rom(word, tuple(words), at, block=len(words) >= BLOCK_DEPTH))
+        first = Name("first", 1, False)
+        logic.items.append(Assign(first, Slice(word, size, size)))
+        return [(word, low) for low in lows], first
+
+    def _values(self, go: Name) -> list[Name]:
+        """Return each multiplier's input: what the shift register of its slot shows."""
+        unit, logic = self.unit, self.logic
+        logic.items.append(Heading("the beat's lanes: every slot shows one of them in each step"))
+        heads: dict[int, Name] = {}
+        for slot, places in unit.slots.items():
+            given = [self.lanes.get(place, Literal(0, 1, False)) for place in places]
+            spans = [unit.plan.inputs[place] for place in places]
+            wide = signal("", (min(lo for lo, _ in spans), max(hi for _, hi in spans)))
+            names = [Name(f"r{slot}_{k}", wide.width, wide.signed) for k in range(len(places))]
+            for k, value in enumerate(given):
+                load = as_signed(value) if wide.signed else value
+                follow = names[k + 1] if k + 1 < len(names) else None
+                logic.items.append(Register(names[k], load if follow is None else Choose(go, load, follow)))
+            heads[slot] = names[0]
+        return [heads[multiplier.slot] for multiplier in unit.plan.multipliers]
+
+    def _accumulators(self, sums: list[Expr], active: Name, first: Name) -> list[Name | None]:
+        """Add each accumulator's sums over the frame's steps; return the outputs."""
+        plan, logic = self.unit.plan, self.logic
+        late = self.unit.tree_cycles
+        logic.items.append(Heading("accumulators; the marks pass the same registers as the sums"))
+        adds = active
+        for number in range(late + 2):
+            adds = logic.flag(f"active_d{number + 1}", adds)
+        mark = first
+        for number in range(late + 1):
+            own = Name(f"first_d{number + 1}", 1, False)
+            logic.items.append(Register(own, mark))
+            mark = own
+        results: list[Name | None] = [None] * plan.outputs
+        for number, (accumulator, (lo, hi), value) in enumerate(zip(plan.accumulators, plan.totals, sums, strict=True)):
+            own = signal(f"a{number}", (min(lo, -1), hi))
+            bias, output = accumulator.biases[0], accumulator.outputs[0]
+            constant = Literal(bias, Fixed.holding(min(bias, -1), max(bias, 0), 0).width_bits, True)
+            start: Expr = constant if plan.cycles == 1 else Choose(mark, constant, own)
+            logic.items.append(Register(own, Binary("+", as_signed(value), start), adds))
+            y = signal(f"y{output}", plan.results[output])
+            logic.items.append(Assign(y, bits(own, y.width - 1, 0, y.signed)))
+            results[output] = y
+        return results

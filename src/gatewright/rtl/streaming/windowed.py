@@ -1,0 +1,331 @@
+"""A windowed unit in, the module that slides its window out: counters, line memories and the registers of the window.
+
+Steps are counted by the column and row of the beat that enters. A tap that lies outside the frame shows its register's
+reset: where it lies left of the frame, or in a row above or below, the register that moves on may take it, for nobody
+reads the pixel in that row any more; right of the frame it is the first pixel of the next row, which moves on, so a
+register beside it takes the reset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gatewright.lower.circuit.nodes import Source
+from gatewright.lower.streaming.memory import in_blocks
+from gatewright.lower.streaming.windowed import Windowed
+from gatewright.rtl.folded import signal
+from gatewright.rtl.netlist import (
+    Assign,
+    Binary,
+    Choose,
+    Concat,
+    Expr,
+    Heading,
+    Literal,
+    Memory,
+    Module,
+    Name,
+    Port,
+    Register,
+    ram_style,
+)
+from gatewright.rtl.nodes import bits
+from gatewright.rtl.streaming.counting import NO, RST_N, YES, Logic, among, both, either, negated
+
+VALID, ROOM, READY, START = (Name(what, 1, False) for what in ("valid", "room", "ready", "start"))
+Lanes = dict[int, Name | Literal]
+
+
+def compile_window(unit: Windowed, *, name: str, origin: tuple[str, ...], lanes: Lanes, family: str) -> Module:
+    """Return module `name`: ports clk, rst_n, valid, room, ready, start, x<lane> for each lane read, o_w<element>.
+
+    lanes: by number the signals of those that are read; a constant has no port. A beat is taken with valid and ready;
+    start: a step completes windows, which o_w show in the next cycle.
+    """
+    return _Compiler(unit, name, origin, lanes, family).module()
+
+
+def shown(unit: Windowed) -> dict[int, Name]:
+    """Return the signal of each element of the window that the circuit reads."""
+    ends = {node.element: (node.lo, node.hi) for node in unit.circuit.nodes if isinstance(node, Source)}
+    return {element: signal(f"w{element}", ends[element]) for element in sorted(ends)}
+
+
+@dataclass(slots=True)
+class _Compiler:
+    unit: Windowed
+    name: str
+    origin: tuple[str, ...]
+    lanes: Lanes
+    family: str
+    logic: Logic = field(default_factory=Logic)
+    column: Name = field(init=False)
+    row: Name = field(init=False)
+    go: Name = field(init=False)
+    outside: dict[Expr, Name] = field(default_factory=dict[Expr, Name])
+
+    def module(self) -> Module:
+        window, logic, wanted = self.unit.window, self.logic, shown(self.unit)
+        ready, start = self._control()
+        entries = self._lines()
+        self._registers(entries, wanted)
+        inputs = [Port(lane, False) for lane in self.lanes.values() if isinstance(lane, Name)]
+        outputs = {element: Name(f"o_{own.name}", own.width, own.signed) for element, own in wanted.items()}
+        (rows, columns), (taps, right) = window.grid, window.size
+        return Module(
+            name=self.name,
+            header=(
+                *self.origin,
+                f"Window of {taps} x {right} pixels over frames of {rows} x {columns}, {window.per_beat} a beat;",
+                f"{window.counts[0]} x {window.counts[1]} windows, the first {window.lead} steps after a frame began.",
+                "o_w<i>: element i of the window, row of taps by row, column by column, lane by lane.",
+                "verilator lint_off WIDTHEXPAND",
+                "verilator lint_off UNUSEDSIGNAL",
+            ),
+            ports=(
+                Port(RST_N, False),
+                Port(VALID, False, "a beat waits"),
+                Port(ROOM, False, "a result has a place"),
+                Port(READY, True, "takes the beat"),
+                Port(START, True, "the windows of the next cycle start a result"),
+                *inputs,
+                *(Port(own, True) for own in outputs.values()),
+            ),
+            items=tuple(logic.items),
+            drives=(
+                *logic.drives,
+                (READY, ready),
+                (START, start),
+                *((outputs[i], own) for i, own in wanted.items()),
+            ),
+        )
+
+    def _control(self) -> tuple[Expr, Expr]:
+        """Count the steps; return whether a beat can be taken, and whether windows complete."""
+        window, logic = self.unit.window, self.logic
+        drain = window.last_step - window.beats + 1  # steps after the frame's last
+        logic.items.append(Heading("decided below: whether a step is made, and whether it completes windows"))
+        self.go, will = logic.ahead("go", "will")
+        finish, ended = logic.ahead("finish", "ended") if drain > 0 else (NO, NO)
+        logic.items.append(Heading("where the beat of the step lies in its frame"))
+        self.column = logic.counter("column", window.row_beats, self.go, restart=finish)
+        last = among(self.column, window.row_beats, {window.row_beats - 1})
+        self.row = logic.counter("row", window.grid[0], both(self.go, either(last, finish)), restart=finish)
+        free = logic.wire("free", either(ROOM, negated(will)))
+        kept: Expr = NO
+        if drain <= 0:
+            ready: Expr = free
+            logic.drives.append((self.go, both(VALID, ready)))
+        else:
+            assert isinstance(ended, Name)
+            assert isinstance(finish, Name)
+            logic.items.append(Heading("old: windows of the frame before are due; a flush makes steps without beats"))
+            old, flushing = Name("old", 1, False), Name("flushing", 1, False)
+            closing = logic.wire("closing", self._at(window.beats - 1))
+            bubble = logic.ahead("bubble")[0]
+            logic.flag("old", Choose(closing, YES, both(old, negated(ended))), enable=self.go)
+            logic.flag("flushing", negated(finish), enable=bubble)
+            ready = both(free, negated(flushing))
+            empty = both(both(self._at(0), old), negated(VALID))
+            logic.drives += [
+                (bubble, both(free, either(flushing, empty))),
+                (self.go, either(both(VALID, ready), bubble)),
+                (ended, both(old, self._at(drain - 1))),
+                (finish, both(bubble, ended)),
+            ]
+            kept = either(closing, old)
+        logic.drives.append((will, self._fires(finish, kept)))
+        return ready, both(self.go, will)
+
+    def _at(self, step: int) -> Expr:
+        """Return whether the step that is to come is that with beat `step` of a frame."""
+        window = self.unit.window
+        row, column = divmod(step, window.row_beats)
+        return both(among(self.row, window.grid[0], {row}), among(self.column, window.row_beats, {column}))
+
+    def _fires(self, finish: Expr, kept: Expr) -> Expr:
+        """Return whether the next step completes windows: by its column, and by a flag that is kept for each row.
+
+        kept: windows of the frame before are due after this step.
+        """
+        window, logic, row = self.unit.window, self.logic, self.row
+        rows, beats = window.grid[0], window.row_beats
+        ahead, lag = divmod(window.lead, beats)
+        logic.items.append(Heading("which steps complete windows: in every so many columns of every so many rows"))
+        turn = logic.wire("turn", both(self.go, among(self.column, beats, {(lag - 1) % beats})))
+        entered = row
+        if lag == 0:  # the row begins with the next step
+            entered = Name("next_row", row.width, False)
+            onward = Binary("+", row, Literal(1, row.width, False))
+            begin = Literal(0, row.width, False)
+            wraps = among(row, rows, {rows - 1})
+            logic.items.append(Assign(entered, begin if rows == 1 else Choose(wraps, begin, onward)))
+        spanned = {(ahead + i) % rows for i in range((window.counts[0] - 1) * window.strides[0] + 1)}
+        fresh = among(entered, rows, set(range(ahead, rows)))
+        starts = both(among(entered, rows, spanned), either(fresh, kept))
+        if window.strides[0] > 1:
+            first = logic.wire("first_row", among(entered, rows, {ahead}))
+            phase = logic.counter("row_phase", window.strides[0], turn, restart=first)
+            due = among(phase, window.strides[0], {window.strides[0] - 1})
+            starts = both(starts, either(first, due))
+        fires, enable = Name("row_fires", 1, False), either(turn, finish)
+        if isinstance(finish, Name):
+            starts = both(starts, negated(finish))
+        logic.items.append(Register(fires, starts, enable, reset=negated(RST_N), reset_value=int(window.lead == 0)))
+        columns = {(lag + i) % beats for i in range((window.fired_beats - 1) * window.gap + 1)}
+        fired = both(fires, among(self.column, beats, columns))
+        if window.gap > 1:
+            restart = logic.wire("turning", either(among(self.column, beats, {(lag - 1) % beats}), finish))
+            phase = logic.counter("column_phase", window.gap, self.go, restart=restart)
+            fired = both(fired, among(phase, window.gap, {0}))
+        return fired
+
+    def _lines(self) -> list[dict[int, Expr]]:
+        """Return, for each row of taps, the lanes of the beat that enters it."""
+        window, logic = self.unit.window, self.logic
+        newest: dict[int, Expr] = dict(self.lanes)
+        rows = window.size[0]
+        stored = {i: lane for i, lane in self.lanes.items() if isinstance(lane, Name)}
+        if rows == 1 or not stored:
+            return [newest] * rows
+        width = sum(lane.width for lane in stored.values())
+        total, depth = width * (rows - 1), self.unit.line_beats
+        line = Name("line", total, False)
+        word = Concat(tuple(reversed(list(stored.values()))))
+        data: Expr = word if rows == 2 else Concat((word, bits(line, total - 1, width, False)))
+        logic.items.append(Heading(f"the rows before, {depth} beats apart: the newest in the highest bits"))
+        if depth <= 2:
+            value = data
+            if depth == 2:
+                first = Name("line_d1", total, False)
+                logic.items.append(Register(first, data, self.go))
+                value = first
+            logic.items.append(Register(line, value, self.go))
+        else:
+            clocked = in_blocks(depth, total, self.family)
+            place = self._place(depth)
+            shift = Name("line_data", total, False)
+            logic.items.append(Assign(shift, data))
+            logic.items.append(
+                Memory(
+                    target=line,
+                    depth=depth,
+                    write_enable=self.go,
+                    write_address=place,
+                    write_data=shift,
+                    read_address=self._after(place, depth) if clocked else place,
+                    clocked=clocked,
+                    read_enable=self.go if clocked else None,
+                    style=ram_style(self.family, "block" if clocked else "distributed"),
+                )
+            )
+        found: list[dict[int, Expr]] = []
+        for row in range(rows - 1):
+            entry: dict[int, Expr] = {i: lane for i, lane in self.lanes.items() if isinstance(lane, Literal)}
+            low = row * width
+            for i, lane in stored.items():
+                own = Name(f"line{row}_{i}", lane.width, lane.signed)
+                logic.items.append(Assign(own, bits(line, low + lane.width - 1, low, lane.signed)))
+                entry[i] = own
+                low += lane.width
+            found.append(entry)
+        return [*found, newest]
+
+    def _place(self, depth: int) -> Name:
+        """Return where the line memory is written: the column, or a counter where it holds several rows."""
+        if self.unit.window.dilation[0] == 1:
+            return self.column
+        return self.logic.counter("line_place", depth, self.go)
+
+    def _after(self, place: Name, depth: int) -> Name:
+        after = Name("line_after", place.width, False)
+        ends = Binary("==", place, Literal(depth - 1, place.width, False))
+        onward = Binary("+", place, Literal(1, place.width, False))
+        self.logic.items.append(Assign(after, Choose(ends, Literal(0, place.width, False), onward)))
+        return after
+
+    def _registers(self, entries: list[dict[int, Expr]], wanted: dict[int, Name]) -> None:
+        """Add the registers that move on, and beside some of them those that the circuit reads."""
+        window, channels = self.unit.window, self.unit.pixel_lanes
+        for row in range(window.size[0]):
+            self.logic.items.append(Heading(f"row {row} of the taps"))
+            hidden = self._row_outside(row)
+            for lane in range(window.per_beat):
+                for channel in range(channels):
+                    entry = entries[row].get(lane * channels + channel)
+                    self._chain((row, lane, channel), entry, wanted, hidden)
+
+    def _chain(self, at: tuple[int, int, int], entry: Expr | None, wanted: dict[int, Name], hidden: Expr) -> None:
+        """Add one lane's registers of one row, from the newest beat on, as far as the window reads them.
+
+        at: row of taps, pixel of the beat, lane of the pixel. hidden: the beat that enters lies above or below.
+        """
+        (row, lane, channel), window = at, self.unit.window
+        fill, shown_by_age = self.unit.fill[channel], dict[int, Name]()
+        for age in range(window.held):
+            column = window.column(age, lane)
+            element = (row * window.columns + column) * self.unit.pixel_lanes + channel
+            if 0 <= column < window.columns and element in wanted:
+                shown_by_age[age] = wanted[element]
+        if not shown_by_age:
+            return
+        assert entry is not None, "a lane that the window reads has a signal"
+        span, last = max(shown_by_age.values(), key=lambda own: own.width), max(shown_by_age)
+        moving: Expr = entry
+        for age in range(last + 1):
+            column, own = window.column(age, lane), shown_by_age.get(age)
+            inside = 0 <= column < window.columns
+            gone = either(self._left(column) if inside else NO, hidden if age == 0 else NO)
+            right = self._right(column) if inside else NO
+            plain = own if own is not None and right == NO else None
+            if own is not None and right != NO:
+                self._register(own, moving, either(gone, right), fill)
+            if plain is None and age == last:
+                break
+            plain = plain or Name(f"m{row}_{lane}_{channel}_{age}", span.width, span.signed)
+            self._register(plain, moving, gone, fill)
+            moving = plain
+
+    def _register(self, own: Name, value: Expr, outside: Expr, fill: int) -> None:
+        """Add a register of the window, which a step with `outside` sets to the number of padding."""
+        reset = None
+        if outside != NO:
+            known = self.outside.get(outside)
+            if known is None:
+                known = self.outside[outside] = self.logic.wire(f"outside{len(self.outside)}", both(self.go, outside))
+            reset = known
+        self.logic.items.append(Register(own, value, self.go, reset, fill))
+
+    def _row_outside(self, row: int) -> Expr:
+        """Return whether the beat that enters a row of taps lies above or below the frame of the windows it is for."""
+        window = self.unit.window
+        rows, (above, _) = window.grid[0], window.pads[0]
+        ahead = window.rows_ahead
+        where = {
+            (anchor + ahead) % rows
+            for anchor in range(rows)
+            if not 0 <= anchor - above + row * window.dilation[0] < rows
+        }
+        return among(self.row, rows, where)
+
+    def _left(self, column: int) -> Expr:
+        """Return whether a column of the window lies left of the frame after the step that is to come."""
+        begins = self._begins()
+        return self._in_columns({beat for beat, x in enumerate(begins) if x + column < 0})
+
+    def _right(self, column: int) -> Expr:
+        """Return whether a column of the window lies right of the frame, in a step that completes windows."""
+        window, begins = self.unit.window, self._begins()
+        last = (window.fired_beats - 1) * window.gap
+        return self._in_columns({beat for beat in range(last + 1) if begins[beat] + column >= window.grid[1]})
+
+    def _begins(self) -> list[int]:
+        """Return for each beat of a row the column of pixels at which the windows that begin with it begin."""
+        window = self.unit.window
+        return [beat * window.per_beat - window.pads[1][0] for beat in range(window.row_beats)]
+
+    def _in_columns(self, begins: set[int]) -> Expr:
+        """Return whether the windows of the step begin with one of some beats of a row."""
+        window = self.unit.window
+        beats = window.row_beats
+        return among(self.column, beats, {(beat + window.lag) % beats for beat in begins})

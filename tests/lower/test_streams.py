@@ -1,0 +1,206 @@
+"""Programs of images and signals as units on streams, without a simulator: values, refusals, and what tokens show."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatewright.errors import LowerError
+from gatewright.fixedpoint import Fixed, Overflow, Rounding
+from gatewright.flow.codes import random_codes
+from gatewright.ir import Constant, Interpreter, Program
+from gatewright.ir.op_moves import Fill, Reshape, Transpose, Upsample
+from gatewright.ir.ops import Add, Conv, Dense, Input, Pool, PoolKind, Relu, Requant
+from gatewright.lower.dataflow import Dataflow
+from gatewright.lower.estimate import estimate
+from gatewright.lower.streaming.tokens import run
+from gatewright.lower.streaming.windowed import Windowed
+from gatewright.lower.tensor.depths import interval_of, net_of
+from tests.images import image_programs
+from tests.lower.units_contract import check_channels
+from tests.lowering import lower_for
+
+
+def stream(program: Program, frames: int = 6, **settings) -> Dataflow:
+    x = random_codes(program, frames, seed=1)
+    return lower_for(program, x, family="xc7", clock_mhz=200, **{"stream": "always", **settings})
+
+
+def conv(name: str, source: str, constants: dict, shape: tuple[int, ...], *, pads=((1, 1), (1, 1))) -> Conv:
+    rng = np.random.default_rng(len(constants))
+    constants[f"{name}.weight"] = Constant(rng.integers(-3, 4, shape), 0)
+    constants[f"{name}.bias"] = Constant(np.zeros(shape[-1], dtype=np.int64), 0)
+    ones = (1,) * (len(shape) - 2)
+    return Conv(
+        name=name,
+        layer=name,
+        source=source,
+        weight=f"{name}.weight",
+        bias=f"{name}.bias",
+        strides=ones,
+        dilation=ones,
+        pads=pads,
+        groups=1,
+    )
+
+
+def residual() -> Program:
+    """Two convolutions that keep the size, and a skip around both."""
+    constants: dict[str, Constant] = {}
+    fixed = Fixed(width_bits=4, frac_bits=0, signed=False)
+    ops = [Input(name="x", layer="input", shape=(8, 8, 2), format=fixed)]
+    ops += [conv("a", "x", constants, (3, 3, 2, 2)), Relu(name="a.relu", layer="a", source="a")]
+    ops += [conv("b", "a.relu", constants, (3, 3, 2, 2)), Add(name="sum", layer="sum", left="b", right="x")]
+    return Program(name="residual", ops=tuple(ops), output="sum", constants=constants)
+
+
+@given(image_programs(layers=3), st.sampled_from((0, 300)))
+@settings(max_examples=60, deadline=None)
+def test_drawn_programs_compute_what_the_interpreter_does(program: Program, interval: int):
+    made = stream(program, interval=interval)
+    x = random_codes(program, 6, seed=2)
+    assert np.array_equal(made.replay(x), Interpreter(program).run(x))
+    check_channels(made)
+    assert made.initiation_interval >= made.source.stream.beats
+    assert made.checked > 0
+    assert estimate(made).latency_cycles == made.latency_cycles > 0
+
+
+def test_a_skip_is_as_deep_as_the_way_around_it():
+    made = stream(residual())
+    (skip,) = (c for c in made.channels if c.producer is None and c.consumer == "sum")
+    around = sum(unit.window.lead for unit in made.units if isinstance(unit, Windowed))
+    assert around < skip.depth <= around + sum(u.timing.latency_cycles for u in made.units) + 4
+    assert made.initiation_interval == 64
+
+
+def test_one_word_less_costs_throughput_or_stops_the_design():
+    """Depths are the least: of any channel, one word less takes longer, and a skip far too shallow stops it."""
+    made = stream(residual())
+    depths = [c.depth for c in made.channels]
+    for number, channel in enumerate(made.channels):
+        if channel.depth > 1:
+            less = [*depths[:number], channel.depth - 1, *depths[number + 1 :]]
+            assert interval_of(made, less) > made.initiation_interval, channel.name
+    (skip,) = (i for i, c in enumerate(made.channels) if c.producer is None and c.consumer == "sum")
+    with pytest.raises(LowerError, match=r"nothing moves any more: .* wait for places; channels \[.*\] are full"):
+        run(net_of(made, [*depths[:skip], 9, *depths[skip + 1 :]]), frames=2)
+
+
+def test_a_frame_takes_no_more_than_its_beats():
+    """Strides and pools take nothing: the input is the slowest."""
+    program = residual()
+    assert stream(program).initiation_interval == 64
+
+
+def small(*more, output: str, shape: tuple[int, ...] = (4, 6, 2), constants=None) -> Program:
+    fixed = Fixed(width_bits=3, frac_bits=0, signed=True)
+    ops = (Input(name="x", layer="input", shape=shape, format=fixed), *more)
+    return Program(name="small", ops=ops, output=output, constants=constants or {})
+
+
+@pytest.mark.parametrize(
+    ("op", "message"),
+    [
+        (
+            Transpose(name="t", layer="turn", source="x", axes=(1, 0, 2)),
+            r"^layer 'turn': no streaming hardware for Transpose of axes \(1, 0, 2\) \(op 't'\) yet; use the ",
+        ),
+        (
+            Upsample(name="t", layer="up", source="x", factors=(2, 2, 1), fill=Fill.REPEAT),
+            r"^layer 'up': no streaming hardware for Upsample of rows or columns \(op 't'\) yet",
+        ),
+        (
+            Requant(
+                name="t",
+                layer="act",
+                source="x",
+                frac_bits=0,
+                width_bits=(2, 3) * 24,
+                keep_frac_bits=(0,) * 48,
+                signed=(True,) * 47 + (False,),
+                rounding=Rounding.HALF_UP,
+                overflow=Overflow.WRAP,
+            ),
+            r"^layer 'act': no streaming hardware for Requant with formats that differ from position to position",
+        ),
+    ],
+)
+def test_what_has_no_hardware_is_refused_by_layer(op, message):
+    with pytest.raises(LowerError, match=message):
+        stream(small(op, output="t"))
+
+
+def test_a_window_that_does_not_fit_is_refused_by_layer():
+    constants: dict[str, Constant] = {}
+    op = conv("edge", "x", constants, (3, 3, 2, 1), pads=((2, 2), (1, 1)))
+    with pytest.raises(LowerError, match=r"layer 'edge': .* Conv with this window: padding 2 and 2 must be less than"):
+        stream(small(op, output="edge", constants=constants))
+
+
+def test_settings_that_do_not_suit_are_said():
+    program = small(Relu(name="r", layer="r", source="x"), output="r")
+    with pytest.raises(
+        LowerError, match=r"pixels_per_beat must divide the 24 positions of the input \(4, 6, 2\), not be 5"
+    ):
+        stream(program, pixels_per_beat=5)
+    x = random_codes(program, 4)
+    with pytest.raises(LowerError, match=r"cannot choose the clock of units on streams: set hardware\.clock_mhz above"):
+        lower_for(program, x, family="xc7", clock_mhz=0, stream="always", max_latency_cycles=50)
+    with pytest.raises(LowerError, match=r"needs \d+ cycles on streams at 200 MHz on xc7, allowed are 3"):
+        stream(program, max_latency_cycles=3)
+
+
+def test_auto_builds_vectors_as_ever():
+    fixed = Fixed(width_bits=3, frac_bits=0, signed=True)
+    relu = Relu(name="r", layer="r", source="x")
+    vector = Program(
+        name="v", ops=(Input(name="x", layer="input", shape=(4,), format=fixed), relu), output="r", constants={}
+    )
+    assert stream(vector, stream="auto").paced is None
+    assert stream(small(relu, output="r"), stream="auto").paced is not None
+    with pytest.raises(
+        LowerError, match=r"has shape \(4, 6, 2\), and the parallel and the folded architecture build vec"
+    ):
+        stream(small(relu, output="r"), stream="never")
+
+
+def test_a_vector_that_is_reshaped_at_once_comes_pixel_by_pixel():
+    """A leading Reshape before layers of images, and a Flatten before dense ones."""
+    constants = {"w": Constant(np.arange(12).reshape(6, 2) - 5, 0), "b": Constant(np.array([1, -2]), 0)}
+    fixed = Fixed(width_bits=3, frac_bits=0, signed=True)
+    image = Program(
+        name="r",
+        ops=(
+            Input(name="x", layer="input", shape=(24,), format=fixed),
+            Reshape(name="image", layer="image", source="x", shape=(4, 3, 2)),
+            Pool(
+                name="p",
+                layer="p",
+                source="image",
+                kind=PoolKind.MAX,
+                size=(2, 2),
+                strides=(2, 2),
+                pads=((0, 0), (0, 0)),
+            ),
+        ),
+        output="p",
+        constants={},
+    )
+    made = stream(image)
+    assert made.source.stream.per_beat == 2
+    flat = Program(
+        name="f",
+        ops=(
+            Input(name="x", layer="input", shape=(3, 2), format=fixed),
+            Reshape(name="flat", layer="flat", source="x", shape=(6,)),
+            Dense(name="d", layer="d", source="flat", weight="w", bias="b"),
+        ),
+        output="d",
+        constants=constants,
+    )
+    for program in (image, flat):
+        x = random_codes(program, 6, seed=3)
+        assert np.array_equal(stream(program).replay(x), Interpreter(program).run(x))

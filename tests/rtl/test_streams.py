@@ -1,0 +1,180 @@
+"""Units on streams in simulation: drawn programs with stalls and torn frames, real networks, and broken designs."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from gatewright.errors import LowerError, MismatchError
+from gatewright.flow.codes import random_codes
+from gatewright.ir import Interpreter, Program, load_program, print_program
+from gatewright.lower.dataflow import Dataflow
+from gatewright.rtl.manifest import RtlManifest, write_design
+from gatewright.sim import SimReport, lint, require_match, simulate_compiled
+from tests.images import image_programs
+from tests.lower.test_streams import residual
+from tests.lowering import lower_for
+from tests.rtl.stream_batch import simulate_streams
+from tests.rtl.test_elastic import Edit
+
+pytestmark = pytest.mark.sim
+
+FAMILIES = (("xc7", 200.0), ("ice40", 40.0), ("ecp5", 80.0))
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory):
+    return tmp_path_factory.mktemp("verilated")
+
+
+def drawn(count: int, start: int) -> list[Program]:
+    found: list[Program] = []
+
+    @seed(start)
+    @given(image_programs(layers=3))
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=(HealthCheck.too_slow, HealthCheck.data_too_large),
+    )
+    def grow(program: Program) -> None:
+        found.append(dataclasses.replace(program, name=f"d{len(found)}"))
+
+    grow()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("count", "start"),
+    [(4, 11), pytest.param(40, 12, marks=pytest.mark.slow), pytest.param(40, 13, marks=pytest.mark.slow)],
+)
+def test_drawn_programs_equal_the_interpreter(tmp_path, count: int, start: int):
+    """Every result beat and TLAST, at full rate and with stalls; torn frames give nothing; intervals are as claimed."""
+    designs: list[Dataflow] = []
+    for number, program in enumerate(drawn(count, start)):
+        family, clock_mhz = FAMILIES[number % 3]
+        x = random_codes(program, 8, seed=1)
+        designs.append(lower_for(program, x, family=family, clock_mhz=clock_mhz, stream="always"))
+    inputs = [random_codes(made.program, 8, seed=2) for made in designs]
+    for made, seen in zip(designs, simulate_streams(designs, inputs, tmp_path), strict=True):
+        assert not seen.wrong, f"{seen.wrong}\n{print_program(made.program)}"
+        assert seen.ends[-1] - seen.ends[-2] == made.initiation_interval, print_program(made.program)
+
+
+def run(made: Dataflow, out: Path, cache: Path, *, frames: int = 12, edit: Edit | None = None) -> SimReport:
+    manifest = write_design(made, program_hash="0" * 64, stream_bits=0, folder=out)
+    assert RtlManifest.load(out) == manifest
+    if edit is not None:
+        edit(out, manifest)
+    x = random_codes(made.program, frames, seed=3)
+    return simulate_compiled(
+        made.program, manifest, x, folder=out, stall_fraction=0.3, seed=1, out=out / "sim", cache=cache
+    )
+
+
+def skip() -> Dataflow:
+    program = residual()
+    return lower_for(program, random_codes(program, 6), family="xc7", clock_mhz=200, stream="always")
+
+
+def test_every_beat_on_every_channel_is_the_programs(tmp_path, cache):
+    made = skip()
+    report = run(made, tmp_path, cache)
+    require_match(report)
+    assert [c.transfers for c in report.channels] == [(12 * 64, 12 * 64)] * len(made.channels)
+    assert all(c.greatest_fill <= c.depth for c in report.channels)
+    assert (report.latency_cycles, report.initiation_interval) == (made.latency_cycles, made.initiation_interval)
+
+
+@pytest.mark.parametrize("family", ["xc7", "ice40"])
+def test_lint_is_clean(tmp_path, family: str):
+    program = drawn(6, 21)[5]
+    for number, each in enumerate((program, residual())):
+        made = lower_for(each, random_codes(each, 6), family=family, clock_mhz=40, stream="always", truth_tables=False)
+        folder = tmp_path / str(number)
+        manifest = write_design(made, program_hash="0" * 64, stream_bits=0, folder=folder)
+        lint(sources=manifest.sources(folder), top=manifest.top, out=folder / "lint")
+
+
+def test_narrow_buses_must_divide_a_beat(tmp_path, cache):
+    made = skip()
+    with pytest.raises(
+        LowerError, match=r"stream_bits must divide a beat of the result, 2 lanes of 16 bits, not be 24"
+    ):
+        write_design(made, program_hash="0" * 64, stream_bits=24, folder=tmp_path / "no")
+    manifest = write_design(made, program_hash="0" * 64, stream_bits=8, folder=tmp_path / "yes")
+    x = random_codes(made.program, 6, seed=3)
+    folder = tmp_path / "yes"
+    report = simulate_compiled(
+        made.program, manifest, x, folder=folder, stall_fraction=0.3, seed=1, out=folder / "sim", cache=cache
+    )
+    require_match(report)
+    assert report.initiation_interval == manifest.stream_interval == 64 * 4
+
+
+# what is broken -> (file, from, to, what the message must say)
+MUTANTS: dict[str, tuple[str, str, str, str]] = {
+    "a mask at the left": (
+        "residual_a_window.v",
+        "& (column == 3'd1);",
+        "& (column == 3'd2);",
+        "channel 'a.relu -> b'",
+    ),
+    "a line that is read late": ("residual_b_window.v", "_ram[column];", "_ram[column + 1'b1];", "channel 'b -> sum'"),
+    "a window too few": (
+        "residual_a_window.v",
+        "assign will = row_fires;",
+        "assign will = row_fires && row != 3'd5;",
+        "channel 'a.relu -> b'",
+    ),
+    "a skip that forgets a place": ("gw_channel.v", ".inc(out_valid && out_ready),", ".inc(1'b0),", "time-out"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("broken", MUTANTS)
+def test_a_broken_design_is_caught(tmp_path, cache, broken: str):
+    name, old, new, message = MUTANTS[broken]
+
+    def edit(folder: Path, manifest: RtlManifest) -> None:
+        path = folder / name
+        text = path.read_text()
+        assert old in text, f"{name} holds no {old!r}"
+        path.write_text(text.replace(old, new, 1))
+
+    report = run(skip(), tmp_path, cache, edit=edit)
+    with pytest.raises(MismatchError, match=f"^hardware != program: .*{message}"):
+        require_match(report)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("model", "input_format", "beats", "interval"),
+    [
+        ("ravel/cnn_for_arianna.keras", "", 1024, 1024),
+        ("example_models/keras/qkeras_mnist_cnn.json", "ufixed<8,0>", 784, 784),
+    ],
+)
+def test_real_networks_from_file_to_simulation(
+    tmp_path, cache, shared_data, model: str, input_format: str, beats: int, interval: int
+):
+    from click.testing import CliRunner
+
+    from gatewright.cli.main import main
+
+    given = ["import", str(shared_data / "models" / model), "--program", str(tmp_path / "program.txt")]
+    done = CliRunner().invoke(main, [*given, *(["--input-format", input_format] if input_format else [])])
+    assert done.exit_code == 0, done.output
+    program = load_program(tmp_path / "program.txt")
+    made = lower_for(program, random_codes(program, 4), family="xc7", clock_mhz=200, stream="always")
+    assert (made.source.stream.beats, made.initiation_interval) == (beats, interval)
+    require_match(run(made, tmp_path / "rtl", cache, frames=12))
+    assert np.array_equal(made.replay(x := random_codes(program, 3)), Interpreter(program).run(x))
