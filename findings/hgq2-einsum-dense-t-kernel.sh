@@ -27,6 +27,7 @@ for name, layer in {"QDenseT": QDenseT(4), "QEinsumDenseT": QEinsumDenseT("bc,cC
     if name == "QEinsumDenseT":
         x = np.linspace(-2, 2, 12, dtype="f4").reshape(2, 6)
         before = model.predict(x, verbose=0)
+        assert before.any()
         value = np.array(kernels[0].numpy())
         one = np.zeros_like(value)
         one[:, :, :1] = value.sum(axis=2, keepdims=True)
