@@ -104,8 +104,9 @@ def _quant(b: Builder, op: Op) -> Results:
     if (point != zero).any():
         op.fail(f"has a zero point of {np.asarray(zero).tolist()!r}; whole numbers are supported")
     scale64 = np.asarray(scale, dtype=np.float64)
-    shifted = rounding is Rounding.HALF_EVEN and (point % 2 != 0).any()
-    if shifted:  # round(x / s + z) is not round(x / s) + z for an odd z and ties to even
+    about_zero = rounding in (Rounding.ZERO, Rounding.HALF_AWAY, Rounding.HALF_ZERO)
+    shifted = bool((point % 2 != 0).any() if rounding is Rounding.HALF_EVEN else about_zero and point.any())
+    if shifted:  # round(x / s + z) is not round(x / s) + z for an odd z and ties to even, or ties by their sign
         x = elementwise.affine(b, x, np.ones(()), point * scale64)
     none = np.zeros((), dtype=np.int64)
     y = elementwise.quantize(
