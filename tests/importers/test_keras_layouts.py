@@ -61,7 +61,8 @@ def test_keras_2_13_leaves_numbers_out(tmp_path):
     model, x = sequential(*layers, shape=(3,)), singles(40, 5, 3)
     numbered = [write_v3(tmp_path / f"{step}.keras", model, {f"dense_{step * at}" if at else "dense": arrays[at]
                 for at in range(12)}, {}, DEPENDENCIES) for step in (1, 2)]  # fmt: skip
-    assert np.array_equal(*(evaluate(load_keras(path), x) for path in numbered))
+    one, two = (evaluate(load_keras(path), x) for path in numbered)
+    assert np.array_equal(one, two)
 
 
 @pytest.mark.parametrize("container", ["layers", DEPENDENCIES])
