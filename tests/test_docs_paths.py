@@ -15,7 +15,20 @@ SOURCES = sorted(path for folder in ("src", "tests", "benchmarks") for path in (
 
 TOPS = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "."} - {"build", "runs"}
 ROOMS = {path.stem for path in PACKAGE.iterdir() if path.name[0] not in "_."}
-OF_A_RUN = {"data", "model", "teacher", "front", "student", "program", "rtl", "sim", "synth", "bitstream", "report"}
+OF_A_RUN = {
+    "data",
+    "model",
+    "teacher",
+    "front",
+    "student",
+    "program",
+    "placed",
+    "rtl",
+    "sim",
+    "synth",
+    "bitstream",
+    "report",
+}
 ELSEWHERE = {"mydata.py"}  # the reader's own file
 
 FILE = re.compile(r"(?<![\w./<{-])([\w-]+(?:/[\w-]+)*)\.(py|v|cpp|css|html|toml|schema\.json)\b")

@@ -27,6 +27,10 @@ class ModelError(GatewrightError):
     """A model file cannot be taken as it is: truncated, hostile, or a layer or setting without an exact counterpart."""
 
 
+class ShapeError(ModelError):
+    """A torch module whose input's shape nothing says."""
+
+
 class FitError(GatewrightError):
     """Training cannot start or go on, e.g. a student that collapsed or a checkpoint of another run."""
 

@@ -14,6 +14,7 @@ import pytest
 from gatewright.config import Framing
 from gatewright.fixedpoint import Ints
 from gatewright.ir import Interpreter
+from gatewright.lower.target import Boundaries
 from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.rtl.shell import StreamPort
 from gatewright.sim.beats import pack
@@ -97,7 +98,7 @@ def test_parallel(tmp_path: Path, stream_bits: int, inputs: int, framing: Framin
 
 
 @pytest.mark.parametrize(("boundaries", "stream_bits"), [("rigid", 16), ("elastic", 8), ("elastic", 0)])
-def test_folded_on_a_chip_without_lut_ram(tmp_path: Path, boundaries: str, stream_bits: int):
+def test_folded_on_a_chip_without_lut_ram(tmp_path: Path, boundaries: Boundaries, stream_bits: int):
     """The core takes a vector every so many cycles; wide results wait in block RAM."""
     program = mlp((6, 8, 12), seed=3, output="scores")
     x = codes(program, 40)

@@ -148,9 +148,9 @@ def test_stated_changes_of_verilog_do_not_count_and_others_do():
     stated = {r"^`default_nettype \w+\n": ("", "why"), r"\.T\(\d+'h0*(\w+)\)": (r".T(\1)", "why")}
     old = {"rtl/a.v": "module a;\nx .T(32'h0000ff)\n", "rtl/gw_lut.v": "one", "notes.txt": "`default_nettype none\n"}
     new = {"rtl/a.v": "`default_nettype none\nmodule a;\nx .T(8'hff)\n", "rtl/gw_lut.v": "two", "notes.txt": ""}
-    settle = [settled(files, stated, {"gw_lut.v": "why"}) for files in (old, new)]
-    assert [found.where for found in compare(*settle, {}, {})] == ["notes.txt"]
+    before, after = (settled(files, stated, {"gw_lut.v": "why"}) for files in (old, new))
+    assert [found.where for found in compare(before, after, {}, {})] == ["notes.txt"]
     new["rtl/a.v"] = new["rtl/a.v"].replace("ff", "fe")
-    settle = [settled(files, stated, {"gw_lut.v": "why"}) for files in (old, new)]
-    assert [found.where for found in compare(*settle, {}, {})] == ["rtl/a.v", "notes.txt"]
+    after = settled(new, stated, {"gw_lut.v": "why"})
+    assert [found.where for found in compare(before, after, {}, {})] == ["rtl/a.v", "notes.txt"]
     assert compare({"rtl/gw_lut.v": ""}, {}, {}, {})[0].where == "rtl/gw_lut.v"

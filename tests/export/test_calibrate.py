@@ -13,7 +13,7 @@ from gatewright.export.calibrate import Calibration, calibrate
 from gatewright.export.profile import differences, profile, signal_to_noise_db, suggested_bits
 from gatewright.fixedpoint import Fixed
 from gatewright.graph.evaluate import evaluate, trace
-from gatewright.graph.nodes import Activation, Affine, Pool, Reshape, Softmax
+from gatewright.graph.nodes import Activation, Affine, Dense, Pool, Reshape, Softmax
 from gatewright.ir import Lookup
 from tests.graphs import chain, conv, dense, quantizer
 
@@ -161,3 +161,17 @@ def test_a_last_batch_norm_behind_a_quantized_layer_becomes_fixed_point(end):
     wanted = trace(graph, x)["bn"]
     assert 0 < np.abs(scores - wanted).max() < 0.001 * np.abs(wanted).max()
     assert np.array_equal(trace(quantized, x)["d"], trace(graph, x)["d"])
+
+
+def test_a_unit_that_has_died_becomes_its_bias():
+    """Weights of 1e-9 beside ordinary ones would need more bits than a layer's weights have."""
+    rng = np.random.default_rng(0)
+    weight, bias = rng.normal(size=(5, 6)), rng.normal(size=6)
+    weight[:, 2] *= 1e-9
+    graph = chain((5,), dense("fc1", weight, bias), Activation(name="a", kind="relu"), dense("fc2", np.eye(6)))
+    x = rng.normal(size=(300, 5))
+    quantized = calibrate(graph, x, Calibration(weight_bits=8, activation_bits=8))
+    assert check_graph_export(export_graph(quantized, name="m"), x) == 300
+    (first, _) = (node for node in quantized.nodes if isinstance(node, Dense))
+    assert not first.weight[:, 2].any()
+    assert np.abs(evaluate(quantized, x) - evaluate(graph, x)).max() < 0.1

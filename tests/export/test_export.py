@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, assume, given, settings
 
 from gatewright.errors import ExportError
 from gatewright.export import check_graph_export, export_graph
+from gatewright.export.builder import ProgramBuilder
 from gatewright.export.inputs import quantize_input
 from gatewright.fixedpoint import Fixed, Overflow
 from gatewright.graph.evaluate import evaluate
@@ -306,3 +307,13 @@ def test_two_input_quantizers_are_refused():
     both = Combine(name="sum", sources=("in", "other"), kind="add")
     with pytest.raises(ExportError, match="needs one quantizer behind its input"):
         export_graph(replace(graph, nodes=(*graph.nodes, both), output="sum"), name="g")
+
+
+def test_two_layers_of_a_model_stay_two_layers():
+    """What a program's names may not contain becomes an underscore, and two names would be one layer."""
+    builder = ProgramBuilder(name="net")
+    found: list[str] = []
+    for name in ("層", "字", "a b", "a_b", "層"):
+        builder.enter(Activation(name=f"node of {name}", kind="relu", layer=name))
+        found.append(builder.layer)
+    assert found == ["_", "__2", "a_b", "a_b_2", "_"]

@@ -254,3 +254,10 @@ def test_relu_threshold_is_strict(tmp_path):
     assert run(tmp_path, layer("ReLU", "r", max_value=6.0, threshold=0.5), x=x).tolist() == [[0, 0, 0.75, 6]]
     with pytest.raises(ModelError, match="with a threshold the ReLU jumps"):
         load(tmp_path, layer("ReLU", "r", negative_slope=0.1, threshold=0.5), shape=(4,))
+
+
+def test_padding_that_keeps_the_size_is_not_counted_in_an_average(tmp_path):
+    """TensorFlow's and jax' rule; Keras' torch backend repeats the edges."""
+    pool = layer("AveragePooling1D", "p", pool_size=[2], strides=[1], padding="same", data_format="channels_last")
+    graph = load_keras(write_h5(tmp_path / "m.h5", sequential(pool, shape=(3, 1)), {}))
+    assert evaluate(graph, np.array([[[1.0], [2], [4]]])).ravel().tolist() == [1.5, 3, 4]

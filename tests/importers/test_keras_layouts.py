@@ -54,6 +54,17 @@ def test_keras_2_12_to_2_14_name_another_group(tmp_path, expected, slash):
         load_keras(path)
 
 
+def test_keras_2_13_leaves_numbers_out(tmp_path):
+    """Its counter also rises at layers that are already written: of each layer with weights twice."""
+    layers = [layer("Dense", f"d{at}", units=3) for at in range(12)]
+    arrays = {at: [singles(2 * at, 3, 3), singles(2 * at + 1, 3)] for at in range(12)}
+    model, x = sequential(*layers, shape=(3,)), singles(40, 5, 3)
+    numbered = [write_v3(tmp_path / f"{step}.keras", model, {f"dense_{step * at}" if at else "dense": arrays[at]
+                for at in range(12)}, {}, DEPENDENCIES) for step in (1, 2)]  # fmt: skip
+    one, two = (evaluate(load_keras(path), x) for path in numbered)
+    assert np.array_equal(one, two)
+
+
 @pytest.mark.parametrize("container", ["layers", DEPENDENCIES])
 def test_weights_by_position_beside_an_architecture(tmp_path, expected, container):
     archive = write_v3(tmp_path / "new.keras", MODEL, groups(container), {}, container)

@@ -140,7 +140,17 @@ def test_rescaling_and_activation_objects(tmp_path):
         plain(tmp_path, made, x)
 
 
-@pytest.mark.parametrize("kind", ["MultiHeadAttention", "LayerNormalization", "QAdaptiveActivation", "QDenseBatchnorm"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "MultiHeadAttention",
+        "LayerNormalization",
+        "QAdaptiveActivation",
+        "QDenseBatchnorm",
+        "QMultiHeadAttention",
+        "QLinformerAttention",
+    ],
+)
 def test_layers_without_support_are_named_for_what_they_are(tmp_path, kind):
     with pytest.raises(ModelError, match=rf"'l' \({kind}\) is not supported: (?!.*Did you mean)"):
         plain(tmp_path, layer(kind, "l"), singles(1, 3, 4))
@@ -158,3 +168,17 @@ def test_slopes_below_zero_after_training(slopes):
     codes = exported.encode(x)
     design = lower_for(exported.program, codes, family="ecp5", clock_mhz=50.0)
     assert np.array_equal(design.replay(codes), exported.run(x))
+
+
+def test_a_log_softmax_at_the_end_is_left_out_and_told(tmp_path):
+    arrays = {"a": {"kernel": singles(1, 3, 4), "bias": singles(2, 4)}}
+    last = sequential(layer("Dense", "a", units=4, activation="log_softmax"), shape=(3,))
+    graph = load_keras(write_h5(tmp_path / "m.h5", last, arrays))
+    x = singles(3, 20, 3)
+    assert np.array_equal(evaluate(graph, x), x.astype(float) @ arrays["a"]["kernel"] + arrays["a"]["bias"])
+    assert graph.notes == ("a (Dense): log_softmax is left out: the graph gives the scores, in the same order",)
+    assert (graph.metadata or {})["left_out"] == ["log_softmax", -1]
+    more = sequential(layer("Dense", "a", units=4, activation="log_softmax"), layer("Dense", "b", units=4), shape=(3,))
+    arrays["b"] = {"kernel": singles(4, 4, 4), "bias": singles(5, 4)}
+    with pytest.raises(ModelError, match=r"'b' \(Dense\): reads a log_softmax, which is supported at the model's end"):
+        load_keras(write_h5(tmp_path / "m.h5", more, arrays))

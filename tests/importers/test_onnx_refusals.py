@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from gatewright.errors import ModelError  # noqa: E402
+from gatewright.graph import evaluate  # noqa: E402
 from gatewright.importers.onnx import load_onnx  # noqa: E402
 from tests.importers.onnx_models import ints, node, save, weights  # noqa: E402
 
@@ -110,16 +113,37 @@ def test_a_claim_of_2_gb_in_a_small_file_is_refused(tmp_path):
     refuse(changed(conv_model(tmp_path), claim([4, -3, 3, 3])), "sizes are not negative")
 
 
-def test_other_files_are_not_opened(tmp_path):
-    (tmp_path / "secret").write_bytes(bytes(432))
+def test_only_a_file_beside_the_model_is_opened(tmp_path):
+    path, folder = conv_model(tmp_path), tmp_path / "deep"
+    inside, written = load_onnx(path), path.read_bytes()
+    values = onnx.load(path).graph.initializer[0].raw_data
+    folder.mkdir()
+    (folder / "secret").write_bytes(values)
+    (tmp_path / "w.data").write_bytes(b"1234" + values)
+    (tmp_path / "link").symlink_to(folder / "secret")
 
-    def change(model):
-        w = model.graph.initializer[0]
-        w.ClearField("raw_data")
-        w.data_location = TensorProto.EXTERNAL
-        w.external_data.add(key="location", value="secret")
+    def stored(**entries):
+        def change(model):
+            w = model.graph.initializer[0]
+            w.ClearField("raw_data")
+            w.data_location = TensorProto.EXTERNAL
+            w.ClearField("external_data")
+            for key, value in entries.items():
+                w.external_data.add(key=key, value=value)
 
-    refuse(changed(conv_model(tmp_path), change), "initializer 'w' is stored in another file")
+        path.write_bytes(written)
+        return changed(path, change)
+
+    for more in ({}, {"length": str(len(values))}):
+        beside = load_onnx(stored(location="w.data", offset="4", **more))
+        x = np.ones((1, 3, 4, 4))
+        assert np.array_equal(evaluate(inside, x), evaluate(beside, x))
+        assert (beside.metadata or {})["weights_sha256"] == hashlib.sha256(values).hexdigest()
+    for name in ("deep/secret", "../w.data", str(folder / "secret"), "link", "deep", "", "nothing"):
+        refuse(stored(location=name), f"in another file, '{name}', which is no file beside the model; write")
+    refuse(stored(location="w.data", offset="8"), "expected|claims|holds")
+    refuse(stored(location="w.data", offset="8", length=str(len(values))), "bytes 8 to 440 of 436; copy both files")
+    refuse(stored(location="w.data", offset="x"), "at no whole numbers of bytes; export the model again")
 
 
 def test_shapes_inputs_and_versions(tmp_path):
@@ -143,7 +167,7 @@ def test_shapes_inputs_and_versions(tmp_path):
     refuse(changed(conv_model(tmp_path), open_axis), "input 'x' has an open size 'height' along axis 2")
     refuse(changed(conv_model(tmp_path), huge), "at most")
     refuse(changed(conv_model(tmp_path), second), r"2 inputs, \['x', 'z'\]; exactly one")
-    refuse(changed(conv_model(tmp_path), version), "operator set 99; 6 to 24 are read")
+    refuse(changed(conv_model(tmp_path), version), "operator set 99; 6 to 28 are read")
     refuse(changed(conv_model(tmp_path), function), "own function 'F'; inline it")
 
 

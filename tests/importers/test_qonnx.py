@@ -15,6 +15,8 @@ from hypothesis import strategies as st  # noqa: E402
 from onnx import helper  # noqa: E402
 
 from gatewright.errors import ModelError  # noqa: E402
+from gatewright.export import check_graph_export, export_graph  # noqa: E402
+from gatewright.fixedpoint import Fixed  # noqa: E402
 from gatewright.graph.evaluate import evaluate  # noqa: E402
 from gatewright.graph.nodes import Conv, Dense, Input, Quantize, Thresholds, Transpose  # noqa: E402
 from gatewright.importers.onnx import load_onnx  # noqa: E402
@@ -60,14 +62,36 @@ def test_quant_on_data_is_its_definition(tmp_path_factory, exponent, zero, bits,
     assert got.tolist() == [quant(v, scale, zero, bits, signed, narrow) for v in x]
 
 
+def by_word(mode):
+    """QONNX's roundings of one number."""
+    away = {"UP": lambda a: -floor(-a), "DOWN": floor, "HALF_UP": lambda a: floor(a + Fraction(1, 2))}
+    away["HALF_DOWN"] = lambda a: -floor(-(a - Fraction(1, 2)))
+    return {"ROUND": half_even, "HALF_EVEN": half_even, "CEIL": lambda y: -floor(-y), "FLOOR": floor}.get(
+        mode, lambda y: away[mode](abs(y)) * (1 if y >= 0 else -1)
+    )
+
+
+@pytest.mark.parametrize("zero", [0, -1, 2])
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("mode", ["CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN"])
+def test_every_rounding_of_data(tmp_path, mode, signed, zero):
+    """Halves and directions go by the distance from zero, after the zero point is added."""
+    if mode == "UP" and signed:
+        return  # refused, below
+    made = node("Quant", "s", "z", "b", domain=GENERAL, signed=int(signed), narrow=0, rounding_mode=mode)
+    constants = {"s": f32(0.5), "z": f32(zero), "b": f32(4)}
+    graph = load_onnx(save(tmp_path / "m.onnx", [made], (97,), constants, domains=[GENERAL]))
+    x = np.arange(-48, 49) / 8
+    expected = [quant(v, 0.5, zero, 4, signed, False, by_word(mode)) for v in x]
+    assert evaluate(graph, x[None])[0].tolist() == expected
+    exported = export_graph(graph, name="m", input_format=Fixed.parse("fixed<8,5>"))
+    assert check_graph_export(exported, x[None]) == 1
+
+
 @pytest.mark.parametrize("mode", ["ROUND", "HALF_EVEN", "CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN"])
 @pytest.mark.parametrize("op", ["Quant", "IntQuant"])
 def test_every_rounding_of_weights(tmp_path, mode, op):
-    away = {"UP": lambda a: -floor(-a), "DOWN": floor, "HALF_UP": lambda a: floor(a + Fraction(1, 2))}
-    away["HALF_DOWN"] = lambda a: -floor(-(a - Fraction(1, 2)))
-    rounding = {"ROUND": half_even, "HALF_EVEN": half_even, "CEIL": lambda y: -floor(-y), "FLOOR": floor}.get(
-        mode, lambda y: away[mode](abs(y)) * (1 if y >= 0 else -1)
-    )
+    rounding = by_word(mode)
     w = (np.arange(-24, 24).reshape(6, 8) / 4).astype(np.float32)
     nodes = [
         helper.make_node(op, ["w", "s", "z", "b"], ["q"], domain=GENERAL, signed=1, narrow=1, rounding_mode=mode),
@@ -199,7 +223,7 @@ def test_a_scale_that_fits_no_weights_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("attributes", "changes", "text"),
     [
-        ({"rounding_mode": "CEIL"}, {}, "rounding_mode = 'CEIL' is not supported on data"),
+        ({"rounding_mode": "UP"}, {}, "rounding_mode = 'UP' is not supported on signed data"),
         ({"rounding_mode": "DICE"}, {}, "rounding_mode = 'DICE'; known: ROUND"),
         ({"signed": 2}, {}, "signed = 2 is not supported; expected 0 or 1"),
         ({}, {"b": f32(3.5)}, "whole numbers from 1"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn.utils import prune  # noqa: E402
 
+from gatewright.cli.main import main  # noqa: E402
 from gatewright.errors import ModelError  # noqa: E402
 from gatewright.graph import evaluate  # noqa: E402
 from gatewright.importers.torch import load_torch  # noqa: E402
@@ -195,3 +197,25 @@ def test_functions_written_as_arithmetic_are_one_node(swap):
         np.testing.assert_allclose(evaluate(graph, x.numpy()), function(x).numpy(), rtol=1e-5, atol=1e-6)
     with pytest.raises(ModelError, match="the error function, which is supported inside a GELU only"):
         load_torch(Counts(torch.erf), (4,))
+
+
+def test_the_shape_of_a_sample_is_given_or_that_of_the_data(tmp_path):
+    """A file whose first layer is no Linear does not say how large its images are."""
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(32, 3))
+    torch.save(net, tmp_path / "m.pt")
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20, 1, 6, 6)))
+
+    def call(*words):
+        return CliRunner().invoke(main, [*map(str, words)])
+
+    told = call("inspect", tmp_path / "m.pt")
+    assert told.exit_code == 2
+    assert "m.pt: the shape of the input of Sequential is unknown; give example_input, a batch" in told.output
+    assert "(on the command line --shape, or --data of that shape)" in told.output
+    for shape in ("1,6,6", "1x6x6"):
+        assert "(1, 6, 6) -> (3,)" in call("import", tmp_path / "m.pt", "--shape", shape).output
+    assert call("inspect", tmp_path / "m.pt", "--shape", "1,6,6").exit_code == 0
+    told = call("import", tmp_path / "m.pt", "--shape", "1;6")
+    assert "--shape must be sizes such as 3,32,32, not '1;6'" in told.output
+    done = call("quantize", tmp_path / "m.pt", "--data", tmp_path / "x.npy", "--out", tmp_path / "q.npz")
+    assert done.exit_code == 0, done.output

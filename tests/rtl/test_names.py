@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gatewright.ir import Dense, Op, Program, verify
 from gatewright.lower.dataflow import Dataflow
+from gatewright.lower.target import Boundaries
 from gatewright.rtl.dataflow import compile_dataflow
 from gatewright.rtl.elastic import compile_elastic
 from gatewright.rtl.leaves import leaf_names
@@ -153,7 +154,7 @@ def test_a_free_name():
     assert unused("net_link", ["net"]) == "net_link"
 
 
-CASES = {
+CASES: dict[str, tuple[list[str], str, int, Boundaries]] = {
     "parallel": (["fc.1", "fc_1", "слой", "層", "core"], "gw_fifo", 1, "rigid"),
     "folded": (["fc", "fc_done", "fc_part2", "_fc", "Core"], "gw", 3, "rigid"),
     "elastic": (["o", "u", "c0_x", "entity", "FC", "fc"], "CARRY4", 1, "elastic"),

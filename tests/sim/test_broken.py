@@ -67,7 +67,7 @@ MUTANTS: dict[str, tuple[Stub, Edit, str]] = {
         WHOLE,
         both(
             replace(f"{TOP}.v", ".START(8)", ".START(3)"),
-            replace("gw_axis_delay.v", "out_last = last_line[CYCLES]", "out_last = 1'b0"),
+            replace("gw_axis_delay.v", "out_last = last_line[CYCLES*MARKS +: MARKS]", "out_last = 1'b0"),
         ),
         r"interval is 2 cycles, claimed 1; m_axis_tlast is wrong \d+ times at full rate, first on beat 0 of ",
     ),
@@ -92,12 +92,7 @@ MUTANTS: dict[str, tuple[Stub, Edit, str]] = {
     ),
     "back-pressure": (
         WHOLE,
-        replace(
-            f"{TOP}.v",
-            ".any(s_axis_tready)",
-            ".any(credit)",
-            "    wire credit;\n    assign s_axis_tready = 1'b1;\n",
-        ),
+        replace(f"{TOP}.v", ".room(room)", ".room(1'b1)"),
         r"layer 'output', .* with stalls .* 100 of 100 vectors wrong; .*m_axis_tvalid fell before m_axis_tready",
     ),
     "reset": (
@@ -118,10 +113,30 @@ MUTANTS: dict[str, tuple[Stub, Edit, str]] = {
         replace("gw_axis_pack.v", "SIGNED != 0 && ", "SIGNED == 0 && "),
         r"layer 'output', element 0, cycle \d+ at full rate \(vector \d+\): expected (-?\d+), got \1 ",
     ),
-    "framing": (
+    "framing: a torn vector and the next are one": (
         BEATS,
-        replace("gw_axis_unpack.v", "final_beat || s_tlast ?", "final_beat ?"),
+        replace("gw_axis_unpack.v", "!final_beat && (s_tlast || missing)", "1'b0"),
         r"cycle \d+ with stalls",
+    ),
+    "framing: a torn vector is lost": (
+        BEATS,
+        replace("gw_axis_unpack.v", "comes && final_beat;", "comes && final_beat && !filling;"),
+        r"\d+ torn vectors gave 0 null beats, not \d+",
+    ),
+    "framing: a torn vector's result looks whole": (
+        BEATS,
+        replace(f"{TOP}.v", "{!result_torn}", "{1'b1}"),
+        r"cycle \d+ with stalls",
+    ),
+    "framing: a reset in mid-packet": (
+        BEATS,
+        replace("gw_axis_guard.v", "dropping <= taken || packet_open;", "dropping <= 1'b0;"),
+        r"a vector of a packet that a reset has cut went into the core",
+    ),
+    "framing: the error": (
+        BEATS,
+        replace("gw_axis_guard.v", "torn || (taken && dropping)", "torn && dropping"),
+        r"framing_error does not tell that a packet was cut",
     ),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 LEFT_S = 2.0  # how long a child may outlive the process that started it
@@ -38,7 +38,7 @@ def below(folder: Path) -> list[tuple[int, list[str]]]:
     ]
 
 
-def gone(who: Callable[[], list[object]]) -> bool:
+def gone(who: Callable[[], Sequence[object]]) -> bool:
     """Say whether there is nobody left within LEFT_S."""
     end = time.monotonic() + LEFT_S
     while who():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gatewright.chips.luts import LUT4, Luts
 
 UNCALIBRATED = "estimate, not calibrated"
-NETLISTS = "estimate, compared with static timing of netlists, not with placed designs"
+NETLISTS = f"{UNCALIBRATED} with placed designs; compared with static timing of netlists"
 NETLISTS_BELOW = (0.55, 1.1)
 GUESSED = (0.6, 1.3)
 PLACED_BELOW = (1.0, 1.75)

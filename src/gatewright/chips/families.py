@@ -34,7 +34,8 @@ class FamilyData:
     carry_sites: sites of one carry cell. hand_mapped: whether the leaf cells' hand-mapped halves are read
     (GW_XILINX_CELLS). router: the nextpnr that places it, None where there is none. netlist_scale: of its cells' delays
     to those of chips/xilinx_cells.py, with which its netlists are timed; 0: they are not. srl_registers: whether yosys
-    makes shift-register LUTs of delay lines, whose last register then becomes a flip-flop.
+    makes shift-register LUTs of delay lines, whose last register then becomes a flip-flop. register_readers: how many
+    adders, registers and so on may read one register, before they get copies of it; 0: any number.
     """
 
     title: str
@@ -50,6 +51,7 @@ class FamilyData:
     router: Router | None = None
     netlist_scale: float = 0.0
     srl_registers: bool = False
+    register_readers: int = 0
 
 
 # ECP5 and Nexus: up to 4 bits yosys builds LUT4s instead of a carry chain
@@ -67,6 +69,7 @@ FAMILIES: dict[str, FamilyData] = {
         hand_mapped=True,
         netlist_scale=1.0,
         srl_registers=True,
+        register_readers=32,
         delays=Delays(
             register_ns=0.9,
             carry_base_ns=1.25,
@@ -88,6 +91,7 @@ FAMILIES: dict[str, FamilyData] = {
         kinds=cells.XILINX,
         hand_mapped=True,
         srl_registers=True,
+        register_readers=32,
         netlist_scale=0.55,  # stated: as the delay model below to that of 7 series
         delays=Delays(
             register_ns=0.5,

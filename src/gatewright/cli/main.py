@@ -189,11 +189,14 @@ def build(program: Path, out: Path | None, codes: Path | None, settings: tuple[s
 
 
 def _echo_build(results: dict[str, Any]) -> None:
+    from gatewright.report.clocks import clock_text, source_text
+
     for key in ("part", "vectors", "mismatches", "latency_cycles", "initiation_interval"):
         click.echo(f"{key:<20} {results['hardware'][key]}")
     for family, counts in results["synthesis"].items():
         numbers = ", ".join(f"{name} {counts[name]:,}" for name in ("lut", "ff", "dsp", "bram", "sites"))
         click.echo(f"{family:<20} {numbers}")
+        click.echo(f"{f'{family} clock':<20} {clock_text(counts)} ({source_text(counts)})".replace("\u202f", " "))
 
 
 def _reuse(text: str) -> int | tuple[int, ...]:

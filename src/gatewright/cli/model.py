@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.errors import DataError
+from gatewright.errors import DataError, ShapeError
 from gatewright.ir.output import PlainOutput
 from gatewright.tools import DAMAGE, load_npy, open_npz, write_json
 
@@ -42,12 +43,16 @@ OUTPUT_FORMAT = click.option(
 PRECISION = click.option(
     "--precision", type=click.Path(path_type=Path), help="hls4ml-style precisions to apply, .json or .toml."
 )
+SHAPE = click.option(
+    "--shape", default="", help="Of a sample of a torch .pt, e.g. 3,32,32 [default: that of the data]."
+)
 PROGRAM = click.option("--program", type=click.Path(path_type=Path), help="Also write the exact integer program here.")
 
 
 @click.command("import")
 @MODEL
 @WEIGHTS
+@SHAPE
 @click.option("--out", type=click.Path(path_type=Path), help="Save the graph here, e.g. model.npz.")
 @PROGRAM
 @INPUT_FORMAT
@@ -57,6 +62,7 @@ PROGRAM = click.option("--program", type=click.Path(path_type=Path), help="Also 
 def import_command(
     model: Path,
     weights: Path | None,
+    shape: str,
     out: Path | None,
     program: Path | None,
     input_format: str,
@@ -67,7 +73,7 @@ def import_command(
     """Read MODEL (.keras, .h5, .json, .onnx, .pt), say what it is, and save it as a graph or an integer program."""
     from gatewright.graph import save_graph
 
-    graph = _load(model, weights)
+    graph = _load(model, weights, shape)
     if precision is not None:
         graph = _with_precision(graph, precision)
     _summary(graph)
@@ -81,12 +87,13 @@ def import_command(
 @click.command("inspect")
 @MODEL
 @WEIGHTS
+@SHAPE
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write the rows here.")
-def inspect_command(model: Path, weights: Path | None, json_path: Path | None) -> None:
+def inspect_command(model: Path, weights: Path | None, shape: str, json_path: Path | None) -> None:
     """List MODEL's layers: shapes, parameters, formats, operations."""
     from gatewright.graph import format_rows, table
 
-    rows = table(_load(model, weights))
+    rows = table(_load(model, weights, shape))
     click.echo(format_rows(rows))
     if json_path is not None:
         write_json(json_path, [asdict(row) for row in rows])
@@ -102,7 +109,7 @@ def profile_command(model: Path, weights: Path | None, data: Path, snr_db: float
     """Show the range of each layer's weights and results on samples, beside its format, and suggest widths."""
     from gatewright.export import profile
 
-    graph = _load(model, weights)
+    graph = _load(model, weights, data=data)
     click.echo(
         f"{'layer':<28}{'role':<9}{'least':>11}{'greatest':>11}{'1 %':>11}{'99 %':>11}{'format range':>24}{'bits':>6}"
     )
@@ -126,8 +133,8 @@ def trace_command(model: Path, other: Path, data: Path) -> None:
     """Compare each layer's result in MODEL and OTHER (say, quantized) on samples, the worst first."""
     from gatewright.export import differences
 
-    graph = _load(model, None)
-    _differences(differences(graph, _load(other, None), _samples(data, graph)))
+    graph = _load(model, None, data=data)
+    _differences(differences(graph, _load(other, None, data=data), _samples(data, graph)))
 
 
 @click.command("quantize")
@@ -171,7 +178,7 @@ def quantize_command(
     from gatewright.fixedpoint import Fixed
     from gatewright.graph import save_graph
 
-    graph = _load(model, weights)
+    graph = _load(model, weights, data=data)
     if precision is not None:
         graph = _with_precision(graph, precision)
     x = _samples(data, graph)
@@ -195,6 +202,7 @@ def quantize_command(
 @click.command("verify")
 @MODEL
 @WEIGHTS
+@SHAPE
 @click.option(
     "--against",
     type=click.Choice(["onnxruntime", "qonnx", "keras", "torch"]),
@@ -210,6 +218,7 @@ def quantize_command(
 def verify_command(
     model: Path,
     weights: Path | None,
+    shape: str,
     against: str | None,
     data: Path | None,
     samples: int,
@@ -223,7 +232,7 @@ def verify_command(
     from gatewright.fixedpoint import Fixed
     from gatewright.importers.verify import verify_model
 
-    graph = _load(model, weights)
+    graph = _load(model, weights, shape, data)
     x = None if data is None else _samples(data, graph)
     with tqdm(total=samples if x is None else len(x), unit="sample", disable=None, leave=False) as bar:
         done = verify_model(
@@ -251,10 +260,19 @@ def verify_command(
 COMMANDS = (import_command, inspect_command, profile_command, trace_command, quantize_command, verify_command)
 
 
-def _load(path: Path, weights: Path | None) -> Graph:
+def _load(path: Path, weights: Path | None, shape: str = "", data: Path | None = None) -> Graph:
+    """Read a model; what its input's shape is where neither it nor `shape` says so, the samples in `data` do."""
     from gatewright.importers import load_model
 
-    return load_model(path, weights=weights)
+    if shape and not re.fullmatch(r"\d+([,x]\d+)*", shape):
+        raise DataError(f"--shape must be sizes such as 3,32,32, not {shape!r}")
+    sizes = tuple(int(size) for size in re.split("[,x]", shape)) if shape else None
+    try:
+        return load_model(path, weights=weights, example_input=sizes)
+    except ShapeError:
+        if data is None:
+            raise
+    return load_model(path, weights=weights, example_input=_array(data).shape[1:])
 
 
 def _with_precision(graph: Graph, path: Path) -> Graph:
@@ -267,10 +285,7 @@ def _samples(path: Path, graph: Graph) -> Floats:
     """Return the file's samples in the graph's input shape. (n, *shape)."""
     from gatewright.graph import shapes
 
-    try:
-        x = _array(path)
-    except DAMAGE as error:
-        raise DataError(f"{path} must be a .npy file, or a .npz file with an array x: {error}") from None
+    x = _array(path)
     shape = shapes(graph)[graph.nodes[0].name]
     if not np.issubdtype(x.dtype, np.number) or x.ndim < 2 or int(np.prod(x.shape[1:])) != int(np.prod(shape)):
         raise DataError(f"{path}: samples must be numbers (n, {', '.join(map(str, shape))}), not {x.dtype} {x.shape}")
@@ -278,11 +293,14 @@ def _samples(path: Path, graph: Graph) -> Floats:
 
 
 def _array(path: Path) -> NDArray[Any]:
-    """Return the array of an .npy file, or x of an .npz archive."""
-    if not zipfile.is_zipfile(path):
-        return load_npy(path)
-    with open_npz(path) as archive:
-        return archive["x"]
+    """Return the array of an .npy file, or x of an .npz archive. Raises DataError for anything else."""
+    try:
+        if not zipfile.is_zipfile(path):
+            return load_npy(path)
+        with open_npz(path) as archive:
+            return archive["x"]
+    except DAMAGE as error:
+        raise DataError(f"{path} must be a .npy file, or a .npz file with an array x: {error}") from None
 
 
 def _summary(graph: Graph) -> None:
@@ -310,10 +328,14 @@ def _write_program(
 ) -> None:
     from gatewright.export import check_graph_export, export_graph
     from gatewright.export.builder import legal
+    from gatewright.export.vectors import flat_input
     from gatewright.fixedpoint import Fixed
-    from gatewright.graph import shapes
+    from gatewright.graph import shapes, simplify
     from gatewright.ir import save_program
 
+    graph = flat_input(simplify(graph))  # as a run reads it: hardware takes vectors
+    shape = shapes(graph)[graph.nodes[0].name]
+    x = np.random.default_rng(0).normal(0, 1, (64, *shape)) if x is None else x.reshape(len(x), *shape)
     fixed = Fixed.parse(input_format) if input_format else None
     exported = export_graph(
         graph,
@@ -322,9 +344,6 @@ def _write_program(
         output=output,
         output_format=Fixed.parse(output_format) if output_format else None,
     )
-    if x is None:
-        shape = shapes(graph)[graph.nodes[0].name]
-        x = np.random.default_rng(0).normal(0, 1, (64, *shape))
     compared = check_graph_export(exported, x)
     save_program(exported.program, path)
     scale = (

@@ -19,7 +19,7 @@ from gatewright.export.prepare import SQUASHING
 from gatewright.fixedpoint import Fixed, Overflow, Rounding, frac_bits
 from gatewright.fixedpoint.lsb import least_error_frac
 from gatewright.graph.evaluate import body_inputs, evaluate, trace
-from gatewright.graph.exact import PARAMETER_BITS, Lattice, fixed_point, lattices, scan_lattices
+from gatewright.graph.exact import PARAMETER_BITS, WEIGHT_BITS, Lattice, fixed_point, lattices, scan_lattices
 from gatewright.graph.nodes import (
     Activation,
     Affine,
@@ -287,13 +287,21 @@ def _with_weights(graph: Graph, settings: Calibration, exact: set[str], source: 
 
 
 def quantized_weight(weight: Floats, bits: int, *, per_channel: bool) -> Floats:
-    """Return weights rounded to symmetric integers of `bits` bits times a power of two per tensor or output channel."""
+    """Return weights rounded to symmetric integers of `bits` bits times a power of two per tensor or output channel.
+
+    No channel is finer than fits WEIGHT_BITS with the others: a unit that has died, of weights below 1e-6, is its bias.
+    """
     top = (1 << (bits - 1)) - 1
     columns = weight.reshape(-1, weight.shape[-1]) if per_channel else weight.reshape(-1, 1)
     rounded = np.empty_like(columns)
-    for channel, column in enumerate(columns.T):
-        frac = least_error_frac(column, bits, signed=True, quantize=lambda v, f: _rounded(v, f, -top, top))
-        rounded[:, channel] = _rounded(column, frac, -top, top)
+    fracs = [
+        least_error_frac(column, bits, signed=True, quantize=lambda v, f: _rounded(v, f, -top, top))
+        for column in columns.T
+    ]
+    coarsest = min((f for f, column in zip(fracs, columns.T, strict=True) if column.any()), default=0)
+    finest = coarsest + WEIGHT_BITS - bits
+    for channel, (frac, column) in enumerate(zip(fracs, columns.T, strict=True)):
+        rounded[:, channel] = _rounded(column, min(frac, finest), -top, top)
     return rounded.reshape(weight.shape)
 
 

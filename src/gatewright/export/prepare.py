@@ -45,7 +45,20 @@ def prepare(graph: Graph, input_format: Fixed | None) -> Graph:
     """Return the graph that is exported; its evaluation with precision "single" is the program's."""
     graph = expand_cells(simplify(graph))
     graph = quantize_copies(graph) if input_format is None else quantize_input(graph, input_format)
-    return split_biases(fold_exact_affines(graph))
+    return split_biases(fold_exact_affines(choose_before_scales(graph)))
+
+
+def choose_before_scales(graph: Graph) -> Graph:
+    """Let a TopK read scores before one positive factor and one offset for all of them: their order is the same."""
+    by_name = {node.name: node for node in graph.nodes}
+    for node in graph.nodes:
+        if not isinstance(node, TopK):
+            continue
+        source = by_name[node.sources[0]]
+        while isinstance(source, Affine) and _uniform(source):
+            source = by_name[source.sources[0]]
+        by_name[node.name] = replace(node, sources=(source.name,))
+    return drop_dead(replace(graph, nodes=tuple(by_name[node.name] for node in graph.nodes)))
 
 
 def split_biases(graph: Graph, source: Lattice | None = None) -> Graph:

@@ -9,5 +9,6 @@ _SLIP = 0.85  # of the letters agree: 'Convv' and 'Conv', but not 'Einsum' and '
 
 def misspelt(name: str, known: list[str]) -> str:
     """Return " Did you mean 'x'?" where `name` is a known name but for a letter or two, else the sorted known names."""
-    hits = get_close_matches(name, known, n=1, cutoff=_SLIP)
-    return f" Did you mean {hits[0]!r}?" if hits else f" Known: {', '.join(sorted(known))}."
+    by_letters = {each.lower(): each for each in known}  # capitals are slips of the pen as well
+    hits = get_close_matches(name.lower(), list(by_letters), n=1, cutoff=_SLIP)
+    return f" Did you mean {by_letters[hits[0]]!r}?" if hits else f" Known: {', '.join(sorted(known))}."

@@ -64,7 +64,7 @@ def usable_mhz(results: Results, own: Mapping[str, Any] | None) -> tuple[float, 
     """
     asked: float = results["hardware"]["clock_mhz"]
     modelled = min(asked, results.get("estimate", {}).get("reachable_mhz", asked))
-    if own is None or own["fmax_mhz"] is None:
+    if own is None or own["fmax_source"] in {None, "estimate"}:
         return modelled, modelled
     if own["fmax_source"] == "static timing":
         low, high = own["fmax_range_mhz"]
@@ -82,5 +82,5 @@ def ns_text(cycles: int, clock_mhz: tuple[float, float], *, exact: bool = False)
 
 def mhz_text(clock_mhz: tuple[float, float]) -> str:
     """Return a clock, or the range of one."""
-    slow, fast = (significant(mhz) for mhz in clock_mhz)
+    slow, fast = (significant(mhz).removesuffix(".0") for mhz in clock_mhz)
     return f"{slow if slow == fast else f'{slow} to {fast}'}{THIN}MHz"

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gatewright.chips import FAMILIES
 from gatewright.config import CellMapping, Framing
 from gatewright.errors import GatewrightError, LowerError
 from gatewright.fixedpoint import Fixed
@@ -15,6 +16,7 @@ from gatewright.ir import save_program
 from gatewright.lower.claims import Claims
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.stream import Stream
+from gatewright.rtl.copies import with_copies
 from gatewright.rtl.dataflow import compile_dataflow
 from gatewright.rtl.elastic import compile_elastic
 from gatewright.rtl.leaves import PLAIN, SHELL_LEAVES, Leaves
@@ -208,6 +210,8 @@ def write_core(
 ) -> RtlManifest:
     """Write a compiled core with its shell, as write_design does."""
     claims = design.claims
+    readers = FAMILIES[claims.family].register_readers
+    design = replace(design, modules=tuple(with_copies(module, readers) for module in design.modules))
     more = ("gw_pace",) if claims.initiation_interval > source.beats else ()
     shell = axis_shell(
         name=design.name,

@@ -101,6 +101,7 @@ class Register:
     """Declare a register that takes `value` at every rising clock edge with `enable`; without one, at every edge.
 
     reset: a condition of one bit; at an edge with it the register takes reset_value instead, whatever enable says.
+    keep: yosys must not merge it with a register that always holds the same.
     """
 
     target: Name
@@ -108,6 +109,7 @@ class Register:
     enable: Expr | None = None
     reset: Expr | None = None
     reset_value: int = 0
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def literal(value: int, width: int, signed: bool) -> str:
 
 def module_text(module: Module) -> str:
     """Return one module's text."""
-    kept_apart = any(isinstance(item, Assign) and item.keep for item in module.items)
+    kept_apart = any(isinstance(item, (Assign, Register)) and item.keep for item in module.items)
     lines = [*(_comment(line) for line in module.header), NETTYPE]
     if kept_apart:
         lines += _KEEP
@@ -105,9 +105,10 @@ def module_text(module: Module) -> str:
     for item in (*module.items, None):
         if pending and not isinstance(item, Register):
             lines += [f"    {_declare('reg', r.target)};" for r in pending]
-            lines.append("    always @(posedge clk) begin")
-            lines += [f"        {line}" for r in pending for line in _update(r)]
-            lines.append("    end")
+            for keep in (False, True):  # yosys takes the block's attribute over to its flip-flops, not the signal's
+                updates = [f"        {line}" for r in pending if r.keep == keep for line in _update(r)]
+                if updates:
+                    lines += [f"    {'`GW_KEEP ' * keep}always @(posedge clk) begin", *updates, "    end"]
             pending = []
         match item:
             case None:

@@ -14,10 +14,12 @@ from typing import Any
 
 from gatewright.chips import FAMILIES, Part, Router
 from gatewright.errors import BudgetError, GatewrightError, MissingToolError, ToolError
+from gatewright.synth.port_registers import register_ports
 from gatewright.synth.report import record_cpu
 from gatewright.tools import package_version, run_tool, write_json
 
 _RUN = "import sys; import {module} as y; sys.exit(y.{function}(sys.argv[1:]))"  # the wheels have no __main__
+_REGISTERED = "port_registers.json"
 _WORDS = {
     "TRELLIS_COMB": "LUT sites", "TRELLIS_FF": "flip-flops", "TRELLIS_IO": "pins", "DP16KD": "18 kbit block RAMs",
     "MULT18X18D": "18x18 multipliers", "EHXPLLL": "PLLs", "TRELLIS_RAMW": "LUT RAM write ports",
@@ -92,9 +94,10 @@ def place_and_route(
     (fine for a frequency, not for a board).
     freq_mhz: target of clocks that the constraints leave out; it changes nothing in the result. A missed target is
     no error: see PlaceReport.meets_timing. out_of_context: no I/O buffers, for designs with more ports than the
-    package has pins; no bitstream can be made of it. ECP5 only; wrap the design by rtl.harness elsewhere.
-    out: a directory, that of synthesize will do; gets place.log, nextpnr.json (its own report), place.json (the
-    PlaceReport), design.config, and a line in timing.json.
+    package has pins; no bitstream can be made of it. A flip-flop is put at each port, for paths from and to ports are
+    not timed there: they count among the cells used. ECP5 only; wrap the design by rtl.harness elsewhere. out: a
+    directory, that of synthesize will do; gets place.log, nextpnr.json (its own report), place.json (the PlaceReport),
+    design.config, and a line in timing.json.
 
     Raises BudgetError, saying by how much, where the design does not fit; MissingToolError; ToolError.
     """
@@ -114,6 +117,8 @@ def place_and_route(
     out.mkdir(parents=True, exist_ok=True)
     for stale in ("place.log", "place.json", "nextpnr.json", "design.config"):
         (out / stale).unlink(missing_ok=True)
+    if out_of_context and register_ports(netlist, out / _REGISTERED):
+        netlist = out / _REGISTERED
     argv += [*part.nextpnr, "--json", _relative(netlist, out), "--report", "nextpnr.json"]
     argv += ["--freq", f"{freq_mhz:g}", "--seed", str(seed), "--timing-allow-fail"]
     argv += router.pins(_relative(pins, out)) if pins else router.free

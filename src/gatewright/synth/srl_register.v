@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A delay line in a shift-register LUT, its last register outside: a flip-flop drives what reads it 1.2 ns earlier.
 //
 // For yosys' techmap, on netlists of Xilinx cells. A line of A + 1 registers becomes one of A and an FDRE; the bit that

@@ -79,7 +79,7 @@ def read_model(config: Config) -> tuple[Imported, Config]:
         graph=graph,
         road=road,
         sha256=digest(file),
-        weights_sha256=digest(weights) if weights else "",
+        weights_sha256=digest(weights) if weights else str((graph.metadata or {}).get("weights_sha256", "")),
     )
     if road == "qat":
         config = _with_layers(config, imported)

@@ -36,7 +36,7 @@ FUNCTIONS: dict[str, tuple[ActivationKind, Parameters]] = {
     "hard_tanh": ("hard_tanh", (-1.0, 1.0)),
 }
 HARD_SIGMOID: dict[int, Parameters] = {2: (0.2, 0.5), 3: (1 / 6, 0.5)}  # the function changed with Keras 3
-SPECIAL = ("linear", "softmax", "hard_sigmoid", "binary_tanh", "ternary_tanh")
+SPECIAL = ("linear", "softmax", "log_softmax", "hard_sigmoid", "binary_tanh", "ternary_tanh")
 
 
 def function_name(spec: Any, where: str) -> str:
@@ -63,6 +63,8 @@ def apply_function(builder: Builder, x: Value, name: str, major: int, where: str
         return x
     if name == "softmax":
         return builder.add(Softmax, [x], x.shape, "softmax")
+    if name == "log_softmax":
+        return builder.leave_out_log_softmax(x)
     if name == "hard_sigmoid":
         return builder.activation(x, "hard_sigmoid", HARD_SIGMOID[major])
     if name == "binary_tanh":  # 2 round(clip(x/2 + 1/2, 0, 1)) - 1, halves to even: 1 where x > 0, else -1

@@ -26,7 +26,10 @@ class Value:
 
 @dataclass(slots=True)
 class Builder:
-    """Collects nodes in order. `layer`, `kind`: whose nodes are being added; layers, kinds: by node and by layer."""
+    """Collects nodes in order. `layer`, `kind`: whose nodes are being added; layers, kinds: by node and by layer.
+
+    left_out: the result behind which a log-softmax stands that the host may compute; nothing else may read it.
+    """
 
     nodes: list[AnyNode] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -34,6 +37,7 @@ class Builder:
     kinds: dict[str, str] = field(default_factory=dict)
     layer: str = ""
     kind: str = ""
+    left_out: str = ""
     _by_name: dict[str, AnyNode] = field(default_factory=dict)
 
     def enter(self, layer: str, kind: str) -> None:
@@ -45,6 +49,10 @@ class Builder:
         self, node: type[Any], sources: Sequence[Value], shape: tuple[int, ...], suffix: str = "", /, **fields: Any
     ) -> Value:
         """Add a node named after the layer (and the suffix); return its result."""
+        if self.left_out and any(source.name == self.left_out for source in sources):
+            raise ModelError(
+                f"layer {self.layer!r} ({self.kind}): reads a log_softmax, which is supported at the model's end only"
+            )
         if any(size < 1 for size in shape):
             raise ModelError(
                 f"layer {self.layer!r} ({self.kind}): its result would have the shape {shape}; nothing is left"
@@ -61,6 +69,12 @@ class Builder:
         self._by_name[name] = made
         self.layers[name] = self.layer
         return Value(name, tuple(int(size) for size in shape))
+
+    def leave_out_log_softmax(self, x: Value) -> Value:
+        """End the model before a log-softmax over its last axis, and say so: `verify` applies it to compare."""
+        self.left_out = x.name
+        self.note(f"{self.layer} ({self.kind}): log_softmax is left out: the graph gives the scores, in the same order")
+        return x
 
     def note(self, sentence: str) -> None:
         """Keep a sentence that the user should read, once."""

@@ -65,6 +65,7 @@ def load_keras(path: str | Path, weights: str | Path | None = None) -> Graph:
             "kinds": builder.kinds,
             "producer": f"Keras {archive.version}".strip(),
             **({} if kind is None else {"input_type": kind}),
+            **({"left_out": ["log_softmax", -1]} if builder.left_out == y.name else {}),
         },
     )
     shapes = check(graph)

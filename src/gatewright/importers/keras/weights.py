@@ -159,7 +159,13 @@ class NumberedWeights:
             self.names[base] = index + 1
             held = self.reader.children(self.path)
             container = next((group for group in CONTAINERS if group in held), CONTAINERS[0])
-            self.groups[name] = f"{self.path}/{container}/{base}{f'_{index}' if index else ''}"
+            group = f"{base}_{index}" if index else base
+            if container != "layers":  # Keras 2.13 also counts layers that it has written: dense, dense_2, dense_4
+                there = self.reader.children(f"{self.path}/{container}")
+                same = [found for other in there if (found := re.fullmatch(rf"{base}(?:_(\d+))?", other))]
+                same.sort(key=lambda found: int(found[1] or 0))
+                group = same[index][0] if index < len(same) else group
+            self.groups[name] = f"{self.path}/{container}/{group}"
         group = self.groups[name]
         stored = self.reader.attribute(f"{group}/vars", "name")
         if stored is not None and stored != name:

@@ -54,17 +54,17 @@ def load_onnx(path: str | Path) -> Graph:
 
     A quantizer keeps its integers exactly; weights are stored after theirs. Raises ModelError naming the node, the
     operator, the attribute and its value for whatever has no exact counterpart, and for damaged or hostile files.
-    Source: ONNX operator sets 6 to 24; QONNX 1.0's operators (Pappalardo et al., arXiv:2206.07527).
+    Source: ONNX operator sets 6 to 28; QONNX 1.0's operators (Pappalardo et al., arXiv:2206.07527).
     """
     path = Path(path)
-    model = read_model(path)
+    model, weights_sha256 = read_model(path)
     try:
-        return _convert(model, path.stem)
+        return _convert(model, path.stem, weights_sha256)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
 
 
-def _convert(model: Any, name: str) -> Graph:
+def _convert(model: Any, name: str, weights_sha256: str) -> Graph:
     graph = model.graph
     opsets = {opset.domain: opset.version for opset in model.opset_import}
     b = Builder(name, "qonnx" if any(n.domain not in ("", "ai.onnx") for n in graph.node) else "onnx")
@@ -83,7 +83,8 @@ def _convert(model: Any, name: str) -> Graph:
         what = getattr(output, "what", "no result of any node" if output is None else "a constant")
         raise ModelError(f"output {result!r} is {what}")
     producer = f"{model.producer_name} {model.producer_version}".strip()
-    return b.finish(output, {"producer": producer, "input_type": kind})
+    more = {"weights_sha256": weights_sha256} if weights_sha256 else {}
+    return b.finish(output, {"producer": producer, "input_type": kind, **more})
 
 
 def _only(what: str, found: list[Any]) -> Any:

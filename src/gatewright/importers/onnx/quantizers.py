@@ -13,6 +13,7 @@ import numpy as np
 from gatewright.fixedpoint import MAX_BITS, Rounding
 from gatewright.importers import elementwise
 from gatewright.importers.builder import Builder, Const, Tensor, Value
+from gatewright.importers.onnx import arithmetic
 from gatewright.importers.onnx.arithmetic import Handler, Results
 from gatewright.importers.onnx.constants import Array, folded
 from gatewright.importers.onnx.op import Op
@@ -27,6 +28,20 @@ _ROUND: dict[str, Callable[[Array], Array]] = {
     "HALF_UP": lambda y: np.sign(y) * np.floor(np.abs(y) + 0.5),
     "HALF_DOWN": lambda y: np.sign(y) * np.ceil(np.abs(y) - 0.5),
 }
+# QONNX' words on data: its halves, UP and DOWN look at zero. Where no result is negative, simpler roundings are equal.
+_SIGNED = {
+    "FLOOR": Rounding.TRUNCATE,
+    "CEIL": Rounding.CEIL,
+    "DOWN": Rounding.ZERO,
+    "HALF_UP": Rounding.HALF_AWAY,
+    "HALF_DOWN": Rounding.HALF_ZERO,
+}
+_UNSIGNED = {
+    "UP": Rounding.CEIL,
+    "DOWN": Rounding.TRUNCATE,
+    "HALF_UP": Rounding.HALF_UP,
+    "HALF_DOWN": Rounding.HALF_DOWN,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +51,11 @@ class Coded:
     decoded: Tensor
     scale: Array
     zero_point: Array
-    what: str = "a quantized integer; only DequantizeLinear may follow QuantizeLinear (export in the QDQ format)"
+    lo: int
+    hi: int
+    what: str = (
+        "a quantized integer; only Clip and DequantizeLinear may follow QuantizeLinear (export in the QDQ format)"
+    )
 
 
 def _limits(op: Op, bits: Array, signed: bool, narrow: bool) -> tuple[Array, Array]:
@@ -54,11 +73,11 @@ def _rounding(op: Op, mode: str, lo: Array) -> Rounding:
     """The node's rounding, where it has one that is equal on every value between the limits."""
     if mode in ("ROUND", "HALF_EVEN"):
         return Rounding.HALF_EVEN
-    if mode == "FLOOR" or (mode == "DOWN" and (lo >= 0).all()):
-        return Rounding.TRUNCATE
-    if mode == "HALF_UP" and (lo >= 0).all():  # away from zero, which is upwards there
-        return Rounding.HALF_UP
-    return op.fail(f"attribute rounding_mode = {mode!r} is not supported on data here; use ROUND or FLOOR")
+    if mode in _UNSIGNED and (lo >= 0).all():
+        return _UNSIGNED[mode]
+    if mode in _SIGNED:
+        return _SIGNED[mode]
+    return op.fail(f"attribute rounding_mode = {mode!r} is not supported on signed data; use ROUND or FLOOR")
 
 
 def _mode(op: Op, default: str) -> str:
@@ -85,8 +104,9 @@ def _quant(b: Builder, op: Op) -> Results:
     if (point != zero).any():
         op.fail(f"has a zero point of {np.asarray(zero).tolist()!r}; whole numbers are supported")
     scale64 = np.asarray(scale, dtype=np.float64)
-    shifted = rounding is Rounding.HALF_EVEN and (point % 2 != 0).any()
-    if shifted:  # round(x / s + z) is not round(x / s) + z for an odd z and ties to even
+    about_zero = rounding in (Rounding.ZERO, Rounding.HALF_AWAY, Rounding.HALF_ZERO)
+    shifted = bool((point % 2 != 0).any() if rounding is Rounding.HALF_EVEN else about_zero and point.any())
+    if shifted:  # round(x / s + z) is not round(x / s) + z for an odd z and ties to even, or ties by their sign
         x = elementwise.affine(b, x, np.ones(()), point * scale64)
     none = np.zeros((), dtype=np.int64)
     y = elementwise.quantize(
@@ -212,7 +232,7 @@ def _quantize_linear(b: Builder, op: Op) -> Results:
     y = elementwise.quantize(
         b, x, scale=scale, lo=np.array(ends.min), hi=np.array(ends.max), zero_point=zero, rounding=Rounding.HALF_EVEN
     )
-    return [Coded(decoded=y, scale=scale, zero_point=zero)]
+    return [Coded(decoded=y, scale=scale, zero_point=zero, lo=int(ends.min), hi=int(ends.max))]
 
 
 def _dequantize_linear(b: Builder, op: Op) -> Results:
@@ -234,7 +254,26 @@ def _dequantize_linear(b: Builder, op: Op) -> Results:
     return [_scaled(b, folded(b, lambda: integers.astype(np.int64) - zero).value, scale)]
 
 
-STANDARD: dict[str, Handler] = {"QuantizeLinear": _quantize_linear, "DequantizeLinear": _dequantize_linear}
+def _clip(b: Builder, op: Op) -> Results:
+    """Clip, also between QuantizeLinear and DequantizeLinear: fewer bits, as Brevitas writes them."""
+    x = op.any_operand(0)
+    if not isinstance(x, Coded):
+        return arithmetic.HANDLERS["Clip"](b, op)
+    ends = [op.scalar(at) for at in (1, 2)]
+    lo, hi = (np.array(end if end is not None else limit) for end, limit in zip(ends, (x.lo, x.hi), strict=True))
+    if lo > hi:
+        op.fail(f"clips to {float(lo):g}..{float(hi):g}")
+    y = elementwise.quantize(
+        b, x.decoded, scale=x.scale, lo=lo, hi=hi, zero_point=x.zero_point, rounding=Rounding.HALF_EVEN
+    )
+    return [replace(x, decoded=y, lo=int(lo), hi=int(hi))]
+
+
+STANDARD: dict[str, Handler] = {
+    "QuantizeLinear": _quantize_linear,
+    "DequantizeLinear": _dequantize_linear,
+    "Clip": _clip,
+}
 QONNX: dict[str, Handler] = {
     "Quant": _quant,
     "IntQuant": _quant,

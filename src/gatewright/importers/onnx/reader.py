@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
@@ -13,14 +14,15 @@ from numpy.typing import NDArray
 from gatewright.errors import ModelError
 from gatewright.importers.builder import MAX_ELEMENTS
 
-OPSETS = range(6, 25)  # of the standard domain: the versions whose changes the handlers know
+OPSETS = range(6, 29)  # of the standard domain: the versions whose changes the handlers know
 MAX_FILE_BYTES = 2**31 - 1  # a protobuf message is no larger
 
 
-def read_model(path: Path) -> Any:
-    """Return the onnx.ModelProto of a file; nothing in it is executed and no other file is opened.
+def read_model(path: Path) -> tuple[Any, str]:
+    """Return the onnx.ModelProto of a file and the SHA-256 of what lies in others, "" of nothing; none is executed.
 
-    Raises ModelError for anything but a complete single-file model.
+    Tensors that it keeps in another file are read where that lies beside it; no link is followed and no path out of the
+    folder. Raises ModelError for anything but a complete model.
     """
     onnx = _package()
     from google.protobuf.message import DecodeError
@@ -38,9 +40,14 @@ def read_model(path: Path) -> Any:
     if not model.ir_version or not model.opset_import or not (model.graph.node or model.graph.output):
         raise ModelError(f"{path}: holds no ONNX model (no IR version, operator set or graph); export it again")
     _check_versions(path, model)
+    fetched, sha = False, hashlib.sha256()
     for owner, tensor in _tensors(model.graph):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            _fetch(path, owner, tensor)
+            fetched = True
+            sha.update(tensor.raw_data)
         _check_tensor(path, owner, tensor)
-    return model
+    return model, sha.hexdigest() if fetched else ""
 
 
 def _package() -> Any:
@@ -81,11 +88,34 @@ def _tensors(graph: Any) -> Iterator[tuple[str, Any]]:
                 yield owner, tensor
 
 
+def _fetch(path: Path, owner: str, tensor: Any) -> None:
+    """Read the bytes of a tensor that lies in another file (`model.onnx.data`, as torch writes it)."""
+    said = {entry.key: entry.value for entry in tensor.external_data}
+    name = said.get("location", "")
+    file = path.parent / name
+    where = f"{path}: {owner} is stored in another file, {name!r}"
+    if name in ("", ".", "..") or Path(name).name != name or "\\" in name or file.is_symlink() or not file.is_file():
+        raise ModelError(
+            f"{where}, which is no file beside the model; write one file: onnx.save(onnx.load(MODEL), NEW)"
+        )
+    held = file.stat().st_size
+    try:
+        offset = int(said.get("offset", 0))
+        length = int(said.get("length", held - offset))
+    except ValueError:
+        raise ModelError(f"{where}, at no whole numbers of bytes; export the model again") from None
+    if offset < 0 or length < 0 or offset + length > held or length > 8 * prod(tensor.dims):
+        raise ModelError(f"{where}, bytes {offset:,} to {offset + length:,} of {held:,}; copy both files again")
+    with file.open("rb") as stream:
+        stream.seek(offset)
+        tensor.raw_data = stream.read(length)
+    tensor.data_location = _package().TensorProto.DEFAULT
+    tensor.ClearField("external_data")
+
+
 def _check_tensor(path: Path, owner: str, tensor: Any) -> None:
     onnx = _package()
     where = f"{path}: {owner}"
-    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-        raise ModelError(f"{where} is stored in another file; write one file: onnx.save(onnx.load(MODEL), NEW)")
     if tensor.HasField("segment"):
         raise ModelError(f"{where} is stored in segments, which no exporter writes; export the model again")
     if any(size < 0 for size in tensor.dims):
@@ -117,10 +147,13 @@ def _held_elements(onnx: Any, tensor: Any) -> int | None:
     t = onnx.TensorProto
     bits = {
         t.FLOAT: 32, t.DOUBLE: 64, t.FLOAT16: 16, t.BFLOAT16: 16, t.BOOL: 8, t.INT8: 8, t.UINT8: 8, t.INT16: 16,
-        t.UINT16: 16, t.INT32: 32, t.UINT32: 32, t.INT64: 64, t.UINT64: 64,
+        t.UINT16: 16, t.INT32: 32, t.UINT32: 32, t.INT64: 64, t.UINT64: 64, t.INT4: 4, t.UINT4: 4,
     }.get(tensor.data_type)  # fmt: skip
     if bits is None:
         return None
+    if bits == 4:  # two in a byte, the last one alone where their number is odd
+        claimed, held = prod(tensor.dims), len(tensor.raw_data) or len(tensor.int32_data)
+        return claimed if held == -(-claimed // 2) else 2 * held
     if tensor.HasField("raw_data"):
         return len(tensor.raw_data) * 8 // bits
     field = {t.FLOAT: "float_data", t.DOUBLE: "double_data", t.INT64: "int64_data"}.get(tensor.data_type)
@@ -134,5 +167,8 @@ def to_array(tensor: Any) -> NDArray[Any]:
     from onnx import numpy_helper
 
     array = numpy_helper.to_array(tensor)
+    small = {"int4": np.int8, "uint4": np.uint8}  # which NumPy has as little
+    if array.dtype.name in small:
+        return array.astype(small[array.dtype.name])
     with np.errstate(invalid="ignore"):  # of NaN, which is refused later
         return array if array.dtype.kind in "fiub" else array.astype(np.float32)

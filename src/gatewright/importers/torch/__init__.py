@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.errors import ModelError
+from gatewright.errors import ModelError, ShapeError
 from gatewright.graph.nodes import Graph
 from gatewright.importers.builder import Builder, Const, Missing, Tensor
 from gatewright.importers.hints import misspelt
@@ -43,7 +43,7 @@ def load_torch(path_or_module: Any, example_input: Any = None) -> Graph:
             graph = load_torch(read_sequential(path), example_input)
             return replace(graph, metadata={**(graph.metadata or {}), "producer": "torch"})  # the file tells no version
         except ModelError as error:
-            raise ModelError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+            raise type(error)(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     if isinstance(path_or_module, torch.export.ExportedProgram):
         return _convert(path_or_module, "exported program")
     if not isinstance(path_or_module, torch.nn.Module):
@@ -80,9 +80,9 @@ def _example(module: Any, given: Any) -> Any:
     if given is None:
         first = next((m for m in module.modules() if not list(m.children())), None)
         if not isinstance(first, torch.nn.Linear):
-            raise ModelError(
+            raise ShapeError(
                 f"the shape of the input of {type(module).__name__} is unknown; give example_input, a batch of samples "
-                "or the shape of one"
+                "or the shape of one (on the command line --shape, or --data of that shape)"
             )
         given = (first.in_features,)
     if isinstance(given, tuple) and all(isinstance(size, int) and size > 0 for size in given):

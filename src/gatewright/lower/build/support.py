@@ -24,14 +24,15 @@ def no_hardware(op: Unsupported) -> LowerError:
 
 
 def check_supported(program: Program) -> None:
-    """Raise LowerError for the first op without hardware: its kind has none, or its result is not a vector.
+    """Raise LowerError for the first op whose kind has no hardware, else for the first whose result is not a vector.
 
-    What an input of several axes goes into is named before the input.
+    So a convolution is named before the reshape that feeds it, and what an input of several axes goes into before it.
     """
     known = shapes(program)
-    for op in (*program.ops[1:], program.input):
+    for op in program.ops:
         if isinstance(op, Unsupported):
             raise no_hardware(op)
+    for op in (*program.ops[1:], program.input):
         if len(known[op.name]) != 1:
             raise LowerError(
                 f"layer {op.layer!r}: {type(op).__name__} (op {op.name!r}) has shape {known[op.name]}, and the "
