@@ -18,6 +18,12 @@ from tests.programs import known_ranges
 SIZES = st.integers(1, 9)
 
 
+def divisors(program: Program) -> list[int]:
+    """Return how many positions of a program's input may come at a time, but for all of them."""
+    positions = int(np.prod(program.input.shape[:-1]))
+    return [n for n in range(1, positions + 1) if positions % n == 0 and (n < positions or n == 1)]
+
+
 @dataclass
 class Drawing:
     """A program that grows by ops that are drawn."""

@@ -204,3 +204,48 @@ def test_a_vector_that_is_reshaped_at_once_comes_pixel_by_pixel():
     for program in (image, flat):
         x = random_codes(program, 6, seed=3)
         assert np.array_equal(stream(program).replay(x), Interpreter(program).run(x))
+
+
+def signal(frames: int, stride: int, taps: int, *, channels: int = 2) -> Program:
+    """A convolution of a signal, whose result goes to a dense layer."""
+    rng = np.random.default_rng(frames)
+    count = (frames - taps) // stride + 1
+    constants = {
+        "c.weight": Constant(rng.integers(-3, 4, (taps, channels, 3)), 0),
+        "c.bias": Constant(np.array([1, 0, -2]), 0),
+        "d.weight": Constant(rng.integers(-3, 4, (count * 3, 2)), 0),
+        "d.bias": Constant(np.array([5, -5]), 0),
+    }
+    fixed = Fixed(width_bits=4, frac_bits=0, signed=True)
+    ops = (
+        Input(name="x", layer="input", shape=(frames, channels), format=fixed),
+        Conv(
+            name="c",
+            layer="c",
+            source="x",
+            weight="c.weight",
+            bias="c.bias",
+            strides=(stride,),
+            dilation=(1,),
+            pads=((0, 0),),
+            groups=1,
+        ),
+        Reshape(name="flat", layer="flat", source="c", shape=(count * 3,)),
+        Dense(name="d", layer="d", source="flat", weight="d.weight", bias="d.bias"),
+    )
+    return Program(name="signal", ops=ops, output="d", constants=constants)
+
+
+@pytest.mark.parametrize(
+    ("interval", "windows", "cycles"), [(0, 2, 12), (30, 1, 24)], ids=["as fast as it goes", "as slow as allowed"]
+)
+def test_windows_at_a_time_follow_from_the_interval(interval: int, windows: int, cycles: int):
+    """64 samples, 8 a beat, 5 taps, stride 3: 20 windows; two at a time take 6 samples a step, of beats of 8."""
+    made = stream(signal(64, 3, 5), pixels_per_beat=8, interval=interval)
+    unit = made.units[0]
+    assert isinstance(unit, Windowed)
+    assert (unit.window.outputs, unit.window.beats, unit.regroups) == (windows, -(-64 // (3 * windows)), True)
+    assert unit.rule.beats == 8
+    assert made.initiation_interval <= max(cycles, interval)
+    x = random_codes(made.program, 6, seed=4)
+    assert np.array_equal(made.replay(x), Interpreter(made.program).run(x))

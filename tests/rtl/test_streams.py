@@ -15,8 +15,8 @@ from gatewright.ir import Interpreter, Program, load_program, print_program
 from gatewright.lower.dataflow import Dataflow
 from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.sim import SimReport, lint, require_match, simulate_compiled
-from tests.images import image_programs
-from tests.lower.test_streams import residual
+from tests.images import divisors, image_programs
+from tests.lower.test_streams import residual, signal
 from tests.lowering import lower_for
 from tests.rtl.stream_batch import simulate_streams
 from tests.rtl.test_elastic import Edit
@@ -60,7 +60,12 @@ def test_drawn_programs_equal_the_interpreter(tmp_path, count: int, start: int):
     for number, program in enumerate(drawn(count, start)):
         family, clock_mhz = FAMILIES[number % 3]
         x = random_codes(program, 8, seed=1)
-        designs.append(lower_for(program, x, family=family, clock_mhz=clock_mhz, stream="always"))
+        pixels = divisors(program)[0 if number % 2 else -1]
+        try:
+            made = lower_for(program, x, family=family, clock_mhz=clock_mhz, stream="always", pixels_per_beat=pixels)
+        except LowerError:  # what so many pixels a beat do not suit
+            made = lower_for(program, x, family=family, clock_mhz=clock_mhz, stream="always")
+        designs.append(made)
     inputs = [random_codes(made.program, 8, seed=2) for made in designs]
     for made, seen in zip(designs, simulate_streams(designs, inputs, tmp_path), strict=True):
         assert not seen.wrong, f"{seen.wrong}\n{print_program(made.program)}"
@@ -81,6 +86,15 @@ def run(made: Dataflow, out: Path, cache: Path, *, frames: int = 12, edit: Edit 
 def skip() -> Dataflow:
     program = residual()
     return lower_for(program, random_codes(program, 6), family="xc7", clock_mhz=200, stream="always")
+
+
+def test_beats_are_regrouped_for_steps(tmp_path, cache):
+    """Beats of 8 samples, steps of 6: what is left over waits, and the last step has fewer."""
+    program = signal(64, 3, 5)
+    made = lower_for(program, random_codes(program, 6), family="xc7", clock_mhz=200, stream="always", pixels_per_beat=8)
+    report = run(made, tmp_path, cache)
+    require_match(report)
+    assert report.initiation_interval == made.initiation_interval
 
 
 def test_every_beat_on_every_channel_is_the_programs(tmp_path, cache):
@@ -157,14 +171,15 @@ def test_a_broken_design_is_caught(tmp_path, cache, broken: str):
 @pytest.mark.data
 @pytest.mark.torch
 @pytest.mark.parametrize(
-    ("model", "input_format", "beats", "interval"),
+    ("model", "input_format", "pixels", "beats", "interval"),
     [
-        ("ravel/cnn_for_arianna.keras", "", 1024, 1024),
-        ("example_models/keras/qkeras_mnist_cnn.json", "ufixed<8,0>", 784, 784),
+        ("ravel/cnn_for_arianna.keras", "", 1, 1024, 1024),
+        ("ravel/cnn_for_arianna.keras", "", 32, 32, 43),  # 8 frames of 4 channels a beat; RAVEL's own: 51
+        ("example_models/keras/qkeras_mnist_cnn.json", "ufixed<8,0>", 1, 784, 784),
     ],
 )
 def test_real_networks_from_file_to_simulation(
-    tmp_path, cache, shared_data, model: str, input_format: str, beats: int, interval: int
+    tmp_path, cache, shared_data, model: str, input_format: str, pixels: int, beats: int, interval: int
 ):
     from click.testing import CliRunner
 
@@ -174,7 +189,8 @@ def test_real_networks_from_file_to_simulation(
     done = CliRunner().invoke(main, [*given, *(["--input-format", input_format] if input_format else [])])
     assert done.exit_code == 0, done.output
     program = load_program(tmp_path / "program.txt")
-    made = lower_for(program, random_codes(program, 4), family="xc7", clock_mhz=200, stream="always")
+    x = random_codes(program, 4)
+    made = lower_for(program, x, family="xc7", clock_mhz=200, stream="always", pixels_per_beat=pixels)
     assert (made.source.stream.beats, made.initiation_interval) == (beats, interval)
     require_match(run(made, tmp_path / "rtl", cache, frames=12))
-    assert np.array_equal(made.replay(x := random_codes(program, 3)), Interpreter(program).run(x))
+    assert np.array_equal(made.replay(x), Interpreter(program).run(x))

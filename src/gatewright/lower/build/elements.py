@@ -113,8 +113,11 @@ def _lower(
             return [thresholds(b, ref, at[i % len(at)], op.start, op.step, luts=luts) for i, ref in x]
         case Lookup():
             rows, first = program.constants[op.table].q, op.first
+            last = rows.shape[1] - 1  # what a circuit may think possible, the program does not: any entry will do
             x = enumerate(values[op.source])
-            return [b.table(ref, lambda v, i=i: int(rows[i % rows.shape[0], v - first])) for i, ref in x]
+            return [
+                b.table(ref, lambda v, i=i: int(rows[i % rows.shape[0], min(max(v - first, 0), last)])) for i, ref in x
+            ]
         case Softmax():
             exp_table, reciprocal_table = (program.constants[key].q for key in (op.exp_table, op.reciprocal_table))
             return softmax(b, op, values[op.source], exp_table, reciprocal_table)

@@ -39,7 +39,7 @@ class Pooled:
         ends = np.zeros(self.grid, dtype=bool)
         (rows, columns), (down, right) = self.counts, self.size
         ends[down - 1 : rows * down : down, right - 1 : columns * right : right] = True
-        return Rule(beats=ends.size, emits=tuple(ends.ravel().tolist()), latency_cycles=1 + (self.size[0] > 1))
+        return Rule(steps=ends.size, emits=tuple(ends.ravel().tolist()), latency_cycles=1 + (self.size[0] > 1))
 
     @property
     def timing(self) -> Rigid:

@@ -7,17 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A unit's steps. beats: of a frame that it takes, one in each step.
+    """A unit's steps. steps: of a frame; takes[t]: whether step t takes a beat, all where it is empty.
 
-    emits[t]: whether the step with beat t starts a result, which is there `latency_cycles` later. Entries beyond
-    `beats` are steps after the frame: they come with the next frame's beats, or, where none waits, without any (a
-    flush, which then runs to its end). rest: cycles from a step to the next one at the earliest.
+    emits[t]: whether step t starts a result, which is there `latency_cycles` later. Entries beyond `steps` are steps
+    after the frame: they come with the next frame's, or, where none of its beats waits, without any (a flush, which
+    then runs to its end). rest: cycles from a step to the next one at the earliest.
     """
 
-    beats: int
+    steps: int
     emits: tuple[bool, ...]
     latency_cycles: int
     rest: int = 1
+    takes: tuple[bool, ...] = ()
+
+    @property
+    def beats(self) -> int:
+        """Beats of a frame that it takes."""
+        return sum(self.takes) if self.takes else self.steps
 
     @property
     def results(self) -> int:
@@ -27,4 +33,4 @@ class Rule:
     @property
     def interval(self) -> int:
         """Cycles that a frame takes at the least."""
-        return self.beats * self.rest
+        return self.steps * self.rest

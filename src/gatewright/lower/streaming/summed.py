@@ -54,7 +54,7 @@ class Summed:
         """The step with a frame's last beat starts the result."""
         beats = self.takes[0].stream.beats
         emits = (False,) * (beats - 1) + (True,)
-        return Rule(beats=beats, emits=emits, latency_cycles=2 + self.tree_cycles + self.steps, rest=self.steps)
+        return Rule(steps=beats, emits=emits, latency_cycles=2 + self.tree_cycles + self.steps, rest=self.steps)
 
     @property
     def timing(self) -> Rigid:

@@ -91,7 +91,7 @@ class _Run:
         first = [i for i, node in enumerate(net.nodes) if wired & set(node.takes)]
         step, old, flushing = ([0] * len(net.nodes) for _ in range(3))
         rested = [0] * len(net.nodes)
-        tails = [len(node.rule.emits) - node.rule.beats for node in net.nodes]
+        tails = [len(node.rule.emits) - node.rule.steps for node in net.nodes]
         stored = [number for number in net.entering if net.depths[number]]
         cycle = given = left = entered = known = inside = most = quiet = written = 0
         first_result = -1
@@ -105,17 +105,20 @@ class _Run:
             wills: list[bool] = []
             for i, node in enumerate(net.nodes):
                 t, rule = step[i], node.rule
-                will = (t < rule.beats and rule.emits[t]) or bool(
-                    old[i] and t < tails[i] and rule.emits[rule.beats + t]
-                )
+                will = rule.emits[t] or bool(old[i] and t < tails[i] and rule.emits[rule.steps + t])
                 wills.append(will)
                 room = not will or all(free[c] > 0 for c in node.gives)
                 readies[i] = room and not flushing[i] and cycle >= rested[i]
                 if i in first:
+                    if rule.takes and not rule.takes[t]:
+                        if readies[i]:
+                            moves.append((i, False, will))
+                        readies[i] = False
                     continue
+                needs = not rule.takes or rule.takes[t]
                 waits = all(words[c] > 0 for c in node.takes)
-                if waits and readies[i]:
-                    moves.append((i, True, will))
+                if readies[i] and (waits or not needs):
+                    moves.append((i, needs, will))
                 elif room and (flushing[i] or (old[i] and t == 0 and not waits)):
                     moves.append((i, False, will))
             x_ready = all(readies[i] for i in first) and all(free[c] > 0 for c in stored)
@@ -145,7 +148,7 @@ class _Run:
                 if emits:
                     reserved += node.gives
                     self.due[(cycle + node.rule.latency_cycles) % ring].extend([node.gives])
-                self._advance(i, node.rule, takes, step, old, flushing, tails[i])
+                self._advance(i, node.rule, step, old, flushing, tails[i], dry=not takes)
             for channels in self.due[cycle % ring]:
                 for c in channels:
                     words[c] += 1
@@ -183,19 +186,19 @@ class _Run:
 
     @staticmethod
     def _advance(
-        i: int, rule: Rule, takes: bool, step: list[int], old: list[int], flushing: list[int], tail: int
+        i: int, rule: Rule, step: list[int], old: list[int], flushing: list[int], tail: int, *, dry: bool
     ) -> None:
-        """Move a unit's counters on, as its hardware does."""
+        """Move a unit's counters on, as its hardware does. dry: no beat was taken."""
         t = step[i]
         ends_old = bool(old[i]) and t == tail - 1
         if ends_old:
             old[i] = 0
-        if not takes:
+        if dry and (flushing[i] or not rule.takes or rule.takes[t]):  # a flush
             flushing[i] = not ends_old
             step[i] = 0 if ends_old else t + 1
             return
         step[i] = t + 1
-        if step[i] == rule.beats:
+        if step[i] == rule.steps:
             step[i], old[i] = 0, int(tail > 0)
 
     def _stuck(self) -> str:

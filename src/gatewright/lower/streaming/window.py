@@ -29,7 +29,8 @@ class Window:
     """A window over a frame of grid = (rows, columns) pixels.
 
     size, strides, dilation: along rows and columns; pads: ((above, below), (left, right)), smaller than the window.
-    per_beat: pixels of a row in a beat. Raises LowerError for what does not suit.
+    per_beat: pixels of a row in a step. width: columns that there are, where steps do not divide them and those behind
+    fill up the last step; 0: all. Raises LowerError for what does not suit.
     """
 
     grid: Pair
@@ -38,9 +39,11 @@ class Window:
     dilation: Pair
     pads: tuple[Pair, Pair]
     per_beat: int = 1
+    width: int = 0
 
     def __post_init__(self) -> None:
         columns, stride = self.grid[1], self.strides[1]
+        object.__setattr__(self, "width", self.width or columns)
         if min(self.counts) < 1:
             raise LowerError(f"a window of {self.reach} pixels does not fit {self.grid} with padding {self.pads}")
         for (before, after), reach in zip(self.pads, self.reach, strict=True):
@@ -67,7 +70,8 @@ class Window:
     @property
     def counts(self) -> Pair:
         """Windows along rows and columns."""
-        rows, columns = window_counts(self.grid, self.size, self.strides, self.dilation, self.pads)
+        grid = (self.grid[0], self.width)
+        rows, columns = window_counts(grid, self.size, self.strides, self.dilation, self.pads)
         return rows, columns
 
     @property
@@ -158,16 +162,16 @@ class Window:
     def gather(self, pixels: Ints, fill: Ints) -> Ints:
         """Return what the registers show at each step that completes windows, in order.
 
-        pixels: (n, rows, columns, lanes); fill: (lanes,), the number of padding. (n, steps, size[0] * columns, lanes).
+        pixels: (n, rows, width, lanes); fill: (lanes,), the number of padding. (n, steps, size[0] * columns, lanes).
         """
         (above, _), (left, _) = self.pads
         rows = np.arange(self.counts[0])[:, None] * self.strides[0] - above + np.arange(self.size[0]) * self.dilation[0]
         begins = np.arange(self.fired_beats)[:, None] * self.outputs * self.strides[1] - left
         columns = begins + np.arange(self.columns)
         inside = ((rows >= 0) & (rows < self.grid[0]))[:, None, :, None]
-        inside = inside & ((columns >= 0) & (columns < self.grid[1]))[None, :, None, :]
+        inside = inside & ((columns >= 0) & (columns < self.width))[None, :, None, :]
         y = rows.clip(0, self.grid[0] - 1)[:, None, :, None]
-        x = columns.clip(0, self.grid[1] - 1)[None, :, None, :]
+        x = columns.clip(0, self.width - 1)[None, :, None, :]
         found = np.where(inside[None, ..., None], pixels[:, y, x], fill)
         return found.reshape(len(pixels), self.counts[0] * self.fired_beats, -1, pixels.shape[-1])
 

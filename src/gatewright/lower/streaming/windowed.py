@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -24,7 +25,8 @@ class Windowed:
     """takes, gives: one port each. window: of pixels whose lanes are those of `takes`, pixel by pixel.
 
     The circuit's input elements are the window's: row of taps, column, lane of the pixel, the last fastest; its outputs
-    the lanes of `gives`. fill: for each lane of a pixel the number that it has outside the frame.
+    the lanes of `gives`. fill: for each lane of a pixel the number that it has outside the frame. Where a beat has more
+    pixels than a step of the window takes, those left over wait for the next one.
     """
 
     name: str
@@ -37,8 +39,37 @@ class Windowed:
 
     @property
     def rule(self) -> Rule:
-        """A step takes a beat; the windows that it completes are in registers a cycle later."""
-        return Rule(beats=self.window.beats, emits=self.window.fires, latency_cycles=1 + self.schedule.latency_cycles)
+        """A step takes a beat, or what earlier ones left; the windows that it completes are there a cycle later."""
+        return Rule(
+            steps=self.window.beats,
+            emits=self.window.fires,
+            latency_cycles=1 + self.schedule.latency_cycles,
+            takes=self.takes_beat if self.regroups else (),
+        )
+
+    @property
+    def beat_pixels(self) -> int:
+        """Pixels of a beat."""
+        return len(self.takes[0].lanes) // self.pixel_lanes
+
+    @property
+    def regroups(self) -> bool:
+        """Whether beats have more pixels than a step takes."""
+        return self.beat_pixels != self.window.per_beat
+
+    @cached_property
+    def left_over(self) -> tuple[int, ...]:
+        """For each step the pixels that earlier beats have left."""
+        per_step, beat = self.window.per_beat, self.beat_pixels
+        ends = (min(step * per_step, self.window.width) for step in range(self.window.beats))
+        return tuple(-(-end // beat) * beat - end for end in ends)
+
+    @cached_property
+    def takes_beat(self) -> tuple[bool, ...]:
+        """For each step whether it takes a beat: where pixels lack, as long as there are any."""
+        per_step, beat = self.window.per_beat, self.beat_pixels
+        due = [-(-min(step * per_step, self.window.width) // beat) for step in range(self.window.beats + 1)]
+        return tuple(after > before for before, after in pairwise(due))
 
     @property
     def timing(self) -> Rigid:
@@ -53,7 +84,7 @@ class Windowed:
     def replay(self, beats: Sequence[Ints]) -> tuple[Ints, ...]:
         """Return what leaves by `gives` for what enters by `takes`: (n, beats, lanes) each."""
         (given,) = beats
-        pixels = given.reshape(len(given), *self.window.grid, self.pixel_lanes)
+        pixels = given.reshape(len(given), self.window.grid[0], self.window.width, self.pixel_lanes)
         shown = self.window.gather(pixels, np.array(self.fill, dtype=np.int64))
         flat = shown.reshape(-1, self.circuit.input_elements)
         found = simulate(self.circuit, flat)["output"] >> np.array([ref.shift for ref in self.circuit.outputs])
@@ -105,8 +136,11 @@ class Windowed:
             total += memory_cost(self.line_beats, lines * self.beat_bits, family)
         elif lines:
             total += Cost(ff=self.line_beats * lines * self.beat_bits)
-        held = window.size[0] * self.beat_bits * window.columns // window.per_beat
-        padded = window.size[0] * self.beat_bits * window.pads[1][1] // window.per_beat
+        pixel = self.beat_bits // self.beat_pixels
+        held = window.size[0] * pixel * window.columns
+        padded = window.size[0] * pixel * window.pads[1][1]
+        if self.regroups:
+            total += Cost(lut=2 * pixel * window.per_beat, ff=pixel * max(self.left_over))
         counters = (window.beats - 1).bit_length() + 6
         masks = sum(map(sum, window.pads))
         return total + Cost(lut=2 * counters + 2 * masks + 6, ff=held + padded + counters)

@@ -5,8 +5,9 @@ What differs from position to position (formats per element, constants as large 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -49,10 +50,7 @@ def beat_op(op: Op, facts: Facts, streams: Mapping[str, Stream], tables: Tables)
             width, keep, signed = (_spread(op, values, shape, stream) for values in given)
             return [replace(op, width_bits=width, keep_frac_bits=keep, signed=tuple(map(bool, signed)))]
         case Lookup() | Thresholds():
-            rows = len(facts.program.constants[op.table if isinstance(op, Lookup) else op.thresholds].q)
-            if stream.per_beat % rows:
-                raise refused(op, "with a table for each element")
-            return [op]
+            return [_rows_for_lanes(op, facts, stream, tables)]
         case Dense():
             weight, bias = (facts.program.constants[key] for key in (op.weight, op.bias))
             return [_per_pixel(op, weight, bias, stream.per_beat // shape[-1], tables)]
@@ -87,6 +85,8 @@ def beat_op(op: Op, facts: Facts, streams: Mapping[str, Stream], tables: Tables)
             if any(factor != 1 for factor in op.factors[:-1]):
                 raise refused(op, "of rows or columns")
             return [replace(op, factors=op.factors[-1:])]
+        case Pool():
+            return _pooled(op, facts, streams[op.source], tables)
         case ArgMax() | TopK() | Softmax():
             _whole_pixels(op, facts, streams, op.source)
             return [op]
@@ -94,62 +94,77 @@ def beat_op(op: Op, facts: Facts, streams: Mapping[str, Stream], tables: Tables)
             raise refused(op, f"of shape {shape}")
 
 
-def window_op(op: Conv | Pool, facts: Facts, window: Window, tables: Tables) -> list[Op]:
-    """Return the ops that make of a step's window, as a vector, the beat of results that it completes."""
-    lanes = facts.shapes[op.source][-1]
+def window_op(op: Conv | Pool, facts: Facts, window: Window, lanes: int, tables: Tables) -> list[Op]:
+    """Return the ops that make of a step's window, as a vector, the beat of results that it completes.
+
+    lanes: of a pixel of the window, which may be a whole row of the value's pixels, side by side.
+    """
+    if isinstance(op, Pool) and op.kind is PoolKind.MAX:
+        taps = range(window.size[1])
+        groups = [
+            [row * window.columns + number * window.strides[1] + tap for row in range(window.size[0]) for tap in taps]
+            for number in range(window.outputs)
+        ]
+        return _greatest(op, groups, lanes)
+    taken = facts.shapes[op.source][-1]
     if isinstance(op, Conv):
         weight, bias = (facts.program.constants[key] for key in (op.weight, op.bias))
-        full = ungrouped(weight.q, op.groups)
+        full, frac, offset = ungrouped(weight.q, op.groups), weight.frac_bits, bias
         full = full.reshape(*window.size, *full.shape[-2:])
-        matrix = np.zeros((window.size[0], window.columns, lanes, window.outputs, full.shape[-1]), dtype=np.int64)
-        for number in range(window.outputs):
-            for tap in range(window.size[1]):
-                column = number * window.strides[1] + tap * window.dilation[1]
-                matrix[:, column, :, number] = full[:, tap]
-        rows = matrix.shape[0] * matrix.shape[1] * lanes
-        tables[f"{op.name}.matrix"] = Constant(matrix.reshape(rows, -1), weight.frac_bits)
-        tables[f"{op.name}.offset"] = Constant(np.tile(bias.q, window.outputs), bias.frac_bits)
-        dense = Dense(
-            name=op.name, layer=op.layer, source=op.source, weight=f"{op.name}.matrix", bias=f"{op.name}.offset"
-        )
-        return [dense]
-    if op.kind is PoolKind.SUM:
-        taps = np.zeros((window.size[0], window.columns, window.outputs), dtype=np.int64)
-        for number in range(window.outputs):
-            first = number * window.strides[1]
-            taps[:, first : first + window.size[1], number] = 1
-        matrix = np.einsum("rco,ij->rcioj", taps, np.eye(lanes, dtype=np.int64)).reshape(-1, window.outputs * lanes)
-        tables[f"{op.name}.matrix"] = Constant(matrix, 0)
-        tables[f"{op.name}.offset"] = Constant(
-            np.zeros(window.outputs * lanes, dtype=np.int64), facts.ranges[op.name].frac_bits
-        )
-        dense = Dense(
-            name=op.name, layer=op.layer, source=op.source, weight=f"{op.name}.matrix", bias=f"{op.name}.offset"
-        )
-        return [dense]
-    return _greatest(op, window, lanes)
+    else:
+        taken, frac = lanes, 0
+        full = np.broadcast_to(np.eye(lanes, dtype=np.int64), (*window.size, lanes, lanes))
+        offset = Constant(np.zeros(lanes, dtype=np.int64), facts.ranges[op.name].frac_bits)
+    beside = lanes // taken  # pixels of the value in one of the window
+    each = full.shape[-1]
+    matrix = np.zeros((*(window.size[0], window.columns), beside, taken, window.outputs, beside, each), dtype=np.int64)
+    for number in range(window.outputs):
+        for tap in range(window.size[1]):
+            column = number * window.strides[1] + tap * window.dilation[1]
+            for place in range(beside):
+                matrix[:, column, place, :, number, place] = full[:, tap]
+    tables[f"{op.name}.matrix"] = Constant(matrix.reshape(window.size[0] * window.columns * lanes, -1), frac)
+    tables[f"{op.name}.offset"] = Constant(np.tile(offset.q, window.outputs * beside), offset.frac_bits)
+    dense = Dense(name=op.name, layer=op.layer, source=op.source, weight=f"{op.name}.matrix", bias=f"{op.name}.offset")
+    return [dense]
 
 
-def _greatest(op: Pool, window: Window, lanes: int) -> list[Op]:
-    """Return the ops that take the greatest of a window's taps, as a balanced tree for each window."""
+def pool_in_beat(op: Pool, shape: tuple[int, ...], stream: Stream) -> int:
+    """Return how many windows of a pool a beat of its source holds, each whole; 0 where one is in several beats.
+
+    shape, stream: of the source, whose beats hold pixels of one axis, or whole rows.
+    """
+    if op.size != op.strides or any(map(any, op.pads)) or prod(op.size[1:]) > 1:
+        return 0
+    lanes = prod(shape[1:])
+    rows = stream.per_beat // lanes
+    return rows // op.size[0] if stream.per_beat % lanes == 0 and rows % op.size[0] == 0 else 0
+
+
+def _pooled(op: Pool, facts: Facts, stream: Stream, tables: Tables) -> list[Op]:
+    """Return the ops that pool the windows of a beat."""
+    shape = facts.shapes[op.source]
+    count, lanes, size = pool_in_beat(op, shape, stream), prod(shape[1:]), op.size[0]
+    if not count:
+        raise refused(op, f"with windows of {op.size} on beats of {stream.per_beat} elements")
+    if op.kind is PoolKind.MAX:
+        return _greatest(op, [list(range(at * size, (at + 1) * size)) for at in range(count)], lanes)
+    each = np.tile(np.eye(lanes, dtype=np.int64), (size, 1))
+    tables[f"{op.name}.matrix"] = Constant(np.kron(np.eye(count, dtype=np.int64), each), 0)
+    tables[f"{op.name}.offset"] = Constant(np.zeros(count * lanes, dtype=np.int64), facts.ranges[op.name].frac_bits)
+    return [Dense(name=op.name, layer=op.layer, source=op.source, weight=f"{op.name}.matrix", bias=f"{op.name}.offset")]
+
+
+def _greatest(op: Pool, groups: Sequence[Sequence[int]], lanes: int) -> list[Op]:
+    """Return the ops that take the greatest of each group of pixels, lane by lane, as balanced trees."""
     made: list[Op] = []
     parts: list[str] = []
-    for number in range(window.outputs):
+    for number, group in enumerate(groups):
         names: list[str] = []
-        for row in range(window.size[0]):
-            for tap in range(window.size[1]):
-                first = (row * window.columns + number * window.strides[1] + tap) * lanes
-                made.append(
-                    Slice(
-                        name=f"{op.name}.tap{number}_{row}_{tap}",
-                        layer=op.layer,
-                        source=op.source,
-                        starts=(first,),
-                        stops=(first + lanes,),
-                        steps=(1,),
-                    )
-                )
-                names.append(made[-1].name)
+        for pixel in group:
+            name, ends = f"{op.name}.tap{number}_{pixel}", (pixel * lanes, (pixel + 1) * lanes)
+            made.append(Slice(name=name, layer=op.layer, source=op.source, starts=ends[:1], stops=ends[1:], steps=(1,)))
+            names.append(name)
         while len(names) > 1:
             pairs = list(zip(names[::2], names[1::2], strict=False))
             top = [
@@ -175,6 +190,20 @@ def ungrouped(weight: Ints, groups: int) -> Ints:
         mine = slice(group * each, (group + 1) * each)
         full[..., group * depth : (group + 1) * depth, mine] = weight[..., mine]
     return full
+
+
+def _rows_for_lanes(op: Lookup | Thresholds, facts: Facts, stream: Stream, tables: Tables) -> Op:
+    """Return a table with one row for all lanes, or for each."""
+    key = op.table if isinstance(op, Lookup) else op.thresholds
+    rows = facts.program.constants[key]
+    if len(rows.q) in (1, stream.per_beat):
+        return op
+    if stream.per_beat % len(rows.q):
+        raise refused(op, "with a table for each element")
+    tables[f"{op.name}.rows"] = Constant(np.tile(rows.q, (stream.per_beat // len(rows.q), 1)), rows.frac_bits)
+    if isinstance(op, Lookup):
+        return replace(op, table=f"{op.name}.rows")
+    return replace(op, thresholds=f"{op.name}.rows")
 
 
 def _per_pixel(op: Dense | Conv, weight: Constant, bias: Constant, pixels: int, tables: Tables) -> Dense:

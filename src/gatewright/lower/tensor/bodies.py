@@ -9,9 +9,11 @@ from functools import partial
 import numpy as np
 
 from gatewright.fixedpoint import Ints
+from gatewright.ir.op_tables import Lookup
 from gatewright.ir.ops import Const, Input
 from gatewright.ir.program import Constant, Op, Program
 from gatewright.ir.ranges import Range
+from gatewright.ir.shapes import shapes
 from gatewright.lower.build.builder import Wire
 from gatewright.lower.build.elements import build, compare
 from gatewright.lower.build.facts import Facts
@@ -101,6 +103,13 @@ def _beat_facts(
         else:
             given.append(Input(name=value, layer="input", shape=(len(wires),), format=format_of(wires, frac)))
     program = Program(name=name, ops=(*given, *ops), output=ops[-1].name, constants=constants)
+    sizes = shapes(program)
+    for op in ops:
+        if isinstance(op, Lookup) and op.source not in known:
+            # lanes may reach numbers that no position does, where padding takes part; tables need not hold them
+            x = facts.ranges[op.source]
+            low, high = (np.full(sizes[op.source], end, dtype=np.int64) for end in x.ends)
+            known[op.source] = Range(low, high, x.frac_bits)
     return Facts(program=program, inputs=known)
 
 

@@ -103,7 +103,7 @@ def rule_of(unit: Unit) -> Rule:
     match unit:
         case Unrolled():
             beats = unit.gives[0].stream.beats
-            return Rule(beats=beats, emits=(True,) * beats, latency_cycles=unit.timing.latency_cycles)
+            return Rule(steps=beats, emits=(True,) * beats, latency_cycles=unit.timing.latency_cycles)
         case Windowed() | Pooled() | Summed():
             return unit.rule
         case Folded():

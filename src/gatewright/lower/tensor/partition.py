@@ -24,11 +24,11 @@ from gatewright.lower.rewrites.table import run_rewrites
 from gatewright.lower.stream import Lane, Port, Stream
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.summed import Summed, steps_of, summed_plan
-from gatewright.lower.streaming.window import Window, along_rows
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.target import Choices, Target
-from gatewright.lower.tensor.beats import beat_op, refused, window_op
+from gatewright.lower.tensor.beats import beat_op, pool_in_beat, refused, window_op
 from gatewright.lower.tensor.bodies import body_circuit, lanes_of, some_beats
+from gatewright.lower.tensor.geometry import pointwise, shown_lanes, two, window_of
 from gatewright.lower.unrolled import Unrolled
 
 _REPLAYED = 4  # frames on which a unit's sums are replayed
@@ -97,7 +97,7 @@ class _Work:
             self._alias(op)
         elif isinstance(op, Pool):
             self._pool(op)
-        elif isinstance(op, Conv) and not _pointwise(op, self.facts):
+        elif isinstance(op, Conv) and not pointwise(op, self.facts):
             self._window(op)
         elif isinstance(op, Dense) and len(self.facts.shapes[op.source]) == 1 and self.streams[op.source].beats > 1:
             self._sum(op)
@@ -147,16 +147,15 @@ class _Work:
     def _window(self, op: Conv | Pool) -> None:
         """Add a window with the ops on what it shows."""
         facts, taken = self.facts, self.ports[op.source]
-        lanes = facts.shapes[op.source][-1]
-        window = self._geometry(op)
+        window, lanes = window_of(op, self.facts, self.ports[op.source].stream, self.interval)
         fill = tuple(lane.lo if isinstance(op, Pool) and op.kind is PoolKind.MAX else 0 for lane in taken.lanes[:lanes])
         shape = facts.shapes[op.name]
-        per_beat = window.outputs * shape[-1]
+        per_beat = window.outputs * prod(shape) // prod(window.counts)
         self.streams[op.name] = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=per_beat)
-        ops, value = self._followed(window_op(op, facts, window, self.tables), op.name)
-        wires = _shown(window, taken.lanes, fill)
+        ops, value = self._followed(window_op(op, facts, window, lanes, self.tables), op.name)
+        wires = shown_lanes(window, taken.lanes, fill)
         frames = taken.codes(self.trace)[:_REPLAYED]
-        pixels = frames.reshape(len(frames), *window.grid, lanes)
+        pixels = frames.reshape(len(frames), window.grid[0], window.width, lanes)
         shown = window.gather(pixels, np.array(fill, dtype=np.int64)).reshape(-1, len(wires))
         name = self._unused(op.layer)
         circuit, checked = self._circuit(name, {op.source: wires}, ops, shown, value)
@@ -176,9 +175,10 @@ class _Work:
         taken, shape = self.ports[op.source], self.facts.shapes[op.source]
         plain = op.size == op.strides and not any(map(any, op.pads)) and taken.stream.per_beat == shape[-1]
         if not plain:
-            self._window(op)
+            within = pool_in_beat(op, shape, taken.stream)
+            (self._beatwise if within else self._window)(op)
             return
-        grid, size = _two(shape[:-1]), _two(op.size)
+        grid, size = two(shape[:-1]), two(op.size)
         cells = 1 if op.kind is PoolKind.MAX else prod(op.size)
         lanes = [Lane(lane.lo * cells, lane.hi * cells, lane.shift) for lane in taken.lanes]
         given = self.facts.shapes[op.name]
@@ -276,26 +276,44 @@ class _Work:
     def _followed(self, ops: Sequence[Op], value: str) -> tuple[list[Op], str]:
         """Return ops and those behind them that one circuit can hold too, and the value that leaves."""
         facts, made, last = self.facts, list(ops), value
-        while last != facts.program.output and len(facts.readers[last]) == 1:
-            after = facts.program.op(facts.readers[last][0])
-            varying = [name for name in sources(after) if not isinstance(facts.program.op(name), Const)]
-            if len(varying) != 1 or isinstance(after, Conv | Pool | Scan | Concat):
-                break
-            if isinstance(after, Reshape | Transpose):
-                break
+        while (found := self._reader(last)) is not None:
+            after, shaped = found
             stream = self.streams[last]
-            if isinstance(after, Dense) and (stream.beats > 1 or len(facts.shapes[last]) > 1):
+            for name in shaped:
+                shape = facts.shapes[name]
+                self.streams[name] = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=stream.per_beat)
+            if not self._fits(after, shaped[-1] if shaped else last):
                 break
             shape = facts.shapes[after.name]
-            if prod(shape) % stream.beats:
-                break
-            self.streams[after.name] = Stream(
-                shape=shape, order=tuple(range(len(shape))), per_beat=prod(shape) // stream.beats
-            )
-            made += beat_op(after, facts, self.streams, self.tables)
-            self.inside.add(last)
+            per_beat = prod(shape) // stream.beats
+            self.streams[after.name] = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=per_beat)
+            renamed = dict.fromkeys(shaped, last)
+            made += [_reading(op, renamed) for op in beat_op(after, facts, self.streams, self.tables)]
+            self.inside |= {last, *shaped}
             last = after.name
         return made, last
+
+    def _reader(self, value: str) -> tuple[Op, list[str]] | None:
+        """Return the one op that reads a value, and the names that the value gets by reshapes on the way to it."""
+        facts, shaped = self.facts, list[str]()
+        while value != facts.program.output and len(facts.readers[value]) == 1:
+            after = facts.program.op(facts.readers[value][0])
+            if not isinstance(after, Reshape):
+                return after, shaped
+            shaped.append(value := after.name)
+        return None
+
+    def _fits(self, op: Op, value: str) -> bool:
+        """Tell whether an op makes each beat of one beat of the value, so that it fits into the value's circuit."""
+        facts, stream = self.facts, self.streams[value]
+        varying = [name for name in sources(op) if not isinstance(facts.program.op(name), Const)]
+        if len(varying) != 1 or isinstance(op, Conv | Scan | Concat | Transpose):
+            return False
+        if isinstance(op, Pool):
+            return bool(pool_in_beat(op, facts.shapes[value], stream))
+        if isinstance(op, Dense) and (stream.beats > 1 or len(facts.shapes[value]) > 1):
+            return False
+        return prod(facts.shapes[op.name]) % stream.beats == 0
 
     def _circuit(
         self, name: str, wires: Mapping[str, Sequence[Lane]], ops: Sequence[Op], given: Ints, value: str
@@ -309,24 +327,6 @@ class _Work:
         return body_circuit(
             title, wires, ops, self.facts, self.tables, (given[rows], want[rows]), self.target, self.choices
         )
-
-    def _geometry(self, op: Conv | Pool) -> Window:
-        shape, taken = self.facts.shapes[op.source], self.ports[op.source]
-        size = op.size if isinstance(op, Pool) else self.facts.program.constants[op.weight].q.shape[:-2]
-        dilation = (1,) * len(size) if isinstance(op, Pool) else op.dilation
-        if taken.stream.per_beat % shape[-1]:
-            raise refused(op, f"on beats of {taken.stream.per_beat} elements, of which {shape[-1]} are a pixel")
-        try:
-            return Window(
-                grid=_two(shape[:-1]),
-                size=_two(size),
-                strides=_two(op.strides),
-                dilation=_two(dilation),
-                pads=along_rows(op.pads),
-                per_beat=taken.stream.per_beat // shape[-1],
-            )
-        except LowerError as error:
-            raise refused(op, f"with this window: {error}") from None
 
     def _replayed(self, unit: Pooled | Summed, op: Op) -> None:
         """Compare a unit with the program on some frames."""
@@ -351,18 +351,6 @@ class _Work:
         return f"{layer}_part{used + 1}" if used else layer
 
 
-def _pointwise(op: Conv, facts: Facts) -> bool:
-    """Tell whether a convolution reads one pixel for each of its own."""
-    kernel = facts.program.constants[op.weight].q.shape[:-2]
-    return prod(kernel) == 1 and prod(op.strides) == 1 and not any(map(any, op.pads))
-
-
-def _two(sizes: Sequence[int]) -> tuple[int, int]:
-    """Return the sizes of one or two axes as those of rows and columns."""
-    *rows, columns = sizes
-    return (rows[0] if rows else 1), columns
-
-
 def _reading(op: Op, renamed: Mapping[str, str]) -> Op:
     """Return an op that reads values by the names of the ports that carry them."""
     if isinstance(op, Add | Sub | Mul | Max | Min):
@@ -372,15 +360,3 @@ def _reading(op: Op, renamed: Mapping[str, str]) -> Op:
     if isinstance(op, Const | Input):
         return op
     return replace(op, source=renamed.get(op.source, op.source))
-
-
-def _shown(window: Window, lanes: Sequence[Lane], fill: Sequence[int]) -> list[Lane]:
-    """Return what carries each element of a window: a lane, or the number of padding where it can be outside."""
-    found: list[Lane] = []
-    padded = any(map(any, window.pads))
-    for _, column, _ in window.cells():
-        _, lane = window.place(column)
-        for channel, outside in enumerate(fill):
-            own = lanes[lane * len(fill) + channel]
-            found.append(Lane(min(own.lo, outside), max(own.hi, outside), own.shift) if padded else own)
-    return found

@@ -44,8 +44,9 @@ from gatewright.rtl.netlist import (
 from gatewright.rtl.nodes import bits, joined
 from gatewright.rtl.streaming.counting import CLK, RST_N, YES, both
 from gatewright.rtl.streaming.pooled import compile_pooled
+from gatewright.rtl.streaming.regroup import Lanes
 from gatewright.rtl.streaming.summed import compile_summed
-from gatewright.rtl.streaming.windowed import Lanes, compile_window, shown
+from gatewright.rtl.streaming.windowed import compile_window, shown
 from gatewright.rtl.units import Values, constant, input_elements, origin, pipeline, shifted
 
 X_VALID, X_READY, Y_VALID, Y_READY = (

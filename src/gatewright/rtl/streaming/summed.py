@@ -25,7 +25,8 @@ from gatewright.rtl.netlist import (
 )
 from gatewright.rtl.nodes import as_signed, bits
 from gatewright.rtl.streaming.counting import RST_N, Logic, among, both, either, negated
-from gatewright.rtl.streaming.windowed import READY, ROOM, START, VALID, Lanes
+from gatewright.rtl.streaming.regroup import Lanes
+from gatewright.rtl.streaming.windowed import READY, ROOM, START, VALID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,9 +31,9 @@ from gatewright.rtl.netlist import (
 )
 from gatewright.rtl.nodes import bits
 from gatewright.rtl.streaming.counting import NO, RST_N, YES, Logic, among, both, either, negated
+from gatewright.rtl.streaming.regroup import Lanes, any_of, regrouped
 
 VALID, ROOM, READY, START = (Name(what, 1, False) for what in ("valid", "room", "ready", "start"))
-Lanes = dict[int, Name | Literal]
 
 
 def compile_window(unit: Windowed, *, name: str, origin: tuple[str, ...], lanes: Lanes, family: str) -> Module:
@@ -66,10 +66,10 @@ class _Compiler:
 
     def module(self) -> Module:
         window, logic, wanted = self.unit.window, self.logic, shown(self.unit)
+        inputs = [Port(lane, False) for lane in self.lanes.values() if isinstance(lane, Name)]
         ready, start = self._control()
         entries = self._lines()
         self._registers(entries, wanted)
-        inputs = [Port(lane, False) for lane in self.lanes.values() if isinstance(lane, Name)]
         outputs = {element: Name(f"o_{own.name}", own.width, own.signed) for element, own in wanted.items()}
         (rows, columns), (taps, right) = window.grid, window.size
         return Module(
@@ -113,9 +113,10 @@ class _Compiler:
         self.row = logic.counter("row", window.grid[0], both(self.go, either(last, finish)), restart=finish)
         free = logic.wire("free", either(ROOM, negated(will)))
         kept: Expr = NO
+        comes, takes = self._supply(finish)
         if drain <= 0:
             ready: Expr = free
-            logic.drives.append((self.go, both(VALID, ready)))
+            logic.drives.append((self.go, both(comes, ready)))
         else:
             assert isinstance(ended, Name)
             assert isinstance(finish, Name)
@@ -129,13 +130,29 @@ class _Compiler:
             empty = both(both(self._at(0), old), negated(VALID))
             logic.drives += [
                 (bubble, both(free, either(flushing, empty))),
-                (self.go, either(both(VALID, ready), bubble)),
+                (self.go, either(both(comes, ready), bubble)),
                 (ended, both(old, self._at(drain - 1))),
                 (finish, both(bubble, ended)),
             ]
             kept = either(closing, old)
         logic.drives.append((will, self._fires(finish, kept)))
-        return ready, both(self.go, will)
+        return both(ready, takes), both(self.go, will)
+
+    def _supply(self, finish: Expr) -> tuple[Expr, Expr]:
+        """Return whether the pixels of the next step are there, and whether it takes a beat."""
+        unit, logic = self.unit, self.logic
+        if not unit.regroups:
+            return VALID, YES
+        left, size, steps = unit.left_over, unit.window.per_beat, unit.window.beats
+        period = next(n for n in range(1, steps + 1) if left[n:] == left[: steps - n])
+        logic.items.append(Heading("which pixels of its beats the step takes: those left over, then a new beat's"))
+        again = logic.wire("frame_ends", among(self.column, steps, {steps - 1}))
+        turn = logic.counter("turn_of_beats", period, self.go, restart=either(again, finish))
+        there = {step for step in range(steps) if unit.takes_beat[step] or left[step] >= size}
+        lacking = any_of(turn, {at for at in range(period) if left[at] < size}, period)
+        needs = logic.wire("needs", both(lacking, among(self.column, steps, there)))
+        self.lanes = regrouped(logic, unit, self.lanes, turn, left[:period], self.go)
+        return either(VALID, negated(needs)), needs
 
     def _at(self, step: int) -> Expr:
         """Return whether the step that is to come is that with beat `step` of a frame."""
@@ -317,7 +334,7 @@ class _Compiler:
         """Return whether a column of the window lies right of the frame, in a step that completes windows."""
         window, begins = self.unit.window, self._begins()
         last = (window.fired_beats - 1) * window.gap
-        return self._in_columns({beat for beat in range(last + 1) if begins[beat] + column >= window.grid[1]})
+        return self._in_columns({beat for beat in range(last + 1) if begins[beat] + column >= window.width})
 
     def _begins(self) -> list[int]:
         """Return for each beat of a row the column of pixels at which the windows that begin with it begin."""
