@@ -408,6 +408,26 @@ def test_the_file_of_a_function_is_found_without_importing_it(tmp_path, monkeypa
         assert function_file(f"python:{source}:f") in (None, Path(os.__file__))
 
 
+def test_bytes_are_the_text_that_they_spell(make, tmp_path):
+    x, names = np.arange(40).reshape(20, 2), np.array([word.encode() for word in ("Käfer", "ant")] * 10)
+    np.savez(tmp_path / "a.npz", x=x, y=names)
+    assert load_dataset(make(tmp_path / "a.npz")).classes == ("Käfer", "ant")
+    np.savez(tmp_path / "b.npz", x=x, y=np.array([b"ant", b"K\xe4fer"] * 10))
+    refused(make(tmp_path / "b.npz"), r"b.npz: labels must be numbers or UTF-8 text, not b'K\xe4fer'; decode them")
+
+
+def test_a_class_may_be_called_by_a_number_of_any_length(make, tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.arange(40).reshape(20, 2), y=np.array(["9" * 5000, "-" + "8" * 5000] * 10))
+    assert len(load_dataset(make(tmp_path / "a.npz")).classes) == 2
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).max == np.finfo(np.float64).max, reason="no wider float here")
+def test_numbers_beyond_float64(make, tmp_path):
+    x = np.arange(40).reshape(20, 2) * np.longdouble("1e4000")
+    np.savez(tmp_path / "a.npz", x=x, y=np.arange(20) % 2)
+    refused(make(tmp_path / "a.npz"), "samples must be finite, not inf at row 0, column 1")
+
+
 def test_a_pipe_is_no_source(make, tmp_path):
     os.mkfifo(tmp_path / "a.csv")
     refused(make(tmp_path / "a.csv"), "a.csv must be a file or a folder, not a device or a pipe; copy it to a file")

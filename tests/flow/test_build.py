@@ -7,6 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from gatewright.cli.main import main
+from gatewright.config import parse_config
+from gatewright.flow.build import _identifier
 from gatewright.graph import save_graph
 from gatewright.graph.nodes import Activation
 from gatewright.ir import load_program, save_program
@@ -67,6 +69,12 @@ def test_elastic_boundaries_to_hardware(tmp_path):
     assert hardware["greatest_latency_cycles"] == hardware["latency_cycles"] == hardware["stages"]
     assert [c["name"].split(" -> ")[0] for c in hardware["channels"]] == ["x", "fc1.act", "out", "class"]
     assert all(c["greatest_fill"] <= c["depth"] for c in hardware["channels"])
+
+
+def test_a_program_of_any_name_is_a_configuration():
+    names = ("слой", "a слой", "", " ", "9", "_x", "-", "層" * 60, "n" * 300, "\u0663a", "a\nb")
+    for word in map(_identifier, names):
+        parse_config({"name": word, "data": {"source": "p.txt"}})
 
 
 def test_estimates_of_elastic_boundaries(tmp_path):

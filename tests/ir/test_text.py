@@ -26,6 +26,11 @@ def test_save_load(tmp_path: Path):
     assert load_program(tmp_path / "p.txt") == program
 
 
+def test_a_name_with_line_breaks_is_read_again():
+    program = dataclasses.replace(mlp((4, 3, 2), seed=0), name="a\nb\u2028return c")
+    assert parse_program(print_program(program)) == dataclasses.replace(program, name="a b return c")
+
+
 def test_every_op_is_specified():
     """The union, whose classes' names spell the ops, and the written spec list the same ones."""
     spec = (Path(__file__).parents[2] / "docs" / "program.md").read_text()

@@ -149,6 +149,18 @@ def test_a_wire_that_meets_another_layers_numbers_all():
     assert [module.name for module in design.modules] == ["net_l1_u", "net_l2_fc", "net_core"]
 
 
+def test_long_names_fit_into_the_names_of_files(tmp_path: Path):
+    """A layer, a design or a prefix may be as long as its format allows; what differs far behind is told by numbers."""
+    layers = ["x" * 300 + "1", "x" * 300 + "2", "y" * 400]
+    assert stems(layers, "l") == {layers[0]: f"l1_{'x' * 60}", layers[1]: f"l2_{'x' * 60}", layers[2]: "y" * 60}
+    for shape in SHAPES:
+        dataflow = lowered(named(layers, "n" * 300), shape)
+        folder = tmp_path / shape.replace(" ", "_")
+        manifest = write_design(dataflow, program_hash="0" * 64, stream_bits=0, folder=folder, prefix="p" * 24)
+        assert max(len(name) for name in manifest.files) < 255
+        assert len({name.lower() for name in manifest.files}) == len(manifest.files)
+
+
 def test_a_free_name():
     assert unused("net_link", ["net", "NET_LINK"]) == "net_link_2"
     assert unused("net_link", ["net"]) == "net_link"

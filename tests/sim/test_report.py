@@ -121,7 +121,7 @@ def test_save_and_load(tmp_path: Path):
 def test_a_file_that_is_no_report(tmp_path: Path):
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(
-        GatewrightError, match=r"x\.json is no simulation report: 'first_mismatch'; run `gatewright sim`"
+        GatewrightError, match=r"x\.json is no simulation report: 'first_mismatch'; delete the folder .* and run again"
     ):
         SimReport.load(tmp_path / "x.json")
 

@@ -46,6 +46,7 @@ HEADERS = [
     npy("(1000000000000,)", version=3),
     npy("(" * 3000),
     npy("()", descr="[('a', '<f8')]"),
+    npy("(True, 2)", body=bytes(16)),
     b"\x93NUMPY",
     b"",
     npy("(2,)", descr="'|O'", body=bytes(16)),

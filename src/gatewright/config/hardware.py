@@ -53,8 +53,8 @@ class Hardware(Section):
     softmax_format: str = "ufixed<8,0>"
     softmax_entries: int = Field(default=1024, ge=2, le=16384)
     architecture: Literal["parallel", "folded", "stream", "auto"] = "parallel"
-    pixels_per_beat: int = Field(default=1, ge=1)
-    interval: int = Field(default=0, ge=0)
+    pixels_per_beat: int = Field(default=1, ge=1, le=2**24)
+    interval: Count = 0
     reuse_factor: Reuse | tuple[Reuse, ...] = 1
     multiplier: Literal["auto", "dsp", "lut"] = "auto"
     stream_bits: int = Field(default=0, ge=0, le=65536)

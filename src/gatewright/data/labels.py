@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from gatewright.data.raw import Raw
 from gatewright.errors import DataError
 
+_DIGITS = r"\d{1,4000}"  # Python reads no longer numbers
+
 
 def encode_labels(raw: Raw, task: str) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Return (y, classes): (n,) int64 indices and names for classification, (n, targets) float64 and () otherwise.
@@ -53,9 +55,9 @@ def encode_labels(raw: Raw, task: str) -> tuple[NDArray[Any], tuple[str, ...]]:
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """Return the sort key that puts numbers inside names in numeric order: -1, 2, 10, a2, a10."""
-    if re.fullmatch(r"-\d+", name):
+    if re.fullmatch(rf"-{_DIGITS}", name):
         return ((0, int(name), name),)
-    parts = re.findall(r"\d+|\D+", name)
+    parts = re.findall(rf"{_DIGITS}|\D+", name)
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
 
 

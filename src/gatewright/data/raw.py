@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,15 +51,23 @@ def checked(raw: Raw) -> Raw:
         _refuse_nonfinite(x, raw)
         if np.abs(x).max() <= 2.0**53 and bool((x == np.floor(x)).all()):
             x = x.astype(np.int64)
-    return Raw(
+    return replace(
+        raw,
         x=x,
-        y=raw.y,
-        origin=raw.origin,
-        group=raw.group,
-        split=raw.split,
-        classes=raw.classes,
-        feature_names=raw.feature_names,
+        y=_texts(raw.y, "labels", raw.origin),
+        group=None if raw.group is None else _texts(raw.group, "groups", raw.origin),
+        split=None if raw.split is None else _texts(raw.split, "splits", raw.origin),
     )
+
+
+def _texts(values: NDArray[Any], what: str, origin: str) -> NDArray[Any]:
+    """Return bytes as the texts that they spell, anything else as it is."""
+    if values.dtype.kind != "S":
+        return values
+    try:
+        return np.strings.decode(values, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{origin}: {what} must be numbers or UTF-8 text, not {error.object!r}; decode them") from None
 
 
 def _numeric(x: NDArray[Any], origin: str) -> NDArray[Any]:
@@ -72,7 +80,8 @@ def _numeric(x: NDArray[Any], origin: str) -> NDArray[Any]:
             )
         return x.astype(np.int64)
     if x.dtype.kind == "f":
-        return x.astype(np.float64)
+        with np.errstate(over="ignore"):  # what float64 has not becomes infinite, and is refused as that
+            return x.astype(np.float64)
     raise DataError(f"{origin}: samples must be numbers, not {x.dtype}; convert them to integers or floats")
 
 

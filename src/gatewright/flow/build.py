@@ -94,5 +94,5 @@ def _take(program: Program, codes: Ints, out: Path) -> None:
 
 
 def _identifier(name: str) -> str:
-    word = re.sub(r"\W", "_", name)[:40]
+    word = re.sub(r"\W", "_", name, flags=re.ASCII)[:40]
     return word if word[:1].isalpha() else f"net_{word}"[:40]

@@ -96,7 +96,7 @@ def print_op(op: Op) -> str:
 
 
 def _body_lines(program: Program) -> list[str]:
-    lines = [f"name {program.name}", f"classes {json.dumps(list(program.classes))}", ""]
+    lines = [f"name {' '.join(program.name.splitlines())}", f"classes {json.dumps(list(program.classes))}", ""]
     lines += map(print_op, program.ops)
     lines += [f"return %{program.output}", ""]
     for name, constant in program.constants.items():

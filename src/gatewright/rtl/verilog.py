@@ -70,11 +70,12 @@ _KEEP = (
 _KEEP_END = "`undef GW_KEEP"
 
 _WAIVER = "verilator lint_off "
+_LONGEST = 60  # of a user's name: up to three make a module's, whose file's name may have 255
 
 
 def identifier(name: str) -> str:
-    """Return a Verilog identifier for a user's name: other characters become single underscores, keywords get one."""
-    text = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "unnamed"
+    """Return a Verilog identifier for a user's name: its start, other characters as single underscores, no keyword."""
+    text = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:_LONGEST].strip("_") or "unnamed"
     if text[0].isdigit() or text.lower() in KEYWORDS:
         text = f"m_{text}"
     return text

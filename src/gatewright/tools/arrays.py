@@ -145,6 +145,8 @@ def _npy(file: IO[bytes], size: int) -> NDArray[Any]:
         shape, _, dtype = header(file)
     except (TypeError, KeyError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError) as error:
         raise ValueError(f"its header cannot be read ({type(error).__name__})") from None
+    if any(type(length) is not int for length in shape):
+        raise ValueError(f"shape is not valid: {shape}")  # a bool passes for an integer until memory is shaped by it
     there = size - file.tell()
     claimed = math.prod(shape) * dtype.itemsize
     if not dtype.hasobject and (min(shape, default=0) < 0 or claimed > there or (math.prod(shape) and not claimed)):
