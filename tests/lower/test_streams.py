@@ -146,6 +146,14 @@ def test_settings_that_do_not_suit_are_said():
         LowerError, match=r"pixels_per_beat must divide the 24 positions of the input \(4, 6, 2\), not be 5"
     ):
         stream(program, pixels_per_beat=5)
+    with pytest.raises(
+        LowerError, match=r"interval must be at least 24, for a frame of 'small' comes in so many .*, not 9"
+    ):
+        stream(program, interval=9)
+    with pytest.raises(
+        LowerError, match=r"'signal' takes 11 cycles a frame, hardware\.interval allows 10; raise it, or"
+    ):
+        stream(signal(64, 3, 5), pixels_per_beat=8, interval=10)
     x = random_codes(program, 4)
     with pytest.raises(LowerError, match=r"cannot choose the clock of units on streams: set hardware\.clock_mhz above"):
         lower_for(program, x, family="xc7", clock_mhz=0, stream="always", max_latency_cycles=50)

@@ -133,6 +133,9 @@ for _name, (_stage, _text) in STAGE_COMMANDS.items():
 @click.option("--multiplier", type=click.Choice(["auto", "dsp", "lut"]), default="auto", help="Of folded layers.")
 @click.option("--truth-tables", type=click.Choice(["auto", "never"]), default="auto", help="Or sums, never tables.")
 @click.option("--boundaries", type=click.Choice(["rigid", "elastic"]), default="rigid", help="Between layers.")
+@click.option("--stream", is_flag=True, help="Units on streams, of images and signals.")
+@click.option("--pixels-per-beat", default=1, show_default=True, help="Of a stream: positions that come at a time.")
+@click.option("--interval", default=0, help="Of a stream: cycles that a frame may take; 0: as few as it can.")
 def estimate(
     program: Path,
     part_name: str,
@@ -143,6 +146,9 @@ def estimate(
     multiplier: Multiplier,
     truth_tables: str,
     boundaries: str,
+    stream: bool,
+    pixels_per_beat: int,
+    interval: int,
 ) -> None:
     """Resources and latency of PROGRAM (a program.txt or a run directory) without synthesis."""
     from gatewright.flow.estimate import estimate_program
@@ -158,6 +164,9 @@ def estimate(
         multiplier=multiplier,
         truth_tables=truth_tables,
         boundaries=boundaries,
+        pixels_per_beat=pixels_per_beat,
+        interval=interval,
+        **({"architecture": "stream"} if stream else {}),
     )
     for key, value in figures.items():
         click.echo(f"{key:<18} {f'{value[0]} to {value[1]}' if isinstance(value, tuple) else value}")

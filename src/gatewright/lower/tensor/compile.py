@@ -28,7 +28,7 @@ def streamed(program: Program, x: Ints, target: Target, choices: Choices) -> Dat
     """Return a verified program as units on streams, each replayed on the first of input codes x: (n, *input shape).
 
     With multiplier "auto" dense layers take DSP blocks where target.dsp_blocks are enough for all of them, else logic.
-    Raises LowerError for what has no such hardware, and without a clock.
+    Raises LowerError for what has no such hardware, without a clock, and where choices.interval cannot be kept.
     """
     if not target.clock_mhz:
         raise LowerError(
@@ -36,8 +36,21 @@ def streamed(program: Program, x: Ints, target: Target, choices: Choices) -> Dat
             'hardware.architecture = "parallel"'
         )
     facts = Facts(program=program)
+    interval = choices.interval
     trace = facts.interpreter.trace(x[:REPLAYED])
     made = streaming_units(facts, trace, target, choices)
     if choices.multiplier == "auto" and made.multipliers > target.dsp_blocks:
         made = streaming_units(facts, trace, target, replace(choices, multiplier="lut"))
-    return sized(made)
+    beats = made.source.stream.beats
+    if interval and interval < beats:
+        raise LowerError(
+            f"hardware.interval must be at least {beats}, for a frame of {program.name!r} comes in so many beats, not "
+            f"{interval}; raise hardware.pixels_per_beat"
+        )
+    made = sized(made)
+    if interval and made.initiation_interval > interval:
+        raise LowerError(
+            f"{program.name!r} takes {made.initiation_interval} cycles a frame, hardware.interval allows {interval}; "
+            "raise it, or hardware.pixels_per_beat"
+        )
+    return made

@@ -21,27 +21,29 @@ def window_of(op: Conv | Pool, facts: Facts, stream: Stream, interval: int) -> t
     shape = facts.shapes[op.source]
     size = op.size if isinstance(op, Pool) else facts.program.constants[op.weight].q.shape[:-2]
     dilation = (1,) * len(size) if isinstance(op, Pool) else op.dilation
-    space, lanes = tuple(shape[:-1]), shape[-1]
-    sizes = [space, size, op.strides, dilation, op.pads]
+    space, lanes, axes = shape[:-1], shape[-1], len(size)
     if _apart(space, size, op) and stream.per_beat > lanes and stream.per_beat % (space[1] * lanes) == 0:
         # columns have nothing to do with each other: a row is a pixel of many lanes
-        lanes *= space[1]
-        sizes = [each[:1] for each in sizes]
+        lanes, axes = lanes * space[1], 1
     if stream.per_beat % lanes:
         raise refused(op, f"on beats of {stream.per_beat} elements, of which {lanes} are a pixel")
-    space, size, strides, dilation, pads = sizes
-    form = {
-        "size": two(size),
-        "strides": two(strides),
-        "dilation": two(dilation),
-        "pads": along_rows(pads),
-    }
-    pixels, reasons = stream.per_beat // lanes, list[str]()
-    for grid, per_step in _steps(two(space), form["strides"][1], pixels, interval):
+    grid, strides = two(space[:axes]), two(op.strides[:axes])
+    reasons: list[str] = []
+    for steps, per_step in _steps(grid, strides[1], stream.per_beat // lanes, interval):
         try:
-            return Window(grid=grid, per_beat=per_step, width=two(space)[1], **form), lanes
+            window = Window(
+                grid=steps,
+                size=two(size[:axes]),
+                strides=strides,
+                dilation=two(dilation[:axes]),
+                pads=along_rows(op.pads[:axes]),
+                per_beat=per_step,
+                width=grid[1],
+            )
         except LowerError as error:
             reasons.append(str(error))
+        else:
+            return window, lanes
     raise refused(op, f"with this window: {reasons[0]}")
 
 
