@@ -27,6 +27,8 @@ def cut(start=None, stop=None, step=None) -> dict[str, Any]:
 
 X = tensor("x")
 TWO = {"class_name": "__numpy__", "config": {"value": [2.0, 4.0, 8.0, 16.0], "dtype": "float32"}}
+ROW = {"class_name": "__numpy__", "config": {"value": [[2.0, 4.0, 8.0, 16.0]], "dtype": "float32"}}
+ONE = {"class_name": "__tensor__", "config": {"value": [[4.0]], "dtype": "float32"}}
 
 
 def run(tmp_path, kind, args, x, *, kwargs=None, outputs=("o", 0, 0), inputs=("x", 0, 0), **config):
@@ -51,6 +53,8 @@ CASES = {
     "sum": ("Add", [X, 1.5], {}, lambda x: x + 1.5),
     "difference": ("Subtract", [X, 1], {}, lambda x: x - 1),
     "from a number": ("Subtract", [1, X], {}, lambda x: 1 - x),
+    "a row of channels": ("Subtract", [X, ROW], {}, lambda x: x - np.array([2, 4, 8, 16])),
+    "quotient of one in a matrix": ("TrueDivide", [X, ONE], {}, lambda x: x / 4),
     "product of channels": ("Multiply", [X, TWO], {}, lambda x: x * np.array([2, 4, 8, 16])),
     "quotient": ("TrueDivide", [X, 4.0], {}, lambda x: x / 4),
     "greater": ("Maximum", [X, 0.5], {}, lambda x: np.maximum(x, 0.5)),

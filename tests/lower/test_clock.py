@@ -12,7 +12,7 @@ from gatewright.errors import ConfigError, LowerError
 from gatewright.ir import Program, save_program
 from gatewright.lower.circuit.nodes import Circuit, Const
 from gatewright.lower.cost.delays import delay_ns, delays
-from gatewright.lower.pipeline.clock import HIGHEST_MHZ
+from gatewright.lower.pipeline.clock import HIGHEST_MHZ, reachable_mhz
 from gatewright.lower.pipeline.schedule import schedule
 from tests.lowering import lower_for, only
 from tests.programs import codes, mlp, programs
@@ -80,6 +80,27 @@ def test_the_error_names_a_clock_that_works():
         schedule(circuit, family="xc7", clock_mhz=400, max_latency_cycles=2)
     clock_mhz = float(str(error.value).split("enough at ")[1].split(" MHz")[0])
     assert schedule(circuit, family="xc7", clock_mhz=clock_mhz, max_latency_cycles=2).latency_cycles == 2
+
+
+def test_the_error_names_a_clock_that_keeps_nanoseconds():
+    """Fewer cycles at a lower clock are no less time: the advice is tried, and where no clock helps that is said."""
+    circuit = circuit_of(mlp((16, 16, 4), seed=1), "xc7")
+    least = schedule(circuit, family="xc7", clock_mhz=0, max_latency_ns=60)
+    limit = 1e3 * least.latency_cycles / least.clock_mhz + 0.1
+    with pytest.raises(LowerError, match=r"allowed are \d+; hardware.clock_mhz = [\d.]+ keeps the limit \(") as error:
+        schedule(circuit, family="xc7", clock_mhz=900, max_latency_ns=limit)
+    clock_mhz = float(str(error.value).split("clock_mhz = ")[1].split(" ")[0])
+    found = schedule(circuit, family="xc7", clock_mhz=clock_mhz, max_latency_ns=limit)
+    assert 1e3 * found.latency_cycles / clock_mhz <= limit
+    with pytest.raises(LowerError, match=r"allowed are \d; it cannot meet max_latency_ns 9: the least is [\d.]+ ns"):
+        schedule(circuit, family="xc7", clock_mhz=900, max_latency_ns=9)
+
+
+@pytest.mark.parametrize("clock_mhz", [33.33333, 0.0004, 200.00001, 1000 / 7])
+def test_a_clock_of_many_digits_that_is_reached_is_reached(clock_mhz):
+    assert reachable_mhz(clock_mhz, 2.0) == clock_mhz
+    dataflow = lower_for(mlp((4, 3), seed=1), codes(mlp((4, 3), seed=1), 8), family="xc7", clock_mhz=clock_mhz)
+    assert dataflow.claims.reachable_mhz == dataflow.claims.clock_mhz == clock_mhz
 
 
 def test_a_network_of_constants_takes_the_highest_clock():

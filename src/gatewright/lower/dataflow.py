@@ -162,7 +162,7 @@ class Dataflow:
         A pipeline that was placed reaches what it reached.
         """
         if self.target.placed_mhz:
-            return min(self.target.clock_mhz, self.target.placed_mhz)
+            return min(self.target.clock_mhz, round(self.target.placed_mhz, 3))
         return reachable_mhz(self.target.clock_mhz, self.period_ns(self.target.family))
 
     @property
@@ -176,7 +176,7 @@ class Dataflow:
             dsp=self.dsp,
             family=self.target.family,
             clock_mhz=self.target.clock_mhz,
-            reachable_mhz=round(self.reachable_mhz, 3),
+            reachable_mhz=self.reachable_mhz,
             clock_range_mhz=(placed, placed) if placed else model.clock_range_mhz(self.period_ns(self.target.family)),
             clock_basis="placed and routed" if placed else model.basis,
         )

@@ -47,7 +47,7 @@ def estimate(dataflow: Dataflow) -> Estimate:
         adders=cost.adders,
         latency_cycles=dataflow.latency_cycles,
         latency_ns=round(dataflow.latency_cycles * 1000.0 / reachable_mhz, 3),
-        reachable_mhz=round(reachable_mhz, 3),
+        reachable_mhz=reachable_mhz,
         fmax_mhz=round(1000.0 / period_ns, 1),
         clock_range_mhz=model.clock_range_mhz(period_ns),
         basis=model.basis,

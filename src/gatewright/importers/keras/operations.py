@@ -140,6 +140,8 @@ def _binary(kind: str) -> Callable[[Operation], Value]:
 
 
 def _with_number(call: Operation, kind: str, x: Value, number: NDArray[Any], *, swapped: bool) -> Value:
+    while 1 < number.ndim <= len(x.shape) + 1 and number.shape[0] == 1:  # every sample alike, every step alike
+        number = number[0]
     if number.shape not in ((), (1,), (x.shape[-1],)):
         raise call.refuse(
             f"a constant of the shape {number.shape} is not supported; one number, or one per channel, is"

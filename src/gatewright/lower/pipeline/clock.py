@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gatewright.errors import LowerError
 
@@ -15,7 +15,7 @@ _ROUNDING_NS = 1e-3
 
 def reachable_mhz(clock_mhz: float, period_ns: float) -> float:
     """Return a clock, or the highest that a longest path of period_ns allows where that is lower."""
-    return clock_mhz if period_ns <= 1e3 / clock_mhz + _ROUNDING_NS else 1e3 / period_ns
+    return clock_mhz if period_ns <= 1e3 / clock_mhz + _ROUNDING_NS else round(1e3 / period_ns, 3)
 
 
 def limit_cycles(max_latency_cycles: int, max_latency_ns: float, clock_mhz: float) -> int:
@@ -104,10 +104,19 @@ class Timing:
         clock_mhz = reachable_mhz(goal.clock_mhz, 1e3 / self.highest_mhz)
         return limit_cycles(goal.max_latency_cycles, goal.max_latency_ns, clock_mhz)
 
-    def too_slow(self, clock_mhz: float, needed: int, allowed: int, family: str) -> LowerError:
-        """Return the error for a latency above the limit at a given clock."""
+    def too_slow(self, goal: Goal, needed: int, allowed: int, family: str) -> LowerError:
+        """Return the error for a latency above the limit at a given clock, which names a clock that keeps it."""
+        missed = f"{self.name} needs {needed} cycles at {goal.clock_mhz:g} MHz on {family}, allowed are {allowed}; "
+        if not goal.max_latency_ns:
+            return LowerError(
+                f"{missed}lower hardware.clock_mhz ({allowed} cycles are enough at {self.fastest(allowed):g} MHz), "
+                "or make the network shallower or narrower"
+            )
+        try:
+            clock_mhz, cycles = self.choose(replace(goal, clock_mhz=0.0))
+        except LowerError as error:
+            return LowerError(f"{missed}it {str(error).removeprefix(f'{self.name} ')}")
         return LowerError(
-            f"{self.name} needs {needed} cycles at {clock_mhz:g} MHz on {family}, allowed are {allowed}; lower "
-            f"hardware.clock_mhz ({allowed} cycles are enough at {self.fastest(allowed):g} MHz), or make the network "
-            "shallower or narrower"
+            f"{missed}hardware.clock_mhz = {clock_mhz:g} keeps the limit ({cycles} cycles in "
+            f"{1e3 * cycles / clock_mhz:.1f} ns), or make the network shallower or narrower"
         )

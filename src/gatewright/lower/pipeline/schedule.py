@@ -73,7 +73,7 @@ def schedule(
         alone = frozenset[int]()
         stages, latency = plan(clock_mhz, alone)
     if limit and latency > limit:
-        raise timing.too_slow(clock_mhz, latency, limit, family)
+        raise timing.too_slow(goal, latency, limit, family)
     after_relu = [(index, read.reader) for index in alone for read in known.reads[index] if read.reader != OUTPUT]
     pairs = apart(known, *_stage(slowest, clock_mhz, model), stages)
     pairs = np.concatenate([pairs, np.array(after_relu, dtype=np.int64).reshape(-1, 2)])
