@@ -58,21 +58,6 @@ def test_todays_operator_set_and_file_of_weights(tmp_path):
     assert np.array_equal(evaluate(load_onnx(apart), x), expected)
 
 
-@pytest.mark.parametrize(("kind", "count"), [("INT4", 15), ("UINT4", 15), ("INT4", 12)])
-def test_weights_of_four_bits(tmp_path, kind, count):
-    """Two in a byte, the last one alone where their number is odd."""
-    low = -8 if kind == "INT4" else 0
-    held = np.random.default_rng(1).integers(low, low + 16, (count // 3, 3))
-    tensor = helper.make_tensor("q", getattr(onnx.TensorProto, kind), held.shape, held)
-    nodes = [helper.make_node("DequantizeLinear", ["q", "s"], ["w"]), node("MatMul", "w")]
-    path = save(tmp_path / "m.onnx", nodes, (count // 3,), {"s": np.float32(0.5)}, opset=25)
-    model = onnx.load(path)
-    model.graph.initializer.append(tensor)
-    path.write_bytes(model.SerializeToString())
-    x = np.random.default_rng(2).integers(-4, 5, (6, count // 3))
-    assert np.array_equal(evaluate(load_onnx(path), x), x @ (held * 0.5))
-
-
 def test_what_comes_before_the_choice_of_a_class_may_scale_and_shift_all_scores(tmp_path):
     """A class number of the file's own behind one positive factor and one offset is that of the scores."""
     parts = {"s": np.float32(0.25), "z": np.int8(0), "w": numbers([1, 2, -3], [0.5, 1, 2]), "f": np.float32(0.37)}

@@ -57,3 +57,82 @@ def test_a_remainder_that_is_not_defined_is_refused(tmp_path, operands, constant
     path = save(tmp_path / "m.onnx", [helper.make_node("Mod", operands, ["y"], name="m")], (4,), constants)
     with pytest.raises(ModelError, match=rf"node 'm' \(Mod\): .*{text}"):
         load_onnx(path)
+
+
+NARROW = {"INT2": (-2, 1), "UINT2": (0, 3), "INT4": (-8, 7), "UINT4": (0, 15)}
+
+
+def narrow(name, kind, values):
+    values = np.asarray(values)
+    return helper.make_tensor(name, getattr(onnx.TensorProto, kind), values.shape, values.ravel())
+
+
+def with_tensors(path, *tensors):
+    model = onnx.load(path)
+    model.graph.initializer.extend(tensors)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("kind", NARROW)
+@pytest.mark.parametrize("count", [15, 12, 18, 21])
+@pytest.mark.parametrize("raw", [False, True])
+def test_weights_of_two_and_four_bits(tmp_path, kind, count, raw):
+    """Four or two in a byte, from its low end; the last byte may hold fewer."""
+    lo, hi = NARROW[kind]
+    held = np.random.default_rng(count).integers(lo, hi + 1, (count // 3, 3))
+    tensor = narrow("q", kind, held)
+    if raw:
+        tensor = onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor), "q")
+    nodes = [helper.make_node("DequantizeLinear", ["q", "s"], ["w"]), node("MatMul", "w")]
+    made = save(tmp_path / "m.onnx", nodes, (count // 3,), {"s": np.float32(0.5)}, opset=25)
+    path = with_tensors(made, tensor)
+    x = np.random.default_rng(2).integers(-4, 5, (6, count // 3))
+    assert equals_reference(path, x).tolist() == (x @ (held * 0.5)).tolist()
+    model = onnx.load(path)
+    model.graph.initializer[-1].dims[0] += 4
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=rf"initializer 'q' claims {count + 12} elements in .* but the file holds"):
+        load_onnx(path)
+
+
+@pytest.mark.parametrize("kind", NARROW)
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_zero_point_of_few_bits_is_the_format_of_data(tmp_path, kind, moved):
+    """The zero point's type says where the codes end, also of one that was reshaped."""
+    lo, hi = NARROW[kind]
+    first = [helper.make_node("Reshape", ["z", "none"], ["z0"])] if moved else []
+    zero = "z0" if moved else "z"
+    nodes = [
+        *first,
+        helper.make_node("QuantizeLinear", ["x", "s", zero], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", zero], ["y"]),
+    ]
+    constants = {"s": np.float32(0.5), "none": np.zeros(0, np.int64)}
+    path = with_tensors(save(tmp_path / "m.onnx", nodes, (3,), constants, opset=25), narrow("z", kind, [1]))
+    if not moved:
+        del (model := onnx.load(path)).graph.initializer[-1].dims[:]
+        onnx.save(model, path)
+    x = (np.arange(-96, 96) / 8).reshape(-1, 3)
+    expected = (np.clip(np.rint(x * 2) + 1, lo, hi) - 1) / 2
+    assert equals_reference(path, x).tolist() == expected.tolist()
+
+
+def test_codes_may_have_their_type_from_an_attribute(tmp_path):
+    """From set 21 on, without a zero point; with one of another type the node contradicts itself."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s"], ["q"], name="Q", output_dtype=onnx.TensorProto.INT4),
+        helper.make_node("DequantizeLinear", ["q", "s"], ["y"]),
+    ]
+    path = save(tmp_path / "m.onnx", nodes, (3,), {"s": np.float32(0.5), "z": np.int8(0)}, opset=21)
+    x = [[-9, 2.25, 9], [3.5, 0.25, 0.75]]
+    assert equals_reference(path, x).tolist() == [[-4, 2, 3.5], [3.5, 0, 1]]
+    nodes[0].input.append("z")
+    path = save(tmp_path / "m.onnx", nodes, (3,), {"s": np.float32(0.5), "z": np.int8(0)}, opset=21)
+    with pytest.raises(ModelError, match=r"'Q' .*: attribute output_dtype asks for int4 but its zero point is int8"):
+        load_onnx(path)
+    path = save(tmp_path / "m.onnx", nodes[:1], (3,), {"s": np.float32(0.5), "z": np.float16(0)}, opset=21)
+    del (model := onnx.load(path)).graph.node[0].attribute[:]
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=r"'Q' .*: quantizes to float16; integers of 2 to 32 bits are supported"):
+        load_onnx(path)

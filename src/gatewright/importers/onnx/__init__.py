@@ -12,7 +12,7 @@ from gatewright.importers.hints import misspelt
 from gatewright.importers.onnx import arithmetic, cells, quantizers, shapes, windows
 from gatewright.importers.onnx.arithmetic import Handler
 from gatewright.importers.onnx.op import Op, Uses
-from gatewright.importers.onnx.reader import read_model, to_array
+from gatewright.importers.onnx.reader import read_model, to_const
 
 STANDARD: dict[str, Handler] = {
     **arithmetic.HANDLERS,
@@ -68,7 +68,7 @@ def _convert(model: Any, name: str, weights_sha256: str) -> Graph:
     graph = model.graph
     opsets = {opset.domain: opset.version for opset in model.opset_import}
     b = Builder(name, "qonnx" if any(n.domain not in ("", "ai.onnx") for n in graph.node) else "onnx")
-    values: dict[str, Any] = {t.name: Const(value=to_array(t)) for t in graph.initializer}
+    values: dict[str, Any] = {t.name: to_const(t) for t in graph.initializer}
     source = _only("input", [i for i in graph.input if i.name not in values])
     kind = _input_type(source)
     values[source.name] = b.input(source.name, _input_shape(source))

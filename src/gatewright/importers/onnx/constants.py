@@ -27,7 +27,7 @@ def rearranged(b: Builder, const: Const, move: Callable[[Array], Array]) -> Cons
     """Apply a pure rearrangement (reshape, transpose, slice) to the value and to the scale that belongs to it."""
     value = folded(b, lambda: move(const.value)).value
     if const.scale is None:
-        return Const(value=value)
+        return Const(value=value, bits=const.bits)
     return Const(value=value, scale=_compressed(move(np.broadcast_to(const.scale, const.value.shape))))
 
 

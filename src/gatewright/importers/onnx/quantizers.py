@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from re import fullmatch
 
 import numpy as np
 
@@ -190,21 +191,26 @@ def _multi_threshold(b: Builder, op: Op) -> Results:
     return [elementwise.thresholds(b, x, layout.index("C"), rows, np.array(bias), np.array(scale))]
 
 
-def _integer_type(op: Op, index: int) -> np.dtype[np.integer]:
-    """The type that the zero point gives the integers; uint8 where it is absent."""
-    zero = op.maybe_array(index)
-    dtype = np.dtype(np.uint8) if zero is None else zero.dtype
+def _integer_type(op: Op, index: int) -> tuple[np.dtype[np.integer], int, int]:
+    """The type that the zero point gives the integers, uint8 where it is absent, and the least and greatest of them."""
+    zero = None if op.operand(index) is None else op.const(index)
+    name = "uint8"
+    if zero is not None:
+        name = f"{'u' * (zero.value.dtype.kind == 'u')}int{zero.bits}" if zero.bits else zero.value.dtype.name
     declared = op.raw("output_dtype") if op.has("output_dtype") else 0
     if declared:
         from onnx import helper
 
-        asked = helper.tensor_dtype_to_np_dtype(declared)
-        if zero is not None and asked != dtype:
-            op.fail(f"attribute output_dtype asks for {asked} but its zero point is {dtype}")
-        dtype = asked
-    if dtype.kind not in "iu" or dtype.itemsize > 4:
-        op.fail(f"quantizes to {dtype}; integers of 8 to 32 bits are supported")
-    return dtype
+        asked = helper.tensor_dtype_to_np_dtype(declared).name
+        if zero is not None and asked != name:
+            op.fail(f"attribute output_dtype asks for {asked} but its zero point is {name}")
+        name = asked
+    form = fullmatch(r"(u?int)(2|4|8|16|32)", name)
+    if form is None:
+        op.fail(f"quantizes to {name}; integers of 2 to 32 bits are supported")
+    bits, unsigned = int(form[2]), form[1] == "uint"
+    lo, hi = (0, 2**bits - 1) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    return np.dtype(f"{form[1]}{max(bits, 8)}"), lo, hi
 
 
 def _along(op: Op, array: Array, rank: int, axis: int) -> Array:
@@ -220,19 +226,18 @@ def _along(op: Op, array: Array, rank: int, axis: int) -> Array:
 def _quantize_linear(b: Builder, op: Op) -> Results:
     op.only("precision", 0, 1)
     op.ignore("saturate")  # of float8 only
-    x, dtype = op.value(0), _integer_type(op, 2)
+    x, (dtype, lo, hi) = op.value(0), _integer_type(op, 2)
     rank = x.rank if isinstance(x, Tensor) else x.value.ndim
     axis = b.axis(op.get("axis", 1), rank) if op.has("axis") else min(1, rank - 1)
     scale = _along(op, elementwise.finite(b, op.array(1), "scale"), rank, axis)
     zero = _along(op, np.zeros((), dtype) if (z := op.maybe_array(2)) is None else z, rank, axis).astype(np.int64)
-    ends = np.iinfo(dtype)
     if isinstance(x, Const):
         steps = folded(b, lambda: np.round(x.value / scale.astype(x.value.dtype)) + zero).value
-        return [Const(value=np.clip(steps, ends.min, ends.max).astype(dtype))]
+        return [Const(value=np.clip(steps, lo, hi).astype(dtype))]
     y = elementwise.quantize(
-        b, x, scale=scale, lo=np.array(ends.min), hi=np.array(ends.max), zero_point=zero, rounding=Rounding.HALF_EVEN
+        b, x, scale=scale, lo=np.array(lo), hi=np.array(hi), zero_point=zero, rounding=Rounding.HALF_EVEN
     )
-    return [Coded(decoded=y, scale=scale, zero_point=zero, lo=int(ends.min), hi=int(ends.max))]
+    return [Coded(decoded=y, scale=scale, zero_point=zero, lo=lo, hi=hi)]
 
 
 def _dequantize_linear(b: Builder, op: Op) -> Results:

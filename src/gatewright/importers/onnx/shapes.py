@@ -12,7 +12,7 @@ from gatewright.importers.builder import Builder, Const, Tensor, Value
 from gatewright.importers.onnx.arithmetic import Handler
 from gatewright.importers.onnx.constants import broadcast, folded, rearranged
 from gatewright.importers.onnx.op import Op
-from gatewright.importers.onnx.reader import to_array
+from gatewright.importers.onnx.reader import to_array, to_const
 
 
 def _shape_of(value: Value) -> tuple[int, ...]:
@@ -179,7 +179,7 @@ def _size(_b: Builder, op: Op) -> list[Value]:
 
 def _constant(_b: Builder, op: Op) -> list[Value]:
     if op.has("value"):
-        return [Const(value=to_array(op.raw("value")))]
+        return [to_const(op.raw("value"))]
     kinds = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
     for name, kind in kinds.items():
         if op.has(name):
