@@ -136,3 +136,43 @@ def test_codes_may_have_their_type_from_an_attribute(tmp_path):
     onnx.save(model, path)
     with pytest.raises(ModelError, match=r"'Q' .*: quantizes to float16; integers of 2 to 32 bits are supported"):
         load_onnx(path)
+
+
+EQUALS = [[5, 1, 5, 2, 5, 1], [1, 1, 1, 1, 1, 1], [0, -3, 0, -3, -1, -1], [-2, -2, 4, 3, 4, -2]]
+
+
+@pytest.mark.parametrize(
+    ("op", "last", "expected"),
+    [
+        ("ArgMax", 0, [0, 0, 0, 2]),
+        ("ArgMax", 1, [4, 5, 2, 4]),
+        ("ArgMin", 0, [1, 0, 1, 0]),
+        ("ArgMin", 1, [5, 5, 3, 5]),
+    ],
+)
+@pytest.mark.parametrize("keep", [0, 1])
+def test_the_last_of_equal_scores(tmp_path, op, last, expected, keep):
+    made = node(op, axis=1, keepdims=keep, select_last_index=last)
+    path = save(tmp_path / "m.onnx", [made], (6,), {})
+    assert equals_reference(path, EQUALS).ravel().tolist() == expected
+
+
+def test_the_last_of_equal_scores_along_any_axis(tmp_path):
+    x = np.random.default_rng(5).integers(-2, 2, (20, 3, 4, 5))
+    for op, axis in (("ArgMax", 1), ("ArgMax", 2), ("ArgMin", 3)):
+        path = save(tmp_path / "m.onnx", [node(op, axis=axis, keepdims=0, select_last_index=1)], (3, 4, 5), {})
+        equals_reference(path, x)
+
+
+@pytest.mark.parametrize(
+    ("largest", "expected"),
+    [
+        (0, [[1, 5, 3], [0, 1, 2], [1, 3, 4], [0, 1, 5]]),
+        (1, [[0, 2, 4], [0, 1, 2], [0, 2, 4], [2, 4, 3]]),
+    ],
+)
+def test_the_least_of_a_list(tmp_path, largest, expected):
+    """Of equal ones the first is first, as of the greatest."""
+    made = helper.make_node("TopK", ["x", "k"], ["v", "y"], largest=largest)
+    path = save(tmp_path / "m.onnx", [made], (6,), {"k": ints(3)})
+    assert equals_reference(path, EQUALS).tolist() == expected

@@ -264,3 +264,18 @@ def test_a_difference_names_its_likely_cause():
     told = ". Keras ran on torch"
     with pytest.raises(MismatchError, match=r"8 of 8 samples differ. Report the model. Keras ran on torch$"):
         compare(on_grid, x, {"fc": wrong}, told=told)
+
+
+def test_a_choice_that_no_program_makes_is_compared_all_the_same(tmp_path):
+    """The last of equal scores: the graph names it, hardware names the first; the model stays comparable."""
+    from tests.importers.onnx_models import chain as steps
+
+    codes = [("QuantizeLinear", ["s"], {}), ("DequantizeLinear", ["s"], {})]
+    nodes = steps(*codes, ("ArgMax", [], {"axis": 1, "select_last_index": 1}))
+    constants = {"s": np.float32(1), "w": np.zeros(0)}
+    path, right = spoken(tmp_path, nodes, constants, (3,), "{'output': np.array([[2.0], [1.0]])}")
+    done = verify_model(path, np.array([[0.0, 0.0, 0.0], [1.0, 3.0, 2.0]]), python=right)
+    assert [(row.exact, row.equal) for row in done.rows] == [(True, 2)]
+    assert done.program.startswith("none: program 'm', op")
+    assert "ArgMax may only be the output" in done.program
+    assert "no program does: leave select_last_index out to make one" in load_model(path).notes[0]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from gatewright.graph.nodes import Activation, Conv, ConvTranspose, Dense, Floats, Pads, Pool, Recurrent, Softmax, TopK
 from gatewright.importers.builder import MAX_ELEMENTS, Builder, Const, Tensor
-from gatewright.importers.elementwise import affine, finite
+from gatewright.importers.elementwise import activation, affine, finite
+from gatewright.importers.shaping import slices
 
 
 def dense(b: Builder, x: Tensor, weight: Const, bias: NDArray[Any] | None) -> Tensor:
@@ -234,13 +235,26 @@ def softmax(b: Builder, x: Tensor, axis: int) -> Tensor:
     return b.tensor(b.emit(Softmax, x.result), x.shape, x.order)
 
 
-def top_k(b: Builder, x: Tensor, k: int, axis: int) -> Tensor:
-    """Indices of the k greatest along one axis of the source."""
-    if axis == x.sample_axis or not 1 <= k <= x.shape[axis]:
-        b.fail(f"takes the {k} greatest along axis {axis} of the shape {x.shape}")
+def top_k(
+    b: Builder, x: Tensor, k: int, axis: int, *, largest: bool = True, last: bool = False, keep_axis: bool = True
+) -> Tensor:
+    """Indices of the k greatest, or least, along one axis of the source; among equals the first is named, or the last.
+
+    k = 1 may leave the axis out.
+    """
+    size = x.shape[axis]
+    if axis == x.sample_axis or not 1 <= k <= size:
+        b.fail(f"takes the {k} {'greatest' if largest else 'least'} along axis {axis} of the shape {x.shape}")
+    if not largest:  # which keeps the order among equals
+        x = activation(b, x, "neg")
+    if last:
+        x = slices(b, x, {axis: slice(None, None, -1)})
     x = b.with_last(x, axis)
-    shape = tuple(k if a == axis else size for a, size in enumerate(x.shape))
-    return b.tensor(b.emit(TopK, x.result, k=k), shape, x.order)
+    shape = tuple(k if a == axis else n for a, n in enumerate(x.shape))
+    best = b.tensor(b.emit(TopK, x.result, k=k), shape, x.order)
+    if last:
+        best = affine(b, best, np.array(-1.0), np.array(size - 1.0))
+    return best if keep_axis else b.reshape(best, (*x.shape[:axis], *x.shape[axis + 1 :]))
 
 
 def recurrent(

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.errors import ConfigError, DataError, ExportError, MismatchError, ModelError, ToolError
+from gatewright.errors import ConfigError, DataError, ExportError, MismatchError, ModelError, ProgramError, ToolError
 from gatewright.export import Exported, check_graph_export, export_graph
 from gatewright.export.builder import legal
 from gatewright.export.inputs import quantize_input
@@ -323,10 +323,10 @@ def _exported(graph: Graph) -> tuple[Exported, str] | str:
     name = legal(graph.name or "model")
     try:
         return export_graph(graph, name=name), "scores"
-    except ExportError as error:
+    except (ExportError, ProgramError) as error:
         try:  # a positive factor and an offset at the end change no class
             return export_graph(graph, name=name, output="argmax"), "class"
-        except ExportError:
+        except (ExportError, ProgramError):
             return f"none: {error}"
 
 

@@ -283,25 +283,29 @@ def _log_softmax(b: Builder, op: Op) -> list[Value]:
     return [b.leave_out_log_softmax(x, axis)]
 
 
-def _arg_max(b: Builder, op: Op) -> list[Value]:
-    x = op.tensor()
-    axis, keep = b.axis(op.get("axis", 0), x.rank), op.flag("keepdims", True)
-    op.only("select_last_index", 0)
-    best = layers.top_k(b, x, 1, axis)
-    return [best if keep else b.reshape(best, (*x.shape[:axis], *x.shape[axis + 1 :]))]
+def _arg(*, largest: bool) -> Handler:
+    def handle(b: Builder, op: Op) -> list[Value]:
+        x = op.tensor()
+        axis, keep = b.axis(op.get("axis", 0), x.rank), op.flag("keepdims", True)
+        last = op.flag("select_last_index", False)
+        if last:
+            b.note("names the last of equal scores, which no program does: leave select_last_index out to make one")
+        return [layers.top_k(b, x, 1, axis, largest=largest, last=last, keep_axis=keep)]
+
+    return handle
 
 
 def _top_k(b: Builder, op: Op) -> Results:
     x = op.tensor()
     axis = b.axis(op.get("axis", -1), x.rank)
-    op.only("largest", 1)
+    largest = op.flag("largest", True)
     k = op.int_list(1) if op.opset >= 10 else (op.get("k", 0),)
     if k is None or len(k) != 1:
         op.fail(f"takes {k} elements; one number is expected")
     if not op.flag("sorted", True) and k[0] > 1:
         op.fail("attribute sorted = 0 leaves the order of its results open; set sorted to 1")
-    values = Missing("the greatest values of a TopK; only their indices are supported")
-    return [values, layers.top_k(b, x, k[0], axis)]
+    values = Missing("the values of a TopK; only their indices are supported")
+    return [values, layers.top_k(b, x, k[0], axis, largest=largest)]
 
 
 HANDLERS: dict[str, Handler] = {
@@ -321,6 +325,7 @@ HANDLERS: dict[str, Handler] = {
     "Upsample": _resize,
     "Softmax": _softmax,
     "LogSoftmax": _log_softmax,
-    "ArgMax": _arg_max,
+    "ArgMax": _arg(largest=True),
+    "ArgMin": _arg(largest=False),
     "TopK": _top_k,
 }
