@@ -11,7 +11,8 @@ from gatewright.errors import MismatchError, ToolError
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import evaluate
 from gatewright.importers import load_model
-from gatewright.importers.verify import compare, random_samples, verify_model
+from gatewright.importers.samples import random_samples
+from gatewright.importers.verify import compare, verify_model
 from tests.graphs import chain, dense, quantizer
 
 pytest.importorskip("onnx")
@@ -102,13 +103,6 @@ def test_a_quantizer_with_a_real_step_is_exact_in_float32():
         compare(graph, x, {"q": expected})
     with pytest.raises(MismatchError, match="expected nan"):
         compare(graph, x, {"fc": np.full((50, 2), np.nan)})
-
-
-def test_random_samples_span_the_input_quantizer():
-    graph = chain((2,), quantizer("q", 0.25, -4, 12), name="net")
-    x, said = random_samples(graph, 400)
-    assert said == "400 random samples, uniform over -1 to 3 (seed 0)"
-    assert -1 <= x.min() < -0.95 < 2.95 < x.max() <= 3
 
 
 @pytest.mark.parametrize(

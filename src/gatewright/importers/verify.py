@@ -25,9 +25,10 @@ from gatewright.export.inputs import quantize_input
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import evaluate, shapes, trace
 from gatewright.graph.exact import Lattice, bits_of, is_power_of_two, lattices
-from gatewright.graph.nodes import AnyNode, Floats, Graph, Input, Pool, Quantize, Thresholds
+from gatewright.graph.nodes import AnyNode, Floats, Graph, Pool, Quantize, Thresholds
 from gatewright.importers import load_model, model_kind
 from gatewright.importers.reference import keras_results, onnx_results, torch_results
+from gatewright.importers.samples import random_samples
 
 AGAINST = {"keras": ("keras",), "onnx": ("onnxruntime", "qonnx"), "torch": ("torch",)}
 SAMPLES = 1000
@@ -236,29 +237,6 @@ def _compare(
         max_difference=float(difference.max(initial=0)),
         largest=largest,
     )
-
-
-def random_samples(graph: Graph, n: int, seed: int = 0) -> tuple[Floats, str]:
-    """Return n samples over the range of the quantizer behind the input, (n, *input shape), and what they are.
-
-    Without one there: of a normal distribution, on a grid of 1/256.
-    """
-    if n < 1:
-        raise ConfigError(f"samples must be at least 1, not {n!r}")
-    source = graph.nodes[0]
-    assert isinstance(source, Input)
-    rng, size = np.random.default_rng(seed), (n, *source.shape)
-    ends = [
-        float((end * node.scale).min() if lower else (end * node.scale).max())
-        for node in graph.nodes
-        if isinstance(node, Quantize) and source.name in node.sources
-        for lower, end in ((True, node.lo - node.zero_point), (False, node.hi - node.zero_point))
-    ]
-    if ends:
-        lo, hi = min(ends), max(ends)
-        return rng.uniform(lo, hi, size), f"{n} random samples, uniform over {lo:g} to {hi:g} (seed {seed})"
-    text = f"{n} random samples, normal, multiples of 1/256 (seed {seed}): the model does not say its input's range"
-    return np.rint(rng.normal(size=size) * 256) / 256, text
 
 
 def _framework(path: Path, graph: Graph, against: str | None) -> str:
