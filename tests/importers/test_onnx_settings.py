@@ -176,3 +176,48 @@ def test_the_least_of_a_list(tmp_path, largest, expected):
     made = helper.make_node("TopK", ["x", "k"], ["v", "y"], largest=largest)
     path = save(tmp_path / "m.onnx", [made], (6,), {"k": ints(3)})
     assert equals_reference(path, EQUALS).tolist() == expected
+
+
+def blocked(scale, zero, codes, axis, block):
+    """A MatMul by weights in blocks: nodes and constants."""
+    made = helper.make_node("DequantizeLinear", ["q", "s", "z"], ["w"], name="DQ", axis=axis, block_size=block)
+    return [made, node("MatMul", "w")], {"q": codes, "s": scale, "z": zero}
+
+
+@pytest.mark.parametrize(("axis", "block"), [(0, 1), (0, 2), (0, 3), (0, 4), (0, 5), (1, 2), (-1, 3), (1, 4)])
+def test_weights_with_a_scale_and_a_zero_point_per_block(tmp_path, axis, block):
+    """The last block may be incomplete."""
+    draw = np.random.default_rng(block)
+    codes = draw.integers(-8, 8, (5, 4)).astype(np.int8)
+    count = -(-codes.shape[axis] // block)
+    shape = (count, 4) if axis == 0 else (5, count)
+    scale = (2.0 ** draw.integers(-3, 3, shape)).astype(np.float32) * draw.integers(1, 4, shape).astype(np.float32)
+    nodes, constants = blocked(scale, draw.integers(-3, 4, shape).astype(np.int8), codes, axis, block)
+    equals_reference(save(tmp_path / "m.onnx", nodes, (5,), constants, 21), draw.integers(-9, 10, (30, 5)))
+    quantize = helper.make_node("QuantizeLinear", ["f", "s", "z"], ["q"], axis=axis, block_size=block)
+    constants["f"] = (constants.pop("q") * 0.75).astype(np.float32)
+    both = save(tmp_path / "m.onnx", [quantize, *nodes], (5,), constants, 21)
+    equals_reference(both, draw.integers(-9, 10, (30, 5)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "block", "text"),
+    [
+        ((3, 4), 3, r"has scales of the shape \(3, 4\) for blocks of 3 along axis 0 of \(5, 4\)"),
+        ((4,), 3, r"has scales of the shape \(4,\) for blocks of 3"),
+        ((5, 4), -1, "attribute block_size = -1 is not supported"),
+    ],
+)
+def test_blocks_that_do_not_fit_are_refused(tmp_path, shape, block, text):
+    nodes, constants = blocked(np.ones(shape, np.float32), np.zeros(shape, np.int8), np.ones((5, 4), np.int8), 0, block)
+    with pytest.raises(ModelError, match=rf"node 'DQ' \(DequantizeLinear\): {text}"):
+        load_onnx(save(tmp_path / "m.onnx", nodes, (5,), constants, 21))
+
+
+def test_blocks_of_the_models_data_are_refused(tmp_path):
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s"], ["q"], name="Q", axis=1, block_size=2),
+        helper.make_node("DequantizeLinear", ["q", "s"], ["y"], axis=1, block_size=2),
+    ]
+    with pytest.raises(ModelError, match=r"'Q' .*: attribute block_size = 2 is not supported; blocks of"):
+        load_onnx(save(tmp_path / "m.onnx", nodes, (4,), {"s": np.ones((1, 2), np.float32)}, 21))

@@ -213,11 +213,20 @@ def _integer_type(op: Op, index: int) -> tuple[np.dtype[np.integer], int, int]:
     return np.dtype(f"{form[1]}{max(bits, 8)}"), lo, hi
 
 
-def _along(op: Op, array: Array, rank: int, axis: int) -> Array:
-    """A scale or zero point, per tensor or per element of `axis`, with as many axes as the value."""
-    op.only("block_size", 0)
+def _along(op: Op, array: Array, x: Value, axis: int) -> Array:
+    """A scale or zero point, per tensor, per element or per block of `axis`, with as many axes as the value."""
+    shape, block = x.shape if isinstance(x, Tensor) else x.value.shape, op.get("block_size", 0)
+    rank = len(shape)
+    if block < 0 or (block and isinstance(x, Tensor)):
+        op.fail(f"attribute block_size = {block} is not supported; blocks of 1 or more elements of constants are")
     if array.ndim == 0 or array.size == 1:
         return array.reshape((1,) * rank)
+    if block:
+        count = -(-shape[axis] // block)  # the last one may be incomplete
+        blocks = tuple(count if a == axis else size for a, size in enumerate(shape))
+        if array.shape != blocks:
+            op.fail(f"has scales of the shape {array.shape} for blocks of {block} along axis {axis} of {shape}")
+        return array if count == 1 else array.repeat(block, axis).take(range(shape[axis]), axis)
     if array.ndim != 1:
         op.fail(f"has scales of the shape {array.shape}; one per tensor or per channel is supported")
     return array.reshape(tuple(-1 if a == axis else 1 for a in range(rank)))
@@ -229,8 +238,8 @@ def _quantize_linear(b: Builder, op: Op) -> Results:
     x, (dtype, lo, hi) = op.value(0), _integer_type(op, 2)
     rank = x.rank if isinstance(x, Tensor) else x.value.ndim
     axis = b.axis(op.get("axis", 1), rank) if op.has("axis") else min(1, rank - 1)
-    scale = _along(op, elementwise.finite(b, op.array(1), "scale"), rank, axis)
-    zero = _along(op, np.zeros((), dtype) if (z := op.maybe_array(2)) is None else z, rank, axis).astype(np.int64)
+    scale = _along(op, elementwise.finite(b, op.array(1), "scale"), x, axis)
+    zero = _along(op, np.zeros((), dtype) if (z := op.maybe_array(2)) is None else z, x, axis).astype(np.int64)
     if isinstance(x, Const):
         steps = folded(b, lambda: np.round(x.value / scale.astype(x.value.dtype)) + zero).value
         return [Const(value=np.clip(steps, lo, hi).astype(dtype))]
@@ -243,11 +252,12 @@ def _quantize_linear(b: Builder, op: Op) -> Results:
 def _dequantize_linear(b: Builder, op: Op) -> Results:
     x = op.any_operand(0)
     op.only("output_dtype", 0, 1)
-    rank = x.decoded.rank if isinstance(x, Coded) else op.const(0).value.ndim
+    codes = x.decoded if isinstance(x, Coded) else op.const(0)
+    rank = codes.rank if isinstance(codes, Tensor) else codes.value.ndim
     axis = b.axis(op.get("axis", 1), rank) if op.has("axis") else min(1, rank - 1)
-    scale = _along(op, elementwise.finite(b, op.array(1), "scale"), rank, axis)
+    scale = _along(op, elementwise.finite(b, op.array(1), "scale"), codes, axis)
     raw = op.maybe_array(2)
-    zero = _along(op, np.zeros((), np.int64) if raw is None else raw, rank, axis).astype(np.int64)
+    zero = _along(op, np.zeros((), np.int64) if raw is None else raw, codes, axis).astype(np.int64)
     if isinstance(x, Coded):
         if np.array_equal(scale, x.scale) and np.array_equal(zero, x.zero_point):
             return [x.decoded]
