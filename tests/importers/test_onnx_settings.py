@@ -221,3 +221,30 @@ def test_blocks_of_the_models_data_are_refused(tmp_path):
     ]
     with pytest.raises(ModelError, match=r"'Q' .*: attribute block_size = 2 is not supported; blocks of"):
         load_onnx(save(tmp_path / "m.onnx", nodes, (4,), {"s": np.ones((1, 2), np.float32)}, 21))
+
+
+@pytest.mark.parametrize(
+    ("length", "kernel", "stride", "pads", "expected"),
+    [
+        (4, 3, 2, [1, 1], [1, 3, 2]),  # the padding counts, what lies past it does not: (4 + 0) / 2
+        (4, 2, 3, [1, 1], [0.5, 3.5]),  # a third window would start past the end
+        (4, 3, 2, [0, 0], [2, 3.5]),
+        (5, 3, 3, [1, 0], [1, 4]),
+        (6, 4, 4, [0, 2], [2.5, 2.75]),
+        (6, 4, 4, [1, 0], [1.5, 5]),
+    ],
+)
+def test_a_mean_with_its_padding_and_without_what_lies_past_it(tmp_path, length, kernel, stride, pads, expected):
+    attributes = {"kernel_shape": [kernel], "strides": [stride], "pads": pads, "ceil_mode": 1, "count_include_pad": 1}
+    x = np.arange(1.0, length + 1).reshape(1, 1, -1)
+    path = save(tmp_path / "m.onnx", [node("AveragePool", **attributes)], (1, length), {}, 21)
+    assert evaluate(load_onnx(path), x).ravel().tolist() == expected
+    assert equals_reference(path, x).ravel().tolist() == expected
+
+
+def test_such_a_mean_of_an_image(tmp_path):
+    attributes = {"kernel_shape": [4, 2], "strides": [3, 2], "pads": [2, 1, 2, 0], "ceil_mode": 1}
+    made = node("AveragePool", **attributes, count_include_pad=1)
+    path = save(tmp_path / "m.onnx", [made], (3, 7, 6), {}, 21)
+    x = np.random.default_rng(8).integers(-8, 9, (4, 3, 7, 6)) * 8
+    assert equals_reference(path, x).shape == (4, 3, 3, 4)

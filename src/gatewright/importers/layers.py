@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gatewright.graph.nodes import Activation, Conv, ConvTranspose, Dense, Floats, Pads, Pool, Recurrent, Softmax, TopK
 from gatewright.importers.builder import MAX_ELEMENTS, Builder, Const, Tensor
 from gatewright.importers.elementwise import activation, affine, finite
-from gatewright.importers.shaping import slices
+from gatewright.importers.shaping import pad, slices
 
 
 def dense(b: Builder, x: Tensor, weight: Const, bias: NDArray[Any] | None) -> Tensor:
@@ -175,14 +175,18 @@ def pool(
     include_pad: bool,
     ceil: bool,
 ) -> Tensor:
-    """Pool (n, channels, *space). ceil: the last window may reach past the end (as ONNX and torch define it)."""
+    """Pool (n, channels, *space). ceil: the last window may reach past the end (as ONNX and torch define it).
+
+    What lies past the end is never counted by a mean; the padding is where include_pad says so.
+    """
     _check_window(b, x, strides, pads, tuple(1 for _ in size))
     if len(size) != x.rank - 2 or any(max(pair) >= k for pair, k in zip(pads, size, strict=True)):
         b.fail(f"window {size} with pads {pads} on {x.shape}: pads must be less than the window")
     if ceil:
         grown = tuple(_reach_past_end(*axis) for axis in zip(x.shape[2:], size, strides, pads, strict=True))
         if grown != pads and kind == "average" and include_pad:
-            b.fail("counts padding in a mean whose last window reaches past the end (ceil_mode with count_include_pad)")
+            x, include_pad = pad(b, x, ((0, 0), (0, 0), *pads), 0.0), False
+            grown = tuple((0, after - counted) for (_, after), (_, counted) in zip(grown, pads, strict=True))
         pads = grown
     space = _windows(b, x.shape[2:], size, strides, tuple(1 for _ in size), pads)
     channels_last = (0, *range(2, x.rank), 1)
