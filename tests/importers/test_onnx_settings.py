@@ -248,3 +248,41 @@ def test_such_a_mean_of_an_image(tmp_path):
     path = save(tmp_path / "m.onnx", [made], (3, 7, 6), {}, 21)
     x = np.random.default_rng(8).integers(-8, 9, (4, 3, 7, 6)) * 8
     assert equals_reference(path, x).shape == (4, 3, 3, 4)
+
+
+TRANSFORMS = ["asymmetric", "half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", "tf_half_pixel_for_nn"]
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("rounding", ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_the_nearest_neighbour_repeats_elements_unevenly(tmp_path, transform, rounding, factor):
+    attributes = {"mode": "nearest", "coordinate_transformation_mode": transform, "nearest_mode": rounding}
+    scales = np.array([1, 1, factor, 2], np.float32)
+    path = save(tmp_path / "m.onnx", [node("Resize", "", "s", **attributes)], (2, 5, 3), {"s": scales}, 19)
+    graph = load_onnx(path)
+    x = np.arange(60.0).reshape(2, 2, 5, 3)
+    out, sizes = [np.arange(n * f) for n, f in ((5, factor), (3, 2))], (5, 3)
+    index = [nearest(at, n, f, transform, rounding) for at, n, f in zip(out, sizes, (factor, 2), strict=True)]
+    assert evaluate(graph, x).tolist() == x[:, :, index[0]][..., index[1]].tolist()
+
+
+def nearest(out, size, factor, transform, rounding):
+    """The standard's formulas in whole numbers: positions are halves of 1/factor."""
+    twice = {"asymmetric": 2 * out, "tf_half_pixel_for_nn": 2 * out + 1}.get(transform, 2 * out + 1 - factor)
+    unit = 2 * factor  # positions are twice / unit
+    rounded = {
+        "floor": twice // unit,
+        "ceil": -(-twice // unit),
+        "round_prefer_floor": -((factor - twice) // unit),
+        "round_prefer_ceil": (twice + factor) // unit,
+    }[rounding]
+    return np.clip(rounded, 0, size - 1)
+
+
+def test_asymmetric_positions_rounded_to_the_nearest(tmp_path):
+    """10, 20 three times: the first loses one, the last gains one."""
+    attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "round_prefer_floor"}
+    made = node("Resize", "", "s", mode="nearest", **attributes)
+    path = save(tmp_path / "m.onnx", [made], (1, 2), {"s": np.array([1, 1, 3], np.float32)}, 19)
+    assert equals_reference(path, [[[10, 20]]]).ravel().tolist() == [10, 10, 20, 20, 20, 20]

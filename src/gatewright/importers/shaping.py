@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -70,6 +71,19 @@ def upsample(b: Builder, x: Tensor, factors: tuple[int, ...]) -> Tensor:
     shape = tuple(size * f for size, f in zip(x.shape, factors, strict=True))
     made = b.emit(Upsample, x.result, factors=tuple(factors[axis] for axis in x.order[1:]))
     return b.tensor(made, shape, x.order)
+
+
+def repeat(b: Builder, x: Tensor, axis: int, counts: Sequence[int]) -> Tensor:
+    """Repeat the elements along one axis, element i counts[i] times; each run of equal counts becomes a few nodes."""
+    parts: list[Value] = []
+    first = 0
+    for count, run in groupby(counts):
+        last = first + len(list(run))
+        if count:
+            part = slices(b, x, {axis: slice(first, last)})
+            parts.append(upsample(b, part, tuple(count if a == axis else 1 for a in range(x.rank))))
+        first = last
+    return concat(b, parts, axis)
 
 
 def expand(b: Builder, x: Tensor, shape: tuple[int, ...]) -> Tensor:
