@@ -218,8 +218,16 @@ def _dropout(_b: Builder, op: Op) -> list[Value]:
 
 
 def _where(b: Builder, op: Op) -> list[Value]:
-    arrays = [op.array(i) for i in range(3)]
-    return [folded(b, lambda: np.where(*arrays))]
+    mask, values = op.array(0), [op.value(1), op.value(2)]
+    constants = [value for value in values if isinstance(value, Const)]
+    if len(constants) == 2:
+        return [folded(b, lambda: np.where(mask, constants[0].value, constants[1].value))]
+    if not constants:
+        op.fail("chooses between two values computed from the model's input; a constant is supported beside one")
+    kept = mask if isinstance(values[0], Tensor) else ~mask  # the others are the constant
+    fill = elementwise.finite(b, constants[0].value, "value")
+    x = next(value for value in values if isinstance(value, Tensor))
+    return [elementwise.affine(b, x, kept.astype(np.float64), folded(b, lambda: np.where(kept, 0.0, fill)).value)]
 
 
 def _equal(b: Builder, op: Op) -> list[Value]:
