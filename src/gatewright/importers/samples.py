@@ -29,7 +29,7 @@ def random_samples(graph: Graph, n: int, seed: int = 0) -> tuple[Floats, str]:
     if declared is not None:
         first, step, count = declared
         text = f"{n} random samples of the input's type {name} (seed {seed})"
-        return first + step * rng.integers(0, count, size), text
+        return first + step * rng.integers(0, count, size).astype(np.float64), text
     ends = [
         float((end * node.scale).min() if lower else (end * node.scale).max())
         for node in graph.nodes
