@@ -198,6 +198,16 @@ def test_csv_column_errors(make, tmp_path, keys, text):
     refused(make(csv(tmp_path / "d.csv"), **keys), text)
 
 
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_csv_two_columns_of_one_name(make, tmp_path, suffix):
+    """pandas calls the second one kind.1, and a label would be a feature."""
+    between = "\t" if suffix == "tsv" else ","
+    path = csv(tmp_path / f"d.{suffix}", header="a,kind,kind".replace(",", between),
+               line=lambda i: f"{i},{i % 2},{i % 2}".replace(",", between))  # fmt: skip
+    text = f"{path}: each column must have a name of its own, but 2 are called 'kind'; rename or remove all but one in"
+    refused(make(path, label_column="kind"), text)
+
+
 @pytest.mark.parametrize(
     ("cell", "shown"), [("", "''"), ("nan", "'nan'"), ("inf", "'inf'"), ("wet", "'wet'"), ("NA", "'NA'")]
 )

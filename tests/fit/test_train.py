@@ -208,7 +208,7 @@ def test_collapsed_student_is_an_error(data, soft, tmp_path):
 
 
 def test_diverging_loss_is_an_error(data, tmp_path):
-    config = make_config(teacher={"learning_rate": 1e30})
+    config = make_config(teacher={"learning_rate": 1e6, "hidden": (8,) * 8})
     with pytest.raises(
         FitError, match=r"teacher, epoch \d+: the loss must be finite, not .*; lower teacher.learning_r"
     ):

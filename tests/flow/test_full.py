@@ -87,9 +87,10 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+# The stages of our own writers are all above: one of them here, and those whose tools write for themselves.
 @pytest.mark.parametrize(
     ("stage", "left"),
-    [*((stage, 0) for stage in STAGES), *((stage, left) for stage in sorted(CALL_TOOLS) for left in (8192, 100_000))],
+    [("teacher", 0), *((stage, left) for stage in sorted(CALL_TOOLS) for left in (0, 8192))],
 )
 def test_a_disk_without_room(finished, small_disk, stage, left):
     """The tools fail in their own ways on it, and some write half a file without a word."""

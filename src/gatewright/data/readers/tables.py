@@ -82,7 +82,25 @@ def load_table(path: Path, *, header: bool) -> pd.DataFrame:
     if frame.empty:
         raise DataError(f"{path}: a table must have rows below its header, not none; check the file")
     frame.columns = [str(name) for name in frame.columns]
+    if header:
+        _check_header(path, separator)
     return frame
+
+
+def _check_header(path: Path, separator: str) -> None:
+    """Raise DataError where two columns have one name: pandas renames the second, and a label becomes a feature."""
+    import pandas as pd
+
+    with open_stream(path) as file:
+        first = pd.read_csv(
+            file, sep=separator, header=None, nrows=1, dtype=str, index_col=False, skipinitialspace=True
+        )
+    names = [name for name in first.iloc[0] if isinstance(name, str)]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise DataError(
+            f"{path}: each column must have a name of its own, but {names.count(twice)} are called {twice!r}; rename "
+            "or remove all but one in the header line"
+        )
 
 
 def numbers(frame: pd.DataFrame, path: Path, *, header: bool) -> NDArray[Any]:
