@@ -1,4 +1,4 @@
-"""Small ONNX models for the tests: nodes in, a file of a model x -> y out."""
+"""Small ONNX models for the tests: nodes in, a file of a model x -> y out; and what onnx' reference says of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from gatewright.graph import evaluate
+from gatewright.graph.check import check
+from gatewright.importers.onnx import load_onnx
 
 rng = np.random.default_rng(5)
 
@@ -49,3 +54,15 @@ def chain(*steps):
         helper.make_node(op, [names[i], *more], [names[i + 1]], name=f"{op}_{i}", **attributes)
         for i, (op, more, attributes) in enumerate(steps)
     ]
+
+
+def equals_reference(path, x):
+    """The imported model's results, which are those of the reference, sample by sample."""
+    graph = load_onnx(path)
+    check(graph)
+    run = ReferenceEvaluator(onnx.load(path))
+    x = np.asarray(x, np.float32)
+    expected = np.concatenate([np.asarray(list(run.run(None, {"x": sample[None]}))[-1]) for sample in x])
+    got = evaluate(graph, x)
+    assert got.tolist() == expected.tolist()
+    return got

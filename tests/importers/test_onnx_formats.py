@@ -58,21 +58,6 @@ def test_todays_operator_set_and_file_of_weights(tmp_path):
     assert np.array_equal(evaluate(load_onnx(apart), x), expected)
 
 
-@pytest.mark.parametrize(("kind", "count"), [("INT4", 15), ("UINT4", 15), ("INT4", 12)])
-def test_weights_of_four_bits(tmp_path, kind, count):
-    """Two in a byte, the last one alone where their number is odd."""
-    low = -8 if kind == "INT4" else 0
-    held = np.random.default_rng(1).integers(low, low + 16, (count // 3, 3))
-    tensor = helper.make_tensor("q", getattr(onnx.TensorProto, kind), held.shape, held)
-    nodes = [helper.make_node("DequantizeLinear", ["q", "s"], ["w"]), node("MatMul", "w")]
-    path = save(tmp_path / "m.onnx", nodes, (count // 3,), {"s": np.float32(0.5)}, opset=25)
-    model = onnx.load(path)
-    model.graph.initializer.append(tensor)
-    path.write_bytes(model.SerializeToString())
-    x = np.random.default_rng(2).integers(-4, 5, (6, count // 3))
-    assert np.array_equal(evaluate(load_onnx(path), x), x @ (held * 0.5))
-
-
 def test_what_comes_before_the_choice_of_a_class_may_scale_and_shift_all_scores(tmp_path):
     """A class number of the file's own behind one positive factor and one offset is that of the scores."""
     parts = {"s": np.float32(0.25), "z": np.int8(0), "w": numbers([1, 2, -3], [0.5, 1, 2]), "f": np.float32(0.37)}
@@ -151,3 +136,76 @@ def test_a_model_that_flattens_its_image_first_is_one_of_vectors_on_every_road(t
     assert [done.exit_code for done in told] == [0, 0, 0, 2]
     assert load_program(paths[0].with_suffix(".txt")).input.shape == (12,)
     assert "layer 'conv1_2': no hardware for Conv" in told[-1].output
+
+
+def quantized_product(folder, scale, weight_scale, result_scale):
+    """Input codes times the weight 3 to result codes, in QDQ form; the model, and the inputs of all 256 codes."""
+    path = save(
+        folder / "m.onnx",
+        [
+            helper.make_node("QuantizeLinear", ["x", "s", "z"], ["xq"]),
+            helper.make_node("DequantizeLinear", ["xq", "s", "z"], ["xd"]),
+            helper.make_node("DequantizeLinear", ["w", "sw", "z"], ["wd"]),
+            helper.make_node("MatMul", ["xd", "wd"], ["m"]),
+            helper.make_node("QuantizeLinear", ["m", "sy", "z"], ["mq"]),
+            helper.make_node("DequantizeLinear", ["mq", "sy", "z"], ["y"]),
+        ],
+        (1,),
+        {"s": scale, "sw": weight_scale, "sy": result_scale, "z": np.int8(0), "w": np.array([[3]], np.int8)},
+        opset=19,
+    )
+    return path, (np.arange(-128, 128) * scale).astype(np.float32)[:, None]
+
+
+def codes(y, scale):
+    return np.rint(y[:, 0] / np.float64(scale)).astype(int)
+
+
+def meanings(scale, weight_scale, result_scale):
+    """Result codes by each reading: as the file is written, as onnxruntime fuses it, as gatewright reads it."""
+    c, f = np.arange(-128, 128), np.float32
+    read = {
+        "written": (c * scale).astype(f) * (f(3) * weight_scale) / result_scale,
+        "fused": (3 * c).astype(f) * (scale * weight_scale / result_scale),
+        "ours": (3 * c * (float(scale) * float(weight_scale))).astype(f) / result_scale,
+    }
+    assert all(value.dtype == f for value in read.values())
+    return {name: np.rint(value).clip(-128, 127).astype(int) for name, value in read.items()}
+
+
+def test_which_of_its_meanings_a_quantized_product_has(tmp_path):
+    """Scales 0.1, 0.1 to 0.02, weight 3: its two meanings differ in 6 of 256 codes, ours from them in 8 and 14."""
+    scales = np.float32(0.1), np.float32(0.1), np.float32(0.02)
+    path, x = quantized_product(tmp_path, *scales)
+    read, c = meanings(*scales), np.arange(-128, 128)
+    graph = load_onnx(path)
+    assert graph.precision == "single"
+    assert codes(evaluate(graph, x, precision="single"), scales[2]).tolist() == read["ours"].tolist()
+    assert codes(reference(path, x), scales[2]).tolist() == read["written"].tolist()
+    differ = {(a, b): c[read[a] != read[b]] for a, b in (("written", "fused"), ("ours", "written"), ("ours", "fused"))}
+    assert differ["written", "fused"].tolist() == [-75, -23, -19, 19, 23, 75]
+    assert differ["ours", "written"].tolist() == [-83, -67, -31, -27, 27, 31, 67, 83]
+    assert differ["ours", "fused"].tolist() == sorted({*differ["written", "fused"], *differ["ours", "written"]})
+    assert np.abs(read["ours"] - read["fused"]).max() == 1
+    exported = export_graph(graph, name="m")
+    assert check_graph_export(exported, x) == 256
+
+
+def test_scales_that_are_powers_of_two_have_one_meaning(tmp_path):
+    scales = np.float32(0.125), np.float32(0.25), np.float32(0.0625)
+    path, x = quantized_product(tmp_path, *scales)
+    written, fused, ours = meanings(*scales).values()
+    assert written.tolist() == fused.tolist() == ours.tolist()
+    assert codes(evaluate(load_onnx(path), x), scales[2]).tolist() == ours.tolist()
+
+
+def test_onnxruntime_itself_has_both_meanings(tmp_path):
+    ort = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install -e '.[dev]'")
+    scales = np.float32(0.1), np.float32(0.1), np.float32(0.02)
+    path, x = quantized_product(tmp_path, *scales)
+    levels = {"written": ort.GraphOptimizationLevel.ORT_DISABLE_ALL, "fused": ort.GraphOptimizationLevel.ORT_ENABLE_ALL}
+    for name, level in levels.items():
+        options = ort.SessionOptions()
+        options.graph_optimization_level = level
+        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        assert codes(session.run(None, {"x": x})[0], scales[2]).tolist() == meanings(*scales)[name].tolist()

@@ -35,9 +35,9 @@ REFUSED = {
     "operand too many": ([node("Relu", "w")], W, "operand 1 is not understood"),
     "value of an attribute": (
         [node("Resize", "", "s", mode="linear")], {"s": np.ones(4, dtype=np.float32)}, "mode = 'linear' is not supp"),
-    "resize that is no repetition": (
+    "resize by a fraction": (
         [node("Resize", "", "s", mode="nearest", nearest_mode="floor")],
-        {"s": np.array([1, 1, 2, 2], dtype=np.float32)}, "does not repeat each element"),
+        {"s": np.array([1, 1, 1.5, 2], dtype=np.float32)}, "scales an axis of 4 by 1.5; whole factors are supported"),
     "kernel shape": ([node("Conv", "w", kernel_shape=[2, 2])], W, "kernel_shape"),
     "training": ([node("BatchNormalization", "g", "g", "g", "g", training_mode=1)], {"g": weights(3)}, "training_mode"),
     "wrong channels": ([node("Conv", "w")], {"w": weights(4, 2, 3, 3)}, "do not fit"),

@@ -72,7 +72,7 @@ ACTIVATIONS = [
     nn.Flatten(), nn.Identity(), nn.MaxPool2d(2), nn.MaxPool2d(3, 2, 1, ceil_mode=True), nn.AvgPool2d(2, (1, 2)),
     nn.AvgPool2d(3, 2, 1), nn.AvgPool2d(3, 2, 1, count_include_pad=False), nn.AdaptiveAvgPool2d(1),
     nn.AdaptiveAvgPool2d((4, 3)), nn.AdaptiveMaxPool2d((2, 3)), nn.Upsample(scale_factor=(2, 3)),
-    nn.ZeroPad2d((1, 2, 0, 3)),
+    nn.ZeroPad2d((1, 2, 0, 3)), nn.AvgPool2d((4, 3), (3, 2), (1, 0), ceil_mode=True), nn.AvgPool2d(3, 2, 1, True),
 ]  # fmt: skip
 CASES = {
     **{str(module): (module, IMAGE) for module in ACTIVATIONS},

@@ -11,7 +11,8 @@ from gatewright.errors import MismatchError, ToolError
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import evaluate
 from gatewright.importers import load_model
-from gatewright.importers.verify import compare, random_samples, verify_model
+from gatewright.importers.samples import random_samples
+from gatewright.importers.verify import compare, verify_model
 from tests.graphs import chain, dense, quantizer
 
 pytest.importorskip("onnx")
@@ -102,13 +103,6 @@ def test_a_quantizer_with_a_real_step_is_exact_in_float32():
         compare(graph, x, {"q": expected})
     with pytest.raises(MismatchError, match="expected nan"):
         compare(graph, x, {"fc": np.full((50, 2), np.nan)})
-
-
-def test_random_samples_span_the_input_quantizer():
-    graph = chain((2,), quantizer("q", 0.25, -4, 12), name="net")
-    x, said = random_samples(graph, 400)
-    assert said == "400 random samples, uniform over -1 to 3 (seed 0)"
-    assert -1 <= x.min() < -0.95 < 2.95 < x.max() <= 3
 
 
 @pytest.mark.parametrize(
@@ -264,3 +258,18 @@ def test_a_difference_names_its_likely_cause():
     told = ". Keras ran on torch"
     with pytest.raises(MismatchError, match=r"8 of 8 samples differ. Report the model. Keras ran on torch$"):
         compare(on_grid, x, {"fc": wrong}, told=told)
+
+
+def test_a_choice_that_no_program_makes_is_compared_all_the_same(tmp_path):
+    """The last of equal scores: the graph names it, hardware names the first; the model stays comparable."""
+    from tests.importers.onnx_models import chain as steps
+
+    codes = [("QuantizeLinear", ["s"], {}), ("DequantizeLinear", ["s"], {})]
+    nodes = steps(*codes, ("ArgMax", [], {"axis": 1, "select_last_index": 1}))
+    constants = {"s": np.float32(1), "w": np.zeros(0)}
+    path, right = spoken(tmp_path, nodes, constants, (3,), "{'output': np.array([[2.0], [1.0]])}")
+    done = verify_model(path, np.array([[0.0, 0.0, 0.0], [1.0, 3.0, 2.0]]), python=right)
+    assert [(row.exact, row.equal) for row in done.rows] == [(True, 2)]
+    assert done.program.startswith("none: program 'm', op")
+    assert "ArgMax may only be the output" in done.program
+    assert "no program does: leave select_last_index out to make one" in load_model(path).notes[0]

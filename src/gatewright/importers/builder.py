@@ -52,10 +52,14 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Const:
-    """A value known at import, in the source's type. scale: as many axes as value; value / scale are integers."""
+    """A value known at import, in the source's type. scale: as many axes as value; value / scale are integers.
+
+    bits: of integers of fewer bits than NumPy's types have; 0 of others.
+    """
 
     value: NDArray[Any]
     scale: Floats | None = None
+    bits: int = 0
 
 
 Value = Tensor | Const

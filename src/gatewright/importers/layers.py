@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from gatewright.graph.nodes import Activation, Conv, ConvTranspose, Dense, Floats, Pads, Pool, Recurrent, Softmax, TopK
 from gatewright.importers.builder import MAX_ELEMENTS, Builder, Const, Tensor
-from gatewright.importers.elementwise import affine, finite
+from gatewright.importers.elementwise import activation, affine, finite
+from gatewright.importers.shaping import pad, slices
 
 
 def dense(b: Builder, x: Tensor, weight: Const, bias: NDArray[Any] | None) -> Tensor:
@@ -174,14 +175,18 @@ def pool(
     include_pad: bool,
     ceil: bool,
 ) -> Tensor:
-    """Pool (n, channels, *space). ceil: the last window may reach past the end (as ONNX and torch define it)."""
+    """Pool (n, channels, *space). ceil: the last window may reach past the end (as ONNX and torch define it).
+
+    What lies past the end is never counted by a mean; the padding is where include_pad says so.
+    """
     _check_window(b, x, strides, pads, tuple(1 for _ in size))
     if len(size) != x.rank - 2 or any(max(pair) >= k for pair, k in zip(pads, size, strict=True)):
         b.fail(f"window {size} with pads {pads} on {x.shape}: pads must be less than the window")
     if ceil:
         grown = tuple(_reach_past_end(*axis) for axis in zip(x.shape[2:], size, strides, pads, strict=True))
         if grown != pads and kind == "average" and include_pad:
-            b.fail("counts padding in a mean whose last window reaches past the end (ceil_mode with count_include_pad)")
+            x, include_pad = pad(b, x, ((0, 0), (0, 0), *pads), 0.0), False
+            grown = tuple((0, after - counted) for (_, after), (_, counted) in zip(grown, pads, strict=True))
         pads = grown
     space = _windows(b, x.shape[2:], size, strides, tuple(1 for _ in size), pads)
     channels_last = (0, *range(2, x.rank), 1)
@@ -234,13 +239,26 @@ def softmax(b: Builder, x: Tensor, axis: int) -> Tensor:
     return b.tensor(b.emit(Softmax, x.result), x.shape, x.order)
 
 
-def top_k(b: Builder, x: Tensor, k: int, axis: int) -> Tensor:
-    """Indices of the k greatest along one axis of the source."""
-    if axis == x.sample_axis or not 1 <= k <= x.shape[axis]:
-        b.fail(f"takes the {k} greatest along axis {axis} of the shape {x.shape}")
+def top_k(
+    b: Builder, x: Tensor, k: int, axis: int, *, largest: bool = True, last: bool = False, keep_axis: bool = True
+) -> Tensor:
+    """Indices of the k greatest, or least, along one axis of the source; among equals the first is named, or the last.
+
+    k = 1 may leave the axis out.
+    """
+    size = x.shape[axis]
+    if axis == x.sample_axis or not 1 <= k <= size:
+        b.fail(f"takes the {k} {'greatest' if largest else 'least'} along axis {axis} of the shape {x.shape}")
+    if not largest:  # which keeps the order among equals
+        x = activation(b, x, "neg")
+    if last:
+        x = slices(b, x, {axis: slice(None, None, -1)})
     x = b.with_last(x, axis)
-    shape = tuple(k if a == axis else size for a, size in enumerate(x.shape))
-    return b.tensor(b.emit(TopK, x.result, k=k), shape, x.order)
+    shape = tuple(k if a == axis else n for a, n in enumerate(x.shape))
+    best = b.tensor(b.emit(TopK, x.result, k=k), shape, x.order)
+    if last:
+        best = affine(b, best, np.array(-1.0), np.array(size - 1.0))
+    return best if keep_axis else b.reshape(best, (*x.shape[:axis], *x.shape[axis + 1 :]))
 
 
 def recurrent(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -70,6 +71,52 @@ def upsample(b: Builder, x: Tensor, factors: tuple[int, ...]) -> Tensor:
     shape = tuple(size * f for size, f in zip(x.shape, factors, strict=True))
     made = b.emit(Upsample, x.result, factors=tuple(factors[axis] for axis in x.order[1:]))
     return b.tensor(made, shape, x.order)
+
+
+MAX_RUNS = 4096  # of evenly spaced indices that one node may pick
+
+
+def pick(b: Builder, x: Tensor, axis: int, indices: Sequence[int]) -> Tensor:
+    """Pick elements along one axis in any order, as often as wanted; each evenly spaced run becomes a slice."""
+    runs = _runs(indices)
+    if len(runs) > MAX_RUNS:
+        b.fail(f"picks {len(indices)} elements in {len(runs)} runs; at most {MAX_RUNS} are taken")
+    parts: list[Value] = []
+    for run in runs:
+        stop = run[-1] + run.step
+        parts.append(slices(b, x, {axis: slice(run[0], None if stop < 0 else stop, run.step)}))
+    return concat(b, parts, axis)
+
+
+def _runs(indices: Sequence[int]) -> list[range]:
+    """Split indices into evenly spaced runs; two alone are a run only where they are neighbours."""
+    runs: list[range] = []
+    at = 0
+    while at < len(indices):
+        first = indices[at]
+        step = (indices[at + 1] - first if at + 1 < len(indices) else 1) or 1
+        count = 1
+        while at + count < len(indices) and indices[at + count] == first + count * step:
+            count += 1
+        if count == 2 and step != 1:
+            count = 1
+        step = step if count > 1 else 1
+        runs.append(range(first, first + count * step, step))
+        at += count
+    return runs
+
+
+def repeat(b: Builder, x: Tensor, axis: int, counts: Sequence[int]) -> Tensor:
+    """Repeat the elements along one axis, element i counts[i] times; each run of equal counts becomes a few nodes."""
+    parts: list[Value] = []
+    first = 0
+    for count, run in groupby(counts):
+        last = first + len(list(run))
+        if count:
+            part = slices(b, x, {axis: slice(first, last)})
+            parts.append(upsample(b, part, tuple(count if a == axis else 1 for a in range(x.rank))))
+        first = last
+    return concat(b, parts, axis)
 
 
 def expand(b: Builder, x: Tensor, shape: tuple[int, ...]) -> Tensor:

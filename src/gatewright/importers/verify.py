@@ -18,16 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.errors import ConfigError, DataError, ExportError, MismatchError, ModelError, ToolError
+from gatewright.errors import ConfigError, DataError, ExportError, MismatchError, ModelError, ProgramError, ToolError
 from gatewright.export import Exported, check_graph_export, export_graph
 from gatewright.export.builder import legal
 from gatewright.export.inputs import quantize_input
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import evaluate, shapes, trace
 from gatewright.graph.exact import Lattice, bits_of, is_power_of_two, lattices
-from gatewright.graph.nodes import AnyNode, Floats, Graph, Input, Pool, Quantize, Thresholds
+from gatewright.graph.nodes import AnyNode, Floats, Graph, Pool, Quantize, Thresholds
 from gatewright.importers import load_model, model_kind
 from gatewright.importers.reference import keras_results, onnx_results, torch_results
+from gatewright.importers.samples import random_samples
 
 AGAINST = {"keras": ("keras",), "onnx": ("onnxruntime", "qonnx"), "torch": ("torch",)}
 SAMPLES = 1000
@@ -238,29 +239,6 @@ def _compare(
     )
 
 
-def random_samples(graph: Graph, n: int, seed: int = 0) -> tuple[Floats, str]:
-    """Return n samples over the range of the quantizer behind the input, (n, *input shape), and what they are.
-
-    Without one there: of a normal distribution, on a grid of 1/256.
-    """
-    if n < 1:
-        raise ConfigError(f"samples must be at least 1, not {n!r}")
-    source = graph.nodes[0]
-    assert isinstance(source, Input)
-    rng, size = np.random.default_rng(seed), (n, *source.shape)
-    ends = [
-        float((end * node.scale).min() if lower else (end * node.scale).max())
-        for node in graph.nodes
-        if isinstance(node, Quantize) and source.name in node.sources
-        for lower, end in ((True, node.lo - node.zero_point), (False, node.hi - node.zero_point))
-    ]
-    if ends:
-        lo, hi = min(ends), max(ends)
-        return rng.uniform(lo, hi, size), f"{n} random samples, uniform over {lo:g} to {hi:g} (seed {seed})"
-    text = f"{n} random samples, normal, multiples of 1/256 (seed {seed}): the model does not say its input's range"
-    return np.rint(rng.normal(size=size) * 256) / 256, text
-
-
 def _framework(path: Path, graph: Graph, against: str | None) -> str:
     kind = model_kind(path)
     if kind not in AGAINST:
@@ -323,10 +301,10 @@ def _exported(graph: Graph) -> tuple[Exported, str] | str:
     name = legal(graph.name or "model")
     try:
         return export_graph(graph, name=name), "scores"
-    except ExportError as error:
+    except (ExportError, ProgramError) as error:
         try:  # a positive factor and an offset at the end change no class
             return export_graph(graph, name=name, output="argmax"), "class"
-        except ExportError:
+        except (ExportError, ProgramError):
             return f"none: {error}"
 
 

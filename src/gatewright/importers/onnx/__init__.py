@@ -12,7 +12,7 @@ from gatewright.importers.hints import misspelt
 from gatewright.importers.onnx import arithmetic, cells, quantizers, shapes, windows
 from gatewright.importers.onnx.arithmetic import Handler
 from gatewright.importers.onnx.op import Op, Uses
-from gatewright.importers.onnx.reader import read_model, to_array
+from gatewright.importers.onnx.reader import read_model, to_const
 
 STANDARD: dict[str, Handler] = {
     **arithmetic.HANDLERS,
@@ -68,7 +68,7 @@ def _convert(model: Any, name: str, weights_sha256: str) -> Graph:
     graph = model.graph
     opsets = {opset.domain: opset.version for opset in model.opset_import}
     b = Builder(name, "qonnx" if any(n.domain not in ("", "ai.onnx") for n in graph.node) else "onnx")
-    values: dict[str, Any] = {t.name: Const(value=to_array(t)) for t in graph.initializer}
+    values: dict[str, Any] = {t.name: to_const(t) for t in graph.initializer}
     source = _only("input", [i for i in graph.input if i.name not in values])
     kind = _input_type(source)
     values[source.name] = b.input(source.name, _input_shape(source))
@@ -83,8 +83,10 @@ def _convert(model: Any, name: str, weights_sha256: str) -> Graph:
         what = getattr(output, "what", "no result of any node" if output is None else "a constant")
         raise ModelError(f"output {result!r} is {what}")
     producer = f"{model.producer_name} {model.producer_version}".strip()
-    more = {"weights_sha256": weights_sha256} if weights_sha256 else {}
-    return b.finish(output, {"producer": producer, "input_type": kind, **more})
+    declared = _declared_type(graph, source.name)
+    optional = {"weights_sha256": weights_sha256, "input_declared": declared}
+    said = {key: value for key, value in optional.items() if value}
+    return b.finish(output, {"producer": producer, "input_type": kind, **said})
 
 
 def _only(what: str, found: list[Any]) -> Any:
@@ -109,6 +111,15 @@ def _input_type(value: Any) -> str:
             f"input {value.name!r} has the element type {name}; FLOAT, DOUBLE or FLOAT16 is expected: cast it outside"
         )
     return known[given]
+
+
+def _declared_type(graph: Any, name: str) -> str:
+    """Return the data type that QONNX annotates a value with ("BIPOLAR", "INT4", ...), "" of none."""
+    for annotation in graph.quantization_annotation:
+        for entry in annotation.quant_parameter_tensor_names:
+            if annotation.tensor_name == name and entry.key == "finn_datatype":
+                return str(entry.value)
+    return ""
 
 
 def _input_shape(value: Any) -> tuple[int, ...]:

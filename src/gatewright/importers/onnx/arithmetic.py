@@ -12,7 +12,7 @@ import numpy as np
 from gatewright.graph.nodes import ActivationKind
 from gatewright.importers import elementwise, patterns, shaping
 from gatewright.importers.builder import Builder, Const, Tensor, Value
-from gatewright.importers.onnx.constants import Array, divide, folded, rearranged
+from gatewright.importers.onnx.constants import Array, divide, folded, rearranged, remainder
 from gatewright.importers.onnx.op import Op
 
 Results = Sequence[object]  # Value, Missing, or what only one other operator reads
@@ -81,6 +81,18 @@ def _div(b: Builder, op: Op) -> Results:
         return [folded(b, lambda: divide(left.value, right.value))]
     with np.errstate(all="ignore"):
         return [elementwise.affine(b, left, 1.0 / np.asarray(right.value, dtype=np.float64), np.zeros(()))]
+
+
+def _mod(b: Builder, op: Op) -> list[Value]:
+    left, right, fmod = op.value(0), op.value(1), op.flag("fmod", False)
+    if isinstance(left, Tensor) or isinstance(right, Tensor):
+        op.fail("takes the remainder of values computed from the model's input; remainders of constants are folded")
+    both = (left.value, right.value)
+    if not fmod and any(v.dtype.kind == "f" for v in both):
+        op.fail("attribute fmod = 0 is of integers; floats have fmod = 1")
+    if any(v.dtype.kind != "f" for v in both) and (right.value == 0).any():
+        op.fail("divides integers by 0")
+    return [folded(b, lambda: remainder(*both, fmod=fmod))]
 
 
 def _pow(b: Builder, op: Op) -> list[Value]:
@@ -206,8 +218,16 @@ def _dropout(_b: Builder, op: Op) -> list[Value]:
 
 
 def _where(b: Builder, op: Op) -> list[Value]:
-    arrays = [op.array(i) for i in range(3)]
-    return [folded(b, lambda: np.where(*arrays))]
+    mask, values = op.array(0), [op.value(1), op.value(2)]
+    constants = [value for value in values if isinstance(value, Const)]
+    if len(constants) == 2:
+        return [folded(b, lambda: np.where(mask, constants[0].value, constants[1].value))]
+    if not constants:
+        op.fail("chooses between two values computed from the model's input; a constant is supported beside one")
+    kept = mask if isinstance(values[0], Tensor) else ~mask  # the others are the constant
+    fill = elementwise.finite(b, constants[0].value, "value")
+    x = next(value for value in values if isinstance(value, Tensor))
+    return [elementwise.affine(b, x, kept.astype(np.float64), folded(b, lambda: np.where(kept, 0.0, fill)).value)]
 
 
 def _equal(b: Builder, op: Op) -> list[Value]:
@@ -222,6 +242,7 @@ HANDLERS: dict[str, Handler] = {
     "Sub": _binary("sub", np.subtract),
     "Mul": _binary("mul", np.multiply),
     "Div": _div,
+    "Mod": _mod,
     "Pow": _pow,
     "Max": _extreme("max", np.maximum),
     "Min": _extreme("min", np.minimum),

@@ -27,7 +27,7 @@ def rearranged(b: Builder, const: Const, move: Callable[[Array], Array]) -> Cons
     """Apply a pure rearrangement (reshape, transpose, slice) to the value and to the scale that belongs to it."""
     value = folded(b, lambda: move(const.value)).value
     if const.scale is None:
-        return Const(value=value)
+        return Const(value=value, bits=const.bits)
     return Const(value=value, scale=_compressed(move(np.broadcast_to(const.scale, const.value.shape))))
 
 
@@ -52,3 +52,8 @@ def divide(left: Array, right: Array) -> Array:
     if np.issubdtype(np.result_type(left, right), np.integer):
         return (np.sign(left) * np.sign(right) * (np.abs(left) // np.abs(right))).astype(left.dtype)
     return left / right
+
+
+def remainder(left: Array, right: Array, *, fmod: bool) -> Array:
+    """ONNX Mod: the sign is the divisor's, with fmod (as C defines it, the only one of floats) the dividend's."""
+    return np.fmod(left, right) if fmod else np.mod(left, right)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from re import fullmatch
 
 import numpy as np
 
@@ -190,28 +191,42 @@ def _multi_threshold(b: Builder, op: Op) -> Results:
     return [elementwise.thresholds(b, x, layout.index("C"), rows, np.array(bias), np.array(scale))]
 
 
-def _integer_type(op: Op, index: int) -> np.dtype[np.integer]:
-    """The type that the zero point gives the integers; uint8 where it is absent."""
-    zero = op.maybe_array(index)
-    dtype = np.dtype(np.uint8) if zero is None else zero.dtype
+def _integer_type(op: Op, index: int) -> tuple[np.dtype[np.integer], int, int]:
+    """The type that the zero point gives the integers, uint8 where it is absent, and the least and greatest of them."""
+    zero = None if op.operand(index) is None else op.const(index)
+    name = "uint8"
+    if zero is not None:
+        name = f"{'u' * (zero.value.dtype.kind == 'u')}int{zero.bits}" if zero.bits else zero.value.dtype.name
     declared = op.raw("output_dtype") if op.has("output_dtype") else 0
     if declared:
         from onnx import helper
 
-        asked = helper.tensor_dtype_to_np_dtype(declared)
-        if zero is not None and asked != dtype:
-            op.fail(f"attribute output_dtype asks for {asked} but its zero point is {dtype}")
-        dtype = asked
-    if dtype.kind not in "iu" or dtype.itemsize > 4:
-        op.fail(f"quantizes to {dtype}; integers of 8 to 32 bits are supported")
-    return dtype
+        asked = helper.tensor_dtype_to_np_dtype(declared).name
+        if zero is not None and asked != name:
+            op.fail(f"attribute output_dtype asks for {asked} but its zero point is {name}")
+        name = asked
+    form = fullmatch(r"(u?int)(2|4|8|16|32)", name)
+    if form is None:
+        op.fail(f"quantizes to {name}; integers of 2 to 32 bits are supported")
+    bits, unsigned = int(form[2]), form[1] == "uint"
+    lo, hi = (0, 2**bits - 1) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    return np.dtype(f"{form[1]}{max(bits, 8)}"), lo, hi
 
 
-def _along(op: Op, array: Array, rank: int, axis: int) -> Array:
-    """A scale or zero point, per tensor or per element of `axis`, with as many axes as the value."""
-    op.only("block_size", 0)
+def _along(op: Op, array: Array, x: Value, axis: int) -> Array:
+    """A scale or zero point, per tensor, per element or per block of `axis`, with as many axes as the value."""
+    shape, block = x.shape if isinstance(x, Tensor) else x.value.shape, op.get("block_size", 0)
+    rank = len(shape)
+    if block < 0 or (block and isinstance(x, Tensor)):
+        op.fail(f"attribute block_size = {block} is not supported; blocks of 1 or more elements of constants are")
     if array.ndim == 0 or array.size == 1:
         return array.reshape((1,) * rank)
+    if block:
+        count = -(-shape[axis] // block)  # the last one may be incomplete
+        blocks = tuple(count if a == axis else size for a, size in enumerate(shape))
+        if array.shape != blocks:
+            op.fail(f"has scales of the shape {array.shape} for blocks of {block} along axis {axis} of {shape}")
+        return array if count == 1 else array.repeat(block, axis).take(range(shape[axis]), axis)
     if array.ndim != 1:
         op.fail(f"has scales of the shape {array.shape}; one per tensor or per channel is supported")
     return array.reshape(tuple(-1 if a == axis else 1 for a in range(rank)))
@@ -220,29 +235,29 @@ def _along(op: Op, array: Array, rank: int, axis: int) -> Array:
 def _quantize_linear(b: Builder, op: Op) -> Results:
     op.only("precision", 0, 1)
     op.ignore("saturate")  # of float8 only
-    x, dtype = op.value(0), _integer_type(op, 2)
+    x, (dtype, lo, hi) = op.value(0), _integer_type(op, 2)
     rank = x.rank if isinstance(x, Tensor) else x.value.ndim
     axis = b.axis(op.get("axis", 1), rank) if op.has("axis") else min(1, rank - 1)
-    scale = _along(op, elementwise.finite(b, op.array(1), "scale"), rank, axis)
-    zero = _along(op, np.zeros((), dtype) if (z := op.maybe_array(2)) is None else z, rank, axis).astype(np.int64)
-    ends = np.iinfo(dtype)
+    scale = _along(op, elementwise.finite(b, op.array(1), "scale"), x, axis)
+    zero = _along(op, np.zeros((), dtype) if (z := op.maybe_array(2)) is None else z, x, axis).astype(np.int64)
     if isinstance(x, Const):
         steps = folded(b, lambda: np.round(x.value / scale.astype(x.value.dtype)) + zero).value
-        return [Const(value=np.clip(steps, ends.min, ends.max).astype(dtype))]
+        return [Const(value=np.clip(steps, lo, hi).astype(dtype))]
     y = elementwise.quantize(
-        b, x, scale=scale, lo=np.array(ends.min), hi=np.array(ends.max), zero_point=zero, rounding=Rounding.HALF_EVEN
+        b, x, scale=scale, lo=np.array(lo), hi=np.array(hi), zero_point=zero, rounding=Rounding.HALF_EVEN
     )
-    return [Coded(decoded=y, scale=scale, zero_point=zero, lo=int(ends.min), hi=int(ends.max))]
+    return [Coded(decoded=y, scale=scale, zero_point=zero, lo=lo, hi=hi)]
 
 
 def _dequantize_linear(b: Builder, op: Op) -> Results:
     x = op.any_operand(0)
     op.only("output_dtype", 0, 1)
-    rank = x.decoded.rank if isinstance(x, Coded) else op.const(0).value.ndim
+    codes = x.decoded if isinstance(x, Coded) else op.const(0)
+    rank = codes.rank if isinstance(codes, Tensor) else codes.value.ndim
     axis = b.axis(op.get("axis", 1), rank) if op.has("axis") else min(1, rank - 1)
-    scale = _along(op, elementwise.finite(b, op.array(1), "scale"), rank, axis)
+    scale = _along(op, elementwise.finite(b, op.array(1), "scale"), codes, axis)
     raw = op.maybe_array(2)
-    zero = _along(op, np.zeros((), np.int64) if raw is None else raw, rank, axis).astype(np.int64)
+    zero = _along(op, np.zeros((), np.int64) if raw is None else raw, codes, axis).astype(np.int64)
     if isinstance(x, Coded):
         if np.array_equal(scale, x.scale) and np.array_equal(zero, x.zero_point):
             return [x.decoded]

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import ModelError
-from gatewright.importers.builder import MAX_ELEMENTS
+from gatewright.importers.builder import MAX_ELEMENTS, Const
 
 OPSETS = range(6, 29)  # of the standard domain: the versions whose changes the handlers know
+NARROW = {"INT4": 4, "UINT4": 4, "INT2": 2, "UINT2": 2}  # bits of types that NumPy has not; earlier onnx lacks two
 MAX_FILE_BYTES = 2**31 - 1  # a protobuf message is no larger
 
 
@@ -147,13 +148,13 @@ def _held_elements(onnx: Any, tensor: Any) -> int | None:
     t = onnx.TensorProto
     bits = {
         t.FLOAT: 32, t.DOUBLE: 64, t.FLOAT16: 16, t.BFLOAT16: 16, t.BOOL: 8, t.INT8: 8, t.UINT8: 8, t.INT16: 16,
-        t.UINT16: 16, t.INT32: 32, t.UINT32: 32, t.INT64: 64, t.UINT64: 64, t.INT4: 4, t.UINT4: 4,
+        t.UINT16: 16, t.INT32: 32, t.UINT32: 32, t.INT64: 64, t.UINT64: 64,
     }.get(tensor.data_type)  # fmt: skip
+    if narrow := NARROW.get(_type_name(onnx, tensor.data_type)):  # several in a byte, in the last one fewer
+        claimed, held, each = prod(tensor.dims), len(tensor.raw_data) or len(tensor.int32_data), 8 // narrow
+        return claimed if held == -(-claimed // each) else each * held
     if bits is None:
         return None
-    if bits == 4:  # two in a byte, the last one alone where their number is odd
-        claimed, held = prod(tensor.dims), len(tensor.raw_data) or len(tensor.int32_data)
-        return claimed if held == -(-claimed // 2) else 2 * held
     if tensor.HasField("raw_data"):
         return len(tensor.raw_data) * 8 // bits
     field = {t.FLOAT: "float_data", t.DOUBLE: "double_data", t.INT64: "int64_data"}.get(tensor.data_type)
@@ -167,8 +168,12 @@ def to_array(tensor: Any) -> NDArray[Any]:
     from onnx import numpy_helper
 
     array = numpy_helper.to_array(tensor)
-    small = {"int4": np.int8, "uint4": np.uint8}  # which NumPy has as little
-    if array.dtype.name in small:
-        return array.astype(small[array.dtype.name])
+    if array.dtype.name.upper() in NARROW:
+        return array.astype(np.uint8 if array.dtype.name.startswith("u") else np.int8)
     with np.errstate(invalid="ignore"):  # of NaN, which is refused later
         return array if array.dtype.kind in "fiub" else array.astype(np.float32)
+
+
+def to_const(tensor: Any) -> Const:
+    """Return a checked tensor as a constant, which knows of integers of few bits how many they are."""
+    return Const(value=to_array(tensor), bits=NARROW.get(_type_name(_package(), tensor.data_type), 0))

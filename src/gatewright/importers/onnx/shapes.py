@@ -12,7 +12,7 @@ from gatewright.importers.builder import Builder, Const, Tensor, Value
 from gatewright.importers.onnx.arithmetic import Handler
 from gatewright.importers.onnx.constants import broadcast, folded, rearranged
 from gatewright.importers.onnx.op import Op
-from gatewright.importers.onnx.reader import to_array
+from gatewright.importers.onnx.reader import to_array, to_const
 
 
 def _shape_of(value: Value) -> tuple[int, ...]:
@@ -152,6 +152,32 @@ def _gather(b: Builder, op: Op) -> list[Value]:
     return [shaping.take(b, value, axis, [int(i) for i in indices.reshape(-1)], scalar=indices.ndim == 0)]
 
 
+def _gather_nd(b: Builder, op: Op) -> list[Value]:
+    """GatherND by constant indices, as torch writes adaptive pools whose windows differ: rows of the leading axes."""
+    value, indices = op.value(0), op.array(1)
+    op.only("batch_dims", 0)
+    shape = _shape_of(value)
+    depth = indices.shape[-1] if indices.ndim else 0
+    lead, rest = shape[:depth], shape[depth:]
+    if not np.issubdtype(indices.dtype, np.integer) or not 1 <= depth <= len(shape):
+        op.fail(f"indices of type {indices.dtype}, shape {indices.shape}, do not fit a value of the shape {shape}")
+    if ((indices < -np.array(lead)) | (indices >= np.array(lead))).any():
+        op.fail(f"picks elements outside of the shape {shape}")
+    flat = np.ravel_multi_index(tuple(np.moveaxis(indices % np.array(lead), -1, 0)), lead)
+    if isinstance(value, Const):
+        return [rearranged(b, value, lambda array: array.reshape(prod(lead), *rest)[flat])]
+    if value.sample_axis < depth:
+        op.fail(f"picks along the axis of the samples (axis {value.sample_axis}); the model must treat samples alike")
+    sample = value.sample_axis  # in front meanwhile, where reshapes cannot take another axis of its size for it
+    others = [axis for axis in range(depth, len(shape)) if axis != sample]
+    kept = [shape[axis] for axis in others]
+    rows = b.reshape(b.transpose(value, (sample, *range(depth), *others)), (shape[sample], prod(lead), *kept))
+    picked = shaping.pick(b, rows, 1, [int(i) for i in flat.reshape(-1)])
+    order = list(range(1, 1 + flat.ndim + len(others)))
+    order.insert(flat.ndim + sample - depth, 0)
+    return [b.transpose(b.reshape(picked, (shape[sample], *flat.shape, *kept)), tuple(order))]
+
+
 def _pad(b: Builder, op: Op) -> list[Value]:
     x = op.tensor()
     op.only("mode", "constant")
@@ -179,7 +205,7 @@ def _size(_b: Builder, op: Op) -> list[Value]:
 
 def _constant(_b: Builder, op: Op) -> list[Value]:
     if op.has("value"):
-        return [Const(value=to_array(op.raw("value")))]
+        return [to_const(op.raw("value"))]
     kinds = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
     for name, kind in kinds.items():
         if op.has(name):
@@ -212,6 +238,7 @@ HANDLERS: dict[str, Handler] = {
     "Slice": _slice,
     "Split": _split,
     "Gather": _gather,
+    "GatherND": _gather_nd,
     "Pad": _pad,
     "Shape": _shape,
     "Size": _size,

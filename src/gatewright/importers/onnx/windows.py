@@ -202,7 +202,7 @@ def _reduce(kind: Literal["max", "average", "sum"], since: int) -> Handler:
 
 
 def _resize(b: Builder, op: Op) -> list[Value]:
-    """Resize and Upsample: whole factors whose nearest neighbour is plain repetition."""
+    """Resize and Upsample: whole factors by the nearest neighbour, which repeats elements."""
     x = op.tensor()
     op.only("mode", "nearest")
     op.ignore("cubic_coeff_a", "exclude_outside", "extrapolation_value", "antialias")  # of other modes
@@ -228,15 +228,18 @@ def _resize(b: Builder, op: Op) -> list[Value]:
     if not isinstance(scales, list) or len(scales) != len(axes):
         op.fail(f"scales {scales} do not fit {len(axes)} axes")
     by_axis = dict(zip(axes, scales, strict=True))
-    factors = [_repetition(op, x.shape[a], by_axis.get(a, 1.0), transform, rounding) for a in range(x.rank)]
-    return [shaping.upsample(b, x, tuple(factors))]
+    counts = [_repetition(op, x.shape[a], by_axis.get(a, 1.0), transform, rounding) for a in range(x.rank)]
+    x = shaping.upsample(b, x, tuple(each[0] if len(set(each)) == 1 else 1 for each in counts))
+    for axis, each in enumerate(counts):
+        x = shaping.repeat(b, x, axis, each) if len(set(each)) > 1 else x
+    return [x]
 
 
-def _repetition(op: Op, size: int, factor: float, transform: str, rounding: str) -> int:
-    """Return the whole factor by which nearest-neighbour sampling repeats each element, or refuse."""
+def _repetition(op: Op, size: int, factor: float, transform: str, rounding: str) -> list[int]:
+    """Return how many times nearest-neighbour sampling repeats each element of an axis, or refuse."""
     whole = round(factor)
     if factor == 1:
-        return 1
+        return [1] * size
     if whole != factor or whole < 1 or whole * size > 1 << 20:
         op.fail(f"scales an axis of {size} by {factor!r}; whole factors are supported")
     out = np.arange(whole * size)
@@ -255,12 +258,8 @@ def _repetition(op: Op, size: int, factor: float, transform: str, rounding: str)
     }
     if positions is None or rounding not in roundings:
         op.fail(f"coordinate_transformation_mode {transform!r} with nearest_mode {rounding!r} is not supported")
-    if (np.clip(roundings[rounding](positions), 0, size - 1) != out // whole).any():
-        op.fail(
-            f"coordinate_transformation_mode {transform!r} with nearest_mode {rounding!r} and factor {whole} "
-            "does not repeat each element; use asymmetric with floor"
-        )
-    return whole
+    nearest = np.clip(roundings[rounding](positions), 0, size - 1).astype(np.int64)
+    return [int(count) for count in np.bincount(nearest, minlength=size)]
 
 
 def _softmax(b: Builder, op: Op) -> list[Value]:
@@ -283,25 +282,29 @@ def _log_softmax(b: Builder, op: Op) -> list[Value]:
     return [b.leave_out_log_softmax(x, axis)]
 
 
-def _arg_max(b: Builder, op: Op) -> list[Value]:
-    x = op.tensor()
-    axis, keep = b.axis(op.get("axis", 0), x.rank), op.flag("keepdims", True)
-    op.only("select_last_index", 0)
-    best = layers.top_k(b, x, 1, axis)
-    return [best if keep else b.reshape(best, (*x.shape[:axis], *x.shape[axis + 1 :]))]
+def _arg(*, largest: bool) -> Handler:
+    def handle(b: Builder, op: Op) -> list[Value]:
+        x = op.tensor()
+        axis, keep = b.axis(op.get("axis", 0), x.rank), op.flag("keepdims", True)
+        last = op.flag("select_last_index", False)
+        if last:
+            b.note("names the last of equal scores, which no program does: leave select_last_index out to make one")
+        return [layers.top_k(b, x, 1, axis, largest=largest, last=last, keep_axis=keep)]
+
+    return handle
 
 
 def _top_k(b: Builder, op: Op) -> Results:
     x = op.tensor()
     axis = b.axis(op.get("axis", -1), x.rank)
-    op.only("largest", 1)
+    largest = op.flag("largest", True)
     k = op.int_list(1) if op.opset >= 10 else (op.get("k", 0),)
     if k is None or len(k) != 1:
         op.fail(f"takes {k} elements; one number is expected")
     if not op.flag("sorted", True) and k[0] > 1:
         op.fail("attribute sorted = 0 leaves the order of its results open; set sorted to 1")
-    values = Missing("the greatest values of a TopK; only their indices are supported")
-    return [values, layers.top_k(b, x, k[0], axis)]
+    values = Missing("the values of a TopK; only their indices are supported")
+    return [values, layers.top_k(b, x, k[0], axis, largest=largest)]
 
 
 HANDLERS: dict[str, Handler] = {
@@ -321,6 +324,7 @@ HANDLERS: dict[str, Handler] = {
     "Upsample": _resize,
     "Softmax": _softmax,
     "LogSoftmax": _log_softmax,
-    "ArgMax": _arg_max,
+    "ArgMax": _arg(largest=True),
+    "ArgMin": _arg(largest=False),
     "TopK": _top_k,
 }
