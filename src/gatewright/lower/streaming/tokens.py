@@ -11,6 +11,7 @@ word came for it or a place became free; cycles in which nothing can are left ou
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -47,10 +48,9 @@ class Net:
 class Paced:
     """What a run of frames back to back shows.
 
-    interval_cycles: between the last results of two frames, the last two that another one follows (the very last may
-    leave faster, by a flush). latency_cycles: from the first frame's first beat to its last result, written to the last
-    channel, in the empty design. places: of each channel the most that were promised or held at once; frames: the most
-    that were in the design at once.
+    interval_cycles: the most between the last results of two frames in steady state. latency_cycles: from the first
+    frame's first beat to its last result, written to the last channel, in the empty design. places: of each channel the
+    most that were promised or held at once; frames: the most that were in the design at once.
     """
 
     interval_cycles: int
@@ -195,7 +195,7 @@ class _Run:
                 awake = self.wakes.pop(cycle, set())
         gaps = [b - a for a, b in pairwise(ended)]
         return Paced(
-            interval_cycles=(gaps[-2:] or [0])[0],
+            interval_cycles=max(steady(gaps), default=0),
             latency_cycles=first_result,
             places=tuple(self.places),
             frames=most + 1,
@@ -284,6 +284,11 @@ class _Run:
         ]
         full = [number for number, free in enumerate(self.free) if free < 1]
         return f"nothing moves any more: {', '.join(waiting) or 'no unit'} wait for places; channels {full} are full"
+
+
+def steady(gaps: Sequence[int]) -> Sequence[int]:
+    """Return the later half of the cycles between frames, without the last frame's, which may leave faster by a flush."""
+    return gaps[(len(gaps) - 1) // 2 : -1] or gaps[-1:]
 
 
 def _unit(node: Node, *, wired: bool) -> _Unit:

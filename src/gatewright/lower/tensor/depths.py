@@ -24,7 +24,7 @@ from gatewright.lower.streaming.tokens import Net, Node, run
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.unrolled import Unrolled
 
-_FRAMES = 5
+_FRAMES, _SHORT_BEATS = 5, 16
 _SHRUNK_STEPS = 20_000_000  # a frame's cycles times units times channels, up to which depths are tried one by one
 
 
@@ -46,13 +46,13 @@ def sized(dataflow: Dataflow) -> Dataflow:
         for channel in dataflow.channels
     )
     dataflow = replace(dataflow, channels=channels)
-    free = run(net_of(dataflow), frames=_FRAMES, unbounded=True)
+    free = run(net_of(dataflow), frames=frames_of(dataflow), unbounded=True)
     depths = [max(free.places[i], 1) if channel.depth else 0 for i, channel in enumerate(channels)]
-    paced = run(net_of(dataflow, depths), frames=_FRAMES)
+    paced = run(net_of(dataflow, depths), frames=frames_of(dataflow))
     effort = paced.interval_cycles * len(dataflow.units) * len(depths)
     for number in range(len(depths)) if effort <= _SHRUNK_STEPS else ():
         depths[number] = _least(dataflow, depths, number, free.interval_cycles)
-    paced = run(net_of(dataflow, depths), frames=_FRAMES)
+    paced = run(net_of(dataflow, depths), frames=frames_of(dataflow))
     return replace(
         dataflow,
         channels=tuple(replace(c, depth=d) for c, d in zip(channels, depths, strict=True)),
@@ -76,9 +76,14 @@ def _least(dataflow: Dataflow, depths: list[int], number: int, interval: int) ->
 def interval_of(dataflow: Dataflow, depths: list[int]) -> float:
     """Return the cycles that a frame takes with given depths; infinity where nothing moves any more."""
     try:
-        return run(net_of(dataflow, depths), frames=_FRAMES).interval_cycles
+        return run(net_of(dataflow, depths), frames=frames_of(dataflow)).interval_cycles
     except LowerError:
         return float("inf")
+
+
+def frames_of(dataflow: Dataflow) -> int:
+    """Return how many frames show a steady state: more where several short ones are in the design at once."""
+    return _FRAMES + _SHORT_BEATS // dataflow.source.stream.beats
 
 
 def net_of(dataflow: Dataflow, depths: list[int] | None = None) -> Net:
