@@ -14,7 +14,7 @@ from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.summed import Summed
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.unrolled import Unrolled
-from gatewright.rtl.folded import CLK, RST_N, compile_folded, signal
+from gatewright.rtl.folded import CLK, RST_N, compile_folded
 from gatewright.rtl.names import Names
 from gatewright.rtl.netlist import (
     Assign,
@@ -29,6 +29,7 @@ from gatewright.rtl.netlist import (
     Wire,
 )
 from gatewright.rtl.nodes import bits, joined, widened
+from gatewright.rtl.products import signal
 from gatewright.rtl.unrolled import UnrolledModules, compile_circuit
 from gatewright.version import __version__
 

@@ -23,7 +23,6 @@ from gatewright.lower.streaming.summed import Summed
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.tensor.depths import rule_of
 from gatewright.lower.unrolled import Unrolled
-from gatewright.rtl.folded import signal
 from gatewright.rtl.names import Names, with_names
 from gatewright.rtl.netlist import (
     Assign,
@@ -42,6 +41,7 @@ from gatewright.rtl.netlist import (
     Wire,
 )
 from gatewright.rtl.nodes import bits, joined
+from gatewright.rtl.products import signal
 from gatewright.rtl.streaming.counting import CLK, RST_N, YES, both
 from gatewright.rtl.streaming.pooled import compile_pooled
 from gatewright.rtl.streaming.regroup import Lanes

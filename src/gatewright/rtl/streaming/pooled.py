@@ -5,7 +5,6 @@ from __future__ import annotations
 from gatewright.ir.ops import PoolKind
 from gatewright.lower.streaming.memory import in_blocks
 from gatewright.lower.streaming.pooled import Pooled
-from gatewright.rtl.folded import signal
 from gatewright.rtl.netlist import (
     Assign,
     Binary,
@@ -22,6 +21,7 @@ from gatewright.rtl.netlist import (
     ram_style,
 )
 from gatewright.rtl.nodes import as_signed, bits
+from gatewright.rtl.products import signal
 from gatewright.rtl.streaming.counting import RST_N, YES, Logic, among, both, either, negated
 from gatewright.rtl.streaming.regroup import Lanes
 from gatewright.rtl.streaming.windowed import READY, ROOM, START, VALID

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from gatewright.lower.circuit.nodes import Source
 from gatewright.lower.streaming.memory import in_blocks
 from gatewright.lower.streaming.windowed import Windowed
-from gatewright.rtl.folded import signal
 from gatewright.rtl.netlist import (
     Assign,
     Binary,
@@ -30,6 +29,7 @@ from gatewright.rtl.netlist import (
     ram_style,
 )
 from gatewright.rtl.nodes import bits
+from gatewright.rtl.products import signal
 from gatewright.rtl.streaming.counting import NO, RST_N, YES, Logic, among, both, either, negated
 from gatewright.rtl.streaming.regroup import Lanes, any_of, regrouped
 
