@@ -17,12 +17,13 @@ from gatewright.lower.pipeline.clock import reachable_mhz
 from gatewright.lower.stream import Lane, Port, Stream
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.tokens import Paced
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.target import Target
 from gatewright.lower.unrolled import Unrolled
 
-Unit = Unrolled | Folded | Windowed | Pooled | Summed
+Unit = Unrolled | Folded | Windowed | Pooled | Summed | Swept
 
 MARKS = 2
 """Bits that travel with every vector through an elastic design: the last of its packet, and torn."""

@@ -12,6 +12,7 @@ from gatewright.lower.folded.unit import Folded
 from gatewright.lower.pipeline.schedule import Schedule
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.unrolled import Unrolled
 from gatewright.rtl.folded import CLK, RST_N, compile_folded
@@ -58,7 +59,7 @@ def place(unit: Unit, taken: Sequence[Values], start: Name, *, names: Names, pro
             return _unrolled(unit, taken, names, program_hash)
         case Folded():
             return _folded(unit, taken, start, names, program_hash)
-        case Windowed() | Pooled() | Summed():
+        case Windowed() | Pooled() | Summed() | Swept():
             raise AssertionError(f"unit {unit.name!r} works on streams: rtl/streaming/core.py places it")
         case _:
             assert_never(unit)

@@ -96,7 +96,7 @@ class _Run:
         cycle = given = left = entered = known = inside = most = quiet = written = 0
         first_result = -1
         ended: list[int] = []
-        patience = 2 * ring + 4 * max(node.rule.interval for node in net.nodes) + 64
+        patience = 2 * ring + 2 * max(node.rule.pause(starts=True) for node in net.nodes) + 64
         while left < self.frames * net.results:
             taken: list[int] = []
             reserved: list[int] = []
@@ -119,12 +119,12 @@ class _Run:
                 waits = all(words[c] > 0 for c in node.takes)
                 if readies[i] and (waits or not needs):
                     moves.append((i, needs, will))
-                elif room and (flushing[i] or (old[i] and t == 0 and not waits)):
+                elif room and cycle >= rested[i] and (flushing[i] or (old[i] and t == 0 and not waits)):
                     moves.append((i, False, will))
             x_ready = all(readies[i] for i in first) and all(free[c] > 0 for c in stored)
             x_valid = x_ready and given < self.frames * net.beats
             for i in first:
-                room = not wills[i] or all(free[c] > 0 for c in net.nodes[i].gives)
+                room = cycle >= rested[i] and (not wills[i] or all(free[c] > 0 for c in net.nodes[i].gives))
                 if x_valid:
                     moves.append((i, True, wills[i]))
                 elif room and (flushing[i] or (old[i] and step[i] == 0)):
@@ -142,9 +142,9 @@ class _Run:
                     inside -= 1
             for i, takes, emits in moves:
                 node = net.nodes[i]
+                rested[i] = cycle + node.rule.pause(starts=emits)
                 if takes:
                     taken += [c for c in node.takes if c not in wired]
-                    rested[i] = cycle + node.rule.rest
                 if emits:
                     reserved += node.gives
                     self.due[(cycle + node.rule.latency_cycles) % ring].extend([node.gives])

@@ -16,6 +16,7 @@ from gatewright.lower.folded.unit import Folded
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.rule import Rule
 from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.tokens import Net, Node, run
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.unrolled import Unrolled
@@ -104,7 +105,7 @@ def rule_of(unit: Unit) -> Rule:
         case Unrolled():
             beats = unit.gives[0].stream.beats
             return Rule(steps=beats, emits=(True,) * beats, latency_cycles=unit.timing.latency_cycles)
-        case Windowed() | Pooled() | Summed():
+        case Windowed() | Pooled() | Summed() | Swept():
             return unit.rule
         case Folded():
             raise AssertionError(f"unit {unit.name!r} is of the folded architecture, which has no streams")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from math import prod
 
 import numpy as np
@@ -18,16 +17,17 @@ from gatewright.lower.build.facts import Facts
 from gatewright.lower.build.part import format_of
 from gatewright.lower.circuit.nodes import Circuit
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
-from gatewright.lower.folded.tree import check_tree, product_sums
-from gatewright.lower.pipeline.schedule import schedule
-from gatewright.lower.rewrites.table import run_rewrites
+from gatewright.lower.pipeline.schedule import Schedule, schedule
 from gatewright.lower.stream import Lane, Port, Stream
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.summed import Summed, steps_of, summed_plan
+from gatewright.lower.streaming.swept import Swept
+from gatewright.lower.streaming.window import Window
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.target import Choices, Target
 from gatewright.lower.tensor.beats import beat_op, pool_in_beat, refused, window_op
 from gatewright.lower.tensor.bodies import body_circuit, lanes_of, some_beats
+from gatewright.lower.tensor.engines import aligned, sums_tree, sweep_of
 from gatewright.lower.tensor.geometry import pointwise, shown_lanes, two, window_of
 from gatewright.lower.unrolled import Unrolled
 
@@ -97,8 +97,8 @@ class _Work:
             self._alias(op)
         elif isinstance(op, Pool):
             self._pool(op)
-        elif isinstance(op, Conv) and not pointwise(op, self.facts):
-            self._window(op)
+        elif isinstance(op, Conv) or (isinstance(op, Dense) and len(self.facts.shapes[op.source]) > 1):
+            self._products(op)
         elif isinstance(op, Dense) and len(self.facts.shapes[op.source]) == 1 and self.streams[op.source].beats > 1:
             self._sum(op)
         elif isinstance(op, Scan):
@@ -170,6 +170,73 @@ class _Work:
         )
         self._add(unit, checked)
 
+    def _products(self, op: Conv | Dense) -> None:
+        """Add a convolution, or a dense layer of each pixel: a sweep of its windows, or one circuit for a window."""
+        taken = self.ports[op.source]
+        single = isinstance(op, Dense) or pointwise(op, self.facts)
+        if not single or taken.stream.per_beat == self.facts.shapes[op.source][-1]:
+            window, lanes = window_of(op, self.facts, taken.stream, self.interval)
+            if lanes == self.facts.shapes[op.source][-1] and self._swept(op, window):
+                return
+        if single:
+            self._beatwise(op)
+        else:
+            assert isinstance(op, Conv), "a dense layer reads single pixels"
+            self._window(op)
+
+    def _swept(self, op: Conv | Dense, window: Window) -> bool:
+        """Add a sweep of windows with the ops on its sums, where that is how the products are computed."""
+        facts, taken, shape = self.facts, self.ports[op.source], self.facts.shapes[op.name]
+        matrix, offsets, up = aligned(op, facts, taken.lanes)
+        matrix = matrix.reshape(*window.size, *matrix.shape[-2:])
+        sweep = sweep_of(op, matrix, window, taken.lanes, self.interval, self.target, self.choices)
+        if sweep is None:
+            return False
+        shown = shown_lanes(window, taken.lanes, (0,) * len(taken.lanes))
+        dsp = self.choices.multiplier != "lut"
+        plan = sweep.plan(op.layer, matrix, offsets, tuple((lane.lo, lane.hi) for lane in shown), dsp=dsp)
+        if plan is None:
+            return False
+        name = self._unused(op.layer)
+        frames = taken.codes(self.trace)[:_REPLAYED]
+        pixels = frames.reshape(len(frames), *window.grid, -1)
+        given = window.gather(pixels, np.zeros(pixels.shape[-1], dtype=np.int64)).reshape(-1, len(shown))
+        some = given[some_beats(len(given), most=64)]
+        tree = sums_tree(plan, f"{facts.program.name}_{name}_tree", some, self.target.family)
+        sides = sweep.sides
+        self.streams[op.name] = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=sides.outputs)
+        ops, value = self._followed([], op.name, forgiving=True)
+        lanes, circuit, checked = [Lane(lo, hi, up) for lo, hi in plan.results], None, 0
+        if ops:
+            wires = [
+                Lane(min(lo for lo, _ in ends), max(hi for _, hi in ends), up)
+                for ends in (plan.results[output :: sides.outputs] for output in range(sides.outputs))
+            ]
+            sums = self.streams[op.name].cut(self.trace[op.name]).reshape(-1, sides.outputs) >> up
+            circuit, checked = self._circuit(name, {op.name: wires}, ops, sums, value)
+            lanes = lanes_of(circuit) * sides.blocks
+        out = self.streams[value]
+        self.streams[value] = Stream(shape=out.shape, order=out.order, per_beat=out.per_beat * sides.blocks)
+        unit = Swept(
+            name=name,
+            takes=(taken,),
+            gives=(self._port(value, self.streams[value], lanes),),
+            plan=plan,
+            sweep=sweep,
+            up=up,
+            tree=tree,
+            schedule=self._schedule(tree),
+            circuit=circuit,
+            stages=self._schedule(circuit),
+        )
+        self._add(unit, checked)
+        self._replayed(unit, op)
+        return True
+
+    def _schedule(self, circuit: Circuit | None) -> Schedule | None:
+        target = self.target
+        return schedule(circuit, family=target.family, clock_mhz=target.clock_mhz) if circuit else None
+
     def _pool(self, op: Pool) -> None:
         """Add a pool that holds partial results where its windows do not overlap, a window of all pixels else."""
         taken, shape = self.ports[op.source], self.facts.shapes[op.source]
@@ -197,33 +264,25 @@ class _Work:
     def _sum(self, op: Dense) -> None:
         """Add a dense layer whose inputs come in beats."""
         facts, taken = self.facts, self.ports[op.source]
-        weight, bias = (facts.program.constants[key] for key in (op.weight, op.bias))
-        frac, stream = facts.ranges[op.name].frac_bits, taken.stream
-        scale = frac - facts.ranges[op.source].frac_bits - weight.frac_bits
+        stream = taken.stream
         lanes = [taken.lanes[i % stream.per_beat] for i in range(stream.elements)]
-        matrix = weight.q << np.array([[lane.shift + scale] for lane in lanes])
-        offsets = bias.q << (frac - bias.frac_bits)
+        matrix, offsets, up = aligned(op, facts, lanes)
         fixed = np.array([lane.lo == lane.hi for lane in lanes])
         offsets = offsets + np.array([lane.lo for lane in lanes])[fixed] @ matrix[fixed]
         matrix = np.where(fixed[:, None], 0, matrix)
-        common = int(np.bitwise_or.reduce(np.concatenate([matrix.ravel(), offsets])))
-        up = max((common & -common).bit_length() - 1, 0)
         steps = steps_of(stream.per_beat, self.interval // stream.beats)
         plan = summed_plan(
             op.layer,
-            matrix >> up,
-            offsets >> up,
+            matrix,
+            offsets,
             tuple((lane.lo, lane.hi) for lane in lanes),
             lanes=stream.per_beat,
             steps=steps,
             dsp=self.choices.multiplier != "lut",
         )
         name = self._unused(op.layer)
-        tree = product_sums(plan, f"{facts.program.name}_{name}_tree")
-        if tree is not None:
-            some = taken.codes(self.trace)[:_REPLAYED].reshape(-1, stream.elements)
-            check = partial(check_tree, plan, some)
-            tree, _ = run_rewrites(tree, family=self.target.family, check=check, truth_tables=False)
+        some = taken.codes(self.trace)[:_REPLAYED].reshape(-1, stream.elements)
+        tree = sums_tree(plan, f"{facts.program.name}_{name}_tree", some, self.target.family)
         shape = facts.shapes[op.name]
         self.streams[op.name] = Stream.whole(shape)
         unit = Summed(
@@ -234,7 +293,7 @@ class _Work:
             steps=steps,
             up=up,
             tree=tree,
-            schedule=schedule(tree, family=self.target.family, clock_mhz=self.target.clock_mhz) if tree else None,
+            schedule=self._schedule(tree),
         )
         self._add(unit, 0)
         self._replayed(unit, op)
@@ -273,8 +332,11 @@ class _Work:
 
     # ---- what they have in common
 
-    def _followed(self, ops: Sequence[Op], value: str) -> tuple[list[Op], str]:
-        """Return ops and those behind them that one circuit can hold too, and the value that leaves."""
+    def _followed(self, ops: Sequence[Op], value: str, *, forgiving: bool = False) -> tuple[list[Op], str]:
+        """Return ops and those behind them that one circuit can hold too, and the value that leaves.
+
+        forgiving: what such beats do not suit is left for a unit of its own.
+        """
         facts, made, last = self.facts, list(ops), value
         while (found := self._reader(last)) is not None:
             after, shaped = found
@@ -288,7 +350,12 @@ class _Work:
             per_beat = prod(shape) // stream.beats
             self.streams[after.name] = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=per_beat)
             renamed = dict.fromkeys(shaped, last)
-            made += [_reading(op, renamed) for op in beat_op(after, facts, self.streams, self.tables)]
+            try:
+                made += [_reading(op, renamed) for op in beat_op(after, facts, self.streams, self.tables)]
+            except LowerError:
+                if not forgiving:
+                    raise
+                break
             self.inside |= {last, *shaped}
             last = after.name
         return made, last
@@ -328,7 +395,7 @@ class _Work:
             title, wires, ops, self.facts, self.tables, (given[rows], want[rows]), self.target, self.choices
         )
 
-    def _replayed(self, unit: Pooled | Summed, op: Op) -> None:
+    def _replayed(self, unit: Pooled | Summed | Swept, op: Op) -> None:
         """Compare a unit with the program on some frames."""
         (taken,), (given,) = unit.takes, unit.gives
         frames = taken.codes(self.trace)[:_REPLAYED]

@@ -20,6 +20,7 @@ from gatewright.lower.folded.unit import Folded
 from gatewright.lower.pipeline.schedule import Schedule
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.tensor.depths import rule_of
 from gatewright.lower.unrolled import Unrolled
@@ -46,6 +47,7 @@ from gatewright.rtl.streaming.counting import CLK, RST_N, YES, both
 from gatewright.rtl.streaming.pooled import compile_pooled
 from gatewright.rtl.streaming.regroup import Lanes
 from gatewright.rtl.streaming.summed import compile_summed
+from gatewright.rtl.streaming.swept import compile_swept
 from gatewright.rtl.streaming.windowed import compile_window, shown
 from gatewright.rtl.units import Values, constant, input_elements, origin, pipeline, shifted
 
@@ -177,9 +179,10 @@ class _Core:
         self.items.append(Heading(f"{unit.name}: a result {rule.latency_cycles} cycles after its start"))
         rooms: list[Name] = []
         self.items.append(Wire(made))
-        ports: tuple[tuple[str, Expr], ...] = (("clk", CLK), ("rst_n", RST_N), ("in", start), ("out", made))
-        cycles = (("CYCLES", rule.latency_cycles),)
-        self.items.append(Instance("gw_start_delay", f"u_{name}_delay", ports, cycles, leaf=True))
+        if not isinstance(unit, Swept):  # which tells itself
+            ports: tuple[tuple[str, Expr], ...] = (("clk", CLK), ("rst_n", RST_N), ("in", start), ("out", made))
+            cycles = (("CYCLES", rule.latency_cycles),)
+            self.items.append(Instance("gw_start_delay", f"u_{name}_delay", ports, cycles, leaf=True))
         match unit:
             case Unrolled():
                 gives = self._circuit(name, unit.circuit, unit.schedule, [v for link in taken for v in link.values])
@@ -197,6 +200,9 @@ class _Core:
                 self._feed(unit, [gives], start, made)
             case Summed():
                 gives = self._sum(unit, taken[0])
+                self._feed(unit, [gives], start, made)
+            case Swept():
+                gives = self._sweep(unit, taken[0], made)
                 self._feed(unit, [gives], start, made)
             case Folded():
                 raise AssertionError(f"unit {unit.name!r} is of the folded architecture, which has no streams")
@@ -296,6 +302,32 @@ class _Core:
             ports.append((f"o_{inner.name}", own))
             found.append(own)
         self.items.append(Instance(made.module.name, f"u_{name}", tuple(ports)))
+        return found
+
+    def _sweep(self, unit: Swept, taken: _Link, made: Name) -> Values:
+        name = self.names.unit(unit.name)
+        ports = [*self._control(unit, taken), ("made", made)]
+        lanes = self._lanes(unit, taken, ports)
+        built = compile_swept(
+            unit,
+            name=self.names.folded(unit.name),
+            origin=origin(self.dataflow.program.name, self.program_hash),
+            lanes=lanes,
+            names=self.names,
+            program_hash=self.program_hash,
+            family=self.dataflow.target.family,
+        )
+        self.modules += [*built.inner, built.module]
+        found: Values = []
+        for inner in built.results:
+            if isinstance(inner, Literal):
+                found.append(inner)
+                continue
+            own = Name(f"{name}_{inner.name}", inner.width, inner.signed)
+            self.items.append(Wire(own))
+            ports.append((f"o_{inner.name}", own))
+            found.append(own)
+        self.items.append(Instance(built.module.name, f"u_{name}", tuple(ports)))
         return found
 
     def _circuit(self, name: str, circuit: Circuit, schedule: Schedule, elements: Sequence[Name | Literal]) -> Values:

@@ -24,7 +24,7 @@ from gatewright.rtl.nodes import as_signed, bits
 from gatewright.rtl.products import signal
 from gatewright.rtl.streaming.counting import RST_N, YES, Logic, among, both, either, negated
 from gatewright.rtl.streaming.regroup import Lanes
-from gatewright.rtl.streaming.windowed import READY, ROOM, START, VALID
+from gatewright.rtl.streaming.scan import READY, ROOM, START, VALID
 
 
 def compile_pooled(unit: Pooled, *, name: str, origin: tuple[str, ...], lanes: Lanes, family: str) -> Module:

@@ -21,7 +21,7 @@ from gatewright.rtl.nodes import as_signed, bits
 from gatewright.rtl.products import accumulators, signal, sums_of_products, weight_rom
 from gatewright.rtl.streaming.counting import RST_N, Logic, among, both, either, negated
 from gatewright.rtl.streaming.regroup import Lanes
-from gatewright.rtl.streaming.windowed import READY, ROOM, START, VALID
+from gatewright.rtl.streaming.scan import READY, ROOM, START, VALID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
