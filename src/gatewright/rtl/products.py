@@ -32,15 +32,8 @@ from gatewright.rtl.netlist import (
     Wire,
 )
 from gatewright.rtl.nodes import as_signed, bits, widened
+from gatewright.rtl.signals import CLK, signal
 from gatewright.rtl.unrolled import compile_circuit
-
-CLK = Name("clk", 1, False)
-
-
-def signal(name: str, interval: Interval) -> Name:
-    """Return a signal that holds an interval."""
-    fixed = Fixed.holding(*interval, 0)
-    return Name(name, fixed.width_bits, fixed.signed)
 
 
 def union(intervals: Sequence[Interval]) -> Interval:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from gatewright.lower.streaming.window import Window
 from gatewright.rtl.netlist import Assign, Binary, Choose, Expr, Heading, Literal, Name, Register
-from gatewright.rtl.streaming.counting import NO, RST_N, YES, Logic, among, both, either, negated
+from gatewright.rtl.signals import RST_N
+from gatewright.rtl.streaming.counting import NO, ROOM, VALID, YES, Logic, among, both, either, negated
 
-VALID, ROOM, READY, START = (Name(what, 1, False) for what in ("valid", "room", "ready", "start"))
 Supply = Callable[[Expr], tuple[Expr, Expr]]
 
 

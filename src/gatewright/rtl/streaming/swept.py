@@ -32,27 +32,19 @@ from gatewright.rtl.netlist import (
     ram_style,
 )
 from gatewright.rtl.nodes import as_signed, bits, joined
-from gatewright.rtl.products import accumulators, signal, sums_of_products, weight_rom
-from gatewright.rtl.streaming.counting import CLK, NO, RST_N, Logic, among, both, either, negated
+from gatewright.rtl.products import accumulators, sums_of_products, weight_rom
+from gatewright.rtl.signals import CLK, RST_N, START, UnitModules, Values, outward, signal
+from gatewright.rtl.streaming.counting import NO, READY, Logic, among, both, either, negated, unit_ports
 from gatewright.rtl.streaming.regroup import Lanes
-from gatewright.rtl.streaming.scan import READY, ROOM, START, VALID, Scan
+from gatewright.rtl.streaming.scan import Scan
 from gatewright.rtl.units import pipeline
 
 MADE = Name("made", 1, False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweptModules:
-    """The unit's module, those it instantiates, and the signal of each lane of its result; a number for a constant."""
-
-    module: Module
-    inner: tuple[Module, ...]
-    results: tuple[Name | Literal, ...]
-
-
 def compile_swept(
     unit: Swept, *, name: str, origin: tuple[str, ...], lanes: Lanes, names: Names, program_hash: str, family: str
-) -> SweptModules:
+) -> UnitModules:
     """Return module `name`: ports clk, rst_n, valid, room, ready, start, made, x<lane> of the lanes read, o_y<lane>.
 
     A beat is taken with valid and ready; start: a step completes a window, whose results o_y show with made.
@@ -72,7 +64,7 @@ class _Compiler:
     logic: Logic = field(default_factory=Logic)
     inner: tuple[Module, ...] = ()
 
-    def modules(self) -> SweptModules:
+    def modules(self) -> UnitModules:
         unit, logic, sweep = self.unit, self.logic, self.unit.sweep
         idle = logic.ahead("idle")[0]
         scan = Scan(sweep.window, logic)
@@ -107,10 +99,9 @@ class _Compiler:
         results = self._results([own for own, _ in made], marks)
         return self._module(ready, started, results)
 
-    def _module(self, ready: Expr, started: Name, results: tuple[Name | Literal, ...]) -> SweptModules:
+    def _module(self, ready: Expr, started: Name, results: Values) -> UnitModules:
         unit, sweep = self.unit, self.unit.sweep
-        outputs = {y.name: Name(f"o_{y.name}", y.width, y.signed) for y in results if isinstance(y, Name)}
-        sides, (rows, columns) = sweep.sides, sweep.window.grid
+        sides, (rows, columns), late = sweep.sides, sweep.window.grid, unit.rule.latency_cycles
         module = Module(
             name=self.name,
             header=(
@@ -125,14 +116,8 @@ class _Compiler:
                 "verilator lint_off UNUSEDSIGNAL",
             ),
             ports=(
-                Port(RST_N, False),
-                Port(VALID, False, "a beat waits"),
-                Port(ROOM, False, "a result has a place"),
-                Port(READY, True, "takes the beat"),
-                Port(START, True, f"completes a window, whose results come {unit.rule.latency_cycles} cycles later"),
+                *unit_ports(f"completes a window; results {late} cycles later", self.lanes.values(), results),
                 Port(MADE, True, "those results"),
-                *(Port(lane, False) for lane in self.lanes.values() if isinstance(lane, Name)),
-                *(Port(own, True) for own in outputs.values()),
             ),
             items=tuple(self.logic.items),
             drives=(
@@ -140,11 +125,11 @@ class _Compiler:
                 (READY, ready),
                 (START, started),
                 (MADE, Name("window_made", 1, False)),
-                *((outputs[y.name], y) for y in results if isinstance(y, Name)),
+                *((outward(y), y) for y in results if isinstance(y, Name)),
             ),
             attributes=(("use_dsp", "yes" if unit.plan.dsp else "no"),),
         )
-        return SweptModules(module=module, inner=self.inner, results=results)
+        return UnitModules(module=module, inner=self.inner, results=tuple(results))
 
     # ---- pixels
 
@@ -280,7 +265,7 @@ class _Compiler:
                 logic.items.append(Instance("gw_start_delay", f"u_{name}", ports, (("CYCLES", late),), leaf=True))
         return found[0]
 
-    def _results(self, totals: list[Name], mark: Name) -> tuple[Name | Literal, ...]:
+    def _results(self, totals: list[Name], mark: Name) -> Values:
         """Return the lanes of the result: the last block's as they come, the others' as they were kept."""
         unit, logic, blocks = self.unit, self.logic, self.unit.sweep.sides.blocks
         made: list[Name | Literal] = []
@@ -309,4 +294,4 @@ class _Compiler:
                 own = signal(f"y{j}", (lanes[j].lo, lanes[j].hi))
                 logic.items.append(Assign(own, bits(value, own.width - 1, 0, own.signed)))
                 found[j] = own
-        return tuple(found)
+        return found
