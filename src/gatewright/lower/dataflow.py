@@ -223,5 +223,6 @@ class Dataflow:
         """Return the estimated cells of a channel's FIFO and credits, and of the line beside the unit in front."""
         if not channel.depth:
             return Cost()
-        latency = 0 if channel.producer is None else self._named[channel.producer].timing.latency_cycles
+        unit = None if channel.producer is None else self._named[channel.producer]
+        latency = 0 if unit is None or isinstance(unit, Swept) else unit.timing.latency_cycles  # which tells itself
         return fifo_cost(channel.depth, self._word_bits(channel) + MARKS, self.target.family) + Cost(ff=latency)

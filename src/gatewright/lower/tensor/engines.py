@@ -66,7 +66,7 @@ def sweep_of(
     choices.interval 0 the fastest one, where none is fast enough. Raises LowerError naming the layer and the least
     interval of its sweeps, where choices.engine is "folded".
     """
-    if choices.engine == "parallel" or window.per_beat > 1:
+    if choices.engine == "parallel":
         return None
     groups = op.groups if isinstance(op, Conv) else 1
     found = [Sweep(window=window, sides=sides) for sides in all_sides(len(lanes), matrix.shape[-1], groups)]

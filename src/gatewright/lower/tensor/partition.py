@@ -172,16 +172,14 @@ class _Work:
 
     def _products(self, op: Conv | Dense) -> None:
         """Add a convolution, or a dense layer of each pixel: a sweep of its windows, or one circuit for a window."""
-        taken = self.ports[op.source]
-        single = isinstance(op, Dense) or pointwise(op, self.facts)
-        if not single or taken.stream.per_beat == self.facts.shapes[op.source][-1]:
-            window, lanes = window_of(op, self.facts, taken.stream, self.interval)
-            if lanes == self.facts.shapes[op.source][-1] and self._swept(op, window):
+        stream = self.ports[op.source].stream
+        if stream.per_beat == self.facts.shapes[op.source][-1]:
+            window, _ = window_of(op, self.facts, stream, self.interval)
+            if self._swept(op, window):
                 return
-        if single:
+        if isinstance(op, Dense) or pointwise(op, self.facts):
             self._beatwise(op)
         else:
-            assert isinstance(op, Conv), "a dense layer reads single pixels"
             self._window(op)
 
     def _swept(self, op: Conv | Dense, window: Window) -> bool:
