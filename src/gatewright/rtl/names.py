@@ -21,7 +21,11 @@ from typing import Literal, assert_never
 from gatewright.errors import LowerError
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.regrouped import Regrouped
+from gatewright.lower.streaming.reordered import Reordered
+from gatewright.lower.streaming.resampled import Resampled
 from gatewright.lower.streaming.summed import Summed
 from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.windowed import Windowed
@@ -121,7 +125,7 @@ def names_of(dataflow: Dataflow, *, prefix: str = "", numbered: bool = False) ->
                 circuits = [circuit for circuit in (unit.tree, unit.circuit) if circuit]
             case Windowed():
                 circuits = [unit.circuit]
-            case Pooled():
+            case Pooled() | Resampled() | Regrouped() | Joined() | Reordered():
                 circuits = []
             case _:
                 assert_never(unit)

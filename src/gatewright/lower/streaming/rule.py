@@ -12,7 +12,9 @@ class Rule:
     emits[t]: whether step t starts a result, which is there `latency_cycles` later. Entries beyond `steps` are steps
     after the frame: they come with the next frame's, or, where none of its beats waits, without any (a flush, which
     then runs to its end). rest: cycles from a step to the next one at the earliest; busy: from one that starts a
-    result, where more.
+    result, where more. waits[t]: whether step t needs a
+    beat to be there, taken or not; those that take one, where it is empty. reads[t]: the one of several channels that
+    step t waits for and takes from; all of them, where it is empty.
     """
 
     steps: int
@@ -21,6 +23,8 @@ class Rule:
     rest: int = 1
     busy: int = 0
     takes: tuple[bool, ...] = ()
+    waits: tuple[bool, ...] = ()
+    reads: tuple[int, ...] = ()
 
     @property
     def beats(self) -> int:
