@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from gatewright.fixedpoint import Fixed
 from gatewright.lower.circuit.nodes import Circuit
-from gatewright.lower.folded.plan import BLOCK_DEPTH, FoldedLayer, Interval
+from gatewright.lower.folded.plan import BLOCK_DEPTH, PAIR_SHIFT, FoldedLayer, Interval, Term
 from gatewright.lower.pipeline.schedule import Schedule
 from gatewright.rtl.names import Names
 from gatewright.rtl.netlist import (
@@ -60,9 +60,9 @@ def weight_rom(
     """
     lows: list[int] = []
     size = 0
-    for multiplier in plan.multipliers:
+    for _, width in plan.words:
         lows.append(size)
-        size += multiplier.weight_bits
+        size += width
     groups = (len(plan.groups) - 1).bit_length()
     starts = {start: number for number, start in enumerate(plan.starts)}
     words: list[int] = []
@@ -70,8 +70,7 @@ def weight_rom(
     for t in range(plan.cycles):
         number = starts.get(t, number)
         word = sum(
-            (multiplier.weights[t] & ((1 << multiplier.weight_bits) - 1)) << low
-            for multiplier, low in zip(plan.multipliers, lows, strict=True)
+            (numbers[t] & ((1 << width) - 1)) << low for (numbers, width), low in zip(plan.words, lows, strict=True)
         )
         words.append(word | (t in starts) << size | number << (size + 1))
     word = Name("word", size + 1 + groups, False)
@@ -101,18 +100,24 @@ def sums_of_products(
     weights: the word that holds each multiplier's weight, and its lowest bit there; values: each multiplier's input.
     """
     items: list[Item] = [Heading("products")]
+    blocks = _blocks(items, plan, weights, values)
     products: list[tuple[Name, int]] = []
-    for number, (multiplier, (word, low), value) in enumerate(zip(plan.multipliers, weights, values, strict=True)):
-        for digit in multiplier.digits:
-            lo, hi = plan.products(multiplier, digit)
-            name = f"p{number}" if len(multiplier.digits) == 1 else f"p{number}_{digit.low}"
-            target = signal(name, (int(lo.min()), int(hi.max())))
-            part = Slice(word, low + digit.low + digit.width - 1, low + digit.low)
-            a, b = (as_signed(value), Signed(part)) if digit.signed else (value, part)
-            if value.signed and not digit.signed:
-                b = as_signed(part)
-            items.append(Register(target, Binary("*", a, b)))
-            products.append((target, digit.low))
+    for term in (term for mine in plan.terms for term in mine):
+        lo, hi = plan.bounds(term)
+        number, digit = term.number, term.digit
+        alone = len(plan.multipliers[number].digits) == 1
+        name = f"p{number}_{term.part}" if blocks else f"p{number}" if alone else f"p{number}_{digit.low}"
+        target = signal(name, (int(lo.min()), int(hi.max())))
+        products.append((target, term.low))
+        if blocks:
+            items.append(Assign(target, _part(blocks[term.beside if term.beside >= 0 else number], term, target)))
+            continue
+        (word, low), value = weights[number], values[number]
+        part = Slice(word, low + digit.low + digit.width - 1, low + digit.low)
+        a, b = (as_signed(value), Signed(part)) if digit.signed else (value, part)
+        if value.signed and not digit.signed:
+            b = as_signed(part)
+        items.append(Register(target, Binary("*", a, b)))
     if tree is None:
         return items, (), [widened(product, low) for product, low in products]
     assert schedule is not None, "a tree has a schedule"
@@ -136,6 +141,35 @@ def sums_of_products(
         items.append(Assign(own, bits(y, low + own.width - 1, low, own.signed)))
         found.append(own)
     return items, design.modules, found
+
+
+def _blocks(
+    items: list[Item], plan: FoldedLayer, weights: Sequence[tuple[Name, int]], values: Sequence[Name]
+) -> dict[int, Name]:
+    """Return the register behind each block for two products, by the number of the low one."""
+    found: dict[int, Name] = {}
+    for low, high in plan.pairs:
+        parts: list[Expr] = []
+        for number in (high, low):
+            (word, at), (numbers, width) = weights[number], plan.words[number]
+            part, negative = Slice(word, at + width - 1, at), min(numbers) < 0
+            own = Name(f"k{number}", PAIR_SHIFT if number == low else width + (not negative), True)
+            items.append(Assign(own, Signed(part) if negative else part))
+            parts.append(own)
+        lower, upper = (plan.products(each, each.whole) for each in (plan.multipliers[low], plan.multipliers[high]))
+        least = (int(upper[0].min()) << PAIR_SHIFT) + int(lower[0].min())
+        most = (int(upper[1].max()) << PAIR_SHIFT) + int(lower[1].max())
+        found[low] = signal(f"p{low}", (min(least, -1), most))
+        items.append(Register(found[low], Binary("*", as_signed(values[low]), Signed(Concat(tuple(parts))))))
+    return found
+
+
+def _part(block: Name, term: Term, target: Name) -> Expr:
+    """Return what a term is of its block's register."""
+    if term.part == "borrow":
+        return Slice(block, PAIR_SHIFT - 1, PAIR_SHIFT - 1)
+    low = PAIR_SHIFT if term.part == "high" else 0
+    return bits(block, low + target.width - 1, low, target.signed)
 
 
 def accumulators(

@@ -31,8 +31,8 @@ class Planned:
 
     @property
     def multipliers(self) -> int:
-        """Multipliers that products share in time."""
-        return len(self.plan.multipliers)
+        """Multipliers that products share in time, a block for two of them counted once."""
+        return len(self.plan.multipliers) - len(self.plan.pairs)
 
     @property
     def dsp(self) -> bool:
@@ -60,7 +60,7 @@ def bits_of(ends: Interval) -> int:
 
 def weights_cost(plan: FoldedLayer, marks: int, family: str) -> Cost:
     """Return the cells of the weights' memory, a word for each cycle. marks: bits of a word beside them."""
-    return rom_cost(plan.cycles, sum(multiplier.weight_bits for multiplier in plan.multipliers) + marks, family)
+    return rom_cost(plan.cycles, sum(bits for _, bits in plan.words) + marks, family)
 
 
 def rom_cost(words: int, bits: int, family: str) -> Cost:
@@ -77,7 +77,7 @@ def products_cost(plan: FoldedLayer, family: str) -> Cost:
     an adder.
     """
     if plan.dsp:
-        return Cost(dsp=sum(len(multiplier.digits) for multiplier in plan.multipliers))
+        return Cost(dsp=len(plan.pairs) or sum(len(multiplier.digits) for multiplier in plan.multipliers))
     rows, total = 1 if delays(family).ternary else 2, Cost()
     for multiplier in plan.multipliers:
         for digit in multiplier.digits:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gatewright.fixedpoint import Ints
-from gatewright.lower.folded.plan import Accumulator, FoldedLayer, Interval, Multiplier, multiplier_of
+from gatewright.lower.folded.plan import Accumulator, FoldedLayer, Interval, fits_pairs, multiplier_of
 from gatewright.lower.streaming.window import Window
 
 Word = tuple[int, int, int]
@@ -55,6 +55,11 @@ class Sides:
     def multipliers(self) -> int:
         """Products at a time, of which some may be of no weight."""
         return self.outputs if self.apart else self.outputs * self.word
+
+    @property
+    def paired(self) -> bool:
+        """Whether two outputs each multiply the same lanes."""
+        return not self.apart and self.outputs % 2 == 0
 
     def first_word(self, block: int) -> int:
         """Return the first word of a pixel that a block's outputs read."""
@@ -142,37 +147,50 @@ class Sweep:
         return place * self.sides.lanes + number * self.sides.word + lane
 
     def plan(
-        self, layer: str, matrix: Ints, bias: Ints, inputs: tuple[Interval, ...], *, dsp: bool
+        self, layer: str, matrix: Ints, bias: Ints, inputs: tuple[Interval, ...], *, dsp: bool, pairs: bool
     ) -> FoldedLayer | None:
         """Return the plan, None where an output that is computed has no weight in any block.
+
+        pairs: whether blocks hold two products, where there are two outputs for each and they fit.
 
         matrix: (row of taps, column of taps, lanes, results); bias: (results,); inputs: of the window's elements.
         """
         sides, found = self.sides, list[Accumulator]()
-        each = self.block_cycles
+        pairs = pairs and dsp and sides.paired
         for output in range(sides.outputs):
             mine = range(output, sides.results, sides.outputs)
-            multipliers: list[Multiplier] = []
-            for place in range(1 if sides.apart else sides.word):
-                lane = sides.lane(output, place)
-                reads = [self.element(word, lane) for word in self.walk]
-                weights = [
-                    int(matrix[row, column, number * sides.word + lane, mine[t // each]])
-                    for t, (row, column, number) in enumerate(self.walk)
-                ]
-                if any(weights):
-                    multipliers.append(multiplier_of(lane, reads, weights, dsp))
-            if not multipliers:
+            lanes = [sides.lane(output, place) for place in range(1 if sides.apart else sides.word)]
+            beside = output ^ 1 if pairs else output  # whose products stand in the same blocks
+            used = [lane for lane in lanes if any(self._weights(matrix, o, lane) for o in (output, beside))]
+            if not any(any(self._weights(matrix, output, lane)) for lane in lanes):
                 return None
+            multipliers = tuple(
+                multiplier_of(
+                    lane, [self.element(word, lane) for word in self.walk], self._weights(matrix, output, lane), dsp
+                )
+                for lane in used
+            )
             biases = tuple(int(bias[j]) for j in mine)
-            found.append(Accumulator(outputs=tuple(mine), biases=biases, multipliers=tuple(multipliers)))
-        return FoldedLayer(
+            found.append(Accumulator(outputs=tuple(mine), biases=biases, multipliers=multipliers))
+        plan = FoldedLayer(
             layer=layer,
             inputs=inputs,
             outputs=sides.results,
-            groups=(each,) * sides.blocks,
+            groups=(self.block_cycles,) * sides.blocks,
             accumulators=tuple(found),
             constants={},
             gather=False,
             dsp=dsp,
+            packed=pairs,
         )
+        if fits_pairs(plan):
+            return plan
+        return self.plan(layer, matrix, bias, inputs, dsp=dsp, pairs=False)
+
+    def _weights(self, matrix: Ints, output: int, lane: int) -> list[int]:
+        """Return the weight of a lane of the word that is read, in each cycle, for an output of the block."""
+        each, sides = self.block_cycles, self.sides
+        return [
+            int(matrix[row, column, number * sides.word + lane, output + t // each * sides.outputs])
+            for t, (row, column, number) in enumerate(self.walk)
+        ]

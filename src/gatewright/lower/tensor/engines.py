@@ -18,7 +18,7 @@ from gatewright.ir.ops import Conv, Dense
 from gatewright.lower.build.facts import Facts
 from gatewright.lower.circuit.nodes import Circuit
 from gatewright.lower.cost.cells import Cost
-from gatewright.lower.folded.plan import DIGIT_BITS, FoldedLayer
+from gatewright.lower.folded.plan import DIGIT_BITS, PAIR_SHIFT, FoldedLayer
 from gatewright.lower.folded.planned import rom_cost
 from gatewright.lower.folded.tree import check_tree, product_sums
 from gatewright.lower.rewrites.table import run_rewrites
@@ -28,6 +28,9 @@ from gatewright.lower.streaming.sweep import Sweep, all_sides
 from gatewright.lower.streaming.window import Window
 from gatewright.lower.target import Choices, Target
 from gatewright.lower.tensor.beats import ungrouped
+
+PAIRING = frozenset({"xc7", "xcup"})
+"""Families whose DSP blocks multiply 25 bits by 18: two products of 8 bits."""
 
 _DSP_LUTS, _BLOCK_LUTS = 60, 150  # what a DSP block and a block RAM are worth
 _LUTS_PER_DIGIT = 3  # of a window's constants, signed digits that are not zero; measured on 9 to 144 inputs
@@ -108,11 +111,13 @@ def _rough(sweep: Sweep, *, matrix: Ints, lanes: Sequence[Lane], target: Target,
     lane_bits = max(Fixed.holding(lane.lo, lane.hi, 0).width_bits for lane in lanes)
     weight_bits = Fixed.holding(int(matrix.min()), int(matrix.max()), 0).width_bits
     product = lane_bits + weight_bits
-    each = _DSP_LUTS if dsp else -(-weight_bits // DIGIT_BITS) * (2 * lane_bits + 9)
+    each: float = _DSP_LUTS if dsp else -(-weight_bits // DIGIT_BITS) * (2 * lane_bits + 9)
     memory = memory_cost(sweep.depth, sides.word * lane_bits, family)
     rom = rom_cost(sweep.cycles, sides.multipliers * weight_bits, family)
     intake = 1.25 * sides.lanes * lane_bits if sides.words > 1 else 0.0
     kept = _FF_LUTS * (sides.results - sides.outputs) * lane_bits
+    if dsp and family in PAIRING and sides.paired and product <= PAIR_SHIFT:
+        each /= 2
     sums = sides.multipliers * product + sides.outputs * (product + 8 + _BEHIND_LUTS)
     return sides.multipliers * each + sums + intake + kept + _luts(memory) + _luts(rom)
 

@@ -20,7 +20,7 @@ from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.window import Window
 from gatewright.lower.target import Choices, Target
 from gatewright.lower.tensor.bodies import lanes_of, some_beats
-from gatewright.lower.tensor.engines import aligned, sums_tree, sweep_of
+from gatewright.lower.tensor.engines import PAIRING, aligned, sums_tree, sweep_of
 from gatewright.lower.tensor.fused import Fusing
 from gatewright.lower.tensor.geometry import shown_lanes
 
@@ -56,8 +56,8 @@ class Sweeping:
         if sweep is None:
             return None
         shown = shown_lanes(window, taken.lanes, (0,) * len(taken.lanes))
-        dsp = self.choices.multiplier != "lut"
-        plan = sweep.plan(op.layer, matrix, offsets, tuple((lane.lo, lane.hi) for lane in shown), dsp=dsp)
+        dsp, pairs = self.choices.multiplier != "lut", self.target.family in PAIRING
+        plan = sweep.plan(op.layer, matrix, offsets, tuple((lane.lo, lane.hi) for lane in shown), dsp=dsp, pairs=pairs)
         if plan is None:
             return None
         frames = taken.codes(self.trace)
