@@ -69,6 +69,8 @@ def image_programs(draw: st.DrawFn, *, layers: int = 2, axes: int | None = None,
         grow[draw(st.sampled_from(kinds))](d, f"l{number}")
         if d.bits(d.last) > 9:
             d.add(_requant(d, f"l{number}.fit", f"l{number}"))
+    if all(isinstance(op, Transpose | Reshape) for op in d.ops[1:]):
+        d.add(Relu(name="relu", layer="relu", source=d.last))
     if draw(st.booleans()):
         _dense_end(d)
     program = Program(name="p", ops=tuple(d.ops), output=d.last, constants=d.constants)

@@ -11,13 +11,15 @@ from gatewright.errors import LowerError
 from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.flow.codes import random_codes
 from gatewright.ir import Constant, Interpreter, Program
-from gatewright.ir.op_moves import Fill, Reshape, Transpose, Upsample
-from gatewright.ir.ops import Add, Conv, Dense, Input, Pool, PoolKind, Relu, Requant
+from gatewright.ir.op_moves import Concat, Pad, Reshape
+from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Mul, Pool, PoolKind, Relu, Requant
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.estimate import estimate
+from gatewright.lower.streaming.regrouped import Regrouped
 from gatewright.lower.streaming.tokens import run
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.tensor.depths import interval_of, net_of
+from gatewright.lower.unrolled import Unrolled
 from tests.images import image_programs
 from tests.lower.units_contract import check_channels
 from tests.lowering import lower_for
@@ -101,36 +103,72 @@ def small(*more, output: str, shape: tuple[int, ...] = (4, 6, 2), constants=None
     return Program(name="small", ops=ops, output=output, constants=constants or {})
 
 
+def formats(shape: tuple[int, ...]) -> Requant:
+    """Formats that differ from position to position."""
+    count = int(np.prod(shape))
+    return Requant(
+        name="t",
+        layer="act",
+        source="x",
+        frac_bits=0,
+        width_bits=(*(2, 3) * (count // 2 - 1), 1, 1),
+        keep_frac_bits=(0,) * count,
+        signed=(True,) * (count - 1) + (False,),
+        rounding=Rounding.HALF_UP,
+        overflow=Overflow.WRAP,
+    )
+
+
 @pytest.mark.parametrize(
     ("op", "message"),
     [
         (
-            Transpose(name="t", layer="turn", source="x", axes=(1, 0, 2)),
-            r"^layer 'turn': no streaming hardware for Transpose of axes \(1, 0, 2\) \(op 't'\) yet; use the ",
+            Concat(name="t", layer="twice", sources=("x", "x"), axis=0),
+            r"^layer 'twice': no streaming hardware for Concat of a value with itself \(op 't'\) yet; use",
         ),
         (
-            Upsample(name="t", layer="up", source="x", factors=(2, 2, 1), fill=Fill.REPEAT),
-            r"^layer 'up': no streaming hardware for Upsample of rows or columns \(op 't'\) yet",
-        ),
-        (
-            Requant(
-                name="t",
-                layer="act",
-                source="x",
-                frac_bits=0,
-                width_bits=(2, 3) * 24,
-                keep_frac_bits=(0,) * 48,
-                signed=(True,) * 47 + (False,),
-                rounding=Rounding.HALF_UP,
-                overflow=Overflow.WRAP,
-            ),
+            formats((32, 33, 2)),
             r"^layer 'act': no streaming hardware for Requant with formats that differ from position to position",
         ),
     ],
 )
 def test_what_has_no_hardware_is_refused_by_layer(op, message):
     with pytest.raises(LowerError, match=message):
-        stream(small(op, output="t"))
+        stream(small(op, output="t", shape=(32, 33, 2)))
+
+
+def test_formats_of_a_small_value_take_it_in_one_beat():
+    """A frame of 48 elements is gathered for formats that differ from position to position, and stays a beat."""
+    program = small(formats((4, 6, 2)), output="t")
+    made = stream(program)
+    assert [type(unit) for unit in made.units] == [Regrouped, Unrolled]
+    assert [port.stream.per_beat for unit in made.units for port in unit.gives] == [48, 48]
+    assert made.initiation_interval == 24
+
+
+def test_zeros_around_a_convolution_are_its_own_padding():
+    """A layer of padding with zeros takes nothing; one with another number is a unit, and takes its beats."""
+    for value, units, cycles in ((0, 1, 24), (3, 2, 48)):
+        constants: dict[str, Constant] = {}
+        pad = Pad(name="p", layer="pad", source="x", pads=((1, 1), (1, 1), (0, 0)), value=value)
+        made = stream(
+            small(pad, conv("c", "p", constants, (3, 3, 2, 1), pads=((0, 0),) * 2), output="c", constants=constants)
+        )
+        assert (len(made.units), made.initiation_interval) == (units, cycles)
+
+
+def test_a_leaking_relu_stays_in_the_circuit_in_front():
+    """What branches and joins again on a beat needs no FIFO and no unit of its own."""
+    constants = {"slope": Constant(np.array([1]), 2)}
+    ops = [conv("c", "x", constants, (3, 3, 2, 2)), Const(name="k", layer="leaky", value="slope")]
+    ops += [Mul(name="m", layer="leaky", left="c", right="k"), Max(name="y", layer="leaky", left="c", right="m")]
+    made = stream(small(*ops, output="y", constants=constants))
+    assert [type(unit) for unit in made.units] == [Windowed]
+
+
+def test_what_computes_nothing_is_refused():
+    with pytest.raises(LowerError, match=r"^'small' computes nothing: its result is its input in another shape$"):
+        stream(small(Reshape(name="r", layer="r", source="x", shape=(48,)), output="r"))
 
 
 def test_a_window_that_does_not_fit_is_refused_by_layer():

@@ -14,7 +14,11 @@ from gatewright.flow.codes import random_codes
 from gatewright.ir import Dense, Program
 from gatewright.lower.dataflow import Dataflow, Unit
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.regrouped import Regrouped
+from gatewright.lower.streaming.reordered import Reordered
+from gatewright.lower.streaming.resampled import Resampled
 from gatewright.lower.streaming.rule import Rule
 from gatewright.lower.streaming.summed import Summed
 from gatewright.lower.streaming.swept import Swept
@@ -63,13 +67,18 @@ class FoldedContract(UnitContract):
 
 
 class StreamContract(UnitContract):
-    """Units on streams, of images and signals. No kind itself: its beats have to do with each other."""
+    """Units on streams, of images and signals. No kind itself: its beats have to do with each other.
+
+    moves: most of the layers that are drawn move rows, columns and frames about.
+    """
+
+    moves: ClassVar[bool] = False
 
     engine: ClassVar[Engine] = "parallel"
     intervals: ClassVar[tuple[int, ...]] = (0, 200)
 
     def drawn(self, data: st.DataObject) -> tuple[Program, Ints]:
-        program = data.draw(image_programs(layers=3))
+        program = data.draw(image_programs(layers=3, moves=self.moves))
         return program, random_codes(program, 8, seed=1)
 
     def lowered(self, data: st.DataObject, program: Program) -> Dataflow:
@@ -87,7 +96,7 @@ class StreamContract(UnitContract):
                 pixels_per_beat=data.draw(st.sampled_from(divisors(program))),
             )
         except LowerError as error:
-            if not re.search("no streaming hardware for|hardware.interval allows", str(error)):
+            if not re.search(r"no streaming hardware for|hardware\.interval allows", str(error)):
                 raise
             reject()  # several pixels a beat do not suit it, or it is too large
 
@@ -101,7 +110,7 @@ class StreamContract(UnitContract):
     def law_a_frame_gives_as_many_results_as_its_rule_says(self, unit: Any, case: Case) -> None:
         rule: Rule = unit.rule
         assert rule.interval <= case.dataflow.initiation_interval
-        assert rule.beats == unit.takes[0].stream.beats
+        assert rule.beats == sum(port.stream.beats for port in unit.takes)
         assert rule.results == unit.gives[0].stream.beats
 
 
@@ -117,13 +126,44 @@ class SummedContract(StreamContract):
     kind = Summed
 
 
+class ResampledContract(StreamContract):
+    kind = Resampled
+    moves = True
+
+
+class RegroupedContract(StreamContract):
+    kind = Regrouped
+    moves = True
+
+
+class JoinedContract(StreamContract):
+    kind = Joined
+    moves = True
+
+
+class ReorderedContract(StreamContract):
+    kind = Reordered
+    moves = True
+
+
 class SweptContract(StreamContract):
     kind = Swept
     engine = "folded"
     intervals = (0, 3000)
 
 
-KINDS = (UnrolledContract, FoldedContract, WindowedContract, PooledContract, SummedContract, SweptContract)
+KINDS = (
+    UnrolledContract,
+    FoldedContract,
+    WindowedContract,
+    PooledContract,
+    SummedContract,
+    SweptContract,
+    ResampledContract,
+    RegroupedContract,
+    JoinedContract,
+    ReorderedContract,
+)
 CONTRACTS = {contract.kind: contract() for contract in KINDS}
 
 

@@ -47,9 +47,10 @@ class Net:
 class Paced:
     """What a run of frames back to back shows.
 
-    interval_cycles: between the last results of the last two frames; latency_cycles: from the first frame's first beat
-    to its last result, written to the last channel, in the empty design. places: of each channel the most that were
-    promised or held at once; frames: the most that were in the design at once.
+    interval_cycles: between the last results of two frames, the last two that another one follows (the very last may
+    leave faster, by a flush). latency_cycles: from the first frame's first beat to its last result, written to the last
+    channel, in the empty design. places: of each channel the most that were promised or held at once; frames: the most
+    that were in the design at once.
     """
 
     interval_cycles: int
@@ -194,7 +195,7 @@ class _Run:
                 awake = self.wakes.pop(cycle, set())
         gaps = [b - a for a, b in pairwise(ended)]
         return Paced(
-            interval_cycles=gaps[-1] if gaps else 0,
+            interval_cycles=(gaps[-2:] or [0])[0],
             latency_cycles=first_result,
             places=tuple(self.places),
             frames=most + 1,

@@ -25,7 +25,7 @@ from gatewright.lower.streaming.tokens import Net, Node, run
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.unrolled import Unrolled
 
-_FRAMES = 4
+_FRAMES = 5
 _SHRUNK_STEPS = 20_000_000  # a frame's cycles times units times channels, up to which depths are tried one by one
 
 

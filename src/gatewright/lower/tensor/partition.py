@@ -20,8 +20,8 @@ from gatewright.lower.dataflow import Channel, Dataflow, Unit
 from gatewright.lower.pipeline.schedule import schedule
 from gatewright.lower.stream import Lane, Port, Stream
 from gatewright.lower.streaming.joined import Joined
+from gatewright.lower.streaming.moving import Moving
 from gatewright.lower.streaming.pooled import Pooled
-from gatewright.lower.streaming.regrouped import Regrouped, regrouped
 from gatewright.lower.streaming.reordered import Reordered
 from gatewright.lower.streaming.resampled import Resampled
 from gatewright.lower.streaming.summed import Summed, steps_of, summed_plan
@@ -36,6 +36,7 @@ from gatewright.lower.tensor.fused import Fusing, reading
 from gatewright.lower.tensor.geometry import pointwise, shown_lanes, two, window_of
 from gatewright.lower.tensor.moves import finer, joined, keeps_order, order_of, reordered, resampled
 from gatewright.lower.tensor.normal import along_space
+from gatewright.lower.tensor.regrouping import Key, Regrouping
 from gatewright.lower.tensor.sweeping import Sweeping
 from gatewright.lower.unrolled import Unrolled
 
@@ -45,8 +46,6 @@ GATHERED = (
 )
 _APART = 64  # elements above which such a beat is cut again for what follows
 _NARROWER = 8  # how many times narrower the beats of flat values may become where they are joined end to end
-
-Key = tuple[str, Stream]
 
 
 def streaming_units(facts: Facts, trace: Mapping[str, Ints], target: Target, choices: Choices) -> Dataflow:
@@ -65,7 +64,7 @@ def streaming_units(facts: Facts, trace: Mapping[str, Ints], target: Target, cho
 class _Work:
     """ports: by what each value at a unit's edge is carried; streams: of every value; inside: values of no edge.
 
-    beside: the same values in beats of other sizes; makers: the units that give them all.
+    makers: the unit that gives each port. allowed: cycles that a frame may take, but for units that need more.
     """
 
     facts: Facts
@@ -75,11 +74,11 @@ class _Work:
     units: list[Unit] = field(default_factory=list[Unit])
     ports: dict[str, Port] = field(default_factory=dict[str, Port])
     streams: dict[str, Stream] = field(default_factory=dict[str, Stream])
-    beside: dict[Key, Port] = field(default_factory=dict[Key, Port])
     makers: dict[Key, str | None] = field(default_factory=dict[Key, "str | None"])
     inside: set[str] = field(default_factory=set[str])
     tables: dict[str, Constant] = field(default_factory=dict[str, Constant])
-    interval: int = 0
+    regrouping: Regrouping = field(init=False)
+    allowed: int = 0
     checked: int = 0
 
     def __post_init__(self) -> None:
@@ -101,7 +100,13 @@ class _Work:
         self.streams[given.name] = stream
         self.ports[given.name] = self._port(given.name, stream, [lane] * stream.per_beat)
         self.makers[self.ports[given.name].key] = None
-        self.interval = max(stream.beats, self.choices.interval)
+        self.allowed = max(stream.beats, self.choices.interval)
+        self.regrouping = Regrouping(ports=self.ports, units=self.units, makers=self.makers)
+
+    @property
+    def interval(self) -> int:
+        """Cycles that a frame may take: those allowed, or that a unit in front takes."""
+        return max(self.allowed, *(unit.rule.interval for unit in self.units if isinstance(unit, Moving)), 0)
 
     def _image(self, given: Input) -> tuple[int, ...]:
         """Return the shape as which the input is read: a vector's may be that of what it is reshaped to at once."""
@@ -154,6 +159,8 @@ class _Work:
     def dataflow(self) -> Dataflow:
         """Return the units joined by channels."""
         program = self.facts.program
+        if not self.units:
+            raise LowerError(f"{program.name!r} computes nothing: its result is its input in another shape")
         channels = [
             Channel(name=port.value, producer=self.makers[port.key], consumer=unit.name, port=port, depth=1)
             for unit in self.units
@@ -178,7 +185,7 @@ class _Work:
         """Give a value another shape whose elements come in the same order: no hardware."""
         shape, stream = self.facts.shapes[op.name], self.streams[op.source]
         if len(shape) > 1 and stream.per_beat % shape[-1] and stream.beats > 1:
-            port = self._in_beats(op, op.source, shape[-1])  # so that a beat holds whole pixels
+            port = self.regrouping.port(op, op.source, shape[-1])  # so that a beat holds whole pixels
             self.ports[op.name], self.streams[op.name] = (
                 port,
                 Stream(shape=shape, order=tuple(range(len(shape))), per_beat=shape[-1]),
@@ -248,7 +255,7 @@ class _Work:
         except LowerError:
             if port.stream.per_beat <= shape[-1] or (port.stream.beats > 1 and prod(shape[:-1]) > self.interval):
                 raise
-        port = self._in_beats(op, op.source, shape[-1])
+        port = self.regrouping.port(op, op.source, shape[-1])
         return port, *window_of(op, self.facts, port.stream, self.interval)
 
     def _pool(self, op: Pool) -> None:
@@ -314,7 +321,7 @@ class _Work:
 
     def _resample(self, op: Pad | Slice | Upsample) -> None:
         """Add a unit that repeats, drops or adds rows or columns."""
-        taken = self._in_beats(op, op.source, self.facts.shapes[op.source][-1])
+        taken = self.regrouping.port(op, op.source, self.facts.shapes[op.source][-1])
         self._moving(resampled(op, self._unused(op.layer), self.facts, taken), op)
 
     def _join(self, op: Concat) -> None:
@@ -323,7 +330,7 @@ class _Work:
         if len(self.facts.shapes[op.name]) == 1:
             size = gcd(*(self.ports[name].stream.per_beat for name in op.sources))
             sizes = dict.fromkeys(op.sources, size)
-        takes = [self._in_beats(op, name, size) for name, size in sizes.items()]
+        takes = [self.regrouping.port(op, name, size) for name, size in sizes.items()]
         if len(takes) < len(op.sources):
             raise refused(op, "of a value with itself")
         self._moving(joined(op, self._unused(op.layer), self.facts, takes), op)
@@ -331,7 +338,7 @@ class _Work:
     def _reorder(self, op: Transpose | Slice) -> None:
         """Add a frame's memory, between units that cut beats into what stays together and gather it again."""
         block, order = order_of(op, self.facts)
-        taken = self._in_beats(op, op.source, gcd(block, self.ports[op.source].stream.per_beat))
+        taken = self.regrouping.port(op, op.source, gcd(block, self.ports[op.source].stream.per_beat))
         if taken.stream.per_beat < block:
             block, order = finer(block, order, taken.stream.per_beat)
         unit = reordered(op, self._unused(op.layer), self.facts, taken, order)
@@ -342,45 +349,12 @@ class _Work:
 
     def _moving(self, unit: Resampled | Joined | Reordered, op: Op) -> None:
         self.streams[op.name] = unit.gives[0].stream
-        self.interval = max(self.interval, unit.rule.interval)
         self._add(unit, 0)
         self._replayed(unit, op)
 
-    def _in_beats(self, op: Op, name: str, per_beat: int) -> Port:
-        """Return the port of a value in beats of so many elements, with the units that it takes."""
-        units, port = self._regrouping(op, name, per_beat)
-        for unit in units:
-            self._add_beside(unit)
-        return port
-
-    def _regrouping(self, op: Op, name: str, per_beat: int) -> tuple[list[Regrouped], Port]:
-        """Return the units that give a value in beats of so many elements, which are not there yet, and its port."""
-        port, units = self.ports[name], list[Regrouped]()
-        if port.stream.elements % per_beat:
-            raise refused(op, f"on beats of {per_beat} of {port.stream.elements} elements")
-        common = gcd(port.stream.per_beat, per_beat)
-        for size in (common, per_beat):
-            if port.stream.per_beat == size:
-                continue
-            key = (port.value, replace(port.stream, per_beat=size))
-            if key in self.beside:
-                port = self.beside[key]
-                continue
-            units.append(regrouped(f"{port.value}.by{size}", port, size))
-            port = units[-1].gives[0]
-        return units, port
-
-    def _add_beside(self, unit: Regrouped) -> None:
-        """Add a unit that gives a value in other beats, for those that ask for them."""
-        port = unit.gives[0]
-        self.units.append(unit)
-        self.beside[port.key] = port
-        self.makers[port.key] = unit.name
-        self.interval = max(self.interval, unit.rule.interval)
-
     def _follow_in_beats(self, op: Op, per_beat: int) -> None:
         """Give a result to all that read it in beats of so many elements."""
-        self.ports[op.name] = self._in_beats(op, op.name, per_beat)
+        self.ports[op.name] = self.regrouping.port(op, op.name, per_beat)
         self.streams[op.name] = self.ports[op.name].stream
 
     def _beatwise(self, op: Op) -> None:
@@ -415,7 +389,7 @@ class _Work:
 
     def _on_beats(self, op: Op, way: Mapping[str, int], *, alone: bool) -> None:
         """Add one circuit for an op and, but for one alone, those behind it. way: elements a beat of what it reads."""
-        regrouping = {name: self._regrouping(op, name, size) for name, size in way.items()}
+        regrouping = {name: self.regrouping.planned(op, name, size) for name, size in way.items()}
         ports = {name: port for name, (_, port) in regrouping.items()}
         takes = tuple({port.key: port for port in ports.values()}.values())
         counts = {port.stream.beats for port in takes}
@@ -445,8 +419,7 @@ class _Work:
             schedule=schedule(circuit, family=self.target.family, clock_mhz=self.target.clock_mhz),
         )
         for units, _ in regrouping.values():
-            for each in units:
-                self._add_beside(each)
+            self.regrouping.place(units)
         self._add(unit, checked)
 
     # ---- what they have in common
