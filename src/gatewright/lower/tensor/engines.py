@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from math import inf
 
 import numpy as np
 
@@ -73,11 +74,9 @@ def sweep_of(
         return None
     groups = op.groups if isinstance(op, Conv) else 1
     found = [Sweep(window=window, sides=sides) for sides in all_sides(len(lanes), matrix.shape[-1], groups)]
-    fit = [sweep for sweep in found if frame_cycles(sweep) <= interval]
-    weigh = partial(_rough, matrix=matrix, lanes=lanes, target=target, dsp=choices.multiplier != "lut")
-    if fit:
-        best = min(fit, key=weigh)
-        return best if choices.engine == "folded" or weigh(best) < _at_once(matrix, window, lanes) else None
+    best, rough = _best(found, matrix, lanes, interval, target, choices)
+    if best is not None:
+        return best if choices.engine == "folded" or rough < _at_once(matrix, window, lanes) else None
     if choices.engine == "auto":
         return None
     least = min(found, key=frame_cycles)
@@ -87,6 +86,34 @@ def sweep_of(
             f'"folded", hardware.interval allows {interval}; raise it, or set hardware.engine = "auto"'
         )
     return least
+
+
+def frame_sweep(matrix: Ints, lanes: Sequence[Lane], interval: int, target: Target, choices: Choices) -> Sweep | None:
+    """Return the cheapest sweep over whole frames, for a dense layer; None: a sum over the beats is cheaper.
+
+    matrix: (1, beats, lanes, results).
+    """
+    beats, results = matrix.shape[1], matrix.shape[-1]
+    if choices.engine == "parallel":
+        return None
+    one, none = (1, 1), ((0, 0), (0, 0))
+    window = Window(grid=(1, beats), size=(1, beats), strides=one, dilation=one, pads=none)
+    found = [Sweep(window=window, sides=sides) for sides in all_sides(len(lanes), results, 1)]
+    best, rough = _best(found, matrix, lanes, interval, target, choices)
+    at_once = -(-len(lanes) // min(max(interval // beats, 1), len(lanes)))
+    return best if rough < _sum_over_beats(matrix, lanes, at_once, target, choices) else None
+
+
+def _best(
+    sweeps: Sequence[Sweep], matrix: Ints, lanes: Sequence[Lane], interval: int, target: Target, choices: Choices
+) -> tuple[Sweep | None, float]:
+    """Return the cheapest sweep that keeps an interval, and what it takes, in LUTs, about."""
+    weigh = partial(_rough, matrix=matrix, lanes=lanes, target=target, dsp=choices.multiplier != "lut")
+    fit = [(weigh(sweep), number) for number, sweep in enumerate(sweeps) if frame_cycles(sweep) <= interval]
+    if not fit:
+        return None, inf
+    rough, number = min(fit)
+    return sweeps[number], rough
 
 
 def frame_cycles(sweep: Sweep) -> int:
@@ -108,10 +135,8 @@ def sums_tree(plan: FoldedLayer, name: str, given: Ints, family: str) -> Circuit
 def _rough(sweep: Sweep, *, matrix: Ints, lanes: Sequence[Lane], target: Target, dsp: bool) -> float:
     """Return what a sweep takes, in LUTs, about."""
     sides, family = sweep.sides, target.family
-    lane_bits = max(Fixed.holding(lane.lo, lane.hi, 0).width_bits for lane in lanes)
-    weight_bits = Fixed.holding(int(matrix.min()), int(matrix.max()), 0).width_bits
+    lane_bits, weight_bits, each = _widths(matrix, lanes, dsp=dsp)
     product = lane_bits + weight_bits
-    each: float = _DSP_LUTS if dsp else -(-weight_bits // DIGIT_BITS) * (2 * lane_bits + 9)
     memory = memory_cost(sweep.depth, sides.word * lane_bits, family)
     rom = rom_cost(sweep.cycles, sides.multipliers * weight_bits, family)
     intake = 1.25 * sides.lanes * lane_bits if sides.words > 1 else 0.0
@@ -120,6 +145,23 @@ def _rough(sweep: Sweep, *, matrix: Ints, lanes: Sequence[Lane], target: Target,
         each /= 2
     sums = sides.multipliers * product + sides.outputs * (product + 8 + _BEHIND_LUTS)
     return sides.multipliers * each + sums + intake + kept + _luts(memory) + _luts(rom)
+
+
+def _sum_over_beats(matrix: Ints, lanes: Sequence[Lane], at_once: int, target: Target, choices: Choices) -> float:
+    """Return what a sum over beats takes that multiplies so many lanes at once, in LUTs, about."""
+    lane_bits, weight_bits, each = _widths(matrix, lanes, dsp=choices.multiplier != "lut")
+    results = matrix.shape[-1]
+    multipliers, product = at_once * results, lane_bits + weight_bits
+    rom = rom_cost(matrix.shape[1] * -(-len(lanes) // at_once), multipliers * weight_bits, target.family)
+    held = 1.25 * len(lanes) * lane_bits if at_once < len(lanes) else 0.0
+    return multipliers * (each + product) + results * (product + 8) * (1 + _FF_LUTS) + held + _luts(rom)
+
+
+def _widths(matrix: Ints, lanes: Sequence[Lane], *, dsp: bool) -> tuple[int, int, float]:
+    """Return the bits of lanes and of weights, and what a multiplier takes, in LUTs, about."""
+    lane_bits = max(Fixed.holding(lane.lo, lane.hi, 0).width_bits for lane in lanes)
+    weight_bits = Fixed.holding(int(matrix.min()), int(matrix.max()), 0).width_bits
+    return lane_bits, weight_bits, _DSP_LUTS if dsp else -(-weight_bits // DIGIT_BITS) * (2 * lane_bits + 9)
 
 
 def _luts(cost: Cost) -> float:

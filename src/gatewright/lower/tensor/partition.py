@@ -24,20 +24,19 @@ from gatewright.lower.streaming.moving import Moving
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.reordered import Reordered
 from gatewright.lower.streaming.resampled import Resampled
-from gatewright.lower.streaming.summed import Summed, steps_of, summed_plan
+from gatewright.lower.streaming.summed import Summed
 from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.window import Window
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.target import Choices, Target
 from gatewright.lower.tensor.beats import beat_op, pool_in_beat, refused, window_op
 from gatewright.lower.tensor.bodies import body_circuit, lanes_of, some_beats
-from gatewright.lower.tensor.engines import aligned, sums_tree
 from gatewright.lower.tensor.fused import Fusing, reading
 from gatewright.lower.tensor.geometry import pointwise, shown_lanes, two, window_of
 from gatewright.lower.tensor.moves import finer, joined, keeps_order, order_of, reordered, resampled
 from gatewright.lower.tensor.normal import along_space
+from gatewright.lower.tensor.products import Products
 from gatewright.lower.tensor.regrouping import Key, Regrouping
-from gatewright.lower.tensor.sweeping import Sweeping
 from gatewright.lower.unrolled import Unrolled
 
 _REPLAYED = 4  # frames on which a unit's sums are replayed
@@ -156,6 +155,18 @@ class _Work:
     def _fusing(self) -> Fusing:
         return Fusing(facts=self.facts, streams=self.streams, tables=self.tables, inside=self.inside)
 
+    @property
+    def _products(self) -> Products:
+        return Products(
+            facts=self.facts,
+            trace=self.trace,
+            target=self.target,
+            choices=self.choices,
+            interval=self.interval,
+            fusing=self._fusing,
+            build=self._circuit,
+        )
+
     def dataflow(self) -> Dataflow:
         """Return the units joined by channels."""
         program = self.facts.program
@@ -229,16 +240,7 @@ class _Work:
         if len(shape) < 2 or taken.stream.per_beat != shape[-1]:
             return False
         window, _ = window_of(op, self.facts, taken.stream, self.interval)
-        sweeping = Sweeping(
-            facts=self.facts,
-            trace=self.trace,
-            target=self.target,
-            choices=self.choices,
-            interval=self.interval,
-            fusing=self._fusing,
-            build=self._circuit,
-        )
-        found = sweeping.unit(op, window, taken, self._unused(op.layer))
+        found = self._products.swept(op, window, taken, self._unused(op.layer))
         if found is not None:
             self._add(*found)
             self._replayed(found[0], op)
@@ -284,39 +286,8 @@ class _Work:
 
     def _sum(self, op: Dense) -> None:
         """Add a dense layer whose inputs come in beats."""
-        facts, taken = self.facts, self.ports[op.source]
-        stream = taken.stream
-        lanes = [taken.lanes[i % stream.per_beat] for i in range(stream.elements)]
-        matrix, offsets, up = aligned(op, facts, lanes)
-        fixed = np.array([lane.lo == lane.hi for lane in lanes])
-        offsets = offsets + np.array([lane.lo for lane in lanes])[fixed] @ matrix[fixed]
-        matrix = np.where(fixed[:, None], 0, matrix)
-        steps = steps_of(stream.per_beat, self.interval // stream.beats)
-        plan = summed_plan(
-            op.layer,
-            matrix,
-            offsets,
-            tuple((lane.lo, lane.hi) for lane in lanes),
-            lanes=stream.per_beat,
-            steps=steps,
-            dsp=self.choices.multiplier != "lut",
-        )
-        name = self._unused(op.layer)
-        some = taken.codes(self.trace)[:_REPLAYED].reshape(-1, stream.elements)
-        tree = sums_tree(plan, f"{facts.program.name}_{name}_tree", some, self.target.family)
-        shape = facts.shapes[op.name]
-        self.streams[op.name] = Stream.whole(shape)
-        unit = Summed(
-            name=name,
-            takes=(taken,),
-            gives=(self._port(op.name, self.streams[op.name], [Lane(lo, hi, up) for lo, hi in plan.results]),),
-            plan=plan,
-            steps=steps,
-            up=up,
-            tree=tree,
-            schedule=schedule(tree, family=self.target.family, clock_mhz=self.target.clock_mhz) if tree else None,
-        )
-        self._add(unit, 0)
+        unit, checked = self._products.summed(op, self.ports[op.source], self._unused(op.layer))
+        self._add(unit, checked)
         self._replayed(unit, op)
 
     def _resample(self, op: Pad | Slice | Upsample) -> None:
