@@ -161,7 +161,7 @@ class Sweep:
             mine = range(output, sides.results, sides.outputs)
             lanes = [sides.lane(output, place) for place in range(1 if sides.apart else sides.word)]
             beside = output ^ 1 if pairs else output  # whose products stand in the same blocks
-            used = [lane for lane in lanes if any(self._weights(matrix, o, lane) for o in (output, beside))]
+            used = [lane for lane in lanes if any(any(self._weights(matrix, o, lane)) for o in (output, beside))]
             if not any(any(self._weights(matrix, output, lane)) for lane in lanes):
                 return None
             multipliers = tuple(
