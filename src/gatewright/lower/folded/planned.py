@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gatewright.fixedpoint import Fixed
 from gatewright.lower.circuit.nodes import Circuit
-from gatewright.lower.cost.cells import Cost
+from gatewright.lower.cost.cells import Cost, block_rams
 from gatewright.lower.cost.delays import delays
 from gatewright.lower.folded.plan import BLOCK_DEPTH, FoldedLayer, Interval
 from gatewright.lower.pipeline.cost import circuit_cost
@@ -66,7 +66,7 @@ def weights_cost(plan: FoldedLayer, marks: int, family: str) -> Cost:
 def rom_cost(words: int, bits: int, family: str) -> Cost:
     """Return the cells of a memory of constants that is read by a clock."""
     if words >= BLOCK_DEPTH:
-        return Cost(bram=-(-bits // 36) * -(-words // 512))
+        return Cost(bram=block_rams(words, bits, family))
     return Cost(ff=bits, lut=bits * -(-words // (64 if delays(family).ternary else 16)))
 
 

@@ -253,7 +253,11 @@ class _Work:
         """
         port, shape = self.ports[op.source], self.facts.shapes[op.source]
         try:
-            return port, *window_of(op, self.facts, port.stream, self.interval)
+            window, lanes = window_of(op, self.facts, port.stream, self.interval)
+            beat = port.stream.per_beat
+            if beat == window.per_beat * lanes or port.lanes == port.lanes[:lanes] * (beat // lanes):
+                return port, window, lanes
+            raise refused(op, "on beats of pixels that differ, of which a step takes some")
         except LowerError:
             if port.stream.per_beat <= shape[-1] or (port.stream.beats > 1 and prod(shape[:-1]) > self.interval):
                 raise
