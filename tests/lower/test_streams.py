@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.flow.codes import random_codes
-from gatewright.ir import Constant, Interpreter, Program
-from gatewright.ir.op_moves import Concat, Pad, Reshape
+from gatewright.ir import Constant, Interpreter, Op, Program
+from gatewright.ir.op_moves import Concat, Fill, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Mul, Pool, PoolKind, Relu, Requant
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.estimate import estimate
@@ -56,6 +56,32 @@ def residual() -> Program:
     ops += [conv("a", "x", constants, (3, 3, 2, 2)), Relu(name="a.relu", layer="a", source="a")]
     ops += [conv("b", "a.relu", constants, (3, 3, 2, 2)), Add(name="sum", layer="sum", left="b", right="x")]
     return Program(name="residual", ops=tuple(ops), output="sum", constants=constants)
+
+
+def moving() -> Program:
+    """Down, up again and beside what was left; then each of the other ways to move rows, columns and frames."""
+    constants: dict[str, Constant] = {}
+    fixed = Fixed(width_bits=4, frac_bits=0, signed=True)
+    two = {"size": (2, 2), "strides": (2, 2), "pads": ((0, 0), (0, 0)), "kind": PoolKind.MAX}
+    ops: list[Op] = [Input(name="x", layer="input", shape=(6, 8, 2), format=fixed)]
+    ops += [conv("a", "x", constants, (3, 3, 2, 2)), Pool(name="p", layer="p", source="a", **two)]
+    ops += [Upsample(name="u", layer="up", source="p", factors=(2, 2, 1), fill=Fill.REPEAT)]
+    ops += [Concat(name="skip", layer="skip", sources=("u", "a"), axis=2)]
+    ops += [Pad(name="pad", layer="pad", source="skip", pads=((1, 0), (2, 1), (0, 0)), value=-1)]
+    ops += [Slice(name="s", layer="s", source="pad", starts=(1, 0, 0), stops=(7, 11, 4), steps=(2, 3, 1))]
+    ops += [Transpose(name="t", layer="t", source="s", axes=(1, 2, 0)), Relu(name="r", layer="r", source="t")]
+    ops += [Concat(name="rows", layer="rows", sources=("t", "r"), axis=0)]
+    ops += [Upsample(name="z", layer="z", source="rows", factors=(1, 2, 1), fill=Fill.ZEROS)]
+    ops += [Reshape(name="flat", layer="flat", source="z", shape=(192,)), formats((192,), "flat")]
+    return Program(name="moving", ops=tuple(ops), output="t_", constants=constants)
+
+
+def test_every_way_to_move():
+    made = stream(moving())
+    kinds = {type(unit).__name__ for unit in made.units}
+    assert kinds == {"Windowed", "Pooled", "Resampled", "Unrolled", "Reordered", "Joined", "Regrouped"}
+    x = random_codes(made.program, 4, seed=3)
+    assert np.array_equal(made.replay(x), Interpreter(moving()).run(x))
 
 
 @given(image_programs(layers=3), st.sampled_from((0, 300)))
@@ -103,13 +129,13 @@ def small(*more, output: str, shape: tuple[int, ...] = (4, 6, 2), constants=None
     return Program(name="small", ops=ops, output=output, constants=constants or {})
 
 
-def formats(shape: tuple[int, ...]) -> Requant:
+def formats(shape: tuple[int, ...], source: str = "x") -> Requant:
     """Formats that differ from position to position."""
     count = int(np.prod(shape))
     return Requant(
-        name="t",
+        name="t_",
         layer="act",
-        source="x",
+        source=source,
         frac_bits=0,
         width_bits=(*(2, 3) * (count // 2 - 1), 1, 1),
         keep_frac_bits=(0,) * count,
@@ -134,12 +160,12 @@ def formats(shape: tuple[int, ...]) -> Requant:
 )
 def test_what_has_no_hardware_is_refused_by_layer(op, message):
     with pytest.raises(LowerError, match=message):
-        stream(small(op, output="t", shape=(32, 33, 2)))
+        stream(small(op, output=op.name, shape=(32, 33, 2)))
 
 
 def test_formats_of_a_small_value_take_it_in_one_beat():
     """A frame of 48 elements is gathered for formats that differ from position to position, and stays a beat."""
-    program = small(formats((4, 6, 2)), output="t")
+    program = small(formats((4, 6, 2)), output="t_")
     made = stream(program)
     assert [type(unit) for unit in made.units] == [Regrouped, Unrolled]
     assert [port.stream.per_beat for unit in made.units for port in unit.gives] == [48, 48]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 
 from gatewright.errors import LowerError, MismatchError
 from gatewright.fixedpoint import Fixed
@@ -20,7 +22,7 @@ from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.sim import SimReport, lint, require_match, simulate_compiled
 from gatewright.synth.yosys import synthesize
 from tests.images import divisors, image_programs
-from tests.lower.test_streams import residual, signal
+from tests.lower.test_streams import moving, residual, signal, stream
 from tests.lowering import lower_for
 from tests.rtl.stream_batch import simulate_streams
 from tests.rtl.test_elastic import Edit
@@ -39,7 +41,7 @@ def drawn(count: int, start: int) -> list[Program]:
     found: list[Program] = []
 
     @seed(start)
-    @given(image_programs(layers=3))
+    @given(st.one_of(image_programs(layers=3), image_programs(layers=3, moves=True)))
     @settings(
         max_examples=count,
         deadline=None,
@@ -104,11 +106,12 @@ def test_beats_are_regrouped_for_steps(tmp_path, cache):
     assert report.initiation_interval == made.initiation_interval
 
 
-def test_every_beat_on_every_channel_is_the_programs(tmp_path, cache):
-    made = skip()
+@pytest.mark.parametrize("program", [residual, pytest.param(moving, marks=pytest.mark.slow)])
+def test_every_beat_on_every_channel_is_the_programs(tmp_path, cache, program: Callable[[], Program]):
+    made = stream(program())
     report = run(made, tmp_path, cache)
     require_match(report)
-    assert [c.transfers for c in report.channels] == [(12 * 64, 12 * 64)] * len(made.channels)
+    assert [c.transfers for c in report.channels] == [(12 * c.stream.beats,) * 2 for c in made.channels]
     assert all(c.greatest_fill <= c.depth for c in report.channels)
     assert (report.latency_cycles, report.initiation_interval) == (made.latency_cycles, made.initiation_interval)
 
@@ -116,7 +119,9 @@ def test_every_beat_on_every_channel_is_the_programs(tmp_path, cache):
 @pytest.mark.parametrize("family", ["xc7", "ice40"])
 def test_lint_is_clean(tmp_path, family: str):
     program = drawn(6, 21)[5]
-    for number, (each, engine) in enumerate(((program, "auto"), (residual(), "auto"), (residual(), "folded"))):
+    for number, (each, engine) in enumerate(
+        ((program, "auto"), (residual(), "auto"), (residual(), "folded"), (moving(), "auto"))
+    ):
         x, tables = random_codes(each, 6), False
         made = lower_for(
             each, x, family=family, clock_mhz=40, stream="always", truth_tables=tables, engine=engine, interval=2000

@@ -94,13 +94,13 @@ def kind_of(unit: Unit) -> str:
         case Swept():
             return f"window, {unit.sweep.cycles} cycles"
         case Resampled():
-            return "rows and columns"
+            return {"pad": "padding", "crop": "slice", "repeat": "upsampling", "zeros": "upsampling"}[unit.kind]
         case Regrouped():
-            return "other beats"
+            return "beats gathered" if unit.gathers else "beats cut"
         case Joined():
-            return "beats joined"
+            return "join"
         case Reordered():
-            return "frame in another order"
+            return "frame memory"
         case _:
             assert_never(unit)
 

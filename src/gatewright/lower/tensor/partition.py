@@ -40,9 +40,7 @@ from gatewright.lower.tensor.regrouping import Key, Regrouping
 from gatewright.lower.unrolled import Unrolled
 
 _REPLAYED = 4  # frames on which a unit's sums are replayed
-GATHERED = (
-    2048  # elements of a value that may come in one beat, where formats or constants differ from one to the other
-)
+GATHERED = 2048  # elements that may come in one beat, where formats or constants differ among them
 _APART = 64  # elements above which such a beat is cut again for what follows
 _NARROWER = 8  # how many times narrower the beats of flat values may become where they are joined end to end
 
