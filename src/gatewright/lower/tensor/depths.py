@@ -13,27 +13,34 @@ from typing import assert_never
 from gatewright.errors import LowerError
 from gatewright.lower.dataflow import Dataflow, Unit
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.regrouped import Regrouped
+from gatewright.lower.streaming.reordered import Reordered
+from gatewright.lower.streaming.resampled import Resampled
 from gatewright.lower.streaming.rule import Rule
 from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.tokens import Net, Node, run
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.unrolled import Unrolled
 
-_FRAMES = 4
+_FRAMES = 5
 _SHRUNK_STEPS = 20_000_000  # a frame's cycles times units times channels, up to which depths are tried one by one
 
 
 def sized(dataflow: Dataflow) -> Dataflow:
     """Return the dataflow with the least depths that keep the interval, and what it then does.
 
-    The input reaches the units that read nothing else by wires.
+    The input reaches the units that read nothing else by wires, but those that look at a beat before they take it.
     """
     reads = {unit.name: dataflow.into(unit) for unit in dataflow.units}
     wired = {
         unit.name
         for unit in dataflow.units
-        if len(reads[unit.name]) == 1 and all(channel.producer is None for channel in reads[unit.name])
+        if len(reads[unit.name]) == 1
+        and all(channel.producer is None for channel in reads[unit.name])
+        and not rule_of(unit).waits
     }
     channels = tuple(
         replace(channel, depth=int(not (channel.producer is None and channel.consumer in wired)))
@@ -104,7 +111,7 @@ def rule_of(unit: Unit) -> Rule:
         case Unrolled():
             beats = unit.gives[0].stream.beats
             return Rule(steps=beats, emits=(True,) * beats, latency_cycles=unit.timing.latency_cycles)
-        case Windowed() | Pooled() | Summed():
+        case Windowed() | Pooled() | Summed() | Swept() | Resampled() | Regrouped() | Joined() | Reordered():
             return unit.rule
         case Folded():
             raise AssertionError(f"unit {unit.name!r} is of the folded architecture, which has no streams")
