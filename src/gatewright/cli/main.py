@@ -204,7 +204,8 @@ def _echo_build(results: dict[str, Any]) -> None:
         click.echo(f"{key:<20} {results['hardware'][key]}")
     for family, counts in results["synthesis"].items():
         numbers = ", ".join(f"{name} {counts[name]:,}" for name in ("lut", "ff", "dsp", "bram", "sites"))
-        click.echo(f"{family:<20} {numbers}")
+        own = results["hardware"].get("family", family)
+        click.echo(f"{family:<20} {numbers}{'' if family == own else f' (of Verilog compiled for {own})'}")
         click.echo(f"{f'{family} clock':<20} {clock_text(counts)} ({source_text(counts)})".replace("\u202f", " "))
 
 

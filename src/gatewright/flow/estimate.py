@@ -15,7 +15,9 @@ from gatewright.lower.compile import lower
 from gatewright.lower.estimate import estimate
 
 
-def estimate_program(path: Path, *, warn: Callable[[str], None] = warnings.warn, **hardware: Any) -> dict[str, Any]:
+def estimate_program(
+    path: Path | str, *, warn: Callable[[str], None] = warnings.warn, **hardware: Any
+) -> dict[str, Any]:
     """Return resources and latency of a saved program for a part and clock, without synthesis.
 
     hardware: settings of the configuration's table of this name, with its defaults; part, clock_mhz (0: the fastest
@@ -30,7 +32,7 @@ def estimate_program(path: Path, *, warn: Callable[[str], None] = warnings.warn,
     a setting that is none, LowerError where a limit cannot be kept.
     """
     program = load_program(path)
-    config, chip = given_hardware(path, hardware)
+    config, chip = given_hardware(Path(path), hardware)
     lowered = lower(program, random_codes(program, 256), target_of(config, chip), choices_of(config))
     figures = estimate(lowered)
     if text := unreachable(lowered.target.clock_mhz, figures.reachable_mhz, figures.family):

@@ -81,6 +81,7 @@ def sections(results: Results) -> dict[str, Any]:
     hardware: dict[str, Any] = results["hardware"]
     return {
         "families": family_tables(results),
+        "own_family": family(results),
         "estimated_timing": any(
             part["fmax_source"] in {"estimate", "static timing"} for part in results["synthesis"].values()
         ),

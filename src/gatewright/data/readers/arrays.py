@@ -51,14 +51,20 @@ def read_idx_pair(data: Data) -> Raw:
 
 def read_labels(name: str) -> NDArray[Any]:
     """Read a label file, .npy or IDX."""
-    path = Path(name)
-    if not path.is_file():
-        raise DataError(f"data.labels {path} does not exist; give an .npy or IDX file")
+    path = check_labels(name)
     if is_idx(path):
         return read_idx(path)
     if path.suffix != ".npy":
         raise DataError(f"{path}: data.labels must be an .npy or IDX file, not {path.suffix!r}")
     return _load_npy(path)
+
+
+def check_labels(name: str) -> Path:
+    """Return the path of a label file. Raises DataError where there is none."""
+    path = Path(name)
+    if not path.is_file():
+        raise DataError(f"data.labels {path} does not exist; give an .npy or IDX file")
+    return path
 
 
 def is_idx(path: Path) -> bool:
