@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gatewright.cli.draft import init_command
 from gatewright.cli.given import program_file, read_codes
 from gatewright.cli.lower import lower_command
 from gatewright.cli.model import COMMANDS
@@ -114,7 +115,14 @@ def _stage_command(name: str, stage: str, text: str) -> None:
     def command(config: Path, out: Path | None, settings: tuple[str, ...]) -> None:
         from gatewright.config import load_config
 
-        _run(load_config(config, settings), out, stage)
+        loaded = load_config(config, settings)
+        folder = out or Path("runs") / loaded.name
+        _run(loaded, folder, stage)
+        if stage == "data":
+            from gatewright.data import Dataset
+            from gatewright.data.summary import summary_text
+
+            click.echo(summary_text(Dataset.load(folder / "data")))
 
     del command
 
@@ -331,7 +339,7 @@ def boards() -> None:
         click.echo(f"{b.name:<14}{b.part:<16}{b.clock_mhz:>6g} MHz  {b.title}")
 
 
-for _command in (*COMMANDS, lower_command, search_command):
+for _command in (init_command, *COMMANDS, lower_command, search_command):
     main.add_command(_command)
 
 

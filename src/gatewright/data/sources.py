@@ -46,7 +46,7 @@ def read_source(data: Data) -> Raw:
         return read_folder(data)
     if is_idx(path):
         return read_idx_pair(data)
-    return SUFFIXES[_suffix(path)](data)
+    return SUFFIXES[suffix_of(path)](data)
 
 
 def check_source(data: Data) -> str:
@@ -66,7 +66,7 @@ def check_source(data: Data) -> str:
         return ""
     if not path.is_file():
         raise DataError(f"data.source {path} must be a file or a folder, not a device or a pipe; copy it to a file")
-    suffix = _suffix(path)
+    suffix = suffix_of(path)
     if suffix not in SUFFIXES and not is_idx(path):
         raise DataError(
             f"{path}: a data file must end in {', '.join(SUFFIXES)} (text also with {', '.join(COMPRESSED)}) "
@@ -75,7 +75,7 @@ def check_source(data: Data) -> str:
     return ""
 
 
-def _suffix(path: Path) -> str:
+def suffix_of(path: Path) -> str:
     """Return the suffix that tells a file's kind, in lower case and without that of its compression."""
     suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSED]
     return suffixes[-1].lower() if suffixes else ""

@@ -1,7 +1,6 @@
 """Labels, groups and the user's own split in; one of 0 train, 1 validation, 2 test per row out.
 
-Random splits draw the rows that scikit-learn would: stratified by class for classification, whole groups where there are
-groups.
+Random splits draw the rows that scikit-learn would: stratified by class, whole groups where there are groups.
 """
 
 # scikit-learn ships no type stubs

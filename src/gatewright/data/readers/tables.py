@@ -48,7 +48,7 @@ def table_raw(frame: pd.DataFrame, data: Data, path: Path, layout: Layout | None
     if data.missing == "drop":
         gaps = np.zeros(len(frame), dtype=bool)
         for name in (*chosen.features, *chosen.labels):
-            gaps |= _gaps(frame[name])
+            gaps |= gaps_of(frame[name])
         frame = frame[~gaps]
         if frame.empty:
             raise DataError(f'{path}: every row has a gap in some column, so data.missing = "drop" leaves none')
@@ -117,10 +117,10 @@ def numbers(
     faults: list[str] = []
     first = ""
     for name in frame.columns:
-        values = _values(frame[name], decimal)
+        values = values_of(frame[name], decimal)
         bad = ~np.isfinite(values)
         if gaps and bad.any():
-            bad &= ~_gaps(frame[name])
+            bad &= ~gaps_of(frame[name])
         rows = np.flatnonzero(bad)
         if len(rows):
             faults.append(f"{name!r} ({len(rows)})")
@@ -156,7 +156,8 @@ def _line(row: int, layout: Layout) -> int:
     return number + 1
 
 
-def _values(column: Any, decimal: str) -> NDArray[Any]:
+def values_of(column: Any, decimal: str) -> NDArray[Any]:
+    """Return a column's numbers, NaN for what is none. (rows,)."""
     import pandas as pd
 
     if decimal == "," and column.dtype.kind not in "biuf":
@@ -165,7 +166,7 @@ def _values(column: Any, decimal: str) -> NDArray[Any]:
     return values if values.dtype.kind in "biuf" else values.astype(np.float64)
 
 
-def _gaps(column: Any) -> NDArray[np.bool_]:
+def gaps_of(column: Any) -> NDArray[np.bool_]:
     """Return which cells of a column are empty, or written as one of GAPS. (rows,)."""
     gaps = np.asarray(column.isna(), dtype=bool)
     if column.dtype.kind in "biuf":
@@ -178,7 +179,7 @@ def _label(column: Any, decimal: str) -> NDArray[Any]:
     if values.dtype.kind in "biuf":
         return values
     if decimal == ",":
-        numeric = _values(column, decimal)
+        numeric = values_of(column, decimal)
         if np.isfinite(numeric).all():
             return numeric
     return values.astype(str)
