@@ -13,6 +13,7 @@ from gatewright.cli.draft import init_command
 from gatewright.cli.given import program_file, read_codes
 from gatewright.cli.lower import lower_command
 from gatewright.cli.model import COMMANDS
+from gatewright.cli.runs import compare_command, predict_command
 from gatewright.cli.search import search_command
 from gatewright.cli.stop import stopping
 from gatewright.errors import ConfigError, GatewrightError
@@ -339,7 +340,7 @@ def boards() -> None:
         click.echo(f"{b.name:<14}{b.part:<16}{b.clock_mhz:>6g} MHz  {b.title}")
 
 
-for _command in (init_command, *COMMANDS, lower_command, search_command):
+for _command in (init_command, predict_command, compare_command, *COMMANDS, lower_command, search_command):
     main.add_command(_command)
 
 

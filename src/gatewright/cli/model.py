@@ -227,7 +227,7 @@ def verify_command(
     python: str | None,
 ) -> None:
     """Compare MODEL with its own framework: quantized values exactly, real numbers within a tolerance."""
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     from gatewright.fixedpoint import Fixed
     from gatewright.importers.verify import verify_model

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.config import Config
+from gatewright.config import Config, parse_config
 from gatewright.data.auto_format import auto_format
 from gatewright.data.conditioning import condition_counted, conditioned_shape, make_contract, reduced
 from gatewright.data.dataset import AUTO, SPLITS, Dataset, input_format
@@ -25,9 +25,39 @@ def load_dataset(config: Config) -> Dataset:
 
     Raises DataError (source, labels, split, range) or FormatError (data.input_format), before anything is written.
     """
+    if config.data.input_format != AUTO:
+        input_format(config.data.input_format)
+    return make_dataset(config, checked(read_source(config.data)))
+
+
+def dataset_from_arrays(
+    x: Any,
+    y: Any,
+    *,
+    group: Any = None,
+    split: Any = None,
+    name: str = "arrays",
+    task: str = "classification",
+    **data: Any,
+) -> Dataset:
+    """Return the Dataset of samples in memory, split and conditioned as a file's would be.
+
+    x: (n, ...) numbers or a frame, whose columns name the features; y: (n,) labels or (n, targets) numbers; group,
+    split: (n,). data: keys of the configuration's table data; input_format is "auto" unless it is one of them.
+    Raises what `load_dataset` does, and ConfigError for what is no key.
+    """
+    keys = {"input_format": AUTO, **data, "source": "arrays"}
+    config = parse_config({"name": name, "task": task, "data": keys}, where="dataset_from_arrays")
+    columns = tuple(map(str, x.columns)) if hasattr(x, "columns") else None
+    parts = {key: None if part is None else np.asarray(part) for key, part in (("group", group), ("split", split))}
+    raw = Raw(x=np.asarray(x), y=np.asarray(y), feature_names=columns, origin=name, **parts)
+    return make_dataset(config, checked(raw))
+
+
+def make_dataset(config: Config, raw: Raw) -> Dataset:
+    """Return the Dataset of samples that were read and checked. Raises as load_dataset does."""
     data = config.data
     number = None if data.input_format == AUTO else input_format(data.input_format)
-    raw = checked(read_source(data))
     y, classes = encode_labels(raw, config.task)
     split, method = make_split(y, data, origin=raw.origin, classes=classes, group=raw.group, given=raw.split)
     gaps = training_means(raw, split == 0)

@@ -154,7 +154,7 @@ class _Run:
 
         watch: hears the best score at the end of each cycle; after a kill, also of the cycles before it.
         """
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
 
         if watch is not None:
             for share, score in self.heard:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gatewright.config import Config, load_config
+from gatewright.config import Config, load_config, parse_config
 from gatewright.errors import ConfigError, DataError, MissingToolError, nearest
 from gatewright.flow.advice import advice
 from gatewright.flow.clocks import warn_unreachable
@@ -28,7 +28,10 @@ from gatewright.flow.stages.networks import TrainedNetworks
 from gatewright.tools import digest, write_json
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from gatewright.fixedpoint import Ints
+    from gatewright.ir import Program
 
 STAGES = (
     "data",
@@ -54,23 +57,65 @@ class RunResult:
     ran: tuple[str, ...]
     results: dict[str, Any] | None
 
+    @property
+    def report(self) -> Path:
+        """The page's path."""
+        return self.path / "report.html"
+
+    @property
+    def program(self) -> Program:
+        """The integer program."""
+        from gatewright.ir import load_program
+
+        return load_program(self.path / "program" / "program.txt")
+
+    def predict(self, x: Any) -> NDArray[Any]:
+        """Return what the hardware answers to raw samples, as `Predictor.predict` says: class names, or numbers."""
+        from gatewright.flow.predict import Predictor
+
+        return Predictor.load(self.path).predict(x).labels
+
+    def _repr_html_(self) -> str:
+        """Return the headline figures as a table, which a notebook shows."""
+        from html import escape
+
+        if self.results is None:
+            return f"<p>run in <code>{escape(str(self.path))}</code>, stopped before its report</p>"
+        from gatewright.report.view import headline_cards
+
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(card.label)}</th><td>{escape(card.value)}</td>"
+            f"<td style='text-align:left'>{escape(card.note)}</td></tr>"
+            for card in headline_cards(self.results)
+        )
+        where = f"<a href='{escape(str(self.report))}'>{escape(str(self.report))}</a>"
+        return f"<table><caption>{escape(self.results['name'])}: {where}</caption><tbody>{rows}</tbody></table>"
+
 
 def run(
-    config: Config | Path | str,
-    out: Path | str,
+    config: Config | Path | str | Mapping[str, Any],
+    out: Path | str | None = None,
     *,
+    X: Any = None,
+    y: Any = None,
+    group: Any = None,
+    split: Any = None,
     until: str = "report",
     progress: bool = False,
     notify: Callable[[Stage, str], None] = unheard,
     warn: Callable[[str], None] = warnings.warn,
 ) -> RunResult:
-    """Carry a configuration, or the file of one, into the directory `out`, up to and including the stage `until`.
+    """Carry a configuration into the directory `out`, up to and including the stage `until`.
+
+    config: a Config, the path of a TOML file, or tables as nested dicts. out: None: runs/NAME in the working directory.
+    X, y: samples in memory in place of data.source: (n, ...) numbers or a frame, and labels or targets; group, split:
+    (n,), as of a file. They are written to samples.npz in `out`, so that the run can be repeated.
 
     notify(stage, status) hears "running", "done" and "cached"; warn(text) hears of files that were edited by hand.
     Raises a GatewrightError before any work where the configuration cannot succeed, and from the stage that failed
     otherwise; finished stages stay and are used by the next run.
     """
-    config, out = config if isinstance(config, Config) else load_config(config), Path(out)
+    config, out = _given(config, out, {"x": X, "y": y, "group": group, "split": split})
     if until not in STAGES:
         raise ConfigError(f"no stage {until!r}.{nearest(until, list(STAGES))}")
     flow = Flow.prepare(config, out, progress=progress, notify=notify)
@@ -84,6 +129,23 @@ def run(
     for text in advice(results, json.loads((out / "history.json").read_text())):
         warn(text)
     return RunResult(path=out, ran=ran, results=results)
+
+
+def _given(
+    config: Config | Path | str | Mapping[str, Any], out: Path | str | None, arrays: Mapping[str, Any]
+) -> tuple[Config, Path]:
+    """Return the configuration and the directory that `run` was given; see there."""
+    if isinstance(config, Path | str):
+        config = load_config(config)
+    name = config.name if isinstance(config, Config) else str(config.get("name", "run"))
+    folder = Path(out) if out is not None else Path("runs") / name
+    if arrays["x"] is not None:
+        if arrays["y"] is None:
+            raise ConfigError("run needs y with X: labels, or a regression's targets")
+        from gatewright.flow.arrays import with_arrays
+
+        return with_arrays({"name": name, **config} if isinstance(config, Mapping) else config, folder, arrays), folder
+    return config if isinstance(config, Config) else parse_config(dict(config), base=Path.cwd()), folder
 
 
 def execute(

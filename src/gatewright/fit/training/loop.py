@@ -234,7 +234,7 @@ class _Run:
 
 
 def _epochs(job: Job, run: _Run, progress: bool) -> Iterator[int]:
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     with tqdm(total=job.settings.epochs, initial=run.epoch, desc=job.stage, unit="epoch", disable=not progress) as bar:
         while not run.finished(job):
