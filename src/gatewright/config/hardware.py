@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from gatewright.chips import Family
 from gatewright.config.section import Cost, Count, Fraction, Number, Section, Seed
-from gatewright.ir.output import OutputKind
+from gatewright.words import OutputKind
 
 CellMapping = Literal["auto", "cells", "behavioural"]
 Framing = Literal["auto", "packets", "none"]
@@ -111,8 +111,8 @@ class Hardware(Section):
 
     @model_validator(mode="after")
     def _streamed(self) -> Hardware:
-        if self.architecture == "stream" and not self.clock_mhz:
-            raise ValueError('clock_mhz must be above 0 with architecture "stream"; give a clock')
+        if self.architecture in ("stream", "folded") and not self.clock_mhz:
+            raise ValueError(f'clock_mhz must be above 0 with architecture "{self.architecture}"; give a clock')
         return self
 
 
@@ -124,9 +124,16 @@ class Simulation(Section):
     seed: Seed = 1
 
 
-class Synthesis(Section):
-    """Families to synthesize beside the board's own; see docs/families. place: place and route where open tools can."""
+COMPARED: tuple[Family, ...] = ("xc7", "xcup", "ecp5")
 
-    families: tuple[Family, ...] = ("xc7", "xcup", "ecp5")
+
+class Synthesis(Section):
+    """How Verilog is counted and placed.
+
+    families: those to synthesize beside the part's own (docs/families), all of the Verilog that was compiled for the
+    part; absent: none with a board, else those of COMPARED. place: place and route where open tools can.
+    """
+
+    families: tuple[Family, ...] | None = None
     place: bool = True
     seed: Seed = 1
