@@ -57,10 +57,11 @@ def check_tree(folded: FoldedLayer, given: Ints, tree: Circuit) -> int:
         sums: list[Ints] = []
         for mine, accumulator in zip(folded.terms, folded.accumulators, strict=True):
             terms += [folded.term(term, given, t) for term in mine]
-            sums.append(np.zeros(len(given), dtype=np.int64))
+            total = np.zeros(len(given), dtype=np.int64)
             for multiplier in accumulator.multipliers:
-                value = given[:, multiplier.reads[t]] if multiplier.reads[t] >= 0 else sums[-1] * 0
-                sums[-1] = sums[-1] + value * multiplier.weights[t]
+                if multiplier.reads[t] >= 0:
+                    total = total + given[:, multiplier.reads[t]] * multiplier.weights[t]
+            sums.append(total)
         if not np.array_equal(simulate(tree, np.stack(terms, axis=1))["output"], np.stack(sums, axis=1)):
             raise LowerError(f"the adders of layer {folded.layer!r} differ in cycle {t}; this is a bug, report it")
     return len(cycles) * len(folded.accumulators) * len(given)

@@ -11,6 +11,7 @@ word came for it or a place became free; cycles in which nothing can are left ou
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -47,10 +48,9 @@ class Net:
 class Paced:
     """What a run of frames back to back shows.
 
-    interval_cycles: between the last results of two frames, the last two that another one follows (the very last may
-    leave faster, by a flush). latency_cycles: from the first frame's first beat to its last result, written to the last
-    channel, in the empty design. places: of each channel the most that were promised or held at once; frames: the most
-    that were in the design at once.
+    interval_cycles: the most between the last results of two frames in steady state. latency_cycles: from the first
+    frame's first beat to its last result, written to the last channel, in the empty design. places: of each channel the
+    most that were promised or held at once; frames: the most that were in the design at once.
     """
 
     interval_cycles: int
@@ -60,11 +60,20 @@ class Paced:
 
 
 _UNBOUNDED = 1 << 40
+_ENTRY, _EXIT = -1, -2  # who else moves beside units: the input with those that it reaches by wires, the output
 
 
-def run(net: Net, *, frames: int, unbounded: bool = False) -> Paced:
-    """Return how a run goes. Raises LowerError, naming who waits, where nothing moves any more."""
-    return _Run(net, frames, unbounded).paced()
+def run(net: Net, *, frames: int, unbounded: bool = False, within: int = 0) -> Paced:
+    """Return how a run goes. within: an interval; a run ends as soon as it shows whether its own is longer.
+
+    Raises LowerError where nothing moves any more, naming who waits, and where the interval is longer than `within`.
+    """
+    return _Run(net, frames, unbounded, within).paced()
+
+
+def steady(gaps: Sequence[int]) -> Sequence[int]:
+    """Return the later half of the cycles between frames, without the last, which a flush may make shorter."""
+    return gaps[(len(gaps) - 1) // 2 : -1] or gaps[-1:]
 
 
 @dataclass(slots=True)
@@ -77,6 +86,13 @@ class _Unit:
     waits: tuple[bool, ...]
     tail: int
     wired: bool
+    steps: int
+    latency: int
+    rest: int
+    busy: int
+    gives: tuple[int, ...]
+    reads: tuple[int, ...]
+    turns: tuple[int, ...]
     step: int = 0
     old: bool = False
     flushing: bool = False
@@ -84,149 +100,186 @@ class _Unit:
 
     def advance(self, *, dry: bool) -> None:
         """Move the counters on, as the hardware does. dry: no beat was taken."""
-        ends_old = self.old and self.step == self.tail - 1
+        t = self.step
+        ends_old = self.old and t == self.tail - 1
         if ends_old:
             self.old = False
-        if dry and (self.flushing or self.takes[self.step]):  # a flush
+        if dry and (self.flushing or self.takes[t]):  # a flush
             self.flushing = not ends_old
-            self.step = 0 if ends_old else self.step + 1
+            self.step = 0 if ends_old else t + 1
             return
-        self.step += 1
-        if self.step == len(self.takes):
+        t += 1
+        if t == len(self.takes):
             self.step, self.old = 0, self.tail > 0
+        else:
+            self.step = t
 
 
 @dataclass(slots=True)
 class _Run:
-    """free, words, used, places: of each channel. due: channels written in a cycle; wakes: units to look at in it."""
+    """free, words, least: of each channel places that can be promised, words that wait, and the fewest places so far.
+
+    Only who takes from a channel reads its words, and only who writes it reads its places, so both change at once;
+    what is `freed` and what is `due` is there in the next cycle. due: channels that are written in a cycle.
+    """
 
     net: Net
     frames: int
     unbounded: bool
+    within: int
     units: list[_Unit] = field(init=False)
     free: list[int] = field(init=False)
     words: list[int] = field(init=False)
-    used: list[int] = field(init=False)
-    places: list[int] = field(init=False)
-    due: defaultdict[int, list[tuple[int, ...]]] = field(init=False)
-    wakes: defaultdict[int, set[int]] = field(init=False)
+    least: list[int] = field(init=False)
+    freed: list[int] = field(init=False)
+    due: defaultdict[int, list[int]] = field(init=False)
 
     def __post_init__(self) -> None:
         depths = self.net.depths
         self.free = [_UNBOUNDED if self.unbounded else depth for depth in depths]
-        self.words = [0] * len(depths)
-        self.used, self.places = [0] * len(depths), [0] * len(depths)
-        self.due, self.wakes = defaultdict(list), defaultdict(set)
+        self.words, self.least, self.freed = [0] * len(depths), [*self.free], []
+        self.due = defaultdict(list)
         wired = {number for number in self.net.entering if not depths[number]}
         self.units = [_unit(node, wired=not wired.isdisjoint(node.takes)) for node in self.net.nodes]
 
     def paced(self) -> Paced:
-        net, words, free, due = self.net, self.words, self.free, self.due
-        firsts = [unit for unit in self.units if unit.wired]
-        stored = tuple(number for number in net.entering if net.depths[number])
-        reads = {number: i for i, node in enumerate(net.nodes) for number in node.takes}
-        writes = {number: i for i, node in enumerate(net.nodes) for number in node.gives}
-        entry, ending = -1, -2  # who else is looked at: the input with the units that it reaches by wires, the output
-        own = {i: entry if unit.wired else i for i, unit in enumerate(self.units)}
-        reader = {number: ending if number == net.leaving else own[reads[number]] for number in range(len(words))}
-        writer = {number: own[writes[number]] if number in writes else entry for number in range(len(words))}
-        cycle = given = left = entered = known = inside = most = written = 0
-        first_result, total = -1, self.frames * net.beats
+        net, words, free, due, units = self.net, self.words, self.free, self.due, self.units
+        firsts = [unit for unit in units if unit.wired]
+        stored = [number for number in net.entering if net.depths[number]]
+        reader, writer = self._ends()
+        wakes: defaultdict[int, set[int]] = defaultdict(set)
+        cycle = given = left = known = written = most = 0
+        first_result, leaving, total, results = -1, net.leaving, self.frames * net.beats, net.results
         ended: list[int] = []
-        awake = {entry, ending, *own.values()}
-        while left < self.frames * net.results:
-            taken: list[int] = []
-            reserved: list[int] = []
-            moved: set[int] = set()
-            enters = False
-            for i in awake:
-                if i >= 0:
-                    if self._move(self.units[i], cycle, taken, reserved):
-                        moved.add(i)
-                    elif self.units[i].rested > cycle:
-                        self.wakes[self.units[i].rested].add(i)
-                elif i == ending:
-                    last = left % net.results == net.results - 1
-                    if words[net.leaving] > 0 and (not last or known > left // net.results):
-                        taken.append(net.leaving)
-                        moved.add(ending)
-                        left += 1
-                        if last:
-                            ended.append(cycle)
-                            inside -= 1
-                else:
-                    enters, some = self._enter(firsts, stored, cycle, given < total, reserved)
-                    if some:
-                        moved.add(entry)
-                    for unit in firsts:
-                        if unit.rested > cycle:
-                            self.wakes[unit.rested].add(entry)
-            given += enters
+        awake = {_ENTRY, _EXIT, *(i for i, unit in enumerate(units) if not unit.wired)}
+        deadline = _UNBOUNDED
+        while left < self.frames * results:
+            enters = leaves = some = False
+            if _EXIT in awake:
+                awake.remove(_EXIT)
+                leaves = words[leaving] > 0 and (left % results < results - 1 or known > left // results)
+            if _ENTRY in awake:
+                awake.remove(_ENTRY)
+                enters, some = self._enter(firsts, stored, cycle, given < total)
+                for unit in firsts:
+                    if unit.rested > cycle:
+                        wakes[unit.rested].add(_ENTRY)
+            moved = self._moved(awake, cycle, wakes)
+            if some:
+                moved.add(_ENTRY)
+            if leaves:
+                moved.add(_EXIT)
+                words[leaving] -= 1
+                self.freed.append(leaving)
+                left += 1
+                if left % results == 0:
+                    ended.append(cycle)
+                    if self.within and len(ended) > (self.frames - 2) // 2:
+                        deadline = cycle + self.within
+                        if len(ended) == self.frames - 1:
+                            break
+            if cycle > deadline:
+                raise LowerError(f"a frame takes more than {self.within} cycles")
             awake = moved
-            for channels in due.pop(cycle, ()):
-                for c in channels:
-                    words[c] += 1
-                    written += c == net.leaving
-                    awake.add(reader[c])
-            if first_result < 0 and written == net.results:
-                first_result = cycle
-            for c in reserved:
-                free[c] -= 1
-                self.used[c] += 1
-                if self.used[c] > self.places[c]:
-                    self.places[c] = self.used[c]
-            for c in taken:
-                words[c] -= 1
+            for c in due.pop(cycle, ()):
+                words[c] += 1
+                awake.add(reader[c])
+                if c == leaving:
+                    written += 1
+                    if written == results:
+                        first_result = cycle
+            for c in self.freed:
                 free[c] += 1
-                self.used[c] -= 1
                 awake.add(writer[c])
-            if enters and given % net.beats == 0:
-                entered += 1
-                inside += 1
-                most = max(most, inside)
-                awake.add(ending)
-            known = entered
+            self.freed.clear()
+            if enters:
+                given += 1
+                if given % net.beats == 0:
+                    known += 1
+                    most = max(most, known - len(ended))
+                    awake.add(_EXIT)
             cycle += 1
-            awake |= self.wakes.pop(cycle, set())
-            if not awake and cycle not in due and left < self.frames * net.results:
-                if not due and not self.wakes:
+            if wakes:
+                awake |= wakes.pop(cycle, set())
+            if not awake and cycle not in due and left < self.frames * results:
+                if not due and not wakes:
                     raise LowerError(self._stuck())
-                cycle = min((*due, *self.wakes))
-                awake = self.wakes.pop(cycle, set())
-        gaps = [b - a for a, b in pairwise(ended)]
+                cycle = min((*due, *wakes))
+                awake = wakes.pop(cycle, set())
+        gaps = [b - a for a, b in pairwise(ended)] + [0] * (self.frames - len(ended))
+        full = [_UNBOUNDED] * len(free) if self.unbounded else net.depths
         return Paced(
-            interval_cycles=(gaps[-2:] or [0])[0],
+            interval_cycles=max(steady(gaps), default=0),
             latency_cycles=first_result,
-            places=tuple(self.places),
+            places=tuple(depth - least for depth, least in zip(full, self.least, strict=True)),
             frames=most + 1,
         )
 
-    def _move(self, unit: _Unit, cycle: int, taken: list[int], reserved: list[int]) -> bool:
-        """Make a unit's step where it can; return whether it did."""
-        t, words, node = unit.step, self.words, unit.node
-        will = unit.wills[unit.old][t]
-        if will and not self._room(node):
-            return False
-        reads = (node.takes[node.rule.reads[t]],) if node.rule.reads else node.takes
-        there = True
-        for c in reads:
-            if words[c] < 1:
-                there = False
-        takes = False
-        if cycle < unit.rested:
-            return False
-        if not unit.flushing and (there or not unit.waits[t]):
-            takes = unit.takes[t]
-        elif not (unit.flushing or (unit.old and t == 0 and not there)):
-            return False
-        if takes:
-            taken += reads
-        self._start(unit, cycle, reserved, will=will, takes=takes)
-        return True
+    def _ends(self) -> tuple[list[int], list[int]]:
+        """Return who takes from each channel, and who writes it."""
+        count = len(self.words)
+        reader, writer = [_EXIT] * count, [_ENTRY] * count
+        for i, unit in enumerate(self.units):
+            for c in unit.node.takes:
+                reader[c] = _ENTRY if unit.wired else i
+            for c in unit.node.gives:
+                writer[c] = _ENTRY if unit.wired else i
+        return reader, writer
 
-    def _enter(
-        self, firsts: list[_Unit], stored: tuple[int, ...], cycle: int, more: bool, reserved: list[int]
-    ) -> tuple[bool, bool]:
+    def _moved(self, awake: Iterable[int], cycle: int, wakes: defaultdict[int, set[int]]) -> set[int]:
+        """Make the step of each of some units that can; return which did. wakes: when those that rest look again.
+
+        The innermost loop of a run: no calls, so that sizing takes seconds.
+        """
+        units, words, free, least, due, freed = self.units, self.words, self.free, self.least, self.due, self.freed
+        moved: set[int] = set()
+        for i in awake:
+            unit = units[i]
+            if unit.rested > cycle:
+                wakes[unit.rested].add(i)
+                continue
+            t, gives, reads, takes = unit.step, unit.gives, unit.reads, False
+            will = unit.wills[unit.old][t]
+            blocked = False
+            if will:
+                for c in gives:
+                    if free[c] < 1:
+                        blocked = True
+            if blocked:
+                continue
+            if unit.turns:
+                reads = (reads[unit.turns[t]],)
+            there = True
+            for c in reads:
+                if words[c] < 1:
+                    there = False
+            if (there or not unit.waits[t]) and not unit.flushing:
+                takes = unit.takes[t]
+            elif not (unit.flushing or (unit.old and t == 0 and not there)):
+                continue
+            moved.add(i)
+            unit.rested = cycle + (unit.busy if will else unit.rest)
+            if will:
+                for c in gives:
+                    free[c] -= 1
+                    if free[c] < least[c]:
+                        least[c] = free[c]
+                due[cycle + unit.latency] += gives
+            if takes:
+                for c in reads:
+                    words[c] -= 1
+                freed += reads
+                if not unit.old:
+                    t += 1
+                    if t < unit.steps:
+                        unit.step = t
+                    else:
+                        unit.step, unit.old = 0, unit.tail > 0
+                    continue
+            unit.advance(dry=not takes)
+        return moved
+
+    def _enter(self, firsts: list[_Unit], stored: list[int], cycle: int, more: bool) -> tuple[bool, bool]:
         """Make the step of the input and of the units that it reaches by wires.
 
         Return whether a beat came, and whether any moved.
@@ -238,13 +291,12 @@ class _Run:
         for unit in firsts:
             t = unit.step
             will = unit.wills[unit.old][t]
-            room = not will or self._room(unit.node)
-            room = room and cycle >= unit.rested
+            room = cycle >= unit.rested and (not will or all(self.free[c] > 0 for c in unit.node.gives))
             ready = room and not unit.flushing
             if not unit.takes[t]:
                 enters = False
                 if ready:
-                    self._start(unit, cycle, reserved, will=will, takes=False)
+                    self._start(unit, cycle, will=will, takes=False)
                     some = True
                     continue
             elif not ready:
@@ -252,31 +304,31 @@ class _Run:
             moves.append((unit, will, room))
         for unit, will, room in moves:
             if enters:
-                self._start(unit, cycle, reserved, will=will, takes=True)
+                self._start(unit, cycle, will=will, takes=True)
             elif room and (unit.flushing or (unit.old and unit.step == 0)):
-                self._start(unit, cycle, reserved, will=will, takes=False)
+                self._start(unit, cycle, will=will, takes=False)
                 some = True
-        if enters:
-            reserved += stored
-            self.due[cycle].append(stored)
+        if enters and stored:
+            self._promise(stored)
+            self.due[cycle] += stored
         return enters, some or enters
 
-    def _room(self, node: Node) -> bool:
-        """Tell whether each channel that a unit feeds has a place."""
-        free = self.free
-        for c in node.gives:  # noqa: SIM110  (a generator takes twice as long, and this is the innermost loop)
-            if free[c] < 1:
-                return False
-        return True
-
-    def _start(self, unit: _Unit, cycle: int, reserved: list[int], *, will: bool, takes: bool) -> None:
+    def _start(self, unit: _Unit, cycle: int, *, will: bool, takes: bool) -> None:
         """Make a unit's step, and promise and schedule the result that begins with it."""
-        node = unit.node
-        unit.rested = cycle + node.rule.pause(starts=will)
+        unit.rested = cycle + (unit.busy if will else unit.rest)
         if will:
-            reserved += node.gives
-            self.due[cycle + node.rule.latency_cycles].append(node.gives)
+            node = unit.node
+            self._promise(node.gives)
+            self.due[cycle + node.rule.latency_cycles] += node.gives
         unit.advance(dry=not takes)
+
+    def _promise(self, channels: Sequence[int]) -> None:
+        """Take a place in each of some channels."""
+        free, least = self.free, self.least
+        for c in channels:
+            free[c] -= 1
+            if free[c] < least[c]:
+                least[c] = free[c]
 
     def _stuck(self) -> str:
         waiting = [
@@ -293,4 +345,18 @@ def _unit(node: Node, *, wired: bool) -> _Unit:
     takes = rule.takes or (True,) * rule.steps
     now, later = list(rule.emits[: rule.steps]), rule.emits[rule.steps :]
     both = [will or due for will, due in zip(now, (*later, *(False,) * (rule.steps - len(later))), strict=True)]
-    return _Unit(node=node, wills=(now, both), takes=takes, waits=rule.waits or takes, tail=len(later), wired=wired)
+    return _Unit(
+        node=node,
+        wills=(now, both),
+        takes=takes,
+        waits=rule.waits or takes,
+        tail=len(later),
+        wired=wired,
+        steps=rule.steps,
+        latency=rule.latency_cycles,
+        rest=rule.rest,
+        busy=rule.pause(starts=True),
+        gives=node.gives,
+        reads=node.takes,
+        turns=rule.reads,
+    )
