@@ -55,13 +55,18 @@ class _Rounds:
         Returns the count down to which all were taken, in the blocks that were drawn.
         """
         blocks = np.array_split(self.rng.permutation(self.inputs), -(-self.inputs // BLOCK))
-        found = [pair for block in blocks for pair in self._pairs(np.sort(block), below)]
-        patterns = np.concatenate([np.zeros(0, dtype=np.int64), *(patterns for patterns, _ in found)])
-        counts = np.concatenate([np.zeros(0, dtype=np.int64), *(counts for _, counts in found)])
-        at_least = np.cumsum(np.bincount(counts)[::-1])[::-1]
-        lowest = max(2, int((at_least > LISTED).sum()))
-        lowest = min(lowest, max(len(at_least) - 1, 2))
-        self._wait(patterns[counts >= lowest], counts[counts >= lowest])
+        found: list[tuple[Ints, Ints]] = []
+        often, lowest = np.zeros(0, dtype=np.int64), 2  # how many pairs occur so often; counts below are too many
+        for block in blocks:
+            for patterns, counts in self._pairs(np.sort(block), below):
+                times = np.bincount(counts, minlength=len(often))
+                times[: len(often)] += often
+                often = times
+                lowest = max(lowest, int((np.cumsum(often[::-1])[::-1] > LISTED).sum()))
+                found.append((patterns[counts >= lowest], counts[counts >= lowest]))
+        lowest = min(lowest, max(len(often) - 1, 2))
+        for patterns, counts in found:
+            self._wait(patterns[counts >= lowest], counts[counts >= lowest])
         return lowest
 
     def round(self, count: int) -> None:
