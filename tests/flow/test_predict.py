@@ -97,7 +97,10 @@ def test_arrays_run_as_a_file_would_and_can_be_repeated(tmp_path: Path):
     data = Dataset.load(done.path / "data")
     assert (data.classes, data.feature_names) == (("a", "b"), tuple(FEATURES))
     assert data.contract["split"]["method"] == "source"
-    assert run(config, tmp_path / "r", X=frame, y=labels, split=["train", "train", "val", "test"] * 15, until="data").ran == ()
+    assert (
+        run(config, tmp_path / "r", X=frame, y=labels, split=["train", "train", "val", "test"] * 15, until="data").ran
+        == ()
+    )
     with pytest.raises(ConfigError, match="run needs y with X"):
         run(config, tmp_path / "r", X=frame)
     with pytest.raises(DataError, match="y must hold numbers or texts, not NoneType in an array of objects"):

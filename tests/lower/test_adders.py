@@ -6,7 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.fixedpoint import digit_count, signed_digits
-from gatewright.lower.build.adders import AdderGraph, adder_graph
+from gatewright.lower.build.adders import adder_graph
+from gatewright.lower.build.differences import differences
+from gatewright.lower.build.digits import spellings
+from gatewright.lower.build.graph import AdderGraph
+from gatewright.lower.build.price import Price, price
 
 
 @given(st.integers(-(2**40), 2**40))
@@ -54,6 +58,48 @@ def test_computes_the_product(seed: int, n_in: int, n_out: int, bits: int, spars
     terms = [sum(len(signed_digits(v)) for v in column) for column in matrix.T.tolist()]
     least = max((t - 1).bit_length() if t else 0 for t in terms)
     assert max(depths(graph)) <= least + extra
+
+
+@pytest.mark.parametrize("extra_depth", [0, 2])
+@pytest.mark.parametrize("matrix", [[[1, 2, 3], [4, 5, 6], [7, 8, 9]], [[45, -77], [23, 91]]])
+def test_small_matrices_take_as_few_adders_as_the_peers(matrix: list[list[int]], extra_depth: int):
+    """Columns that are alike, as differences (9 without); numbers in another spelling than the canonical one (8)."""
+    assert len(adder_graph(np.array(matrix), extra_depth=extra_depth).sums) == 7
+
+
+def test_an_alternative_is_taken_only_where_it_costs_less_of_everything():
+    least = Price(adders=7, bits=60, levels=3)
+    assert Price(adders=6, bits=60, levels=3).below(least)
+    others = [(7, 50, 2), (6, 61, 3), (6, 60, 3.5)]
+    assert not any(Price(adders=adders, bits=bits, levels=levels).below(least) for adders, bits, levels in others)
+
+
+def test_a_price_counts_turned_outputs_and_merged_adders():
+    """3 * (x0 + x1) + x2 by three adders, of which the last two become a ternary one; and -x0."""
+    graph = adder_graph(np.array([[3, -1], [3, 0], [1, 0]]))
+    assert len(graph.sums) == 3
+    assert price(graph, [4, 4, 4], ternary=False) == Price(adders=4, bits=23, levels=3.0)
+    assert price(graph, [4, 4, 4], ternary=True) == Price(adders=3, bits=17, levels=2.5)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2))
+@settings(max_examples=60, deadline=None)
+def test_differences_and_spellings_are_the_matrix(seed: int, extra: int):
+    rng = np.random.default_rng(seed)
+    matrix = rng.integers(-9, 10, rng.integers(1, 5, 2))
+    limit = int(digit_count(matrix).sum(axis=0).max() - 1).bit_length() + extra
+    for tree in differences(matrix, [0] * len(matrix), limit):
+        made = {-1: np.zeros(len(matrix), dtype=np.int64)}
+        for edge in tree.edges:
+            made[edge.column] = edge.sign * made[edge.parent] + tree.matrix[:, edge.column]
+        assert all((made[c] == matrix[:, c]).all() for c in range(matrix.shape[1]))
+    for columns in spellings(matrix):
+        value = np.zeros_like(matrix)
+        for c, column in enumerate(columns):
+            for digit, sign in column.items():
+                value[digit >> 6, c] += sign << (digit & 63)
+        assert (value == matrix).all()
+        assert sum(map(len, columns)) == digit_count(matrix).sum()
 
 
 def test_shares_across_columns():

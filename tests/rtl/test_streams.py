@@ -55,10 +55,10 @@ def drawn(count: int, start: int) -> list[Program]:
 
 @pytest.mark.parametrize(
     ("count", "start"),
-    [(4, 11), pytest.param(40, 12, marks=pytest.mark.slow), pytest.param(40, 13, marks=pytest.mark.slow)],
+    [(4, 11), pytest.param(40, 13, marks=pytest.mark.slow)],
 )
 def test_drawn_programs_equal_the_interpreter(tmp_path, count: int, start: int):
-    """Every result beat and TLAST, at full rate and with stalls; torn frames give nothing; intervals are as claimed."""
+    """Every result beat and TLAST, at full rate and with stalls; torn frames give null beats; intervals as claimed."""
     designs: list[Dataflow] = []
     for number, program in enumerate(drawn(count, start)):
         family, clock_mhz = FAMILIES[number % 3]

@@ -29,6 +29,9 @@ def span_bits(values: NDArray[Any]) -> Ints:
     return np.where(whole > 0, 53 - low, 0)
 
 
+_BYTE_DIGITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1).sum(axis=1, dtype=np.uint8)
+
+
 def signed_digits(value: int) -> list[tuple[int, int]]:
     """Return the canonical signed digits of an integer as (power, sign), lowest power first.
 
@@ -49,5 +52,5 @@ def signed_digits(value: int) -> list[tuple[int, int]]:
 def digit_count(q: Ints) -> Ints:
     """Return how many canonical signed digits each integer has: popcount(n ^ 3n) for n = |q|. Any shape, same out."""
     n = np.abs(np.asarray(q, dtype=np.int64))
-    counts = [int(v).bit_count() for v in (n ^ (3 * n)).flat]
-    return np.array(counts, dtype=np.int64).reshape(n.shape)
+    set_bits = np.ascontiguousarray(n ^ (3 * n)).reshape(-1, 1).view(np.uint8)
+    return _BYTE_DIGITS[set_bits].sum(axis=1, dtype=np.int64).reshape(n.shape)

@@ -9,7 +9,7 @@ from typing import Any
 
 from gatewright.flow.clocks import unreachable
 from gatewright.flow.codes import random_codes
-from gatewright.flow.lowering import choices_of, given_hardware, target_of
+from gatewright.flow.lowering import choices_of, given_hardware, taken, target_of
 from gatewright.ir import load_program
 from gatewright.lower.compile import lower
 from gatewright.lower.estimate import estimate
@@ -31,9 +31,10 @@ def estimate_program(
     warn(text) hears of a clock that is out of reach. Raises ProgramError for a file that is no program, ConfigError for
     a setting that is none, LowerError where a limit cannot be kept.
     """
-    program = load_program(path)
     config, chip = given_hardware(Path(path), hardware)
-    lowered = lower(program, random_codes(program, 256), target_of(config, chip), choices_of(config))
+    choices = choices_of(config)
+    program = taken(load_program(path), choices)
+    lowered = lower(program, random_codes(program, 256), target_of(config, chip), choices)
     figures = estimate(lowered)
     if text := unreachable(lowered.target.clock_mhz, figures.reachable_mhz, figures.family):
         warn(text)

@@ -106,6 +106,24 @@ def choices_of(config: Config) -> Choices:
     )
 
 
+def taken(program: Program, choices: Choices) -> Program:
+    """Return a saved program as the stages compile it: sums and products with constants are dense layers.
+
+    On streams they stay what they are. Raises LowerError for ops without hardware.
+    """
+    from gatewright.lower.build.support import check_supported
+    from gatewright.lower.passes.constants import constants_to_dense
+    from gatewright.lower.passes.rounding import join_layers
+    from gatewright.lower.tensor.compile import streams
+
+    joined = join_layers(program)
+    if streams(joined, choices):
+        return joined
+    made = constants_to_dense(joined)
+    check_supported(made)
+    return made
+
+
 def lowering_settings(config: Config, part: Part) -> list[dict[str, Any]]:
     """Return what a stage's key must hold where its step lowers programs for this configuration."""
     return [asdict(target_of(config, part)), asdict(choices_of(config))]

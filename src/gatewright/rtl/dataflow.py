@@ -7,12 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
 from gatewright.lower.unrolled import Unrolled
-from gatewright.rtl.folded import CLK, RST_N, START
 from gatewright.rtl.names import Names, with_names
 from gatewright.rtl.netlist import (
-    Assign,
     Choose,
-    Concat,
     Design,
     Heading,
     Instance,
@@ -24,7 +21,8 @@ from gatewright.rtl.netlist import (
     Register,
     Wire,
 )
-from gatewright.rtl.units import Values, input_elements, origin, place, shifted
+from gatewright.rtl.signals import CLK, RST_N, START, Values
+from gatewright.rtl.units import input_elements, origin, output_elements, place
 from gatewright.rtl.unrolled import compile_unrolled
 
 _NOTES = (
@@ -83,25 +81,20 @@ class _Group:
         self.values[dataflow.source.value] = inputs
         for unit in dataflow.units:
             self._unit(unit)
-        result, values = dataflow.result_format, self.values[dataflow.result.value]
-        y = Name("y", len(values) * result.width_bits, False)
-        self.items.append(Heading("results"))
-        parts: list[Name] = []
-        for element, (value, lane) in enumerate(zip(values, dataflow.result.lanes, strict=True)):
-            own = Name(f"result{element}", result.width_bits, result.signed)
-            self.items.append(Assign(own, shifted(value, lane.shift, result.width_bits)))
-            parts.append(own)
+        values, given_out = self.values[dataflow.result.value], dataflow.result_format
+        y, made, result = output_elements(values, dataflow.result.lanes, given_out)
+        self.items += made
         core = Module(
             name=self.names.core,
             header=(
                 *origin(program.name, self.program_hash),
-                f"Core: x holds {size} elements of {given}, element 0 lowest; y holds {len(values)} of {result}.",
+                f"Core: x holds {size} elements of {given}, element 0 lowest; y holds {len(values)} of {given_out}.",
                 f"y belongs to the x of {latency} cycles ago; a start at least every {interval} cycles.",
                 *_NOTES,
             ),
             ports=(Port(RST_N, False), Port(START, False), Port(x, False), Port(y, True)),
             items=tuple(self.items),
-            drives=((y, Concat(tuple(reversed(parts)))),),
+            drives=((y, result),),
         )
         return Design(name=self.names.top, modules=(*self.modules, core), claims=claims, watch=tuple(self.watch))
 

@@ -39,29 +39,13 @@ from gatewright.rtl.netlist import (
     Wire,
 )
 from gatewright.rtl.nodes import as_signed, bits, widened
+from gatewright.rtl.signals import CLK, RST_N, START, UnitModules, Values, constant, outward, signal
 from gatewright.rtl.unrolled import compile_circuit
 
-CLK, RST_N, START = Name("clk", 1, False), Name("rst_n", 1, False), Name("start", 1, False)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoldedModules:
-    """The layer's module, those it instantiates, and its results: a signal per output, None for a constant."""
-
-    module: Module
-    inner: tuple[Module, ...]
-    results: tuple[Name | None, ...]
-
-
-def compile_folded(unit: Folded, *, names: Names, origin: tuple[str, ...], program_hash: str) -> FoldedModules:
+def compile_folded(unit: Folded, *, names: Names, origin: tuple[str, ...], program_hash: str) -> UnitModules:
     """Return the layer's module: ports clk, rst_n, start, x<i> for each input read, o_y<j> for each result, done."""
     return _Compiler(unit, names, origin, program_hash).modules()
-
-
-def signal(name: str, interval: Interval) -> Name:
-    """Return a signal that holds an interval."""
-    fixed = Fixed.holding(*interval, 0)
-    return Name(name, fixed.width_bits, fixed.signed)
 
 
 def _union(intervals: Sequence[Interval]) -> Interval:
@@ -77,7 +61,7 @@ class _Compiler:
     items: list[Item] = field(default_factory=list[Item])
     inner: tuple[Module, ...] = ()
 
-    def modules(self) -> FoldedModules:
+    def modules(self) -> UnitModules:
         unit, plan = self.unit, self.unit.plan
         step = Name("t", max((plan.cycles - 1).bit_length(), 1), False)
         end = self._timetable(step)
@@ -98,20 +82,20 @@ class _Compiler:
                 leaf=True,
             )
         )
-        found = [y for y in results if y is not None]
+        found = [y for y in results if isinstance(y, Name)]
         ports = [Port(RST_N, False), Port(START, False, "x is a vector")]
         ports += [Port(signal(f"x{i}", ends), False) for i, ends in zip(unit.reads, plan.inputs, strict=True)]
-        ports += [Port(_port(y), True) for y in found]
+        ports += [Port(outward(y), True) for y in found]
         ports.append(Port(Name("done", 1, False), True, f"start, {unit.timing.latency_cycles} cycles ago"))
         module = Module(
             name=self.names.folded(unit.name),
             header=(*self.origin, *self._header()),
             ports=tuple(ports),
             items=tuple(self.items),
-            drives=tuple((_port(y), y) for y in found),
+            drives=tuple((outward(y), y) for y in found),
             attributes=(("use_dsp", "yes" if plan.dsp else "no"),),
         )
-        return FoldedModules(module=module, inner=self.inner, results=tuple(results))
+        return UnitModules(module=module, inner=self.inner, results=tuple(results))
 
     def _header(self) -> tuple[str, ...]:
         plan, unit = self.unit.plan, self.unit
@@ -279,12 +263,12 @@ class _Compiler:
             value = late
         return value
 
-    def _results(self, totals: list[tuple[Name, Name]]) -> list[Name | None]:
+    def _results(self, totals: list[tuple[Name, Name]]) -> Values:
         plan = self.unit.plan
         self.items.append(
             Heading("results: the last group's in the accumulator, earlier ones move up as it starts anew")
         )
-        found: list[Name | None] = [None] * plan.outputs
+        found: Values = [constant(plan.constants.get(output, 0)) for output in range(plan.outputs)]
         for number, (accumulator, (own, mark)) in enumerate(zip(plan.accumulators, totals, strict=True)):
             for group, held in enumerate(self._kept(number, accumulator, own, mark)):
                 output = accumulator.outputs[group]
@@ -360,10 +344,6 @@ def _filled(multiplier: Multiplier) -> list[int]:
         places.append(place if place >= 0 or not places else places[-1])
     first = next(place for place in places if place >= 0)
     return [place if place >= 0 else first for place in places]
-
-
-def _port(y: Name) -> Name:
-    return Name(f"o_{y.name}", y.width, y.signed)
 
 
 def _zero(width: int) -> Literal:

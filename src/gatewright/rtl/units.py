@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from gatewright.fixedpoint import Fixed
 from gatewright.lower.circuit.nodes import Circuit, Const, Source
-from gatewright.lower.dataflow import Unit
+from gatewright.lower.dataflow import Lane, Unit
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.pipeline.schedule import Schedule
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.summed import Summed
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.unrolled import Unrolled
-from gatewright.rtl.folded import CLK, RST_N, compile_folded, signal
+from gatewright.rtl.folded import compile_folded
 from gatewright.rtl.names import Names
 from gatewright.rtl.netlist import (
     Assign,
+    Concat,
     Expr,
     Heading,
     Instance,
@@ -29,10 +31,9 @@ from gatewright.rtl.netlist import (
     Wire,
 )
 from gatewright.rtl.nodes import bits, joined, widened
+from gatewright.rtl.signals import CLK, RST_N, UnitModules, Values, constant, outward, signal
 from gatewright.rtl.unrolled import UnrolledModules, compile_circuit
 from gatewright.version import __version__
-
-Values = list[Name | Literal]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,43 @@ def input_elements(x: Name, count: int, width: int, signed: bool) -> tuple[Value
         values.append(own)
         items.append(Assign(own, bits(x, (i + 1) * width - 1, i * width, signed)))
     return values, items
+
+
+def output_elements(values: Values, lanes: Sequence[Lane], given: Fixed) -> tuple[Name, list[Item], Expr]:
+    """Return the core's output vector, the items that make its elements, and what drives it: element 0 lowest."""
+    y = Name("y", len(values) * given.width_bits, False)
+    items: list[Item] = [Heading("results")]
+    parts: list[Name] = []
+    for element, (value, lane) in enumerate(zip(values, lanes, strict=True)):
+        own = Name(f"result{element}", given.width_bits, given.signed)
+        items.append(Assign(own, shifted(value, lane.shift, given.width_bits)))
+        parts.append(own)
+    return y, items, Concat(tuple(reversed(parts)))
+
+
+def connected(
+    name: str, instance: str, made: UnitModules, inputs: Sequence[tuple[str, Expr]], done: Name | None = None
+) -> tuple[list[Item], Values]:
+    """Return the items that place a unit's module, whose inputs are given, and the signals of its results.
+
+    name: of its signals; done: of its port `done`, where it has one.
+    """
+    items: list[Item] = []
+    found: Values = []
+    results: list[tuple[str, Expr]] = []
+    for y in made.results:
+        if isinstance(y, Literal):
+            found.append(y)
+            continue
+        own = Name(f"{name}_{y.name}", y.width, y.signed)
+        items.append(Wire(own))
+        results.append((outward(y).name, own))
+        found.append(own)
+    if done is not None:
+        items.append(Wire(done))
+        results.append(("done", done))
+    items.append(Instance(made.module.name, instance, (*inputs, *results)))
+    return items, found
 
 
 def shifted(value: Name | Literal, shift: int, width: int) -> Expr:
@@ -150,25 +188,11 @@ def _folded(unit: Folded, taken: Sequence[Values], start: Name, names: Names, pr
     done = Name(f"{layer}_done", 1, False)
     ports: list[tuple[str, Expr]] = [("clk", CLK), ("rst_n", RST_N), ("start", start)]
     ports += [(f"x{i}", values[i]) for i in unit.reads]
-    found: Values = []
     for output, y in enumerate(built.results):
-        if y is None:
-            found.append(constant(plan.constants[output]))
-            continue
-        own = Name(f"{layer}_{y.name}", y.width, y.signed)
-        items.append(Wire(own))
-        ports.append((f"o_{y.name}", own))
-        found.append(own)
-        if unit.ends_layer:
+        if unit.ends_layer and isinstance(y, Name):
             stage = unit.timing.latency_cycles
             watch.append(LayerSignal(plan.layer, output, built.module.name, f"u_{layer}", y, stage, unit.up))
-    items.append(Wire(done))
-    ports.append(("done", done))
-    items.append(Instance(built.module.name, f"u_{layer}", tuple(ports)))
+    placed, found = connected(layer, f"u_{layer}", built, ports, done)
+    items += placed
     modules = (*built.inner, built.module)
     return Placed(name=layer, items=tuple(items), modules=modules, watch=tuple(watch), gives=(found,), done=done)
-
-
-def constant(value: int) -> Literal:
-    """Return a number in as few bits as hold it."""
-    return Literal(value, max(value.bit_length(), 1) + (value < 0), value < 0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gatewright.config import Config, Model, Student
 from gatewright.errors import ConfigError, DataError, ExportError, LowerError
-from gatewright.flow.lowering import choices_of
+from gatewright.flow.lowering import choices_of, taken
 from gatewright.flow.stages.output import output_stage
 from gatewright.tools import digest
 
@@ -195,9 +195,6 @@ def _check_hardware(imported: Imported, config: Config) -> None:
     """Export (and, of a float model, calibrate on a few random samples) to see that every layer has hardware."""
     from gatewright.fixedpoint import Fixed
     from gatewright.graph.shapes import shapes
-    from gatewright.lower.build.support import check_supported
-    from gatewright.lower.passes.constants import constants_to_dense
-    from gatewright.lower.tensor.compile import streams
 
     wanted = config.data.input_format
     graph, source = imported.graph, Fixed.parse(NOMINAL_INPUT if wanted == "auto" else wanted)
@@ -205,11 +202,8 @@ def _check_hardware(imported: Imported, config: Config) -> None:
         x = np.random.default_rng(0).normal(0, 1, (8, *shapes(graph)[graph.nodes[0].name]))
         graph = quantized(graph, x, imported.settings, source)
     program = exported(graph, config, source, imported.road).program
-    if streams(program, choices_of(config)):
-        return
-    program = constants_to_dense(program)
     try:
-        check_supported(program)
+        taken(program, choices_of(config))
     except LowerError as error:
         raise LowerError(
             f'{imported.file}: {error}; or let the model teach one: model.quantize = "qat" with student.hidden'

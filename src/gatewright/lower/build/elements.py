@@ -21,10 +21,11 @@ from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
 from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, Relu, Requant, Sub
 from gatewright.ir.program import Op, Program, Scan
 from gatewright.ir.rounding import spread
-from gatewright.lower.build.adders import AdderGraph, adder_graph
+from gatewright.lower.build.adders import adder_graph
 from gatewright.lower.build.builder import CircuitBuilder, Interval
 from gatewright.lower.build.choose import argmax, thresholds, top_k
 from gatewright.lower.build.facts import Facts
+from gatewright.lower.build.graph import AdderGraph
 from gatewright.lower.build.part import Part, format_of, whole
 from gatewright.lower.build.softmax import softmax
 from gatewright.lower.build.support import check_supported, no_hardware

@@ -1,13 +1,15 @@
-"""Counters of a frame's scan in, conditions on them as netlist expressions out."""
+"""Counters of a frame's scan in, conditions on them as netlist expressions out; the ports of a unit on streams."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from functools import reduce
 
-from gatewright.rtl.netlist import Assign, Binary, Choose, Expr, Item, Literal, Name, Not, Register, Slice, Wire
+from gatewright.rtl.netlist import Assign, Binary, Choose, Expr, Item, Literal, Name, Not, Port, Register, Slice, Wire
+from gatewright.rtl.signals import RST_N, START, outward
 
-CLK, RST_N = Name("clk", 1, False), Name("rst_n", 1, False)
+VALID, ROOM, READY = (Name(what, 1, False) for what in ("valid", "room", "ready"))
 YES, NO = Literal(1, 1, False), Literal(0, 1, False)
 
 
@@ -74,6 +76,11 @@ def either(a: Expr, b: Expr) -> Expr:
     return a if b == NO else Binary("|", a, b)
 
 
+def all_of(conditions: Iterable[Expr]) -> Expr:
+    """Return 1 where all are."""
+    return reduce(both, conditions, YES)
+
+
 def among(counter: Name, size: int, values: Collection[int]) -> Expr:
     """Return whether a counter of 0 .. size - 1 is one of some values, which follow each other, or do around its end.
 
@@ -99,3 +106,19 @@ def _between(counter: Name, size: int, low: int, high: int) -> Expr:
     above = YES if low == 0 else Binary(">=", counter, Literal(low, counter.width, False))
     below = YES if high == size - 1 else Binary("<", counter, Literal(high + 1, counter.width, False))
     return both(above, below)
+
+
+def unit_ports(begins: str, lanes: Iterable[Name | Literal], results: Iterable[Name | Literal]) -> tuple[Port, ...]:
+    """Return the ports of a unit on streams: the beat's lanes and the results, of both those that vary.
+
+    begins: what `start` says.
+    """
+    return (
+        Port(RST_N, False),
+        Port(VALID, False, "a beat waits"),
+        Port(ROOM, False, "a result has a place"),
+        Port(READY, True, "takes the beat"),
+        Port(START, True, begins),
+        *(Port(lane, False) for lane in lanes if isinstance(lane, Name)),
+        *(Port(outward(own), True) for own in results if isinstance(own, Name)),
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from gatewright.ir.ops import PoolKind
 from gatewright.lower.streaming.memory import in_blocks
 from gatewright.lower.streaming.pooled import Pooled
-from gatewright.rtl.folded import signal
 from gatewright.rtl.netlist import (
     Assign,
     Binary,
@@ -16,18 +15,17 @@ from gatewright.rtl.netlist import (
     Memory,
     Module,
     Name,
-    Port,
     Register,
     Wire,
     ram_style,
 )
 from gatewright.rtl.nodes import as_signed, bits
-from gatewright.rtl.streaming.counting import RST_N, YES, Logic, among, both, either, negated
+from gatewright.rtl.signals import START, UnitModules, constant, outward, signal
+from gatewright.rtl.streaming.counting import READY, ROOM, VALID, YES, Logic, among, both, either, negated, unit_ports
 from gatewright.rtl.streaming.regroup import Lanes
-from gatewright.rtl.streaming.windowed import READY, ROOM, START, VALID
 
 
-def compile_pooled(unit: Pooled, *, name: str, origin: tuple[str, ...], lanes: Lanes, family: str) -> Module:
+def compile_pooled(unit: Pooled, *, name: str, origin: tuple[str, ...], lanes: Lanes, family: str) -> UnitModules:
     """Return module `name`: ports clk, rst_n, valid, room, ready, start, x<lane> of all lanes that vary, o_y<lane>.
 
     A beat is taken with valid and ready; with start a result begins, which o_y show `latency_cycles` later.
@@ -70,9 +68,9 @@ def compile_pooled(unit: Pooled, *, name: str, origin: tuple[str, ...], lanes: L
     results = along
     if down > 1 and along:
         results = _along_columns(logic, unit, along, spans, (go, ends, below, place), family)
-    outputs = {i: Name(f"o_y{i}", own.width, own.signed) for i, own in results.items()}
+    outputs = {i: Name(f"y{i}", own.width, own.signed) for i, own in results.items()}
     kind = "greatest" if unit.kind is PoolKind.MAX else "sum"
-    return Module(
+    module = Module(
         name=name,
         header=(
             *origin,
@@ -80,23 +78,20 @@ def compile_pooled(unit: Pooled, *, name: str, origin: tuple[str, ...], lanes: L
             "verilator lint_off WIDTHEXPAND",
             "verilator lint_off UNUSEDSIGNAL",
         ),
-        ports=(
-            Port(RST_N, False),
-            Port(VALID, False, "a beat waits"),
-            Port(ROOM, False, "a result has a place"),
-            Port(READY, True, "takes the beat"),
-            Port(START, True, f"a result begins, there {unit.rule.latency_cycles} cycles later"),
-            *(Port(lane, False) for lane in varying.values()),
-            *(Port(own, True) for own in outputs.values()),
+        ports=unit_ports(
+            f"a result begins, there {unit.rule.latency_cycles} cycles later", lanes.values(), outputs.values()
         ),
         items=tuple(logic.items),
         drives=(
             *logic.drives,
             (READY, free),
             (START, both(go, will)),
-            *((outputs[i], own) for i, own in results.items()),
+            *((outward(outputs[i]), own) for i, own in results.items()),
         ),
     )
+    fixed = {i: constant(lane.lo) for i, lane in enumerate(unit.gives[0].lanes) if lane.lo == lane.hi}
+    shown = tuple(fixed[i] if i in fixed else outputs[i] for i in range(len(unit.gives[0].lanes)))
+    return UnitModules(module=module, inner=(), results=shown)
 
 
 def _window_column(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from gatewright.fixedpoint import Fixed
 from gatewright.lower.folded.plan import BLOCK_DEPTH
 from gatewright.lower.streaming.summed import Summed
-from gatewright.rtl.folded import signal, sums_of_products
+from gatewright.rtl.folded import sums_of_products
 from gatewright.rtl.names import Names
 from gatewright.rtl.netlist import (
     Assign,
@@ -18,29 +18,19 @@ from gatewright.rtl.netlist import (
     Literal,
     Module,
     Name,
-    Port,
     Register,
     Rom,
     Slice,
 )
 from gatewright.rtl.nodes import as_signed, bits
-from gatewright.rtl.streaming.counting import RST_N, Logic, among, both, either, negated
+from gatewright.rtl.signals import START, UnitModules, Values, constant, outward, signal
+from gatewright.rtl.streaming.counting import READY, ROOM, VALID, Logic, among, both, either, negated, unit_ports
 from gatewright.rtl.streaming.regroup import Lanes
-from gatewright.rtl.streaming.windowed import READY, ROOM, START, VALID
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SummedModules:
-    """The unit's module, those it instantiates, and the signal of each output; None for a constant."""
-
-    module: Module
-    inner: tuple[Module, ...]
-    results: tuple[Name | None, ...]
 
 
 def compile_summed(
     unit: Summed, *, name: str, origin: tuple[str, ...], lanes: Lanes, names: Names, program_hash: str
-) -> SummedModules:
+) -> UnitModules:
     """Return module `name`: ports clk, rst_n, valid, room, ready, start, x<lane> of the lanes read, o_y<output>.
 
     A beat is taken with valid and ready; start: it is a frame's last, whose results o_y show `latency_cycles` later,
@@ -59,7 +49,7 @@ class _Compiler:
     program_hash: str
     logic: Logic = field(default_factory=Logic)
 
-    def modules(self) -> SummedModules:
+    def modules(self) -> UnitModules:
         unit, plan, logic = self.unit, self.unit.plan, self.logic
         logic.items.append(Heading(f"step of the frame, {unit.steps} for each beat"))
         go, active = logic.ahead("go", "active")
@@ -82,7 +72,6 @@ class _Compiler:
         )
         logic.items += items
         results = self._accumulators(sums, active, first)
-        outputs = {y.name: Name(f"o_{y.name}", y.width, y.signed) for y in results if y is not None}
         beats = unit.takes[0].stream.beats
         module = Module(
             name=self.name,
@@ -96,25 +85,19 @@ class _Compiler:
                 "verilator lint_off WIDTHTRUNC",
                 "verilator lint_off UNUSEDSIGNAL",
             ),
-            ports=(
-                Port(RST_N, False),
-                Port(VALID, False, "a beat waits"),
-                Port(ROOM, False, "a result has a place"),
-                Port(READY, True, "takes the beat"),
-                Port(START, True, f"of a frame's last beat; results {unit.rule.latency_cycles} cycles later"),
-                *(Port(lane, False) for lane in self.lanes.values() if isinstance(lane, Name)),
-                *(Port(own, True) for own in outputs.values()),
+            ports=unit_ports(
+                f"of a frame's last beat; results {unit.rule.latency_cycles} cycles later", self.lanes.values(), results
             ),
             items=tuple(logic.items),
             drives=(
                 *logic.drives,
                 (READY, free),
                 (START, both(go, will)),
-                *((outputs[y.name], y) for y in results if y is not None),
+                *((outward(y), y) for y in results if isinstance(y, Name)),
             ),
             attributes=(("use_dsp", "yes" if plan.dsp else "no"),),
         )
-        return SummedModules(module=module, inner=inner, results=tuple(results))
+        return UnitModules(module=module, inner=inner, results=tuple(results))
 
     def _rom(self, at: Name) -> tuple[list[tuple[Name, int]], Name]:
         """Return where each weight starts in the word of a step, and the mark of a frame's first step."""
@@ -156,7 +139,7 @@ class _Compiler:
             heads[slot] = names[0]
         return [heads[multiplier.slot] for multiplier in unit.plan.multipliers]
 
-    def _accumulators(self, sums: list[Expr], active: Name, first: Name) -> list[Name | None]:
+    def _accumulators(self, sums: list[Expr], active: Name, first: Name) -> Values:
         """Add each accumulator's sums over the frame's steps; return the outputs."""
         plan, logic = self.unit.plan, self.logic
         late = self.unit.tree_cycles
@@ -169,12 +152,12 @@ class _Compiler:
             own = Name(f"first_d{number + 1}", 1, False)
             logic.items.append(Register(own, mark))
             mark = own
-        results: list[Name | None] = [None] * plan.outputs
+        results: Values = [constant(plan.constants.get(output, 0)) for output in range(plan.outputs)]
         for number, (accumulator, (lo, hi), value) in enumerate(zip(plan.accumulators, plan.totals, sums, strict=True)):
             own = signal(f"a{number}", (min(lo, -1), hi))
             bias, output = accumulator.biases[0], accumulator.outputs[0]
-            constant = Literal(bias, Fixed.holding(min(bias, -1), max(bias, 0), 0).width_bits, True)
-            start: Expr = constant if plan.cycles == 1 else Choose(mark, constant, own)
+            begin = Literal(bias, Fixed.holding(min(bias, -1), max(bias, 0), 0).width_bits, True)
+            start: Expr = begin if plan.cycles == 1 else Choose(mark, begin, own)
             logic.items.append(Register(own, Binary("+", as_signed(value), start), adds))
             y = signal(f"y{output}", plan.results[output])
             logic.items.append(Assign(y, bits(own, y.width - 1, 0, y.signed)))

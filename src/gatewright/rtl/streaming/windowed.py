@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from gatewright.lower.circuit.nodes import Source
 from gatewright.lower.streaming.memory import in_blocks
 from gatewright.lower.streaming.windowed import Windowed
-from gatewright.rtl.folded import signal
 from gatewright.rtl.netlist import (
     Assign,
     Binary,
@@ -25,27 +24,37 @@ from gatewright.rtl.netlist import (
     Memory,
     Module,
     Name,
-    Port,
     Register,
     ram_style,
 )
 from gatewright.rtl.nodes import bits
-from gatewright.rtl.streaming.counting import NO, RST_N, YES, Logic, among, both, either, negated
+from gatewright.rtl.signals import RST_N, START, UnitModules, outward, signal
+from gatewright.rtl.streaming.counting import (
+    NO,
+    READY,
+    ROOM,
+    VALID,
+    YES,
+    Logic,
+    among,
+    both,
+    either,
+    negated,
+    unit_ports,
+)
 from gatewright.rtl.streaming.regroup import Lanes, any_of, regrouped
 
-VALID, ROOM, READY, START = (Name(what, 1, False) for what in ("valid", "room", "ready", "start"))
 
-
-def compile_window(unit: Windowed, *, name: str, origin: tuple[str, ...], lanes: Lanes, family: str) -> Module:
+def compile_window(unit: Windowed, *, name: str, origin: tuple[str, ...], lanes: Lanes, family: str) -> UnitModules:
     """Return module `name`: ports clk, rst_n, valid, room, ready, start, x<lane> for each lane read, o_w<element>.
 
     lanes: by number the signals of those that are read; a constant has no port. A beat is taken with valid and ready;
     start: a step completes windows, which o_w show in the next cycle.
     """
-    return _Compiler(unit, name, origin, lanes, family).module()
+    return _Compiler(unit, name, origin, lanes, family).modules()
 
 
-def shown(unit: Windowed) -> dict[int, Name]:
+def _shown(unit: Windowed) -> dict[int, Name]:
     """Return the signal of each element of the window that the circuit reads."""
     ends = {node.element: (node.lo, node.hi) for node in unit.circuit.nodes if isinstance(node, Source)}
     return {element: signal(f"w{element}", ends[element]) for element in sorted(ends)}
@@ -64,15 +73,14 @@ class _Compiler:
     go: Name = field(init=False)
     outside: dict[Expr, Name] = field(default_factory=dict[Expr, Name])
 
-    def module(self) -> Module:
-        window, logic, wanted = self.unit.window, self.logic, shown(self.unit)
-        inputs = [Port(lane, False) for lane in self.lanes.values() if isinstance(lane, Name)]
+    def modules(self) -> UnitModules:
+        window, logic, wanted = self.unit.window, self.logic, _shown(self.unit)
+        inputs = tuple(self.lanes.values())
         ready, start = self._control()
         entries = self._lines()
         self._registers(entries, wanted)
-        outputs = {element: Name(f"o_{own.name}", own.width, own.signed) for element, own in wanted.items()}
         (rows, columns), (taps, right) = window.grid, window.size
-        return Module(
+        module = Module(
             name=self.name,
             header=(
                 *self.origin,
@@ -82,23 +90,17 @@ class _Compiler:
                 "verilator lint_off WIDTHEXPAND",
                 "verilator lint_off UNUSEDSIGNAL",
             ),
-            ports=(
-                Port(RST_N, False),
-                Port(VALID, False, "a beat waits"),
-                Port(ROOM, False, "a result has a place"),
-                Port(READY, True, "takes the beat"),
-                Port(START, True, "the windows of the next cycle start a result"),
-                *inputs,
-                *(Port(own, True) for own in outputs.values()),
-            ),
+            ports=unit_ports("the windows of the next cycle start a result", inputs, wanted.values()),
             items=tuple(logic.items),
             drives=(
                 *logic.drives,
                 (READY, ready),
                 (START, start),
-                *((outputs[i], own) for i, own in wanted.items()),
+                *((outward(own), own) for own in wanted.values()),
             ),
         )
+        unread, size = Literal(0, 1, False), self.unit.circuit.input_elements
+        return UnitModules(module=module, inner=(), results=tuple(wanted.get(i, unread) for i in range(size)))
 
     def _control(self) -> tuple[Expr, Expr]:
         """Count the steps; return whether a beat can be taken, and whether windows complete."""
