@@ -37,15 +37,15 @@ def trees(
             f"layer {b.layer!r}: a tree asks up to {forest.depth} questions one after the other and has up to "
             f"{forest.most_ends} ends; at most {DEEPEST} and {MOST_ENDS} are built: train shallower trees"
         )
-    asked = _Asked(b, forest, x, luts)
+    asked, owned = _Asked(b, forest, x, luts), forest.leaves_by_tree()
     sums: list[Ref] = []
     for element, alive in enumerate(live):
         if not alive:
             sums.append(Ref(b.const(0)))
             continue
         offset, terms = int(forest.bias[element]), list[Ref]()
-        for root in forest.roots.tolist():
-            least, term = asked.tree(root, forest.leaf[:, element])
+        for root, leaves in zip(forest.roots.tolist(), owned, strict=True):
+            least, term = asked.tree(root, leaves, forest.leaf[:, element])
             offset += least
             terms += [] if term is None else [term]
         sums.append(total(b, terms, offset, luts=luts, ternary=ternary))
@@ -126,14 +126,13 @@ class _Asked:
     luts: Luts
     spans: list[tuple[int, int]] = field(init=False)
     bits: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
-    reached: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
 
     def __post_init__(self) -> None:
         self.spans = [self.b.span(ref) for ref in self.x]
 
-    def tree(self, root: int, leaf: Ints) -> tuple[int, Ref | None]:
+    def tree(self, root: int, leaves: list[int], leaf: Ints) -> tuple[int, Ref | None]:
         """Return the least that a tree adds, and what it adds beyond that where this varies."""
-        found = leaf[self._leaves(root)]
+        found = leaf[leaves]
         if (found == found[0]).all():
             return int(found[0]), None
         diagram = Diagram()
@@ -145,20 +144,6 @@ class _Asked:
         shift = min((number - least & least - number).bit_length() for number in numbers if number > least) - 1
         moved = diagram.ends(top, lambda end: (_signed(end) - least) >> shift)
         return least, Ref(self._number(*moved, (max(numbers) - least) >> shift), shift)
-
-    def _leaves(self, root: int) -> list[int]:
-        """Return the leaves that a tree has."""
-        if root not in self.reached:
-            found: set[int] = set()
-            pending, seen = [root], {root}
-            while pending:
-                at = pending.pop()
-                children = set() if at < 0 else set(self.forest.children[at].tolist()) - seen
-                found |= {~at} if at < 0 else set()
-                pending += children
-                seen |= children
-            self.reached[root] = sorted(found)
-        return self.reached[root]
 
     def _node(self, diagram: Diagram, at: int, leaf: Ints, spans: list[tuple[int, int]]) -> int:
         """Return the diagram's node for one of the forest's, where each feature x[i] lies in spans[i]."""
