@@ -17,10 +17,11 @@ from gatewright.fixedpoint import Fixed, Ints, Overflow, Rounding, round_shift
 from gatewright.ir.interp import Interpreter
 from gatewright.ir.lookups import cuts
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
-from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK, Trees
 from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, Relu, Requant, Sub
 from gatewright.ir.program import Op, Program, Scan
 from gatewright.ir.rounding import spread
+from gatewright.ir.trees import Forest
 from gatewright.lower.build.adders import adder_graph
 from gatewright.lower.build.builder import CircuitBuilder, Interval
 from gatewright.lower.build.choose import argmax, thresholds, top_k
@@ -29,6 +30,7 @@ from gatewright.lower.build.graph import Form, Forms
 from gatewright.lower.build.part import Part, format_of, whole
 from gatewright.lower.build.softmax import softmax
 from gatewright.lower.build.support import check_supported, no_hardware
+from gatewright.lower.build.trees import trees
 from gatewright.lower.build.vectors import binary, raised, rewired
 from gatewright.lower.circuit.nodes import Circuit, GreaterEqual, Ref, Select, simulate
 
@@ -112,6 +114,9 @@ def _lower(
             at = cuts(program.constants[op.thresholds], fracs[op.source]).tolist()
             x = enumerate(values[op.source])
             return [thresholds(b, ref, at[i % len(at)], op.start, op.step, luts=luts) for i, ref in x]
+        case Trees():
+            forest = Forest.of(op, program.constants, fracs[op.source])
+            return trees(b, forest, values[op.source], live, luts=luts, ternary=options["ternary"])
         case Lookup():
             rows, first = program.constants[op.table].q, op.first
             last = rows.shape[1] - 1  # what a circuit may think possible, the program does not: any entry will do
