@@ -18,8 +18,9 @@ from gatewright.lower.streaming.moving import Moving
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.rule import Rule
 from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.windowed import Windowed
-from gatewright.lower.target import Boundaries
+from gatewright.lower.target import Boundaries, Engine
 from gatewright.lower.unrolled import Unrolled
 from tests.images import divisors, image_programs
 from tests.lower.units_contract import Case, UnitContract
@@ -70,6 +71,9 @@ class StreamContract(UnitContract):
 
     moves: ClassVar[bool] = False
 
+    engine: ClassVar[Engine] = "parallel"
+    intervals: ClassVar[tuple[int, ...]] = (0, 200)
+
     def drawn(self, data: st.DataObject) -> tuple[Program, Ints]:
         program = data.draw(image_programs(layers=3, moves=self.moves))
         return program, random_codes(program, 8, seed=1)
@@ -83,14 +87,15 @@ class StreamContract(UnitContract):
                 family=family,
                 clock_mhz=clock_mhz,
                 stream="always",
-                interval=data.draw(st.sampled_from((0, 200))),
+                interval=data.draw(st.sampled_from(self.intervals)),
+                engine=self.engine,
                 multiplier=data.draw(st.sampled_from(("dsp", "lut"))),
                 pixels_per_beat=data.draw(st.sampled_from(divisors(program))),
             )
         except LowerError as error:
-            if not re.search(r"no streaming hardware for|cycles a frame, hardware\.interval allows", str(error)):
+            if not re.search(r"no streaming hardware for|hardware\.interval allows", str(error)):
                 raise
-            reject()  # several pixels a beat do not suit it
+            reject()  # several pixels a beat do not suit it, or it is too large
 
     def law_several_beats_are_as_many_evaluations(self, unit: Any, case: Case) -> None:
         """Frames have nothing to do with each other: one by one or together, the numbers are the same."""
@@ -125,7 +130,21 @@ class MovingContract(StreamContract):
     moves = True
 
 
-KINDS = (UnrolledContract, FoldedContract, WindowedContract, PooledContract, SummedContract, MovingContract)
+class SweptContract(StreamContract):
+    kind = Swept
+    engine = "folded"
+    intervals = (0, 3000)
+
+
+KINDS = (
+    UnrolledContract,
+    FoldedContract,
+    WindowedContract,
+    PooledContract,
+    SummedContract,
+    SweptContract,
+    MovingContract,
+)
 CONTRACTS = {contract.kind: contract() for contract in KINDS}
 
 

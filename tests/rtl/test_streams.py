@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,10 +68,13 @@ def test_drawn_programs_equal_the_interpreter(tmp_path, count: int, start: int):
     for number, program in enumerate(drawn(count, start)):
         family, clock_mhz = FAMILIES[number % 3]
         x = random_codes(program, 8, seed=1)
-        pixels = divisors(program)[0 if number % 2 else -1]
+        settings: tuple[dict[str, Any], ...] = (
+            {"pixels_per_beat": divisors(program)[-1]},
+            {"engine": "folded", "interval": (0, 600)[number % 4 > 1], "multiplier": ("dsp", "lut")[number % 8 > 3]},
+        )
         try:
-            made = lower_for(program, x, family=family, clock_mhz=clock_mhz, stream="always", pixels_per_beat=pixels)
-        except LowerError:  # what so many pixels a beat do not suit
+            made = lower_for(program, x, family=family, clock_mhz=clock_mhz, stream="always", **settings[number % 2])
+        except LowerError:  # what so many pixels a beat do not suit, or so few cycles
             made = lower_for(program, x, family=family, clock_mhz=clock_mhz, stream="always")
         designs.append(made)
     inputs = [random_codes(made.program, 8, seed=2) for made in designs]
@@ -118,8 +122,13 @@ def test_every_beat_on_every_channel_is_the_programs(tmp_path, cache, program: C
 @pytest.mark.parametrize("family", ["xc7", "ice40"])
 def test_lint_is_clean(tmp_path, family: str):
     program = drawn(6, 21)[5]
-    for number, each in enumerate((program, residual(), moving())):
-        made = lower_for(each, random_codes(each, 6), family=family, clock_mhz=40, stream="always", truth_tables=False)
+    for number, (each, engine) in enumerate(
+        ((program, "auto"), (residual(), "auto"), (residual(), "folded"), (moving(), "auto"))
+    ):
+        x, tables = random_codes(each, 6), False
+        made = lower_for(
+            each, x, family=family, clock_mhz=40, stream="always", truth_tables=tables, engine=engine, interval=2000
+        )
         folder = tmp_path / str(number)
         manifest = write_design(made, program_hash="0" * 64, stream_bits=0, folder=folder)
         lint(sources=manifest.sources(folder), top=manifest.top, out=folder / "lint")

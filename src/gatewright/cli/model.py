@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
-from gatewright.errors import DataError, ShapeError
-from gatewright.ir.output import PlainOutput
-from gatewright.tools import DAMAGE, load_npy, open_npz, write_json
+from gatewright.errors import ConfigError, DataError, ShapeError
+from gatewright.words import PlainOutput
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from gatewright.graph import Graph
     from gatewright.graph.nodes import Floats
 
+MOST_LEAF_BITS = 24
 MODEL = click.argument("model", type=click.Path(path_type=Path))
 WEIGHTS = click.option("--weights", type=click.Path(path_type=Path), help="The .h5 beside a Keras .json.")
 DATA = click.option(
@@ -59,6 +59,7 @@ PROGRAM = click.option("--program", type=click.Path(path_type=Path), help="Also 
 @OUTPUT
 @OUTPUT_FORMAT
 @PRECISION
+@click.option("--leaf-bits", default=0, help="Round leaves of decision trees to so many bits [default: as they are].")
 def import_command(
     model: Path,
     weights: Path | None,
@@ -69,13 +70,15 @@ def import_command(
     output: PlainOutput,
     output_format: str,
     precision: Path | None,
+    leaf_bits: int,
 ) -> None:
-    """Read MODEL (.keras, .h5, .json, .onnx, .pt), say what it is, and save it as a graph or an integer program."""
+    """Read MODEL (.keras, .h5, .json, .onnx, .pt, trees of XGBoost and LightGBM) and save a graph or a program."""
     from gatewright.graph import save_graph
 
     graph = _load(model, weights, shape)
     if precision is not None:
         graph = _with_precision(graph, precision)
+    graph = _with_leaf_bits(graph, leaf_bits)
     _summary(graph)
     if out is not None:
         save_graph(graph, out)
@@ -92,6 +95,7 @@ def import_command(
 def inspect_command(model: Path, weights: Path | None, shape: str, json_path: Path | None) -> None:
     """List MODEL's layers: shapes, parameters, formats, operations."""
     from gatewright.graph import format_rows, table
+    from gatewright.tools import write_json
 
     rows = table(_load(model, weights, shape))
     click.echo(format_rows(rows))
@@ -205,7 +209,7 @@ def quantize_command(
 @SHAPE
 @click.option(
     "--against",
-    type=click.Choice(["onnxruntime", "qonnx", "keras", "torch"]),
+    type=click.Choice(["onnxruntime", "qonnx", "keras", "torch", "xgboost", "lightgbm"]),
     help="The reference [default: what MODEL is].",
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Samples, .npy or .npz with x [default: random].")
@@ -227,7 +231,7 @@ def verify_command(
     python: str | None,
 ) -> None:
     """Compare MODEL with its own framework: quantized values exactly, real numbers within a tolerance."""
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     from gatewright.fixedpoint import Fixed
     from gatewright.importers.verify import verify_model
@@ -281,8 +285,23 @@ def _with_precision(graph: Graph, path: Path) -> Graph:
     return apply_precision(graph, read_precision(path))
 
 
+def _with_leaf_bits(graph: Graph, bits: int) -> Graph:
+    """Return the graph with leaves of so many bits; as it is where that is 0."""
+    from gatewright.graph.nodes import Trees
+    from gatewright.graph.trees import with_leaf_bits
+
+    trees = [node.name for node in graph.nodes if isinstance(node, Trees)]
+    if bits and not (trees and 1 <= bits <= MOST_LEAF_BITS):
+        what = f"must be 1..{MOST_LEAF_BITS}, not {bits}" if trees else "is for decision trees, of which there are none"
+        raise ConfigError(f"--leaf-bits {what}")
+    nodes = (with_leaf_bits(node, bits) if bits and isinstance(node, Trees) else node for node in graph.nodes)
+    return replace(graph, nodes=tuple(nodes))
+
+
 def _samples(path: Path, graph: Graph) -> Floats:
     """Return the file's samples in the graph's input shape. (n, *shape)."""
+    import numpy as np
+
     from gatewright.graph import shapes
 
     x = _array(path)
@@ -294,6 +313,8 @@ def _samples(path: Path, graph: Graph) -> Floats:
 
 def _array(path: Path) -> NDArray[Any]:
     """Return the array of an .npy file, or x of an .npz archive. Raises DataError for anything else."""
+    from gatewright.tools import DAMAGE, load_npy, open_npz
+
     try:
         if not zipfile.is_zipfile(path):
             return load_npy(path)
@@ -326,6 +347,8 @@ def _differences(rows: list[Any]) -> None:
 def _write_program(
     graph: Graph, x: Floats | None, path: Path, input_format: str, output: PlainOutput, output_format: str
 ) -> None:
+    import numpy as np
+
     from gatewright.export import check_graph_export, export_graph
     from gatewright.export.builder import legal
     from gatewright.export.vectors import flat_input

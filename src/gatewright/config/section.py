@@ -11,6 +11,8 @@ from typing import Annotated, Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from gatewright.config.plain import shown
+
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Number = Annotated[float, Field(ge=-1e12, le=1e12)]
 """A threshold, a scale: any value that a real quantity has."""
@@ -47,7 +49,7 @@ class Section(BaseModel):
             turned = kind is str and not kinds - wanted - {type(None)} and _means(given)
             if turned or (kind is bool and bool not in kinds) or (kind in (int, float) and wanted == {bool}):
                 right = " or ".join(word for kind, word in _WORDS.items() if kind in wanted)
-                raise ValueError(f"input should be {right}, not {given!r}")
+                raise ValueError(f"input should be {right}, not {shown(given)}")
         return value
 
 

@@ -73,7 +73,9 @@ def build_program(
         run=lambda folder: _take(loaded, checked, folder),
         settings=[print_program(loaded), digest(np.ascontiguousarray(checked).tobytes())],
     )
-    execute(directory, [take, *stages.stages()], "bitstream", warn)
+    execute(
+        directory, [take, *stages.stages()], "bitstream", warn, look_ahead=False
+    )  # what comes before a missing tool: Verilog
     warn_unreachable(directory.folder("rtl"), warn)
     results = {"name": config.name, **built(out, part, board, stages.families)}
     write_json(out / "build.json", results)

@@ -15,7 +15,9 @@ from gatewright.lower.compile import lower
 from gatewright.lower.estimate import estimate
 
 
-def estimate_program(path: Path, *, warn: Callable[[str], None] = warnings.warn, **hardware: Any) -> dict[str, Any]:
+def estimate_program(
+    path: Path | str, *, warn: Callable[[str], None] = warnings.warn, **hardware: Any
+) -> dict[str, Any]:
     """Return resources and latency of a saved program for a part and clock, without synthesis.
 
     hardware: settings of the configuration's table of this name, with its defaults; part, clock_mhz (0: the fastest
@@ -29,7 +31,7 @@ def estimate_program(path: Path, *, warn: Callable[[str], None] = warnings.warn,
     warn(text) hears of a clock that is out of reach. Raises ProgramError for a file that is no program, ConfigError for
     a setting that is none, LowerError where a limit cannot be kept.
     """
-    config, chip = given_hardware(path, hardware)
+    config, chip = given_hardware(Path(path), hardware)
     choices = choices_of(config)
     program = taken(load_program(path), choices)
     lowered = lower(program, random_codes(program, 256), target_of(config, chip), choices)

@@ -38,6 +38,7 @@ _TABLES = (
     "table",
     "exp_table",
     "reciprocal_table",
+    *("feature", "children", "roots", "leaves"),
 )  # fields that name a constant, spelt @name
 _INTS = ("shape", "keep_frac_bits", "strides", "dilation", "size", "axes", "starts", "stops", "steps")
 
@@ -125,10 +126,10 @@ def save_program(program: Program, path: Path) -> None:
     write_atomic(path, print_program(program))
 
 
-def load_program(path: Path) -> Program:
+def load_program(path: Path | str) -> Program:
     """Read and verify the text form. Raises ProgramError naming file and line."""
     try:
-        text = path.read_text()
+        text = Path(path).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise ProgramError(f"cannot read program {path}: {error}") from None
     return parse_program(text, where=str(path))

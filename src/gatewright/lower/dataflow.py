@@ -21,12 +21,13 @@ from gatewright.lower.streaming.regrouped import Regrouped
 from gatewright.lower.streaming.reordered import Reordered
 from gatewright.lower.streaming.resampled import Resampled
 from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.tokens import Paced
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.target import Target
 from gatewright.lower.unrolled import Unrolled
 
-Unit = Unrolled | Folded | Windowed | Pooled | Summed | Resampled | Regrouped | Joined | Reordered
+Unit = Unrolled | Folded | Windowed | Pooled | Summed | Swept | Resampled | Regrouped | Joined | Reordered
 
 MARKS = 2
 """Bits that travel with every vector through an elastic design: the last of its packet, and torn."""
@@ -226,5 +227,6 @@ class Dataflow:
         """Return the estimated cells of a channel's FIFO and credits, and of the line beside the unit in front."""
         if not channel.depth:
             return Cost()
-        latency = 0 if channel.producer is None else self._named[channel.producer].timing.latency_cycles
+        unit = None if channel.producer is None else self._named[channel.producer]
+        latency = 0 if unit is None or isinstance(unit, Swept) else unit.timing.latency_cycles  # which tells itself
         return fifo_cost(channel.depth, self.word_bits(channel) + MARKS, self.target.family) + Cost(ff=latency)

@@ -13,6 +13,7 @@ from gatewright.lower.streaming.regrouped import Regrouped
 from gatewright.lower.streaming.reordered import Reordered
 from gatewright.lower.streaming.resampled import Resampled
 from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.tensor.depths import rule_of
 from gatewright.lower.unrolled import Cost, Unrolled
@@ -90,6 +91,8 @@ def kind_of(unit: Unit) -> str:
             return "pool"
         case Summed():
             return "sum over beats"
+        case Swept():
+            return f"window, {unit.sweep.cycles} cycles"
         case Resampled():
             return {"pad": "padding", "crop": "slice", "repeat": "upsampling", "zeros": "upsampling"}[unit.kind]
         case Regrouped():

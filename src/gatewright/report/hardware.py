@@ -83,6 +83,7 @@ def sections(results: Results) -> dict[str, Any]:
     units: list[dict[str, Any]] = hardware.get("units", [])
     return {
         "families": family_tables(results),
+        "own_family": family(results),
         "estimated_timing": any(
             part["fmax_source"] in {"estimate", "static timing"} for part in results["synthesis"].values()
         ),

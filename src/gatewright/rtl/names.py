@@ -27,6 +27,7 @@ from gatewright.lower.streaming.regrouped import Regrouped
 from gatewright.lower.streaming.reordered import Reordered
 from gatewright.lower.streaming.resampled import Resampled
 from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.unrolled import Unrolled
 from gatewright.rtl.leaves import leaf_names
@@ -119,6 +120,9 @@ def names_of(dataflow: Dataflow, *, prefix: str = "", numbered: bool = False) ->
             case Folded() | Summed():
                 layers.append(unit.plan.layer)
                 circuits = [unit.tree] if unit.tree else []
+            case Swept():
+                layers.append(unit.plan.layer)
+                circuits = [circuit for circuit in (unit.tree, unit.circuit) if circuit]
             case Windowed():
                 circuits = [unit.circuit]
             case Pooled() | Resampled() | Regrouped() | Joined() | Reordered():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gatewright.graph import Graph
 
 Road = Literal["exact", "post-training", "qat"]
-DEFAULT_INPUT = "fixed<16,6>"
+NOMINAL_INPUT = "fixed<16,6>"  # for the check before any work, where the data will say which it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,7 @@ def read_model(config: Config) -> tuple[Imported, Config]:
     from gatewright.export.inputs import own_input_format
     from gatewright.export.vectors import flat_input, is_quantized
     from gatewright.graph import simplify
+    from gatewright.graph.nodes import Trees
     from gatewright.importers import load_model
     from gatewright.importers.precision import apply_precision
 
@@ -70,10 +71,13 @@ def read_model(config: Config) -> tuple[Imported, Config]:
     road: Road = settings.quantize if settings.quantize != "auto" else "qat"
     if settings.quantize == "auto" and (precision or is_quantized(graph)):
         road = "exact"
+    elif settings.quantize == "auto" and any(isinstance(node, Trees) for node in graph.nodes):
+        road = "post-training"  # trees are no start for a dense student
     if config.data.input_format == "auto":
         own = own_input_format(graph)
-        auto = config.data.model_copy(update={"input_format": str(own) if own else DEFAULT_INPUT})
-        config = config.model_copy(update={"data": auto})
+        if own is not None:
+            update = {"data": config.data.model_copy(update={"input_format": str(own)})}
+            config = config.model_copy(update=update)
     imported = Imported(
         settings=settings,
         graph=graph,
@@ -195,7 +199,8 @@ def _check_hardware(imported: Imported, config: Config) -> None:
     from gatewright.fixedpoint import Fixed
     from gatewright.graph.shapes import shapes
 
-    graph, source = imported.graph, Fixed.parse(config.data.input_format)
+    wanted = config.data.input_format
+    graph, source = imported.graph, Fixed.parse(NOMINAL_INPUT if wanted == "auto" else wanted)
     if imported.road == "post-training":
         x = np.random.default_rng(0).normal(0, 1, (8, *shapes(graph)[graph.nodes[0].name]))
         graph = quantized(graph, x, imported.settings, source)

@@ -89,6 +89,7 @@ class _Unit:
     steps: int
     latency: int
     rest: int
+    busy: int
     gives: tuple[int, ...]
     reads: tuple[int, ...]
     turns: tuple[int, ...]
@@ -234,6 +235,9 @@ class _Run:
         moved: set[int] = set()
         for i in awake:
             unit = units[i]
+            if unit.rested > cycle:
+                wakes[unit.rested].add(i)
+                continue
             t, gives, reads, takes = unit.step, unit.gives, unit.reads, False
             will = unit.wills[unit.old][t]
             blocked = False
@@ -242,8 +246,6 @@ class _Run:
                     if free[c] < 1:
                         blocked = True
             if blocked:
-                if unit.rested > cycle:
-                    wakes[unit.rested].add(i)
                 continue
             if unit.turns:
                 reads = (reads[unit.turns[t]],)
@@ -251,13 +253,12 @@ class _Run:
             for c in reads:
                 if words[c] < 1:
                     there = False
-            if (there or not unit.waits[t]) and not unit.flushing and cycle >= unit.rested:
+            if (there or not unit.waits[t]) and not unit.flushing:
                 takes = unit.takes[t]
             elif not (unit.flushing or (unit.old and t == 0 and not there)):
-                if unit.rested > cycle:
-                    wakes[unit.rested].add(i)
                 continue
             moved.add(i)
+            unit.rested = cycle + (unit.busy if will else unit.rest)
             if will:
                 for c in gives:
                     free[c] -= 1
@@ -268,7 +269,6 @@ class _Run:
                 for c in reads:
                     words[c] -= 1
                 freed += reads
-                unit.rested = cycle + unit.rest
                 if not unit.old:
                     t += 1
                     if t < unit.steps:
@@ -291,8 +291,8 @@ class _Run:
         for unit in firsts:
             t = unit.step
             will = unit.wills[unit.old][t]
-            room = not will or all(self.free[c] > 0 for c in unit.node.gives)
-            ready = room and not unit.flushing and cycle >= unit.rested
+            room = cycle >= unit.rested and (not will or all(self.free[c] > 0 for c in unit.node.gives))
+            ready = room and not unit.flushing
             if not unit.takes[t]:
                 enters = False
                 if ready:
@@ -304,7 +304,6 @@ class _Run:
             moves.append((unit, will, room))
         for unit, will, room in moves:
             if enters:
-                unit.rested = cycle + unit.node.rule.rest
                 self._start(unit, cycle, will=will, takes=True)
             elif room and (unit.flushing or (unit.old and unit.step == 0)):
                 self._start(unit, cycle, will=will, takes=False)
@@ -316,6 +315,7 @@ class _Run:
 
     def _start(self, unit: _Unit, cycle: int, *, will: bool, takes: bool) -> None:
         """Make a unit's step, and promise and schedule the result that begins with it."""
+        unit.rested = cycle + (unit.busy if will else unit.rest)
         if will:
             node = unit.node
             self._promise(node.gives)
@@ -355,6 +355,7 @@ def _unit(node: Node, *, wired: bool) -> _Unit:
         steps=rule.steps,
         latency=rule.latency_cycles,
         rest=rule.rest,
+        busy=rule.pause(starts=True),
         gives=node.gives,
         reads=node.takes,
         turns=rule.reads,

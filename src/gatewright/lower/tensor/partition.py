@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from math import gcd, prod
 
 import numpy as np
@@ -18,16 +17,15 @@ from gatewright.lower.build.facts import Facts
 from gatewright.lower.build.part import format_of
 from gatewright.lower.circuit.nodes import Circuit
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
-from gatewright.lower.folded.tree import check_tree, product_sums
 from gatewright.lower.pipeline.schedule import schedule
-from gatewright.lower.rewrites.table import run_rewrites
 from gatewright.lower.stream import Lane, Port, Stream
 from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.moving import Moving
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.reordered import Reordered
 from gatewright.lower.streaming.resampled import Resampled
-from gatewright.lower.streaming.summed import Summed, steps_of, summed_plan
+from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.window import Window
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.target import Choices, Target
@@ -37,6 +35,7 @@ from gatewright.lower.tensor.fused import Fusing, reading
 from gatewright.lower.tensor.geometry import pointwise, shown_lanes, two, window_of
 from gatewright.lower.tensor.moves import finer, joined, keeps_order, order_of, reordered, resampled
 from gatewright.lower.tensor.normal import along_space
+from gatewright.lower.tensor.products import Products
 from gatewright.lower.tensor.regrouping import Key, Regrouping
 from gatewright.lower.unrolled import Unrolled
 
@@ -122,6 +121,8 @@ class _Work:
             self._alias(op)
         elif isinstance(op, Pool):
             self._pool(op)
+        elif isinstance(op, Conv | Dense) and self._sweep(op):
+            pass
         elif isinstance(op, Conv) and not pointwise(op, self.facts):
             self._window(op)
         elif isinstance(op, Dense) and len(self.facts.shapes[op.source]) == 1 and self.streams[op.source].beats > 1:
@@ -151,6 +152,18 @@ class _Work:
     @property
     def _fusing(self) -> Fusing:
         return Fusing(facts=self.facts, streams=self.streams, tables=self.tables, inside=self.inside)
+
+    @property
+    def _products(self) -> Products:
+        return Products(
+            facts=self.facts,
+            trace=self.trace,
+            target=self.target,
+            choices=self.choices,
+            interval=self.interval,
+            fusing=self._fusing,
+            build=self._circuit,
+        )
 
     def dataflow(self) -> Dataflow:
         """Return the units joined by channels."""
@@ -219,6 +232,18 @@ class _Work:
         )
         self._add(unit, checked)
 
+    def _sweep(self, op: Conv | Dense) -> bool:
+        """Add a sweep over single pixels, where that is how the products of a layer are computed."""
+        taken, shape = self.ports[op.source], self.facts.shapes[op.source]
+        if len(shape) < 2 or taken.stream.per_beat != shape[-1]:
+            return False
+        window, _ = window_of(op, self.facts, taken.stream, self.interval)
+        found = self._products.swept(op, window, taken, self._unused(op.layer))
+        if found is not None:
+            self._add(*found)
+            self._replayed(found[0], op)
+        return found is not None
+
     def _sliding(self, op: Conv | Pool) -> tuple[Port, Window, int]:
         """Return the window of an op, the lanes of its pixels and the port that it reads: a pixel a beat where others
 
@@ -226,7 +251,11 @@ class _Work:
         """
         port, shape = self.ports[op.source], self.facts.shapes[op.source]
         try:
-            return port, *window_of(op, self.facts, port.stream, self.interval)
+            window, lanes = window_of(op, self.facts, port.stream, self.interval)
+            beat = port.stream.per_beat
+            if beat == window.per_beat * lanes or port.lanes == port.lanes[:lanes] * (beat // lanes):
+                return port, window, lanes
+            raise refused(op, "on beats of pixels that differ, of which a step takes some")
         except LowerError:
             if port.stream.per_beat <= shape[-1] or (port.stream.beats > 1 and prod(shape[:-1]) > self.interval):
                 raise
@@ -259,47 +288,8 @@ class _Work:
 
     def _sum(self, op: Dense) -> None:
         """Add a dense layer whose inputs come in beats."""
-        facts, taken = self.facts, self.ports[op.source]
-        weight, bias = (facts.program.constants[key] for key in (op.weight, op.bias))
-        frac, stream = facts.ranges[op.name].frac_bits, taken.stream
-        scale = frac - facts.ranges[op.source].frac_bits - weight.frac_bits
-        lanes = [taken.lanes[i % stream.per_beat] for i in range(stream.elements)]
-        matrix = weight.q << np.array([[lane.shift + scale] for lane in lanes])
-        offsets = bias.q << (frac - bias.frac_bits)
-        fixed = np.array([lane.lo == lane.hi for lane in lanes])
-        offsets = offsets + np.array([lane.lo for lane in lanes])[fixed] @ matrix[fixed]
-        matrix = np.where(fixed[:, None], 0, matrix)
-        common = int(np.bitwise_or.reduce(np.concatenate([matrix.ravel(), offsets])))
-        up = max((common & -common).bit_length() - 1, 0)
-        steps = steps_of(stream.per_beat, self.interval // stream.beats)
-        plan = summed_plan(
-            op.layer,
-            matrix >> up,
-            offsets >> up,
-            tuple((lane.lo, lane.hi) for lane in lanes),
-            lanes=stream.per_beat,
-            steps=steps,
-            dsp=self.choices.multiplier != "lut",
-        )
-        name = self._unused(op.layer)
-        tree = product_sums(plan, f"{facts.program.name}_{name}_tree")
-        if tree is not None:
-            some = taken.codes(self.trace)[:_REPLAYED].reshape(-1, stream.elements)
-            check = partial(check_tree, plan, some)
-            tree, _ = run_rewrites(tree, family=self.target.family, check=check, truth_tables=False)
-        shape = facts.shapes[op.name]
-        self.streams[op.name] = Stream.whole(shape)
-        unit = Summed(
-            name=name,
-            takes=(taken,),
-            gives=(self._port(op.name, self.streams[op.name], [Lane(lo, hi, up) for lo, hi in plan.results]),),
-            plan=plan,
-            steps=steps,
-            up=up,
-            tree=tree,
-            schedule=schedule(tree, family=self.target.family, clock_mhz=self.target.clock_mhz) if tree else None,
-        )
-        self._add(unit, 0)
+        unit, checked = self._products.summed(op, self.ports[op.source], self._unused(op.layer))
+        self._add(unit, checked)
         self._replayed(unit, op)
 
     def _resample(self, op: Pad | Slice | Upsample) -> None:
@@ -420,7 +410,7 @@ class _Work:
             title, wires, ops, self.facts, self.tables, (given[rows], want[rows]), self.target, self.choices
         )
 
-    def _replayed(self, unit: Pooled | Summed | Resampled | Joined | Reordered, op: Op) -> None:
+    def _replayed(self, unit: Pooled | Summed | Swept | Resampled | Joined | Reordered, op: Op) -> None:
         """Compare a unit with the program on some frames."""
         (given,) = unit.gives
         (got,) = unit.replay([taken.codes(self.trace)[:_REPLAYED] for taken in unit.takes])

@@ -21,6 +21,7 @@ from gatewright.lower.streaming.regrouped import Regrouped
 from gatewright.lower.streaming.reordered import Reordered
 from gatewright.lower.streaming.resampled import Resampled
 from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.tensor.depths import rule_of
 from gatewright.lower.unrolled import Unrolled
@@ -45,6 +46,7 @@ from gatewright.rtl.streaming.pooled import compile_pooled
 from gatewright.rtl.streaming.regroup import Lanes
 from gatewright.rtl.streaming.resampled import compile_resampled
 from gatewright.rtl.streaming.summed import compile_summed
+from gatewright.rtl.streaming.swept import MADE, compile_swept
 from gatewright.rtl.streaming.windowed import compile_window
 from gatewright.rtl.units import connected, input_elements, origin, output_elements, pipeline
 
@@ -52,7 +54,7 @@ X_VALID, X_READY, Y_VALID, Y_READY = (
     Name(f"{which}", 1, False) for which in ("x_valid", "x_ready", "y_valid", "y_ready")
 )
 
-Counting = Windowed | Pooled | Summed | Resampled | Regrouped | Joined | Reordered
+Counting = Windowed | Pooled | Summed | Swept | Resampled | Regrouped | Joined | Reordered
 
 _NOTES = (
     "x_valid only with x_ready. y waits from y_valid to y_ready. Frames must be whole.",
@@ -173,9 +175,10 @@ class _Core:
         made = Name(f"{name}_made", 1, False)
         self.items.append(Heading(f"{unit.name}: a result {rule.latency_cycles} cycles after its start"))
         self.items.append(Wire(made))
-        ports: tuple[tuple[str, Expr], ...] = (("clk", CLK), ("rst_n", RST_N), ("in", start), ("out", made))
-        cycles = (("CYCLES", rule.latency_cycles),)
-        self.items.append(Instance("gw_start_delay", f"u_{name}_delay", ports, cycles, leaf=True))
+        if not isinstance(unit, Swept):  # which tells itself
+            ports: tuple[tuple[str, Expr], ...] = (("clk", CLK), ("rst_n", RST_N), ("in", start), ("out", made))
+            cycles = (("CYCLES", rule.latency_cycles),)
+            self.items.append(Instance("gw_start_delay", f"u_{name}_delay", ports, cycles, leaf=True))
         match unit:
             case Unrolled():
                 gives = self._circuit(name, unit.circuit, unit.schedule, [v for link in taken for v in link.values])
@@ -186,7 +189,7 @@ class _Core:
                     self.drives += [(self._ready(unit.name), all_of(rooms)), (start, valid)]
                 else:
                     self.drives += [(self._ready(unit.name), start), (start, all_of([valid, *rooms]))]
-            case Windowed() | Pooled() | Summed() | Resampled() | Regrouped() | Joined() | Reordered():
+            case Windowed() | Pooled() | Summed() | Swept() | Resampled() | Regrouped() | Joined() | Reordered():
                 gives = self._counting(unit, taken)
                 self.channels.feed(unit, [gives], start, made)
                 self.drives.append((self._room(unit.name), all_of(self.channels.rooms(unit.name))))
@@ -211,6 +214,8 @@ class _Core:
             self._lanes(unit.wanted[port], link, f"x{port}_" if several else "x", ports)
             for port, link in enumerate(taken)
         ]
+        if isinstance(unit, Swept):
+            ports.append((MADE.name, Name(f"{name}_made", 1, False)))
         made = self._module(unit, lanes)
         self.modules += [*made.inner, made.module]
         instance = f"u_{name}_window" if isinstance(unit, Windowed) else f"u_{name}"
@@ -243,6 +248,16 @@ class _Core:
                     lanes=lanes,
                     names=self.names,
                     program_hash=self.program_hash,
+                )
+            case Swept():
+                return compile_swept(
+                    unit,
+                    name=name,
+                    origin=first,
+                    lanes=lanes,
+                    names=self.names,
+                    program_hash=self.program_hash,
+                    family=family,
                 )
             case _:
                 assert_never(unit)
