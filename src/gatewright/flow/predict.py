@@ -116,8 +116,8 @@ class Predictor:
         from gatewright.data.readers.tables import load_table, numbers
 
         layout = read_layout(path, Data(source=str(path)), self.features)
-        frame = load_table(path, layout)
-        columns = list(frame.columns)
+        frame: Any = load_table(path, layout)
+        columns: list[str] = list(frame.columns)
         width = int(np.prod(self.contract["raw_shape"]))
         if self.features and set(self.features) <= set(columns):
             frame = frame[list(self.features)]
