@@ -35,11 +35,13 @@ from gatewright.ir import (
     Sub,
     Thresholds,
     Transpose,
+    Trees,
     Upsample,
     ranges,
     shapes,
     verify,
 )
+from tests.forests import TABLES, forest_tables
 
 
 class Growing:
@@ -273,6 +275,21 @@ def grow_thresholds(g: Growing) -> None:
     g.add(Thresholds, source=g.last, thresholds=name, start=start, step=step, frac_bits=g.draw(st.integers(-1, 2)))
 
 
+def grow_trees(g: Growing) -> None:
+    if len(g.shape) > 1:
+        grow_reshape(g)
+        return
+    x = ranges(g.program)[g.last]
+    finer = g.draw(st.integers(-1, 1))  # thresholds between two of x, or on them
+    ends = tuple(int(np.ldexp(end, finer)) for end in x.ends)
+    made = forest_tables(
+        g.rng, features=g.shape[0], ends=ends, n_out=g.draw(st.integers(1, 3)), frac_bits=x.frac_bits + finer
+    )
+    names = {key: f"c{len(g.constants)}.{key}" for key in TABLES}
+    g.constants |= dict(zip(names.values(), made, strict=True))
+    g.add(Trees, source=g.last, **names)
+
+
 GROW = {
     "dense": grow_dense,
     "conv": grow_conv,
@@ -289,6 +306,7 @@ GROW = {
     "scan": grow_scan,
     "lookup": grow_lookup,
     "thresholds": grow_thresholds,
+    "trees": grow_trees,
 }
 
 
@@ -411,6 +429,16 @@ def meaning(op: Op, program: Program, values: dict[str, np.ndarray], sample: np.
             for at in np.ndindex(x.shape):
                 reached = sum(x[at] >= cut for cut in cuts[at[-1] % len(cuts)])
                 y[at] = (op.start + op.step * reached) * Fraction(2) ** -op.frac_bits
+            return y
+        case Trees():
+            x, y = values[op.source], exact(program.constants[op.bias])
+            feature, children, roots = (program.constants[key].q for key in (op.feature, op.children, op.roots))
+            cuts, leaves = (exact(program.constants[key]) for key in (op.thresholds, op.leaves))
+            for root in roots:
+                at = root
+                while at >= 0:
+                    at = children[at, int(x[feature[at]] >= cuts[at])]
+                y = y + leaves[~at]
             return y
         case ArgMax():
             x = values[op.source]

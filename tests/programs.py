@@ -32,11 +32,13 @@ from gatewright.ir import (
     Thresholds,
     TopK,
     Transpose,
+    Trees,
     Upsample,
     ranges,
     softmax_op,
     verify,
 )
+from tests.forests import TABLES, forest_tables
 
 
 @st.composite
@@ -117,7 +119,15 @@ def _vector_op(draw: st.DrawFn, ops: list[Op], constants: dict[str, Constant], x
         else:
             ops.append(kind(**named, **dict(zip(("left", "right"), pair, strict=True))))
         return layer
-    if kind is Reshape:
+    if kind is Trees:
+        rng, x_range = np.random.default_rng(draw(st.integers(0, 2**32 - 1))), known[x]
+        made = forest_tables(
+            rng, features=size, ends=x_range.ends, n_out=draw(st.integers(1, 4)), frac_bits=x_range.frac_bits
+        )
+        names = {key: f"{layer}.{key}" for key in TABLES}
+        constants |= dict(zip(names.values(), made, strict=True))
+        ops.append(Trees(**named, source=x, **names))
+    elif kind is Reshape:
         ops.append(Reshape(**named, source=x, shape=(size,)))
     elif kind is Transpose:
         ops.append(Transpose(**named, source=x, axes=(0,)))

@@ -5,12 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatewright.errors import LowerError
 from gatewright.fixedpoint import digit_count, signed_digits
+from gatewright.lower.build import adders, greedy, rounds
 from gatewright.lower.build.adders import adder_graph
 from gatewright.lower.build.differences import differences
-from gatewright.lower.build.digits import spellings
-from gatewright.lower.build.graph import AdderGraph
+from gatewright.lower.build.digits import canonical, spellings
+from gatewright.lower.build.graph import AdderGraph, prove
+from gatewright.lower.build.patterns import counted
 from gatewright.lower.build.price import Price, price
+from gatewright.lower.build.sharing import Sharing
 
 
 @given(st.integers(-(2**40), 2**40))
@@ -100,6 +104,51 @@ def test_differences_and_spellings_are_the_matrix(seed: int, extra: int):
                 value[digit >> 6, c] += sign << (digit & 63)
         assert (value == matrix).all()
         assert sum(map(len, columns)) == digit_count(matrix).sum()
+
+
+@pytest.mark.parametrize(("block", "beside"), [(512, 1024), (5, 8)])
+@given(seed=st.integers(0, 2**32 - 1), bits=st.integers(1, 20), ternary=st.booleans(), extra=st.integers(0, 1))
+@settings(max_examples=15, deadline=None)
+def test_rounds_compute_the_product(block: int, beside: int, seed: int, bits: int, ternary: bool, extra: int):
+    """Whatever is paired with what: adder_graph proves the product; here the depth, and that it comes out again."""
+    rng = np.random.default_rng(seed)
+    matrix = rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), rng.integers(1, 13, 2))
+    matrix[rng.random(matrix.shape) < rng.choice((0.0, 0.6))] = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adders, "LARGE", 0)
+        patch.setattr(rounds, "BLOCK", block)
+        patch.setattr(rounds, "BESIDE", beside)
+        patch.setattr(rounds, "ROUND", 3)
+        graph, again = (adder_graph(matrix, extra_depth=extra, ternary=ternary) for _ in range(2))
+    assert graph == again
+    if not ternary:
+        terms = digit_count(matrix).sum(axis=0)
+        assert max(depths(graph)) <= max(int(t - 1).bit_length() if t else 0 for t in terms.tolist()) + extra
+
+
+def test_rounds_count_pairs_as_the_strict_order_does():
+    """All pairs of inputs that occur twice, with their numbers; and the same when they are counted again."""
+    matrix = np.random.default_rng(4).integers(-31, 32, (9, 7))
+    search = Sharing.start(canonical(matrix), [8] * 9, [0] * 9, [9] * 7)
+    work = rounds._Rounds(search, 9, np.random.default_rng(0))
+    assert work.look(1 << 30) == 2
+    found = {p: n for n, parts in work.waiting.items() for p in np.concatenate(parts).tolist()}
+    patterns, counts = counted(np.concatenate([greedy._patterns(column) for column in search.columns]))
+    assert found == dict(zip(patterns.tolist(), counts.tolist(), strict=True))
+    assert work._count_again(patterns).tolist() == [search._places(p).bit_count() for p in patterns.tolist()]
+
+
+def test_rounds_need_no_more_adders_than_the_strict_order(monkeypatch: pytest.MonkeyPatch):
+    matrix = np.random.default_rng(0).integers(-32, 32, (64, 10))
+    in_order = len(adder_graph(matrix).sums)
+    monkeypatch.setattr(adders, "LARGE", 0)
+    assert len(adder_graph(matrix).sums) <= 1.01 * in_order
+
+
+def test_a_wrong_graph_is_told():
+    graph = adder_graph(np.array([[3], [1]]))
+    with pytest.raises(LowerError, match=r"adder graph column 0 computes \[3, 1\], not \[3, 2\]"):
+        prove(graph, np.array([[3], [2]]))
 
 
 def test_shares_across_columns():

@@ -5,11 +5,13 @@ import pytest
 from hypothesis import Phase, given, settings
 
 from gatewright.errors import MismatchError
+from gatewright.fixedpoint import Fixed
 from gatewright.ir import OutputStage, Program, add_output_stage, parse_program, print_program
 from gatewright.lower.circuit.nodes import Table
 from gatewright.rtl.dataflow import compile_dataflow
 from gatewright.rtl.manifest import stream_ports, write_core, write_design
 from gatewright.sim import lint, require_match, simulate_compiled
+from tests.forests import forest_program
 from tests.lowering import lower_for, only
 from tests.programs import codes, mlp, programs, sparse_mlp
 from tests.rtl.batch import mutated, simulate_batch
@@ -50,13 +52,17 @@ def test_random_programs_equal_the_interpreter(tmp_path, cache, family: str, clo
 
 @pytest.mark.parametrize(("family", "clock_mhz"), [("xc7", 400.0), ("ecp5", 60.0)])
 def test_truth_tables_equal_the_interpreter(tmp_path, cache, family: str, clock_mhz: float):
-    """Sparse networks of few bits: nearly every neuron is a table, of one LUT or several, in one stage or several."""
+    """Sparse networks of few bits: nearly every neuron is a table, of one LUT or several; and decision trees."""
     drawn = [
         sparse_mlp((9, 7, 5), seed=seed, fan_in=fan_in, activation_bits=bits, input_bits=bits)
         for seed, (fan_in, bits) in enumerate([(2, 1), (5, 1), (3, 2), (4, 2), (6, 2), (3, 3), (4, 3), (2, 5)])
     ]
     tables = [only(lower_for(p, codes(p, 16), family=family, clock_mhz=clock_mhz)).circuit.nodes for p in drawn]
     assert all(any(isinstance(node, Table) for node in nodes) for nodes in tables[:6])
+    drawn += [
+        forest_program(Fixed.parse(fixed), features=9, n_out=3, trees=trees, depth=5, leaf_bits=leaf_bits, seed=7)
+        for fixed, leaf_bits, trees in [("ufixed<1,1>", 1, 14), ("fixed<4,1>", 2, 9), ("ufixed<12,8>", 5, 4)]
+    ]
     require_match(simulate_batch(drawn, out=tmp_path, family=family, clock_mhz=clock_mhz, vectors=500, cache=cache))
 
 

@@ -145,6 +145,7 @@ for _name, (_stage, _text) in STAGE_COMMANDS.items():
 @click.option("--stream", is_flag=True, help="Units on streams, of images and signals.")
 @click.option("--pixels-per-beat", default=1, show_default=True, help="Of a stream: positions that come at a time.")
 @click.option("--interval", default=0, help="Of a stream: cycles that a frame may take; 0: as few as it can.")
+@click.option("--engine", type=click.Choice(["auto", "parallel", "folded"]), default="auto", help="Of convolutions.")
 def estimate(
     program: Path,
     part_name: str,
@@ -158,6 +159,7 @@ def estimate(
     stream: bool,
     pixels_per_beat: int,
     interval: int,
+    engine: str,
 ) -> None:
     """Resources and latency of PROGRAM (a program.txt or a run directory) without synthesis."""
     from gatewright.flow.estimate import estimate_program
@@ -175,6 +177,7 @@ def estimate(
         boundaries=boundaries,
         pixels_per_beat=pixels_per_beat,
         interval=interval,
+        engine=engine,
         **({"architecture": "stream"} if stream else {}),
     )
     for key, value in figures.items():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from gatewright.errors import DataError, ShapeError
+from gatewright.errors import ConfigError, DataError, ShapeError
 from gatewright.words import PlainOutput
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gatewright.graph import Graph
     from gatewright.graph.nodes import Floats
 
+MOST_LEAF_BITS = 24
 MODEL = click.argument("model", type=click.Path(path_type=Path))
 WEIGHTS = click.option("--weights", type=click.Path(path_type=Path), help="The .h5 beside a Keras .json.")
 DATA = click.option(
@@ -58,6 +59,7 @@ PROGRAM = click.option("--program", type=click.Path(path_type=Path), help="Also 
 @OUTPUT
 @OUTPUT_FORMAT
 @PRECISION
+@click.option("--leaf-bits", default=0, help="Round leaves of decision trees to so many bits [default: as they are].")
 def import_command(
     model: Path,
     weights: Path | None,
@@ -68,13 +70,15 @@ def import_command(
     output: PlainOutput,
     output_format: str,
     precision: Path | None,
+    leaf_bits: int,
 ) -> None:
-    """Read MODEL (.keras, .h5, .json, .onnx, .pt), say what it is, and save it as a graph or an integer program."""
+    """Read MODEL (.keras, .h5, .json, .onnx, .pt, trees of XGBoost and LightGBM) and save a graph or a program."""
     from gatewright.graph import save_graph
 
     graph = _load(model, weights, shape)
     if precision is not None:
         graph = _with_precision(graph, precision)
+    graph = _with_leaf_bits(graph, leaf_bits)
     _summary(graph)
     if out is not None:
         save_graph(graph, out)
@@ -205,7 +209,7 @@ def quantize_command(
 @SHAPE
 @click.option(
     "--against",
-    type=click.Choice(["onnxruntime", "qonnx", "keras", "torch"]),
+    type=click.Choice(["onnxruntime", "qonnx", "keras", "torch", "xgboost", "lightgbm"]),
     help="The reference [default: what MODEL is].",
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Samples, .npy or .npz with x [default: random].")
@@ -279,6 +283,19 @@ def _with_precision(graph: Graph, path: Path) -> Graph:
     from gatewright.importers.precision import apply_precision, read_precision
 
     return apply_precision(graph, read_precision(path))
+
+
+def _with_leaf_bits(graph: Graph, bits: int) -> Graph:
+    """Return the graph with leaves of so many bits; as it is where that is 0."""
+    from gatewright.graph.nodes import Trees
+    from gatewright.graph.trees import with_leaf_bits
+
+    trees = [node.name for node in graph.nodes if isinstance(node, Trees)]
+    if bits and not (trees and 1 <= bits <= MOST_LEAF_BITS):
+        what = f"must be 1..{MOST_LEAF_BITS}, not {bits}" if trees else "is for decision trees, of which there are none"
+        raise ConfigError(f"--leaf-bits {what}")
+    nodes = (with_leaf_bits(node, bits) if bits and isinstance(node, Trees) else node for node in graph.nodes)
+    return replace(graph, nodes=tuple(nodes))
 
 
 def _samples(path: Path, graph: Graph) -> Floats:

@@ -84,10 +84,11 @@ class Data(Section):
 class Model(Section):
     """A trained model that takes the place of the teacher that gatewright would train; see docs/models.
 
-    file: Keras, ONNX, torch or a saved graph; weights: the .h5 beside a Keras .json. Relative paths start at this file.
+    file: Keras, ONNX, torch, XGBoost, LightGBM or a saved graph; weights: the .h5 beside a Keras .json. Relative paths
+    start at this file.
     quantize: "exact" takes the model's own quantizers to hardware; "post-training" calibrates formats of weight_bits,
     activation_bits and table_bits on the training split; "qat" lets the model teach a student, as [student] and
-    [distill] say; "auto" is "exact" for a model with quantizers or precisions, else "qat".
+    [distill] say; "auto" is "exact" for a model with quantizers or precisions, "post-training" for trees, else "qat".
     start: what the student's training starts from with "qat": "model" takes the model's layers and weights,
     "random" the layers of student.hidden; "auto" is "model" where the model is dense layers with ReLU between.
     precision: formats as hls4ml's users write them, a table or a .json or .toml file of one.

@@ -38,10 +38,12 @@ from gatewright.graph.nodes import (
     Softmax,
     Thresholds,
     TopK,
+    Trees,
 )
 from gatewright.graph.recurrent import expand_cells
 from gatewright.graph.simplify import simplify
 from gatewright.graph.structure import is_structure
+from gatewright.graph.trees import with_leaf_bits
 
 SAMPLES = 512  # calibration uses at most so many, evenly spread
 SIMPLE = ("relu", "leaky_relu", "prelu", "abs", "neg", "hard_tanh")  # need no table: no quantizer before them
@@ -277,6 +279,8 @@ def _rounded(values: Floats, frac: int, lo: int, hi: int) -> Floats:
 def _with_weights(graph: Graph, settings: Calibration, exact: set[str], source: Lattice | None = None) -> Graph:
     nodes = list(graph.nodes)
     for index, node in enumerate(nodes):
+        if isinstance(node, Trees):
+            nodes[index] = with_leaf_bits(node, (settings.layer_weight_bits or {}).get(node.name, settings.weight_bits))
         if not isinstance(node, Dense | Conv | ConvTranspose) or node.name in exact:
             continue
         bits = (settings.layer_weight_bits or {}).get(node.name, settings.weight_bits)

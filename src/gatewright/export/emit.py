@@ -14,6 +14,7 @@ from gatewright.export.builder import Code, ProgramBuilder, arrays_of, integers,
 from gatewright.export.emit_scan import Known, emit_scan
 from gatewright.export.emit_sum import emit_sum
 from gatewright.export.emit_table import emit_table, two_slopes
+from gatewright.export.emit_trees import emit_trees
 from gatewright.export.pending import Chain, code_of
 from gatewright.graph.exact import Lattice, cells, is_power_of_two
 from gatewright.graph.functions import INCREASING
@@ -40,6 +41,7 @@ from gatewright.graph.nodes import (
     Thresholds,
     TopK,
     Transpose,
+    Trees,
     Upsample,
 )
 from gatewright.graph.shapes import Shape
@@ -82,6 +84,8 @@ def emit(
             return _pool(builder, node, sources[0], lattice, shape)
         case Combine():
             return _combine(builder, node, sources, lattice, shape)
+        case Trees():
+            return emit_trees(builder, node, code_of(node, sources[0]), lattice)
         case TopK():
             return _top_k(builder, node, sources[0], shape)
         case Softmax():

@@ -32,6 +32,7 @@ from gatewright.graph.nodes import (
     Quantize,
     Reshape,
     Thresholds,
+    Trees,
 )
 from gatewright.graph.shapes import shapes
 from gatewright.graph.simplify import View, drop_dead, drop_identity, rewrite
@@ -116,7 +117,8 @@ def scaled_input(graph: Graph, scale: Floats, offset: Floats) -> Graph:
 def fold_units(graph: Graph, *, float_weights: bool) -> Graph:
     """Put an Affine right behind the input into the Affine that alone reads it: scale a, offset a + b.
 
-    float_weights: also into a Dense with float weights: W * scale, b + offset W.
+    float_weights: also into a Dense with float weights: W * scale, b + offset W. Trees move their thresholds,
+    rounded to float64.
     """
     if len(graph.nodes) < 3:
         return graph
@@ -131,6 +133,9 @@ def fold_units(graph: Graph, *, float_weights: bool) -> Graph:
         case Dense() if float_weights and (reader.weight_scale == 1).all():
             weight, bias = reader.weight * units.scale[:, None], reader.bias + units.offset @ reader.weight
             folded = replace(reader, sources=(source.name,), weight=weight, bias=bias)
+        case Trees() if (units.scale[reader.feature] > 0).all():  # x * a + b >= t
+            thresholds = (reader.thresholds - units.offset[reader.feature]) / units.scale[reader.feature]
+            folded = replace(reader, sources=(source.name,), thresholds=thresholds)
         case _:
             return graph
     return fold_units(replace(graph, nodes=(source, folded, *graph.nodes[3:])), float_weights=float_weights)

@@ -29,9 +29,6 @@ def span_bits(values: NDArray[Any]) -> Ints:
     return np.where(whole > 0, 53 - low, 0)
 
 
-_BYTE_DIGITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1).sum(axis=1, dtype=np.uint8)
-
-
 def signed_digits(value: int) -> list[tuple[int, int]]:
     """Return the canonical signed digits of an integer as (power, sign), lowest power first.
 
@@ -52,5 +49,4 @@ def signed_digits(value: int) -> list[tuple[int, int]]:
 def digit_count(q: Ints) -> Ints:
     """Return how many canonical signed digits each integer has: popcount(n ^ 3n) for n = |q|. Any shape, same out."""
     n = np.abs(np.asarray(q, dtype=np.int64))
-    set_bits = np.ascontiguousarray(n ^ (3 * n)).reshape(-1, 1).view(np.uint8)
-    return _BYTE_DIGITS[set_bits].sum(axis=1, dtype=np.int64).reshape(n.shape)
+    return np.bitwise_count(n ^ (3 * n)).astype(np.int64)

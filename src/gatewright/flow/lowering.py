@@ -103,6 +103,7 @@ def choices_of(config: Config) -> Choices:
         stream=_STREAMS[config.hardware.architecture],
         pixels_per_beat=config.hardware.pixels_per_beat,
         interval=config.hardware.interval,
+        engine=config.hardware.engine,
     )
 
 

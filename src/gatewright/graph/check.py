@@ -32,6 +32,7 @@ from gatewright.graph.nodes import (
     Thresholds,
     TopK,
     Transpose,
+    Trees,
     Upsample,
 )
 from gatewright.graph.shapes import Shape, fail, shapes
@@ -88,7 +89,7 @@ def _arity(node: AnyNode) -> tuple[int, int]:
             return 1, 1
         case Reshape() | Transpose() | Slice() | Pad() | Upsample() | Recurrent() | Scan():
             return 1, 1
-        case Quantize() | Thresholds() | Table():
+        case Quantize() | Thresholds() | Table() | Trees():
             return 1, 1
         case _:
             assert_never(node)
@@ -99,7 +100,7 @@ def _check_numbers(node: AnyNode) -> None:
         value: Any = getattr(node, field.name)
         if isinstance(value, np.ndarray) and not np.isfinite(value).all():  # pyright: ignore[reportUnknownArgumentType]
             bad = int(np.count_nonzero(~np.isfinite(value)))  # pyright: ignore[reportUnknownArgumentType]
-            if not (isinstance(node, Thresholds) and not np.isnan(node.thresholds).any()):
+            if not (isinstance(node, Thresholds | Trees) and field.name == "thresholds" and not np.isnan(value).any()):
                 fail(node, f"finite numbers in {field.name}", f"{bad} NaN or infinite", "train the model again")
     match node:
         case Activation():

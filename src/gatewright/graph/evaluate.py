@@ -52,11 +52,13 @@ from gatewright.graph.nodes import (
     Thresholds,
     TopK,
     Transpose,
+    Trees,
     Upsample,
 )
 from gatewright.graph.recurrent import as_scan
 from gatewright.graph.shapes import Shape, shapes
 from gatewright.graph.structure import align, move
+from gatewright.graph.trees import sum_trees
 from gatewright.ir.windows import convolve, convolve_transposed, pool
 
 CHUNK_VALUES = 1 << 22  # values of the widest intermediate that are held at once
@@ -171,6 +173,9 @@ class _Evaluator:
                 return self._thresholds(node)
             case Table():
                 return look_up(node, self.value(node.sources[0]))
+            case Trees():
+                y = sum_trees(node, self.value(node.sources[0]))
+                return y if lattice else self._rounded(y)
             case TopK():
                 return top_k(self.value(node.sources[0]), node.k).astype(np.float64)
             case Dense() | Conv() | ConvTranspose():

@@ -41,6 +41,7 @@ from gatewright.graph.nodes import (
     Thresholds,
     TopK,
     Transpose,
+    Trees,
     Upsample,
 )
 from gatewright.graph.recurrent import as_scan
@@ -102,6 +103,8 @@ def lattice_of(node: AnyNode, sources: list[Lattice | None], shapes: list[Shape]
             return Lattice(ONE, 0, float(shapes[0][-1]))
         case Table():
             return fixed_point(node.values, EXACT_BITS)
+        case Trees():
+            return _trees(node)
         case _:
             pass
     if not sources or any(source is None for source in sources):
@@ -224,6 +227,13 @@ def _thresholds(node: Thresholds) -> Lattice | None:
         return None
     steps = np.atleast_1d(node.start / node.step)
     return _scaled(fixed_point(np.concatenate([steps, [1.0], steps + count]), WEIGHT_BITS), squeeze(node.step))
+
+
+def _trees(node: Trees) -> Lattice | None:
+    """Return the lattice of all sums of leaves; each tree adds no more than the greatest leaf of all."""
+    found = fixed_point(np.concatenate([node.leaves, node.bias[None]]), EXACT_BITS)
+    peak = float((np.abs(node.leaves).max(axis=0) * node.roots.size + np.abs(node.bias)).max())
+    return found and Lattice(ONE, found.frac_bits, peak)
 
 
 def _scaled(lattice: Lattice | None, scale: Floats) -> Lattice | None:

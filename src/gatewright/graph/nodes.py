@@ -312,6 +312,23 @@ class Table(Node):
     frac_bits: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trees(Node):
+    """The sum of decision trees and a bias. x: (n_features,) -> (n_out,).
+
+    Node i goes on to children[i, 1] where x[feature[i]] >= thresholds[i], else to children[i, 0]. A child c >= 0 is a
+    node, c > i; c < 0 is leaf ~c. roots: (trees,), as children are. feature, thresholds: (nodes,); children:
+    (nodes, 2); leaves: (leaves, n_out), of which each tree adds one row; bias: (n_out,). thresholds may be infinite.
+    """
+
+    feature: NDArray[np.int64]
+    thresholds: Floats
+    children: NDArray[np.int64]
+    roots: NDArray[np.int64]
+    leaves: Floats
+    bias: Floats
+
+
 AnyNode = (
     Input
     | Dense
@@ -335,6 +352,7 @@ AnyNode = (
     | Quantize
     | Thresholds
     | Table
+    | Trees
 )
 
 

@@ -32,8 +32,10 @@ from gatewright.graph.nodes import (
     Thresholds,
     TopK,
     Transpose,
+    Trees,
     Upsample,
 )
+from gatewright.ir.trees import broken_tables
 from gatewright.ir.windows import window_counts
 
 Shape = tuple[int, ...]
@@ -103,6 +105,8 @@ def shape_of(node: AnyNode, sources: list[Shape]) -> Shape:
         case Upsample():
             _rank(node, sources[0], "factors", len(node.factors))
             return tuple(n * f for n, f in zip(sources[0], node.factors, strict=True))
+        case Trees():
+            return _trees(node, sources[0])
         case Recurrent():
             return _recurrent(node, sources[0])
         case Scan():
@@ -262,6 +266,15 @@ def _scan(node: Scan, x: Shape) -> Shape:
         )
     emitted = known[node.body.output][0]
     return (x[0], emitted) if node.sequences else (emitted,)
+
+
+def _trees(node: Trees, x: Shape) -> Shape:
+    if len(x) != 1:
+        fail(node, "a vector (n_features,)", f"{x}", "reshape before it")
+    tables = (node.feature, node.thresholds, node.children, node.roots, node.leaves, node.bias)
+    if broken := broken_tables(*tables, features=x[0]):
+        raise ModelError(f"node {node.name!r} (Trees): {broken}")
+    return (node.leaves.shape[1],)
 
 
 def _rank(node: AnyNode, x: Shape, what: str, *counts: int) -> None:

@@ -35,6 +35,7 @@ from gatewright.graph.nodes import (
     Thresholds,
     TopK,
     Transpose,
+    Trees,
     Upsample,
 )
 from gatewright.graph.shapes import GATES, Shape, shapes
@@ -119,6 +120,8 @@ def _row(node: AnyNode, shape: Shape, lattice: Lattice | None, source: Shape) ->
             weights = weight_format(node)
         case Table():
             parameters = node.values.size
+        case Trees():
+            parameters, weights = node.thresholds.size + node.leaves.size + node.bias.size, _format(node.leaves)
         case Scan():
             inner = table(node.body)
             parameters, nonzero = sum(r.parameters for r in inner), sum(r.nonzero for r in inner)

@@ -19,11 +19,14 @@ __all__ = ["load_model", "model_kind"]
 
 HDF5 = b"\x89HDF\r\n\x1a\n"  # HDF5 file format specification 3.0, section II.A
 TFLITE = b"TFL3"  # the FlatBuffer's file identifier, at byte 4
+LIGHTGBM = b"tree\n"  # the first line of GBDT::SaveModelToString
 PICKLE = b"\x80"  # the PROTO opcode, which every pickle of protocol 2 or later starts with
 
 
 def load_model(path: Path | str, *, weights: Path | str | None = None, example_input: Any = None) -> Graph:
-    """Return the graph of a model file: .keras, .h5, Keras .json (+ weights), .onnx, .pt, or our own .npz.
+    """Return the graph of a model file: .keras, .h5, Keras .json (+ weights), .onnx, .pt, trees, or our own .npz.
+
+    Trees: XGBoost's .json, LightGBM's .txt.
 
     weights: the .h5 beside a .json; example_input: a batch of samples, or the shape of one, for torch modules
     whose shapes are not in the file. Raises ModelError naming the file and the remedy for everything else, and for
@@ -40,6 +43,8 @@ def load_model(path: Path | str, *, weights: Path | str | None = None, example_i
             return _importer("keras", "load_keras")(path, weights=weights)
         case "onnx":
             return _importer("onnx", "load_onnx")(path)
+        case "xgboost" | "lightgbm":
+            return _importer("trees", f"load_{kind}")(path)
         case _:
             return _importer("torch", "load_torch")(path, example_input)
 
@@ -53,7 +58,7 @@ def _importer(module: str, function: str) -> Callable[..., Graph]:
 
 
 def model_kind(path: Path) -> str:
-    """Return which importer reads a file: "graph", "keras", "onnx" or "torch"; ModelError for what none reads."""
+    """Return which importer reads a file: "graph", "keras", "onnx", "xgboost", "lightgbm", "torch"; else ModelError."""
     if path.is_dir():
         saved = (path / "saved_model.pb").exists()
         what = "a TensorFlow SavedModel" if saved else "a folder"
@@ -78,12 +83,21 @@ def model_kind(path: Path) -> str:
         return "torch"  # whose importer reads a pickled Sequential without running it
     if head.startswith(PICKLE) or path.suffix in {".pkl", ".pickle", ".joblib"}:
         raise _pickled(path)
+    if head.startswith(LIGHTGBM):
+        return "lightgbm"
+    if head[:1] == b"{" and b"learner" in head:
+        if head[1:2] in b"L$#":
+            raise ModelError(
+                f'{path} is XGBoost\'s binary JSON; save the model as text: booster.save_model("model.json")'
+            )
+        return "xgboost"
     if head.lstrip()[:1] == b"{" or path.suffix == ".json":
         return "keras"
     if path.suffix == ".onnx":
         return "onnx"
     raise ModelError(
-        f"{path} is no model file that gatewright reads; give .keras, .h5, .json with weights, .onnx or .pt"
+        f"{path} is no model file that gatewright reads; give .keras, .h5, .json with weights, .onnx, .pt, "
+        "XGBoost's .json or LightGBM's .txt"
     )
 
 

@@ -20,10 +20,14 @@ from gatewright.importers.keras.archive import weights_beside
 from gatewright.tools import run_tool, write_json
 
 VARIABLE = "GATEWRIGHT_REFERENCE_PYTHON"
-WORKERS = {"onnxruntime": "onnx_worker.py", "qonnx": "onnx_worker.py", "keras": "keras_worker.py"}
+WORKERS = {"onnxruntime": "onnx_worker.py", "qonnx": "onnx_worker.py", "keras": "keras_worker.py"} | dict.fromkeys(
+    ("xgboost", "lightgbm"), "trees_worker.py"
+)
 INSTALL = {
     "onnxruntime": "onnx onnxruntime",
     "qonnx": "qonnx",
+    "xgboost": "xgboost-cpu",
+    "lightgbm": "lightgbm",
     "keras": "keras, or tensorflow-cpu==2.15.1 tf_keras==2.15.1 qkeras for Keras 2 and QKeras",
 }
 Answer = dict[str, NDArray[Any]]
@@ -91,6 +95,13 @@ def onnx_results(graph: Graph, path: Path, framework: str, x: NDArray[Any], **se
     answer = _checked(ask(framework, [request], [x], **settings)[0], path, framework, "output")
     quantizers = {name[2:]: value for name, value in answer.items() if name.startswith("q:")}
     return {**quantizers, graph.output: answer["output"]}
+
+
+def trees_results(graph: Graph, path: Path, framework: str, x: NDArray[Any], **settings: Any) -> Answer:
+    """Return what XGBoost or LightGBM sums up, for the node that has the sums."""
+    request = {"model": str(path.resolve()), "framework": framework}
+    answer = _checked(ask(framework, [request], [x], **settings)[0], path, framework, "margin")
+    return {(graph.metadata or {})["margin"]: answer["margin"]}
 
 
 def keras_results(

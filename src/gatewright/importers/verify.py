@@ -27,10 +27,11 @@ from gatewright.graph import evaluate, shapes, trace
 from gatewright.graph.exact import Lattice, bits_of, is_power_of_two, lattices
 from gatewright.graph.nodes import AnyNode, Floats, Graph, Pool, Quantize, Thresholds
 from gatewright.importers import load_model, model_kind
-from gatewright.importers.reference import keras_results, onnx_results, torch_results
+from gatewright.importers.reference import keras_results, onnx_results, torch_results, trees_results
 from gatewright.importers.samples import random_samples
 
 AGAINST = {"keras": ("keras",), "onnx": ("onnxruntime", "qonnx"), "torch": ("torch",)}
+AGAINST |= {kind: (kind,) for kind in ("xgboost", "lightgbm")}
 SAMPLES = 1000
 TOLERANCE = 1e-5
 FLOAT32_BITS = 24  # a float32 significand: the framework's sums of more bits are rounded
@@ -78,8 +79,8 @@ def verify_model(
     """Compare a model file's graph, and its integer program, with the framework that the file comes from.
 
     x: (n, *input shape), else `samples` seeded random ones; input_format: x is rounded to it first, and the program
-    reads it; against: "onnxruntime", "qonnx", "keras" or "torch", else what the file is; tolerance: of real numbers,
-    relative to the greatest; python: the interpreter that has the framework (see reference.ask); graph: the file's,
+    reads it; against: one of AGAINST, else what the file is; tolerance: of real numbers, relative to the greatest;
+    python: the interpreter that has the framework (see reference.ask); graph: the file's,
     where it is loaded already; progress: called with the count of samples of each batch that agrees: a model with many
     values is compared in batches of about BATCH_VALUES of them, real numbers relative to the batch's greatest. Raises
     MismatchError naming node, sample, element and both values; MissingToolError where the framework is not installed;
@@ -265,6 +266,8 @@ def _reference(
     if against == "keras":
         found, backend = keras_results(graph, path, weights, x, work=work, python=python)
         told = _told(graph, backend)
+    elif against in ("xgboost", "lightgbm"):
+        found = trees_results(graph, path, against, x, work=work, python=python)
     else:
         found = onnx_results(graph, path, against, x, work=work, python=python)
     shutil.rmtree(work)

@@ -2,7 +2,7 @@
 
 from gatewright.ir.interp import Interpreter, run
 from gatewright.ir.op_moves import Concat, Fill, Pad, Reshape, Slice, Transpose, Upsample
-from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK, Trees
 from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, PoolKind, Relu, Requant, Sub
 from gatewright.ir.output import OutputStage, add_output_stage, softmax_error
 from gatewright.ir.program import Constant, Op, Program, Scan
@@ -49,6 +49,7 @@ __all__ = [
     "Thresholds",
     "TopK",
     "Transpose",
+    "Trees",
     "Upsample",
     "add_output_stage",
     "check_probability_format",

@@ -20,11 +20,12 @@ from gatewright.ir.linear import Linear
 from gatewright.ir.lookups import cuts, look_up, softmax, threshold
 from gatewright.ir.moves import aligned, moved
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
-from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK, Trees
 from gatewright.ir.ops import Add, Binary, Const, Conv, Dense, Input, Max, Min, Mul, Pool, Relu, Requant, Sub
 from gatewright.ir.program import Op, Program, Scan, sources
 from gatewright.ir.ranges import Range, ranges, scan_ranges
 from gatewright.ir.rounding import requant
+from gatewright.ir.trees import Forest
 from gatewright.ir.windows import pool
 
 Codes = NDArray[np.integer[Any]]
@@ -40,7 +41,7 @@ class Interpreter:
 
     program: Program
     ranges: dict[str, Range] = field(default_factory=dict[str, Range])
-    _ready: dict[str, Linear | Interpreter | Ints] = field(init=False)
+    _ready: dict[str, Linear | Interpreter | Forest | Ints] = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.ranges:
@@ -86,14 +87,18 @@ class Interpreter:
         size = prod(self.ranges[op.name].lo.shape)
         if isinstance(op, Conv):
             return prod(self.ranges[op.name].lo.shape[:-1]) * prod(self.program.constants[op.weight].q.shape[:-1])
+        if isinstance(op, Trees):
+            return max(size, self.program.constants[op.roots].q.size)
         return size
 
-    def _prepared(self, op: Op) -> Linear | Interpreter | Ints | None:
+    def _prepared(self, op: Op) -> Linear | Interpreter | Forest | Ints | None:
         if isinstance(op, Dense | Conv):
             x = self.ranges[op.source]
             return Linear.ready(op, self.program, x.magnitude[None], x.frac_bits, self.ranges[op.name].frac_bits)
         if isinstance(op, Scan):
             return Interpreter(op.body, scan_ranges(op, self.program, self.ranges[op.source])[0])
+        if isinstance(op, Trees):
+            return Forest.of(op, self.program.constants, self.ranges[op.source].frac_bits)
         if isinstance(op, Thresholds):
             return cuts(self.program.constants[op.thresholds], self.ranges[op.source].frac_bits)
         return None
@@ -157,6 +162,10 @@ class Interpreter:
                 at = self._ready[op.name]
                 assert isinstance(at, np.ndarray)
                 return threshold(values[op.source], at, op)
+            case Trees():
+                forest = self._ready[op.name]
+                assert isinstance(forest, Forest)
+                return forest(values[op.source])
             case Lookup():
                 return look_up(values[op.source], self.program.constants[op.table].q, op)
             case Softmax():

@@ -1,4 +1,4 @@
-"""Ops that choose or look up: indices of the greatest, thresholds, tables and the softmax made of them."""
+"""Ops that choose or look up: indices of the greatest, thresholds, decision trees, tables and the softmax of them."""
 
 from __future__ import annotations
 
@@ -42,6 +42,27 @@ class Thresholds:
     start: int
     step: int
     frac_bits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trees:
+    """The sum of decision trees and a bias. x: (n_features,) -> (n_out,).
+
+    Node i goes on to children[i, 1] where x[feature[i]] >= thresholds[i], else to children[i, 0]; the values that the
+    integers mean are compared. A child c >= 0 is a node, c > i; c < 0 is leaf ~c. roots: (trees,), as children are.
+    feature, thresholds: (nodes,); children: (nodes, 2); leaves: (leaves, n_out), of which each tree adds one row; bias:
+    (n_out,). The result's frac_bits is the larger of those of leaves and bias.
+    """
+
+    name: str
+    layer: str
+    source: str
+    feature: str
+    thresholds: str
+    children: str
+    roots: str
+    leaves: str
+    bias: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

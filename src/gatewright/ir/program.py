@@ -15,7 +15,7 @@ import numpy as np
 from gatewright.errors import ProgramError
 from gatewright.fixedpoint import Ints
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
-from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK, Trees
 from gatewright.ir.ops import Add, Basic, Const, Conv, Dense, Elementwise, Input, Max, Min, Mul, Pool, Requant, Sub
 
 
@@ -99,7 +99,20 @@ class Program:
 
 
 Op = (  # the closed union: a new operation joins it here, one of ops.py joins Basic there
-    Basic | Concat | Reshape | Transpose | Slice | Pad | Upsample | Scan | ArgMax | TopK | Thresholds | Lookup | Softmax
+    Basic
+    | Concat
+    | Reshape
+    | Transpose
+    | Slice
+    | Pad
+    | Upsample
+    | Scan
+    | ArgMax
+    | TopK
+    | Thresholds
+    | Trees
+    | Lookup
+    | Softmax
 )
 
 
@@ -116,7 +129,7 @@ def sources(op: Op) -> tuple[str, ...]:
             return (op.source,)
         case Reshape() | Transpose() | Slice() | Pad() | Upsample():
             return (op.source,)
-        case ArgMax() | TopK() | Thresholds() | Lookup() | Softmax():
+        case ArgMax() | TopK() | Thresholds() | Trees() | Lookup() | Softmax():
             return (op.source,)
         case _:
             assert_never(op)
@@ -133,6 +146,8 @@ def constants_of(op: Op) -> tuple[str, ...]:
             return (op.initial,)
         case Thresholds():
             return (op.thresholds,)
+        case Trees():
+            return op.feature, op.thresholds, op.children, op.roots, op.leaves, op.bias
         case Lookup():
             return (op.table,)
         case Softmax():

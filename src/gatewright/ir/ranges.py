@@ -18,11 +18,12 @@ from gatewright.ir.linear import carrier, product, result_frac
 from gatewright.ir.lookups import cuts
 from gatewright.ir.moves import moved
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
-from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK, Trees
 from gatewright.ir.ops import Add, Binary, Const, Conv, Dense, Input, Max, Min, Mul, Pool, Relu, Requant, Sub
 from gatewright.ir.program import Op, Program, Scan
 from gatewright.ir.rounding import ends as format_ends
 from gatewright.ir.rounding import per_element
+from gatewright.ir.trees import Forest
 from gatewright.ir.windows import pool
 
 Bounds = NDArray[Any]
@@ -126,6 +127,10 @@ def _range(op: Op, program: Program, known: dict[str, Range]) -> Range:
             at = cuts(program.constants[op.thresholds], x.frac_bits)
             ends = [op.start + op.step * (end[..., None] >= at).sum(axis=-1).astype(object) for end in (x.lo, x.hi)]
             return Range(np.minimum(*ends), np.maximum(*ends), op.frac_bits)
+        case Trees():
+            x = known[op.source]
+            forest = Forest.of(op, program.constants, x.frac_bits)
+            return Range(*forest.ends(x.lo, x.hi), forest.frac_bits)
         case Lookup():
             return _lookup_range(op, program, known[op.source])
         case Softmax():

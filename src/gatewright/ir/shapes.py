@@ -10,9 +10,10 @@ import numpy as np
 from gatewright.errors import ProgramError
 from gatewright.fixedpoint import MAX_BITS, Ints
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
-from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK, Trees
 from gatewright.ir.ops import Add, Const, Conv, Dense, Elementwise, Input, Max, Min, Mul, Pool, PoolKind, Requant, Sub
 from gatewright.ir.program import Constant, Op, Program, Scan, constants_of, sources
+from gatewright.ir.trees import outputs_of_trees
 from gatewright.ir.windows import pool_cells, window_counts
 
 Shape = tuple[int, ...]
@@ -111,6 +112,8 @@ def _result(op: Op, index: int, given: list[Shape], program: Program) -> Shape:
             if (np.diff(at, axis=1) < 0).any():
                 raise ProgramError(f"thresholds of a channel must ascend; sort each row of {op.thresholds!r}")
             return given[0]
+        case Trees():
+            return (outputs_of_trees(op, program.constants, given[0]),)
         case Lookup():
             _rows(op.table, program.constants[op.table].q, given[0][-1])
             return given[0]

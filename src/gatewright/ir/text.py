@@ -38,6 +38,7 @@ _TABLES = (
     "table",
     "exp_table",
     "reciprocal_table",
+    *("feature", "children", "roots", "leaves"),
 )  # fields that name a constant, spelt @name
 _INTS = ("shape", "keep_frac_bits", "strides", "dilation", "size", "axes", "starts", "stops", "steps")
 

@@ -7,8 +7,13 @@ from typing import assert_never
 
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.regrouped import Regrouped
+from gatewright.lower.streaming.reordered import Reordered
+from gatewright.lower.streaming.resampled import Resampled
 from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.tensor.depths import rule_of
 from gatewright.lower.unrolled import Cost, Unrolled
@@ -86,6 +91,16 @@ def kind_of(unit: Unit) -> str:
             return "pool"
         case Summed():
             return "sum over beats"
+        case Swept():
+            return f"window, {unit.sweep.cycles} cycles"
+        case Resampled():
+            return {"pad": "padding", "crop": "slice", "repeat": "upsampling", "zeros": "upsampling"}[unit.kind]
+        case Regrouped():
+            return "beats gathered" if unit.gathers else "beats cut"
+        case Joined():
+            return "join"
+        case Reordered():
+            return "frame memory"
         case _:
             assert_never(unit)
 

@@ -56,6 +56,7 @@ def read_model(config: Config) -> tuple[Imported, Config]:
     from gatewright.export.inputs import own_input_format
     from gatewright.export.vectors import flat_input, is_quantized
     from gatewright.graph import simplify
+    from gatewright.graph.nodes import Trees
     from gatewright.importers import load_model
     from gatewright.importers.precision import apply_precision
 
@@ -70,6 +71,8 @@ def read_model(config: Config) -> tuple[Imported, Config]:
     road: Road = settings.quantize if settings.quantize != "auto" else "qat"
     if settings.quantize == "auto" and (precision or is_quantized(graph)):
         road = "exact"
+    elif settings.quantize == "auto" and any(isinstance(node, Trees) for node in graph.nodes):
+        road = "post-training"  # trees are no start for a dense student
     if config.data.input_format == "auto":
         own = own_input_format(graph)
         if own is not None:

@@ -9,7 +9,7 @@ from gatewright.errors import ModelError, nearest
 from gatewright.graph.nodes import Graph
 from gatewright.importers.builder import Builder, Const, Missing, Tensor
 from gatewright.importers.hints import misspelt
-from gatewright.importers.onnx import arithmetic, cells, quantizers, shapes, windows
+from gatewright.importers.onnx import arithmetic, cells, quantizers, shapes, trees, windows
 from gatewright.importers.onnx.arithmetic import Handler
 from gatewright.importers.onnx.op import Op, Uses
 from gatewright.importers.onnx.reader import read_model, to_const
@@ -28,6 +28,7 @@ CHANNELS_LAST: dict[str, Handler] = {
 DOMAINS: dict[str, dict[str, Handler]] = {
     "": STANDARD,
     "ai.onnx": STANDARD,
+    "ai.onnx.ml": trees.HANDLERS,
     "qonnx.custom_op.general": quantizers.QONNX,
     "onnx.brevitas": quantizers.QONNX,
     "finn.custom_op.general": quantizers.QONNX,
@@ -67,14 +68,15 @@ def load_onnx(path: str | Path) -> Graph:
 def _convert(model: Any, name: str, weights_sha256: str) -> Graph:
     graph = model.graph
     opsets = {opset.domain: opset.version for opset in model.opset_import}
-    b = Builder(name, "qonnx" if any(n.domain not in ("", "ai.onnx") for n in graph.node) else "onnx")
+    b = Builder(name, "qonnx" if any(n.domain not in ("", "ai.onnx", "ai.onnx.ml") for n in graph.node) else "onnx")
     values: dict[str, Any] = {t.name: to_const(t) for t in graph.initializer}
     source = _only("input", [i for i in graph.input if i.name not in values])
     kind = _input_type(source)
     values[source.name] = b.input(source.name, _input_shape(source))
     if kind != "float32":
         b.note(f"the model computes in {kind}, of which every result here is the real number: it is not rounded to it")
-    result = _only("output", list(graph.output)).name
+    labels = {node.output[0] for node in graph.node if node.op_type == "TreeEnsembleClassifier" and node.output}
+    result = _only("output", [value for value in graph.output if value.name not in labels]).name
     uses = Uses(by_nodes=frozenset(name for node in graph.node for name in node.input), outputs=frozenset({result}))
     for node in graph.node:
         _take(b, node, values, opsets, uses)

@@ -44,7 +44,7 @@ def _onnxruntime(model: Any, x: Any) -> dict[str, Any]:
     onnxruntime = import_module("onnxruntime")
     names = {tensor.name for tensor in model.graph.initializer}
     (source,) = (value for value in model.graph.input if value.name not in names)
-    (opset,) = (o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=13)
     if opset < 7:  # older than onnxruntime reads
         model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = len(x)
         model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = len(x)
@@ -59,8 +59,14 @@ def _onnxruntime(model: Any, x: Any) -> dict[str, Any]:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     x = _typed(x, source)
     parts = [x[i : i + 1] for i in range(len(x))] if one else [x]
-    results = [session.run(None, {source.name: part})[0] for part in parts]
+    last = session.get_outputs()[-1].name  # of a classifier of trees the label comes first
+    results = [_array(session.run([last], {source.name: part})[0]) for part in parts]
     return {"output": np.concatenate([r.reshape(len(p), -1) for r, p in zip(results, parts, strict=True)])}
+
+
+def _array(result: Any) -> Any:
+    """A result as an array; probabilities that ZipMap makes dictionaries of too."""
+    return np.array([list(row.values()) for row in result]) if isinstance(result, list) else result
 
 
 def _typed(x: Any, source: Any) -> Any:

@@ -13,10 +13,16 @@ from gatewright.fixedpoint import Ints, digit_count
 from gatewright.lower.build.differences import Differences, differences
 from gatewright.lower.build.digits import canonical, spellings
 from gatewright.lower.build.graph import AdderGraph, Output, prove
+from gatewright.lower.build.greedy import share_greedily
 from gatewright.lower.build.price import price
+from gatewright.lower.build.rounds import share_in_rounds
 from gatewright.lower.build.sharing import Sharing
 
 SMALL = 1 << 14  # numbers in all differences of columns up to which these are tried: more cost time and gain little
+
+LARGE = (
+    1_000_000  # pairs of digits in all columns above which pairs are shared in rounds: strictly in order took a second
+)
 
 
 def adder_graph(
@@ -38,6 +44,10 @@ def adder_graph(
     kraft = [sum(n << d for n, d in zip(column, deep, strict=True)) for column in digit_count(matrix).T.tolist()]
     limit = max([(k - 1).bit_length() for k in kraft if k] or [0]) + extra_depth
     search = Sharing.start(canonical(matrix), wide, deep, [limit] * matrix.shape[1])
+    if sum(len(column) ** 2 for column in search.columns) // 2 > LARGE:
+        share_in_rounds(search)
+    else:
+        share_greedily(search)
     best, least = search.graph(search.outputs(ternary)), None
     for search, outputs in _others(matrix, wide, deep, limit, ternary):
         least = least or price(best, wide, ternary=ternary)
@@ -57,9 +67,11 @@ def _others(
         return
     for columns in spellings(matrix):
         search = Sharing.start(columns, widths, depths, [limit] * matrix.shape[1])
+        share_greedily(search)
         yield search, search.outputs(ternary)
     for tree in differences(matrix, depths, limit):
         search = Sharing.start(canonical(tree.matrix), widths, depths, tree.limits)
+        share_greedily(search)
         yield search, _joined(tree, search, ternary)
 
 

@@ -8,7 +8,7 @@ from typing import assert_never
 import numpy as np
 
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
-from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK
+from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK, Trees
 from gatewright.ir.ops import Add, Const, Conv, Dense, Elementwise, Input, Max, Min, Mul, Pool, Requant, Sub
 from gatewright.ir.program import Op, Program, Scan, sources
 from gatewright.ir.rounding import spread
@@ -45,6 +45,9 @@ def _used(op: Op, program: Program, live: list[bool], sizes: list[int]) -> list[
         case Dense():
             weight = program.constants[op.weight].q
             return [(np.count_nonzero(weight[:, live], axis=1) > 0).tolist()]
+        case Trees():
+            read = set(program.constants[op.feature].q.tolist())
+            return [[any(live) and at in read for at in range(sizes[0])]]
         case Requant():
             widths = spread(op.width_bits, len(live))
             return [[alive and bits > 0 for alive, bits in zip(live, widths, strict=True)]]

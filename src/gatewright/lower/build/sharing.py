@@ -1,8 +1,6 @@
-"""The signed digits of a matrix in, adders out: pairs of terms that occur in several columns become terms of their own.
+"""The signed digits of a matrix, what has been made of them, and how a pair of digits becomes a term of its own.
 
-The pair of terms that occurs most often across all columns becomes one new term, until no pair occurs twice
-(Hartley 1996, "Subexpression sharing in filters using canonic signed digit multipliers"); among equals the pair of the
-youngest terms, so that large terms grow that are shared as a whole. What remains of each column is summed by a tree
+Which pair comes first is the business of `greedy` and `rounds`. What remains of each column is summed by a tree
 that adds the earliest and narrowest terms first. A column may not grow deeper than its limit: with term depths d_i a
 binary tree of depth D exists exactly when sum 2**d_i <= 2**D (Kraft).
 """
@@ -10,20 +8,18 @@ binary tree of depth D exists exactly when sum 2**d_i <= 2**D (Kraft).
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from gatewright.fixedpoint import Ints
 from gatewright.lower.build.digits import Columns
 from gatewright.lower.build.graph import AdderGraph, Output, Sum
+from gatewright.lower.build.patterns import parts
 
-RANK_BITS = 71  # a pattern, and before it in 22 bits how old its terms are
-AGES = 8  # neighbouring ages that count as equal; of 1, 3 and 8 the one with the fewest adders on random matrices
-PATTERN_BITS = 49  # two terms of 20 bits, a difference of powers + 64 in 8, one bit for signs that differ
 TERNARY_DEPTH = 1.5  # levels that a ternary adder counts: one look-up table more before the same carry chain
+
+
+Fresh = dict[int, list[int]]
+"""New digits, by column."""
 
 
 @dataclass(slots=True)
@@ -33,10 +29,8 @@ class Sharing:
     columns[c]: sign of every digit, by digit = term << 6 | power. plus, minus: a term's digits in all columns.
 
     plus and minus hold bit c * lane + power for a digit of column c, so that one shift and one AND find a pair in every
-    column; a lane is wide enough for no column to reach into its neighbour.
-    A pair of terms a << p, b << p + power is a pattern, a number made of a, b, power and whether the signs differ. The
-    heap holds how often a pattern occurred when it was last counted: digits only vanish, so that is an upper bound, and
-    a pattern is counted again when it comes to the top.
+    column; the upper half of a lane is empty, so that no column reaches into its neighbour, and its bits are a power of
+    two. Digits only vanish: how often a pattern of known terms occurs never grows.
     """
 
     columns: Columns
@@ -51,22 +45,19 @@ class Sharing:
     made: dict[tuple[tuple[int, int, int], ...], int] = field(
         default_factory=dict[tuple[tuple[int, int, int], ...], int]
     )
-    heap: list[int] = field(default_factory=list[int])
 
     @staticmethod
     def start(columns: Columns, widths: Sequence[int], depths: Sequence[int], limits: Sequence[int]) -> Sharing:
         """Return the search of columns of which column c may have at most limits[c] levels of adders."""
         kraft = [sum(1 << depths[digit >> 6] for digit in column) for column in columns]
-        lane = 2 * max([(digit & 63) + 1 for column in columns for digit in column], default=1)
+        bits = max([(digit & 63) + 1 for column in columns for digit in column], default=1)
         marks = [0] * len(widths), [0] * len(widths)
-        search = Sharing(columns, lane, *marks, list(widths), list(depths), list(limits), kraft)
+        search = Sharing(
+            columns, 1 << (2 * bits - 1).bit_length(), *marks, list(widths), list(depths), list(limits), kraft
+        )
         for c, column in enumerate(columns):
             for digit, sign in column.items():
                 search._mark(c, digit, sign)
-        patterns, counts = np.unique(np.concatenate([_patterns(column) for column in columns]), return_counts=True)
-        patterns, counts = patterns[counts >= 2], counts[counts >= 2]
-        search.heap = [_rank(*item) for item in zip(patterns.tolist(), counts.tolist(), strict=True)]
-        heapq.heapify(search.heap)
         return search
 
     def _mark(self, c: int, digit: int, sign: int) -> None:
@@ -74,26 +65,21 @@ class Sharing:
         side = self.plus if sign > 0 else self.minus
         side[digit >> 6] ^= 1 << (c * self.lane + (digit & 63))
 
-    def share_best_pair(self) -> bool:
-        """Replace the best pair everywhere by a new term; False when none occurs twice."""
-        while self.heap:
-            rank = heapq.heappop(self.heap)
-            pattern, claimed = rank & ((1 << PATTERN_BITS) - 1), -(rank >> RANK_BITS)
-            places = self._places(pattern)
-            count = places.bit_count()
-            if count >= claimed:
-                hits = self._replaceable(pattern, places)
-                count = len(hits)
-                if count >= claimed:
-                    self._substitute(pattern, hits)
-                    return True
-            if count >= 2:
-                heapq.heappush(self.heap, rank + (claimed - count << RANK_BITS))
-        return False
+    def replace(self, pattern: int, least: int) -> tuple[int, Fresh]:
+        """Replace a pattern everywhere by a new term, if that can be done in at least so many places.
+
+        Returns in how many it can be done, and by column the digits that are new, none where nothing was replaced.
+        """
+        places = self._places(pattern)
+        count = places.bit_count()
+        if count < least:
+            return count, {}
+        hits = self._replaceable(pattern, places)
+        return len(hits), self._substitute(pattern, hits) if len(hits) >= least else {}
 
     def _places(self, pattern: int) -> int:
         """Return the bits of all first digits of a pattern."""
-        a, b, power, differ = _parts(pattern)
+        a, b, power, differ = parts(pattern)
         like, unlike = (self.minus[b], self.plus[b]) if differ else (self.plus[b], self.minus[b])
         if power >= 0:
             return self.plus[a] & like >> power | self.minus[a] & unlike >> power
@@ -101,7 +87,7 @@ class Sharing:
 
     def _replaceable(self, pattern: int, places: int) -> list[tuple[int, int, int]]:
         """Return (column, first digit, second digit) of the places that can be replaced together within the depth."""
-        a, b, power, _ = _parts(pattern)
+        a, b, power, _ = parts(pattern)
         growth = (1 << (max(self.depth[a], self.depth[b]) + 1)) - (1 << self.depth[a]) - (1 << self.depth[b])
         hits: list[tuple[int, int, int]] = []
         column, room = -1, 0
@@ -119,14 +105,14 @@ class Sharing:
             hits.append((c, a << 6 | p, b << 6 | p + power))
         return hits
 
-    def _substitute(self, pattern: int, hits: list[tuple[int, int, int]]) -> None:
-        a, b, power, differ = _parts(pattern)
+    def _substitute(self, pattern: int, hits: list[tuple[int, int, int]]) -> Fresh:
+        a, b, power, differ = parts(pattern)
         # a difference may be made either way round: the way that leaves fewer columns negative
         flip = bool(differ) and sum(self.columns[c][digit] for c, digit, _ in hits) < 0
         sign = -1 if differ else 1
         new = self._new_term(b, a, -power, sign) if flip else self._new_term(a, b, power, sign)
         growth = (1 << self.depth[new]) - (1 << self.depth[a]) - (1 << self.depth[b])
-        fresh: dict[int, list[int]] = {}
+        fresh: Fresh = {}
         for c, first, second in hits:
             column = self.columns[c]
             digit, new_sign = new << 6 | min(first & 63, second & 63), -column[first] if flip else column[first]
@@ -136,22 +122,7 @@ class Sharing:
             column[digit] = new_sign
             self.kraft[c] += growth
             fresh.setdefault(c, []).append(digit)
-        self._count(new, fresh)
-
-    def _count(self, new: int, fresh: dict[int, list[int]]) -> None:
-        """Queue the patterns of a new term's digits, by column, with what stands beside them."""
-        counts: dict[int, int] = defaultdict(int)
-        for c, digits in fresh.items():
-            column = self.columns[c]
-            for digit in digits:
-                sign, base = column[digit], new << 8 | ((digit & 63) + 64)
-                for other, other_sign in column.items():  # _pattern written out: this is the innermost loop
-                    if other < digit:
-                        power = base - (other & 63)
-                        counts[((other >> 6) << 28 | power) << 1 | (sign != other_sign)] += 1
-        for pattern, count in counts.items():
-            if count >= 2:
-                heapq.heappush(self.heap, _rank(pattern, count))
+        return fresh
 
     def _new_term(self, a: int, b: int, power: int, sign: int) -> int:
         """Return the number of the term a + sign * (b << power), both shifted so that none is negative."""
@@ -159,10 +130,8 @@ class Sharing:
         return number
 
     def outputs(self, ternary: bool) -> list[Output]:
-        """Share all that can be shared, then sum what is left of every column; return what each comes to."""
-        while self.share_best_pair():
-            pass
-        return [self.finish_column(column, ternary) for column in range(len(self.columns))]
+        """Sum what is left of every column; return what each comes to."""
+        return [self._finish_column(column, ternary) for column in range(len(self.columns))]
 
     def graph(self, outputs: Sequence[Output]) -> AdderGraph:
         """Return the graph of the adders so far."""
@@ -175,7 +144,7 @@ class Sharing:
         terms = sorted(((o.term, o.shift, o.sign) for o in (a, b)), key=_leading)
         return Output(*self._sum(terms))
 
-    def finish_column(self, c: int, ternary: bool) -> Output:
+    def _finish_column(self, c: int, ternary: bool) -> Output:
         """Sum what is left of a column, earliest and narrowest terms first; a positive term leads a difference."""
         queue = [
             (float(self.depth[d >> 6]), self.width[d >> 6] + (d & 63), d >> 6, d & 63, sign)
@@ -215,24 +184,3 @@ class Sharing:
 def _leading(term: tuple[int, int, int]) -> tuple[int, int, int]:
     """Return the key by which (number, power, sign) are sorted: positive terms first, then the least shifted."""
     return -term[2], term[1], term[0]
-
-
-def _patterns(column: dict[int, int]) -> Ints:
-    """Return the pattern of every two digits of a column, lower digit first."""
-    digits = np.array(sorted(column), dtype=np.int64)
-    signs = np.array([column[digit] for digit in digits.tolist()], dtype=np.int64)
-    first, second = np.triu_indices(len(digits), 1)
-    power = (digits[second] & 63) - (digits[first] & 63) + 64
-    numbers = (digits[first] >> 6) << 20 | (digits[second] >> 6)
-    return (numbers << 8 | power) << 1 | (signs[first] != signs[second])
-
-
-def _parts(pattern: int) -> tuple[int, int, int, int]:
-    """Return terms a and b, power of b minus power of a, and 1 where the signs differ."""
-    return pattern >> 29, pattern >> 9 & 0xFFFFF, (pattern >> 1 & 0xFF) - 64, pattern & 1
-
-
-def _rank(pattern: int, count: int) -> int:
-    """Return the heap's key: the most frequent first, among equals the one of the youngest terms."""
-    a, b, _, _ = _parts(pattern)
-    return -count << RANK_BITS | ((1 << 21) - a - b) // AGES << PATTERN_BITS | pattern
