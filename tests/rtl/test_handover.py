@@ -9,9 +9,9 @@ import pytest
 from gatewright.data import Dataset, dataset_from_arrays
 from gatewright.data.conditioning import condition
 from gatewright.ir import Interpreter
+from gatewright.rtl.beats import pack
 from gatewright.rtl.handover import TopPort, hex_lines, input_header, top_ports, vhdl_instance, write_handover
 from gatewright.rtl.manifest import RtlManifest, write_design
-from gatewright.sim.beats import pack
 from tests.lowering import lower_for
 from tests.programs import codes, mlp
 

@@ -181,8 +181,8 @@ class Hardware:
     def _hand_over(self, manifest: RtlManifest, out: Path) -> None:
         """Write what another engineer needs beside the design; see rtl/handover.py."""
         from gatewright.ir import Interpreter
+        from gatewright.rtl.beats import pack
         from gatewright.rtl.handover import VECTORS, write_handover
-        from gatewright.sim.beats import pack
 
         x = self.vectors()[:VECTORS]
         meta: dict[str, Any] = {}
