@@ -53,10 +53,11 @@ def table_raw(frame: Any, data: Data, path: Path, layout: Layout | None = None) 
         if frame.empty:
             raise DataError(f'{path}: every row has a gap in some column, so data.missing = "drop" leaves none')
     x = numbers(frame[list(chosen.features)], path, decimal=decimal, lines=layout, gaps=data.missing == "mean")
-    if len(chosen.labels) > 1 or data.label_columns:
+    label, *others = chosen.labels
+    if others or data.label_columns:
         y = numbers(frame[list(chosen.labels)], path, decimal=decimal, lines=layout)
     else:
-        y = _label(frame[chosen.labels[0]], decimal)
+        y = _label(frame[label], decimal)
     return Raw(
         x=x,
         y=y,
