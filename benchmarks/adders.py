@@ -12,7 +12,8 @@ import numpy as np
 from benchmarks import peers
 from benchmarks.tables import BUILD, publish
 from gatewright.fixedpoint import Ints
-from gatewright.lower.build.adders import AdderGraph, adder_graph
+from gatewright.lower.build.adders import adder_graph
+from gatewright.lower.build.graph import AdderGraph
 
 # label, size, bits, share of zeros, matrices
 CASES = (

@@ -11,7 +11,7 @@ from gatewright.export import Calibration, calibrate, check_graph_export, export
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import Graph
 from gatewright.graph.nodes import Input, Quantize, Thresholds
-from gatewright.ir.output import OutputKind
+from gatewright.ir import OutputKind
 
 INPUT = Fixed(width_bits=16, frac_bits=10)
 SAMPLES, IMAGE = 30, 1 << 16  # one sample of an image, whose intermediate results are millions

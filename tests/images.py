@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.ir import Constant, Op, Program, verify
-from gatewright.ir.op_moves import Concat, Reshape
+from gatewright.ir.op_moves import Concat, Fill, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup
 from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Mul, Pool, PoolKind, Relu, Requant, Sub
 from gatewright.ir.shapes import shapes
@@ -56,18 +56,21 @@ class Drawing:
 
 
 @st.composite
-def image_programs(draw: st.DrawFn, *, layers: int = 2, axes: int | None = None, plain: bool = False) -> Program:
-    """Draw a verified program of one or two axes of space. plain: every step takes one beat and there is no join."""
+def image_programs(draw: st.DrawFn, *, layers: int = 2, axes: int | None = None, moves: bool = False) -> Program:
+    """Draw a verified program of one or two axes of space. moves: most layers move elements about."""
     d = Drawing(draw, np.random.default_rng(draw(st.integers(0, 2**32 - 1))))
     axes = axes or draw(st.integers(1, 2))
     shape = (*(draw(SIZES) for _ in range(axes)), draw(st.integers(1, 3)))
     fixed = Fixed(width_bits=draw(st.integers(1, 5)), frac_bits=draw(st.integers(0, 4)), signed=draw(st.booleans()))
     d.add(Input(name="x", layer="input", shape=shape, format=fixed))
     for number in range(draw(st.integers(1, layers))):
-        kinds = ["conv", "conv", "pool", "point"] + ([] if plain else ["join"])
-        {"conv": _conv, "pool": _pool, "point": _point, "join": _join}[draw(st.sampled_from(kinds))](d, f"l{number}")
+        kinds = ["conv", "conv", "pool", "point", "join", *["move"] * (8 if moves else 1)]
+        grow = {"conv": _conv, "pool": _pool, "point": _point, "join": _join, "move": _move}
+        grow[draw(st.sampled_from(kinds))](d, f"l{number}")
         if d.bits(d.last) > 9:
             d.add(_requant(d, f"l{number}.fit", f"l{number}"))
+    if all(isinstance(op, Transpose | Reshape) for op in d.ops[1:]):
+        d.add(Relu(name="relu", layer="relu", source=d.last))
     if draw(st.booleans()):
         _dense_end(d)
     program = Program(name="p", ops=tuple(d.ops), output=d.last, constants=d.constants)
@@ -169,9 +172,56 @@ def _join(d: Drawing, name: str) -> None:
     )
     kind = d.draw(st.sampled_from((Add, Max, None)))
     if kind is None:
-        d.add(Concat(name=name, layer=name, sources=(trunk, d.last), axis=len(space)))
+        d.add(Concat(name=name, layer=name, sources=(trunk, d.last), axis=d.draw(st.sampled_from((0, len(space))))))
     else:
         d.add(kind(name=name, layer=name, left=d.last, right=trunk))
+
+
+def _move(d: Drawing, name: str) -> None:
+    """Add an op that moves rows, columns or the whole frame about, or one whose formats differ from place to place."""
+    kind = d.draw(st.sampled_from(("pad", "slice", "upsample", "transpose", "stack", "formats", "gate", "spread")))
+    shape, source = d.shape(d.last), d.last
+    rank, own = len(shape), {"name": name, "layer": name, "source": source}
+    if kind == "pad":
+        value = d.draw(st.sampled_from((0, *known_ranges(d.ops, d.constants)[source].ends)))
+        d.add(
+            Pad(**own, pads=tuple((d.draw(st.integers(0, 2)), d.draw(st.integers(0, 2))) for _ in shape), value=value)
+        )
+    elif kind == "slice":
+        parts = [(d.draw(st.integers(0, size - 1)), d.draw(st.sampled_from((1, 1, 2, 3, -1)))) for size in shape]
+        stops = [
+            d.draw(st.integers(begin + 1, n)) if step > 0 else -1 for n, (begin, step) in zip(shape, parts, strict=True)
+        ]
+        starts, steps = zip(*parts, strict=True)
+        d.add(Slice(**own, starts=starts, stops=tuple(stops), steps=steps))
+    elif kind == "upsample":
+        factors = tuple(d.draw(st.sampled_from((1, 2, 3))) for _ in shape)
+        d.add(Upsample(**own, factors=factors, fill=d.draw(st.sampled_from(Fill))))
+    elif kind == "transpose":
+        d.add(Transpose(**own, axes=tuple(d.draw(st.permutations(range(rank))))))
+    elif kind == "stack":
+        d.add(Relu(name=f"{name}.relu", layer=name, source=source))
+        d.add(Concat(name=name, layer=name, sources=(source, d.last), axis=d.draw(st.integers(0, rank - 1))))
+    elif kind == "formats":
+        d.add(_requant(d, name, name, elements=True))
+    elif kind == "gate":
+        whole = shape[:-1]
+        d.add(
+            Pool(
+                **own | {"name": f"{name}.all"},
+                kind=PoolKind.MAX,
+                size=whole,
+                strides=whole,
+                pads=((0, 0),) * (rank - 1),
+            )
+        )
+        d.add(Add(name=name, layer=name, left=source, right=d.last))
+    else:  # a whole value at once, cut into pixels again
+        d.add(Reshape(**own | {"name": f"{name}.flat"}, shape=(int(np.prod(shape)),)))
+        size = int(np.prod(shape))
+        d.weights(name, (size, size))
+        d.add(Dense(name=name, layer=name, source=d.last, weight=f"{name}.weight", bias=f"{name}.bias"))
+        d.add(Reshape(name=f"{name}.image", layer=name, source=name, shape=shape))
 
 
 def _dense_end(d: Drawing) -> None:
@@ -188,9 +238,9 @@ def _dense_end(d: Drawing) -> None:
         d.add(ArgMax(name="class", layer="class", source="out"))
 
 
-def _requant(d: Drawing, name: str, layer: str) -> Requant:
-    channels = d.shape(d.last)[-1]
-    count = d.draw(st.sampled_from((1, channels)))
+def _requant(d: Drawing, name: str, layer: str, *, elements: bool = False) -> Requant:
+    shape = d.shape(d.last)
+    count = int(np.prod(shape)) if elements else d.draw(st.sampled_from((1, shape[-1])))
     frac = d.draw(st.integers(0, 4))
     return Requant(
         name=name,

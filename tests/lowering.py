@@ -4,7 +4,7 @@ from gatewright.fixedpoint import Ints
 from gatewright.ir import Program
 from gatewright.lower.compile import lower
 from gatewright.lower.dataflow import Dataflow
-from gatewright.lower.target import Boundaries, Choices, Multiplier, Streams, Target
+from gatewright.lower.target import Boundaries, Choices, Engine, Multiplier, Streams, Target
 from gatewright.lower.unrolled import Unrolled
 
 
@@ -24,6 +24,7 @@ def lower_for(
     stream: Streams = "never",
     pixels_per_beat: int = 1,
     interval: int = 0,
+    engine: Engine = "auto",
 ) -> Dataflow:
     """Return `lower` of the Target and the Choices that these make."""
     target = Target(
@@ -41,6 +42,7 @@ def lower_for(
         stream=stream,
         pixels_per_beat=pixels_per_beat,
         interval=interval,
+        engine=engine,
     )
     return lower(program, x, target, choices)
 

@@ -60,9 +60,15 @@ class MissingToolError(ToolError):
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """Return " Did you mean 'x'?" for the known name nearest to `name`, or the sorted list of known names."""
+    """Return " Did you mean 'x'?" for the known name nearest to `name`, or the sorted list of known names.
+
+    Where several begin as `name` does, or hold it, all of these are named: none is nearer than the others.
+    """
     import difflib
 
+    alike = sorted(other for other in known if len(name) > 2 and name.lower() in other.lower())
+    if len(alike) > 1:
+        return f" Did you mean one of {', '.join(map(repr, alike))}?"
     hits = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if hits:
         return f" Did you mean {hits[0]!r}?"

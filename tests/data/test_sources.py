@@ -120,18 +120,22 @@ def test_nan_names_row_and_column(make, tmp_path):
     x = X.astype(float)
     x[3, 2] = np.nan
     np.savez(tmp_path / "d.npz", x=x, y=Y)
-    refused(make(tmp_path / "d.npz"), "samples must be finite, not nan at row 3, column 2 (1 such values); remove or")
+    refused(make(tmp_path / "d.npz"), "samples must be finite, not nan of sample 4, x[3, 2] (1 such values); remove or")
     np.savez(tmp_path / "d.npz", x=np.where(np.isnan(x), np.inf, x).reshape(N, 2, 2), y=Y)
-    refused(make(tmp_path / "d.npz"), "samples must be finite, not inf at row 3, column 1, 0 (1 such values)")
+    refused(make(tmp_path / "d.npz"), "samples must be finite, not inf of sample 4, x[3, 1, 0] (1 such values)")
 
 
 @pytest.mark.parametrize(
     ("x", "y", "text"),
     [
         (X, np.zeros(N), "classification needs at least 2 classes, not only '0'; check the label column"),
-        (X, Y + 0.5, "class labels must be names or whole numbers, not 0.5 at row 0; for a continuous target set task"),
+        (
+            X,
+            Y + 0.5,
+            "class labels must be names or whole numbers, not 0.5 of sample 1; for a continuous target set task",
+        ),
         (X, np.eye(2)[Y], "class labels must be one per row, not shape (40, 2); for one-hot labels give their argmax"),
-        (X, np.array(["a", ""])[Y], "every row needs a label, but row 1 has none; fill it in or drop the row"),
+        (X, np.array(["a", ""])[Y], "every row needs a label, but sample 2 of 40 has none; fill it in or drop the row"),
         (X.astype(complex), Y, "samples must be numbers, not complex128; convert them"),
         (X.astype(str), Y, "samples must be numbers, not <U21; convert them"),
         (np.full((N, 2), 2**63, dtype=np.uint64), Y, "samples must lie below 2**62, not 9223372036854775808"),
@@ -148,7 +152,10 @@ def test_unusable_arrays(make, tmp_path, x, y, text):
     ("y", "text"),
     [
         (np.array(["a", "b"])[Y], "regression targets must be numbers, not 'a'; choose another label column"),
-        (np.where(Y, np.nan, 1.0), "regression targets must be finite, not nan at row 1, target 0; remove or repair"),
+        (
+            np.where(Y, np.nan, 1.0),
+            "regression targets must be finite, not nan of sample 2, target 1; remove or repair",
+        ),
     ],
 )
 def test_unusable_targets(make, tmp_path, y, text):
@@ -224,7 +231,7 @@ def test_csv_that_is_no_table(make, tmp_path):
         (b"a,kind\n1,p,3,4\n2,n\n", "cannot be read as a table"),
         (b"a,kind\n1,p\n2,n,5,6\n", "it must be complete, with equally many cells in each line"),
         (b"\xff\xfe\x00\x81", "cannot be read as a table"),
-        (b"a,kind\n1,p\n2\n3,n\n", "every row needs a label, but row 1 has none; fill it in or drop the row"),
+        (b"a,kind\n1,p\n2\n3,n\n", "every row needs a label, but sample 2 of 3 has none; fill it in or drop the row"),
         (b"kind\np\nn\n", "a table needs feature columns beside 'kind'"),
     ]:
         path.write_bytes(content)
@@ -382,7 +389,7 @@ def test_function_of_the_working_directory(make, tmp_path, monkeypatch):
         "ragged": "x, y, group and split must be arrays",
         "names": "feature_names must name each column of a 2-D x (40, 2), not 1 names",
         "beyond": "labels must be class numbers 0..1 of at least 2 `classes`, not 1..2",
-        "unknown": "labels must be one of off, on, not 'up' at row 1; correct `classes`",
+        "unknown": "labels must be one of off, on, not 'up' of sample 2; correct `classes`",
     }.items():
         refused(make(f"python:my_lab_data:{function}"), text)
 
@@ -435,7 +442,7 @@ def test_a_class_may_be_called_by_a_number_of_any_length(make, tmp_path):
 def test_numbers_beyond_float64(make, tmp_path):
     x = np.arange(40).reshape(20, 2) * np.longdouble("1e4000")
     np.savez(tmp_path / "a.npz", x=x, y=np.arange(20) % 2)
-    refused(make(tmp_path / "a.npz"), "samples must be finite, not inf at row 0, column 1")
+    refused(make(tmp_path / "a.npz"), "samples must be finite, not inf of sample 1, x[0, 1] (39 such")
 
 
 def test_a_pipe_is_no_source(make, tmp_path):

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.config import Data
+from gatewright.data.draws import draw_by_class, draw_groups, draw_rows
 from gatewright.data.splits import make_split, parse_split
 from gatewright.errors import DataError
 
@@ -114,3 +115,35 @@ def test_too_few_groups_for_each_class():
 def test_too_few_rows():
     with pytest.raises(DataError, match=r"file: 1 rows cannot be split with a share of 0.20"):
         split_of([0.5], classes=())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(3, 70), min_size=2, max_size=5), st.sampled_from([0.1, 0.2, 0.33, 0.5]), st.integers(0, 999)
+)
+def test_the_rows_are_those_that_scikit_learn_draws(counts, share, seed):
+    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
+
+    y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    n, group = len(y), np.arange(len(y)) // 4
+    theirs = {
+        "class": StratifiedShuffleSplit(1, test_size=max(round(share * n), len(counts)), random_state=seed),
+        "rows": ShuffleSplit(1, test_size=share, random_state=seed),
+        "groups": GroupShuffleSplit(1, test_size=share, random_state=seed),
+    }
+    drawn = {
+        name: sorted(next(picker.split(y, y, group if name == "groups" else None))[1].tolist())
+        for name, picker in theirs.items()
+    }
+    ours = {
+        "class": draw_by_class(y, share, seed),
+        "rows": draw_rows(n, share, seed),
+        "groups": draw_groups(group, share, seed),
+    }
+    assert {name: sorted(rows.tolist()) for name, rows in ours.items()} == drawn
+
+
+def test_a_draw_that_leaves_too_few_rows_says_so():
+    for y, text in (([0, 0, 1], "a class has a single row"), ([0, 0, 1, 1], "1 rows would stay for 2 classes")):
+        with pytest.raises(DataError, match=text):
+            draw_by_class(np.array(y), 0.5 if "single" in text else 0.75, 0)

@@ -86,7 +86,7 @@ def test_unwritable_directory(tmp_path: Path):
     ("setting", "message"),
     [
         ("hardware.part=XC7A36T", r"XC7A36T.*Did you mean 'XC7A35T'"),
-        ("hardware.board=ulx3s", r"ulx3s.*Did you mean 'ulx3s_"),
+        ("hardware.board=ulx3s", r"ulx3s.*Did you mean one of 'ulx3s_12f'"),
         ("student.weight_bits=0", "student.weight_bits: input should be greater than or equal to 1, not 0"),
         ("student.sparsity=1.5", "student.sparsity: input should be less than 1, not 1.5"),
         ("sparsity", "--set takes key=value"),

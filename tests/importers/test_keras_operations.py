@@ -49,6 +49,12 @@ def run(tmp_path, kind, args, x, *, kwargs=None, outputs=("o", 0, 0), inputs=("x
     return evaluate(load_keras(write_v3(tmp_path / "m.keras", model, {"dense": []}, {})), x)
 
 
+def number(*shape: int) -> dict[str, Any]:
+    """Powers of two of a shape, as an argument."""
+    value = 2.0 ** np.random.default_rng(7).integers(-2, 3, shape)
+    return {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": "float32"}}
+
+
 CASES = {
     "sum": ("Add", [X, 1.5], {}, lambda x: x + 1.5),
     "difference": ("Subtract", [X, 1], {}, lambda x: x - 1),
@@ -88,6 +94,19 @@ def test_models_called_with_names_have_one_input_and_one_output(tmp_path):
         run(tmp_path, "Negative", [X], x, outputs={"o": ["o", 0, 0], "x": ["x", 0, 0]})
 
 
+@pytest.mark.parametrize("shape", [(5, 4), (5, 1), (1, 5, 4), (1, 5, 1), (1, 1)])
+@pytest.mark.parametrize(
+    ("kind", "function"),
+    [("Add", np.add), ("Subtract", np.subtract), ("Multiply", np.multiply), ("Minimum", np.minimum)],
+)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_constants_broadcast_as_numpy_does(tmp_path, kind, function, shape, swapped):
+    given, x = number(*shape), singles(1, 3, 5, 4)
+    constant = np.array(given["config"]["value"])
+    got = run(tmp_path, kind, [given, X] if swapped else [X, given], x)
+    assert np.array_equal(got, function(constant, x.astype(float)) if swapped else function(x.astype(float), constant))
+
+
 @pytest.mark.parametrize(
     ("kind", "args", "message"),
     [
@@ -95,7 +114,8 @@ def test_models_called_with_names_have_one_input_and_one_output(tmp_path):
         ("GetItem", [X, [cut(), 9]], "index 9 is outside an axis of 5"),
         ("TrueDivide", [1.0, X], "divides by a computed value or by zero"),
         ("Add", [X, {"class_name": "Thing", "config": {}}], "is called with .* which is not understood"),
-        ("Add", [X, {**TWO, "config": {"value": [1.0, 2.0]}}], r"a constant of the shape \(2,\) is not supported"),
+        ("Add", [X, number(2)], r"a constant of the shape \(2,\) does not go together with .* \(5, 4\)"),
+        ("Add", [X, number(3, 5, 4)], r"a constant of the shape \(3, 5, 4\) does not go together with"),
         ("Reshape", [X, [5, 4]], "newshape = .* is not supported; -1 for the samples"),
         ("Concatenate", [[X, 1]], "joins something other than results of layers"),
         ("Einsum", [X], "the operation keras.ops 'Einsum' is not supported. Known: Abs,"),

@@ -194,6 +194,23 @@ def test_set_6_refuses_what_does_not_match(tmp_path, constant, attributes):
         load_onnx(path)
 
 
+@pytest.mark.parametrize(("bias", "attributes"), [((5,), {"broadcast": 1}), ((1, 5), {})])
+def test_set_6_adds_to_a_product_what_it_may_repeat(tmp_path, bias, attributes):
+    constants = {"w": np.ones((3, 5), "f4"), "c": np.ones(bias, "f4")}
+    gemm = helper.make_node("Gemm", ["x", "w", "c"], ["y"], name="g", **attributes)
+    loaded = load_onnx(save(tmp_path / "m.onnx", [gemm], (3,), constants, opset=6))
+    assert np.array_equal(evaluate(loaded, np.ones((2, 3))), np.full((2, 5), 4))
+
+
+def test_set_6_repeats_no_vector_without_broadcast(tmp_path):
+    constants = {"w": np.ones((3, 5), "f4"), "c": np.ones(5, "f4")}
+    path = save(
+        tmp_path / "m.onnx", [helper.make_node("Gemm", ["x", "w", "c"], ["y"], name="g")], (3,), constants, opset=6
+    )
+    with pytest.raises(ModelError, match=r"third operand has the shape \(5,\), which set 6 does not repeat.*version 7"):
+        load_onnx(path)
+
+
 def test_of_two_computed_values_the_lower_rank_gains_axes_only_where_samples_meet(tmp_path):
     flat = helper.make_node("ReduceMax", ["x"], ["m"], axes=[1], keepdims=0)  # (n, 4) beside (n, 3, 4)
     path = save(tmp_path / "m.onnx", [flat, helper.make_node("Add", ["x", "m"], ["y"], name="s")], (3, 4), {})

@@ -5,8 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatewright.errors import LowerError
 from gatewright.fixedpoint import digit_count, signed_digits
-from gatewright.lower.build.adders import AdderGraph, adder_graph
+from gatewright.lower.build import adders, greedy, rounds
+from gatewright.lower.build.adders import adder_graph
+from gatewright.lower.build.differences import differences
+from gatewright.lower.build.digits import canonical, spellings
+from gatewright.lower.build.graph import AdderGraph, prove
+from gatewright.lower.build.patterns import counted
+from gatewright.lower.build.price import Price, price
+from gatewright.lower.build.sharing import Sharing
 
 
 @given(st.integers(-(2**40), 2**40))
@@ -54,6 +62,93 @@ def test_computes_the_product(seed: int, n_in: int, n_out: int, bits: int, spars
     terms = [sum(len(signed_digits(v)) for v in column) for column in matrix.T.tolist()]
     least = max((t - 1).bit_length() if t else 0 for t in terms)
     assert max(depths(graph)) <= least + extra
+
+
+@pytest.mark.parametrize("extra_depth", [0, 2])
+@pytest.mark.parametrize("matrix", [[[1, 2, 3], [4, 5, 6], [7, 8, 9]], [[45, -77], [23, 91]]])
+def test_small_matrices_take_as_few_adders_as_the_peers(matrix: list[list[int]], extra_depth: int):
+    """Columns that are alike, as differences (9 without); numbers in another spelling than the canonical one (8)."""
+    assert len(adder_graph(np.array(matrix), extra_depth=extra_depth).sums) == 7
+
+
+def test_an_alternative_is_taken_only_where_it_costs_less_of_everything():
+    least = Price(adders=7, bits=60, levels=3)
+    assert Price(adders=6, bits=60, levels=3).below(least)
+    others = [(7, 50, 2), (6, 61, 3), (6, 60, 3.5)]
+    assert not any(Price(adders=adders, bits=bits, levels=levels).below(least) for adders, bits, levels in others)
+
+
+def test_a_price_counts_turned_outputs_and_merged_adders():
+    """3 * (x0 + x1) + x2 by three adders, of which the last two become a ternary one; and -x0."""
+    graph = adder_graph(np.array([[3, -1], [3, 0], [1, 0]]))
+    assert len(graph.sums) == 3
+    assert price(graph, [4, 4, 4], ternary=False) == Price(adders=4, bits=23, levels=3.0)
+    assert price(graph, [4, 4, 4], ternary=True) == Price(adders=3, bits=17, levels=2.5)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2))
+@settings(max_examples=60, deadline=None)
+def test_differences_and_spellings_are_the_matrix(seed: int, extra: int):
+    rng = np.random.default_rng(seed)
+    matrix = rng.integers(-9, 10, rng.integers(1, 5, 2))
+    limit = int(digit_count(matrix).sum(axis=0).max() - 1).bit_length() + extra
+    for tree in differences(matrix, [0] * len(matrix), limit):
+        made = {-1: np.zeros(len(matrix), dtype=np.int64)}
+        for edge in tree.edges:
+            made[edge.column] = edge.sign * made[edge.parent] + tree.matrix[:, edge.column]
+        assert all((made[c] == matrix[:, c]).all() for c in range(matrix.shape[1]))
+    for columns in spellings(matrix):
+        value = np.zeros_like(matrix)
+        for c, column in enumerate(columns):
+            for digit, sign in column.items():
+                value[digit >> 6, c] += sign << (digit & 63)
+        assert (value == matrix).all()
+        assert sum(map(len, columns)) == digit_count(matrix).sum()
+
+
+@pytest.mark.parametrize(("block", "beside"), [(512, 1024), (5, 8)])
+@given(seed=st.integers(0, 2**32 - 1), bits=st.integers(1, 20), ternary=st.booleans(), extra=st.integers(0, 1))
+@settings(max_examples=15, deadline=None)
+def test_rounds_compute_the_product(block: int, beside: int, seed: int, bits: int, ternary: bool, extra: int):
+    """Whatever is paired with what: adder_graph proves the product; here the depth, and that it comes out again."""
+    rng = np.random.default_rng(seed)
+    matrix = rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), rng.integers(1, 13, 2))
+    matrix[rng.random(matrix.shape) < rng.choice((0.0, 0.6))] = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adders, "LARGE", 0)
+        patch.setattr(rounds, "BLOCK", block)
+        patch.setattr(rounds, "BESIDE", beside)
+        patch.setattr(rounds, "ROUND", 3)
+        graph, again = (adder_graph(matrix, extra_depth=extra, ternary=ternary) for _ in range(2))
+    assert graph == again
+    if not ternary:
+        terms = digit_count(matrix).sum(axis=0)
+        assert max(depths(graph)) <= max(int(t - 1).bit_length() if t else 0 for t in terms.tolist()) + extra
+
+
+def test_rounds_count_pairs_as_the_strict_order_does():
+    """All pairs of inputs that occur twice, with their numbers; and the same when they are counted again."""
+    matrix = np.random.default_rng(4).integers(-31, 32, (9, 7))
+    search = Sharing.start(canonical(matrix), [8] * 9, [0] * 9, [9] * 7)
+    work = rounds._Rounds(search, 9, np.random.default_rng(0))
+    assert work.look(1 << 30) == 2
+    found = {p: n for n, parts in work.waiting.items() for p in np.concatenate(parts).tolist()}
+    patterns, counts = counted(np.concatenate([greedy._patterns(column) for column in search.columns]))
+    assert found == dict(zip(patterns.tolist(), counts.tolist(), strict=True))
+    assert work._count_again(patterns).tolist() == [search._places(p).bit_count() for p in patterns.tolist()]
+
+
+def test_rounds_need_no_more_adders_than_the_strict_order(monkeypatch: pytest.MonkeyPatch):
+    matrix = np.random.default_rng(0).integers(-32, 32, (64, 10))
+    in_order = len(adder_graph(matrix).sums)
+    monkeypatch.setattr(adders, "LARGE", 0)
+    assert len(adder_graph(matrix).sums) <= 1.01 * in_order
+
+
+def test_a_wrong_graph_is_told():
+    graph = adder_graph(np.array([[3], [1]]))
+    with pytest.raises(LowerError, match=r"adder graph column 0 computes \[3, 1\], not \[3, 2\]"):
+        prove(graph, np.array([[3], [2]]))
 
 
 def test_shares_across_columns():

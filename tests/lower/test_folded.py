@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from gatewright.errors import LowerError
 from gatewright.lower.estimate import estimate
-from gatewright.lower.folded.plan import plan, simulate
+from gatewright.lower.folded.plan import simulate
+from gatewright.lower.folded.timetable import plan
 from gatewright.lower.folded.unit import Folded
 from tests.lowering import lower_for, only
 from tests.programs import codes, mlp, programs

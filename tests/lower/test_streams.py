@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.flow.codes import random_codes
-from gatewright.ir import Constant, Interpreter, Program
-from gatewright.ir.op_moves import Fill, Reshape, Transpose, Upsample
-from gatewright.ir.ops import Add, Conv, Dense, Input, Pool, PoolKind, Relu, Requant
+from gatewright.ir import Constant, Interpreter, Op, Program
+from gatewright.ir.op_moves import Concat, Fill, Pad, Reshape, Slice, Transpose, Upsample
+from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Mul, Pool, PoolKind, Relu, Requant
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.estimate import estimate
+from gatewright.lower.streaming.regrouped import Regrouped
 from gatewright.lower.streaming.tokens import run
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.tensor.depths import interval_of, net_of
+from gatewright.lower.unrolled import Unrolled
 from tests.images import image_programs
 from tests.lower.units_contract import check_channels
 from tests.lowering import lower_for
@@ -54,6 +56,32 @@ def residual() -> Program:
     ops += [conv("a", "x", constants, (3, 3, 2, 2)), Relu(name="a.relu", layer="a", source="a")]
     ops += [conv("b", "a.relu", constants, (3, 3, 2, 2)), Add(name="sum", layer="sum", left="b", right="x")]
     return Program(name="residual", ops=tuple(ops), output="sum", constants=constants)
+
+
+def moving() -> Program:
+    """Down, up again and beside what was left; then each of the other ways to move rows, columns and frames."""
+    constants: dict[str, Constant] = {}
+    fixed = Fixed(width_bits=4, frac_bits=0, signed=True)
+    two = {"size": (2, 2), "strides": (2, 2), "pads": ((0, 0), (0, 0)), "kind": PoolKind.MAX}
+    ops: list[Op] = [Input(name="x", layer="input", shape=(6, 8, 2), format=fixed)]
+    ops += [conv("a", "x", constants, (3, 3, 2, 2)), Pool(name="p", layer="p", source="a", **two)]
+    ops += [Upsample(name="u", layer="up", source="p", factors=(2, 2, 1), fill=Fill.REPEAT)]
+    ops += [Concat(name="skip", layer="skip", sources=("u", "a"), axis=2)]
+    ops += [Pad(name="pad", layer="pad", source="skip", pads=((1, 0), (2, 1), (0, 0)), value=-1)]
+    ops += [Slice(name="s", layer="s", source="pad", starts=(1, 0, 0), stops=(7, 11, 4), steps=(2, 3, 1))]
+    ops += [Transpose(name="t", layer="t", source="s", axes=(1, 2, 0)), Relu(name="r", layer="r", source="t")]
+    ops += [Concat(name="rows", layer="rows", sources=("t", "r"), axis=0)]
+    ops += [Upsample(name="z", layer="z", source="rows", factors=(1, 2, 1), fill=Fill.ZEROS)]
+    ops += [Reshape(name="flat", layer="flat", source="z", shape=(192,)), formats((192,), "flat")]
+    return Program(name="moving", ops=tuple(ops), output="t_", constants=constants)
+
+
+def test_every_way_to_move():
+    made = stream(moving())
+    kinds = {type(unit).__name__ for unit in made.units}
+    assert kinds == {"Windowed", "Pooled", "Resampled", "Unrolled", "Reordered", "Joined", "Regrouped"}
+    x = random_codes(made.program, 4, seed=3)
+    assert np.array_equal(made.replay(x), Interpreter(moving()).run(x))
 
 
 @given(image_programs(layers=3), st.sampled_from((0, 300)))
@@ -101,36 +129,72 @@ def small(*more, output: str, shape: tuple[int, ...] = (4, 6, 2), constants=None
     return Program(name="small", ops=ops, output=output, constants=constants or {})
 
 
+def formats(shape: tuple[int, ...], source: str = "x") -> Requant:
+    """Formats that differ from position to position."""
+    count = int(np.prod(shape))
+    return Requant(
+        name="t_",
+        layer="act",
+        source=source,
+        frac_bits=0,
+        width_bits=(*(2, 3) * (count // 2 - 1), 1, 1),
+        keep_frac_bits=(0,) * count,
+        signed=(True,) * (count - 1) + (False,),
+        rounding=Rounding.HALF_UP,
+        overflow=Overflow.WRAP,
+    )
+
+
 @pytest.mark.parametrize(
     ("op", "message"),
     [
         (
-            Transpose(name="t", layer="turn", source="x", axes=(1, 0, 2)),
-            r"^layer 'turn': no streaming hardware for Transpose of axes \(1, 0, 2\) \(op 't'\) yet; use the ",
+            Concat(name="t", layer="twice", sources=("x", "x"), axis=0),
+            r"^layer 'twice': no streaming hardware for Concat of a value with itself \(op 't'\) yet; use",
         ),
         (
-            Upsample(name="t", layer="up", source="x", factors=(2, 2, 1), fill=Fill.REPEAT),
-            r"^layer 'up': no streaming hardware for Upsample of rows or columns \(op 't'\) yet",
-        ),
-        (
-            Requant(
-                name="t",
-                layer="act",
-                source="x",
-                frac_bits=0,
-                width_bits=(2, 3) * 24,
-                keep_frac_bits=(0,) * 48,
-                signed=(True,) * 47 + (False,),
-                rounding=Rounding.HALF_UP,
-                overflow=Overflow.WRAP,
-            ),
+            formats((32, 33, 2)),
             r"^layer 'act': no streaming hardware for Requant with formats that differ from position to position",
         ),
     ],
 )
 def test_what_has_no_hardware_is_refused_by_layer(op, message):
     with pytest.raises(LowerError, match=message):
-        stream(small(op, output="t"))
+        stream(small(op, output=op.name, shape=(32, 33, 2)))
+
+
+def test_formats_of_a_small_value_take_it_in_one_beat():
+    """A frame of 48 elements is gathered for formats that differ from position to position, and stays a beat."""
+    program = small(formats((4, 6, 2)), output="t_")
+    made = stream(program)
+    assert [type(unit) for unit in made.units] == [Regrouped, Unrolled]
+    assert [port.stream.per_beat for unit in made.units for port in unit.gives] == [48, 48]
+    assert made.initiation_interval == 24
+
+
+def test_zeros_around_a_convolution_are_its_own_padding():
+    """A layer of padding with zeros takes nothing; one with another number is a unit, and takes its beats."""
+    for value, units, cycles in ((0, 1, 24), (3, 2, 48)):
+        constants: dict[str, Constant] = {}
+        pad = Pad(name="p", layer="pad", source="x", pads=((1, 1), (1, 1), (0, 0)), value=value)
+        made = stream(
+            small(pad, conv("c", "p", constants, (3, 3, 2, 1), pads=((0, 0),) * 2), output="c", constants=constants)
+        )
+        assert (len(made.units), made.initiation_interval) == (units, cycles)
+
+
+def test_a_leaking_relu_stays_in_the_circuit_in_front():
+    """What branches and joins again on a beat needs no FIFO and no unit of its own."""
+    constants = {"slope": Constant(np.array([1]), 2)}
+    ops = [conv("c", "x", constants, (3, 3, 2, 2)), Const(name="k", layer="leaky", value="slope")]
+    ops += [Mul(name="m", layer="leaky", left="c", right="k"), Max(name="y", layer="leaky", left="c", right="m")]
+    made = stream(small(*ops, output="y", constants=constants))
+    assert [type(unit) for unit in made.units] == [Windowed]
+
+
+def test_what_computes_nothing_is_refused():
+    with pytest.raises(LowerError, match=r"^'small' computes nothing: its result is its input in another shape$"):
+        stream(small(Reshape(name="r", layer="r", source="x", shape=(48,)), output="r"))
 
 
 def test_a_window_that_does_not_fit_is_refused_by_layer():

@@ -47,7 +47,7 @@ struct Lane {
     std::function<void(uint32_t*)> result;
     std::function<void(bool, bool)> offer;
     std::function<void(bool)> take;
-    std::function<bool()> ready, valid, last;
+    std::function<bool()> ready, valid, last, null, error;
     std::vector<uint32_t> sent, due;
     size_t in = 0, out = 0;
     bool offering = false;
@@ -59,7 +59,7 @@ struct Lane {
     size_t beats_out() const { return due.size() / (out_words + 1); }
 };
 
-template <class D, class V, class R> Lane lane(int n, int in, int out, int beats, D& data, V& valid, V& ready, V& last, R& result, V& mv, V& mr, V& ml) {
+template <class D, class V, class R, class K> Lane lane(int n, int in, int out, int beats, D& data, V& valid, V& ready, V& last, R& result, V& mv, V& mr, V& ml, K& keep, V& error) {
     Lane made;
     made.number = n; made.in_words = in; made.out_words = out; made.result_beats = beats;
     made.data = [&data, in](const uint32_t* words) { put(data, words, in); };
@@ -69,6 +69,8 @@ template <class D, class V, class R> Lane lane(int n, int in, int out, int beats
     made.ready = [&ready] { return bool(ready); };
     made.valid = [&mv] { return bool(mv); };
     made.last = [&ml] { return bool(ml); };
+    made.null = [&keep] { uint32_t words[8] = {0}; get(keep, words, sizeof(K) > 4 ? 2 : 1); return !(words[0] & 1); };
+    made.error = [&error] { return bool(error); };
     return made;
 }
 
@@ -89,13 +91,14 @@ int main(int argc, char** argv) {
             l.offering = false;
             l.stall_in = phase ? 0.7 * (random.next() % 3) / 2 : 0;
             l.stall_out = phase ? 0.7 * (random.next() % 3) / 2 : 0;
-            l.offer(phase && random.chance(0.5), false);
+            l.offer(false, false);
             l.take(false);
         }
         top.aresetn = 0;
         for (int i = 0; i < 3; ++i) { top.aclk = 0; top.eval(); top.aclk = 1; top.eval(); }
         top.aresetn = 1;
         int64_t quiet = 0;
+        std::vector<bool> torn(lanes.size());
         for (int64_t cycle = 0; quiet < 3000; ++cycle) {
             ++quiet;
             std::vector<bool> readies;
@@ -124,6 +127,8 @@ int main(int argc, char** argv) {
                             if (want[0] < 2 && now[w] != want[1 + w] && l.wrong.empty())
                                 l.wrong = where + ": expected " + std::to_string(want[1 + w]) + ", got " + std::to_string(now[w]);
                         if (l.last() != bool(want[0] & 1) && l.wrong.empty()) l.wrong = where + ": wrong TLAST";
+                        if (l.null() != (want[0] == 3) && l.wrong.empty()) l.wrong = where + ": wrong TKEEP";
+                        torn[i] = torn[i] || want[0] == 3;
                     }
                     ++l.out;
                     if (phase == 0 && l.out % l.result_beats == 0) l.ends.push_back(cycle);
@@ -134,6 +139,8 @@ int main(int argc, char** argv) {
             top.aclk = 1;
             top.eval();
         }
+        for (size_t i = 0; i < lanes.size(); ++i)
+            if (lanes[i].error() != torn[i] && lanes[i].wrong.empty()) lanes[i].wrong = "wrong framing_error";
         for (Lane& l : lanes)
             if (l.out != l.beats_out() && l.wrong.empty())
                 l.wrong = "phase " + std::to_string(phase) + ": " + std::to_string(l.out) + " of " + std::to_string(l.beats_out()) +

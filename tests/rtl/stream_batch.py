@@ -108,11 +108,15 @@ def _sent(
         sent.append(frame)
         tlast.append([False] * (len(frame) - 1) + [bool(rng.random() < 0.5)])
         whole.append(True)
+    tlast[-1][-1] = True  # a reset in mid-packet would drop the next
     return sent, tlast, whole
 
 
 def _due(manifest: RtlManifest, y: Ints, tlast: list[list[bool]], whole: list[bool]) -> tuple[list[Ints], list[int]]:
-    """Return the beats of each result, and TLAST of its last beat: 0, 1, or 2 where the result is of a torn frame."""
+    """Return the beats of each result, and TLAST of its last beat: 0, 1, or 2 where the result is of a torn frame.
+
+    Of these all is said that can be: as many beats, TLAST and no TKEEP with the last.
+    """
     beats = pack(manifest.result, y.reshape(len(y), -1))
     due: list[Ints] = []
     ends: list[int] = []
@@ -122,7 +126,7 @@ def _due(manifest: RtlManifest, y: Ints, tlast: list[list[bool]], whole: list[bo
             due.append(beats[number])
             ends.append(int(last[-1]))
             number += 1
-        elif manifest.core_beats[1] > 1:
+        else:
             due.append(np.zeros_like(beats[0]))
             ends.append(2)
     return due, ends
@@ -150,6 +154,7 @@ def _top(manifests: Sequence[RtlManifest]) -> str:
             ("output", 1, "s_axis_tready"), ("input", 1, "s_axis_tlast"),
             ("output", m.result.beat_bits, "m_axis_tdata"), ("output", 1, "m_axis_tvalid"),
             ("input", 1, "m_axis_tready"), ("output", 1, "m_axis_tlast"),
+            ("output", m.result.beat_bits // 8, "m_axis_tkeep"), ("output", 1, "framing_error"),
         ]  # fmt: skip
         ports += [f"{way} wire [{bits - 1}:0] {name}{n}" for way, bits, name in own]
         wires = ", ".join(f".{name}({name}{n})" for _, _, name in own)
@@ -164,7 +169,7 @@ def _bench(manifests: Sequence[RtlManifest]) -> str:
         f"    lanes.push_back(lane({n}, {-(-m.source.beat_bits // 32)}, {-(-m.result.beat_bits // 32)}, "
         f"{m.core_beats[1] * (m.result.beats // m.core_beats[1])}, top.s_axis_tdata{n}, top.s_axis_tvalid{n}, "
         f"top.s_axis_tready{n}, top.s_axis_tlast{n}, top.m_axis_tdata{n}, top.m_axis_tvalid{n}, top.m_axis_tready{n}, "
-        f"top.m_axis_tlast{n}));"
+        f"top.m_axis_tlast{n}, top.m_axis_tkeep{n}, top.framing_error{n}));"
         for n, m in enumerate(manifests)
     )
     return text.replace("// LANES", lanes)

@@ -12,8 +12,14 @@ if TYPE_CHECKING:
 
 
 def program_file(path: Path) -> Path:
-    """Return the program's file: the path itself, or that inside a run directory."""
-    return path / "program" / "program.txt" if path.is_dir() else path
+    """Return the program's file: the path itself, or that inside a run directory; DataError where it has none."""
+    file = path / "program" / "program.txt"
+    if path.is_dir() and not file.is_file():
+        raise DataError(
+            f"{path} holds no program yet: it is no run directory, or its run ended before; "
+            "`gatewright export CONFIG.toml` makes the program"
+        )
+    return file if path.is_dir() else path
 
 
 def read_codes(path: Path | None) -> Ints | None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gatewright.cli.draft import init_command
 from gatewright.cli.given import program_file, read_codes
 from gatewright.cli.lower import lower_command
 from gatewright.cli.model import COMMANDS
+from gatewright.cli.runs import compare_command, predict_command
 from gatewright.cli.search import search_command
 from gatewright.cli.stop import stopping
 from gatewright.errors import ConfigError, GatewrightError
@@ -114,7 +116,14 @@ def _stage_command(name: str, stage: str, text: str) -> None:
     def command(config: Path, out: Path | None, settings: tuple[str, ...]) -> None:
         from gatewright.config import load_config
 
-        _run(load_config(config, settings), out, stage)
+        loaded = load_config(config, settings)
+        folder = out or Path("runs") / loaded.name
+        _run(loaded, folder, stage)
+        if stage == "data":
+            from gatewright.data import Dataset
+            from gatewright.data.summary import summary_text
+
+            click.echo(summary_text(Dataset.load(folder / "data")))
 
     del command
 
@@ -136,6 +145,7 @@ for _name, (_stage, _text) in STAGE_COMMANDS.items():
 @click.option("--stream", is_flag=True, help="Units on streams, of images and signals.")
 @click.option("--pixels-per-beat", default=1, show_default=True, help="Of a stream: positions that come at a time.")
 @click.option("--interval", default=0, help="Of a stream: cycles that a frame may take; 0: as few as it can.")
+@click.option("--engine", type=click.Choice(["auto", "parallel", "folded"]), default="auto", help="Of convolutions.")
 def estimate(
     program: Path,
     part_name: str,
@@ -149,6 +159,7 @@ def estimate(
     stream: bool,
     pixels_per_beat: int,
     interval: int,
+    engine: str,
 ) -> None:
     """Resources and latency of PROGRAM (a program.txt or a run directory) without synthesis."""
     from gatewright.flow.estimate import estimate_program
@@ -166,6 +177,7 @@ def estimate(
         boundaries=boundaries,
         pixels_per_beat=pixels_per_beat,
         interval=interval,
+        engine=engine,
         **({"architecture": "stream"} if stream else {}),
     )
     for key, value in figures.items():
@@ -204,7 +216,8 @@ def _echo_build(results: dict[str, Any]) -> None:
         click.echo(f"{key:<20} {results['hardware'][key]}")
     for family, counts in results["synthesis"].items():
         numbers = ", ".join(f"{name} {counts[name]:,}" for name in ("lut", "ff", "dsp", "bram", "sites"))
-        click.echo(f"{family:<20} {numbers}")
+        own = results["hardware"].get("family", family)
+        click.echo(f"{family:<20} {numbers}{'' if family == own else f' (of Verilog compiled for {own})'}")
         click.echo(f"{f'{family} clock':<20} {clock_text(counts)} ({source_text(counts)})".replace("\u202f", " "))
 
 
@@ -330,7 +343,7 @@ def boards() -> None:
         click.echo(f"{b.name:<14}{b.part:<16}{b.clock_mhz:>6g} MHz  {b.title}")
 
 
-for _command in (*COMMANDS, lower_command, search_command):
+for _command in (init_command, predict_command, compare_command, *COMMANDS, lower_command, search_command):
     main.add_command(_command)
 
 

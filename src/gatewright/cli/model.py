@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
 from gatewright.errors import ConfigError, DataError, ShapeError
-from gatewright.ir.output import PlainOutput
-from gatewright.tools import DAMAGE, load_npy, open_npz, write_json
+from gatewright.words import PlainOutput
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from gatewright.graph import Graph
     from gatewright.graph.nodes import Floats
 
@@ -96,6 +95,7 @@ def import_command(
 def inspect_command(model: Path, weights: Path | None, shape: str, json_path: Path | None) -> None:
     """List MODEL's layers: shapes, parameters, formats, operations."""
     from gatewright.graph import format_rows, table
+    from gatewright.tools import write_json
 
     rows = table(_load(model, weights, shape))
     click.echo(format_rows(rows))
@@ -231,7 +231,7 @@ def verify_command(
     python: str | None,
 ) -> None:
     """Compare MODEL with its own framework: quantized values exactly, real numbers within a tolerance."""
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     from gatewright.fixedpoint import Fixed
     from gatewright.importers.verify import verify_model
@@ -300,6 +300,8 @@ def _with_leaf_bits(graph: Graph, bits: int) -> Graph:
 
 def _samples(path: Path, graph: Graph) -> Floats:
     """Return the file's samples in the graph's input shape. (n, *shape)."""
+    import numpy as np
+
     from gatewright.graph import shapes
 
     x = _array(path)
@@ -311,6 +313,8 @@ def _samples(path: Path, graph: Graph) -> Floats:
 
 def _array(path: Path) -> NDArray[Any]:
     """Return the array of an .npy file, or x of an .npz archive. Raises DataError for anything else."""
+    from gatewright.tools import DAMAGE, load_npy, open_npz
+
     try:
         if not zipfile.is_zipfile(path):
             return load_npy(path)
@@ -343,6 +347,8 @@ def _differences(rows: list[Any]) -> None:
 def _write_program(
     graph: Graph, x: Floats | None, path: Path, input_format: str, output: PlainOutput, output_format: str
 ) -> None:
+    import numpy as np
+
     from gatewright.export import check_graph_export, export_graph
     from gatewright.export.builder import legal
     from gatewright.export.vectors import flat_input

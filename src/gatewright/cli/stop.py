@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 from types import FrameType
-
-from gatewright.tools import end_tools
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, what `kill` and schedulers send, a closed terminal
 
@@ -37,7 +37,9 @@ def stopping() -> Generator[Stop]:
 
     def handle(number: int, _frame: FrameType | None) -> None:
         stop.signal = number
-        end_tools()
+        processes: Any = sys.modules.get("gatewright.tools.processes")  # not loaded: no program was started
+        if processes is not None:
+            processes.end_tools()
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # only there Python lets signals be handled

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from gatewright.config.section import Count, Fraction, Number, Section, Seed
 
+
+def _nonempty(source: str) -> str:
+    if not source.strip():
+        raise ValueError("must name a file, a folder or a SCHEME:NAME, not nothing")
+    return source
+
+
+Source = Annotated[str, AfterValidator(_nonempty)]
+Column = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+"""A column's name; a number, of a header of numbers or of a file without one, is taken for its text."""
 Pixels = Annotated[int, Field(ge=1, le=8192)]
 
 
@@ -39,16 +49,22 @@ class Data(Section):
     `sklearn:NAME`, `generator:NAME` (cosmic, clyc) or `python:MODULE:FUNCTION`.
     input_format: `ufixed<W,I>` / `fixed<W,I>`, W bits with I integer bits; scaling: "none" takes numbers as
     they are (an ADC's codes), "range" maps each feature's training minimum..maximum to the format, "standard"
-    subtracts the training mean and divides by the training deviation per feature. With a [model], input_format "auto"
-    is the format of the model's own input quantizer, or fixed<16,6>.
+    subtracts the training mean and divides by the training deviation per feature. input_format "auto": of a [model]
+    with an input quantizer its format, else what the samples need: exact where that is narrow (docs/data).
     """
 
-    source: str
+    source: Source
     labels: str = ""
-    label_column: str = ""
-    feature_columns: tuple[str, ...] = ()
-    group_column: str = ""
-    split_column: str = ""
+    label_column: Column = ""
+    label_columns: tuple[Column, ...] = ()
+    feature_columns: tuple[Column, ...] = ()
+    exclude_columns: tuple[Column, ...] = ()
+    group_column: Column = ""
+    split_column: Column = ""
+    missing: Literal["error", "drop", "mean"] = "error"
+    separator: str = ""
+    decimal: Literal["auto", ".", ","] = "auto"
+    header: Literal["auto", "yes", "no"] = "auto"
     x_key: str = "x"
     y_key: str = "y"
     group_key: str = ""

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from gatewright.chips import Family
 from gatewright.config.section import Cost, Count, Fraction, Number, Section, Seed
-from gatewright.ir.output import OutputKind
+from gatewright.words import OutputKind
 
 CellMapping = Literal["auto", "cells", "behavioural"]
 Framing = Literal["auto", "packets", "none"]
@@ -26,7 +26,9 @@ class Hardware(Section):
     among reuse_factor weights (one number, or one per dense layer; 1 unrolls a layer), one sample every so many cycles.
     "stream" builds images and signals as units on streams of pixels (docs/streaming); "auto" is that where not all
     values are vectors, else "parallel". pixels_per_beat: positions of the input that come in one beat of a stream;
-    interval: cycles that a frame may take on it, 0: no more than its beats.
+    interval: cycles that a frame may take on it, 0: no more than its beats. engine: of its convolutions: "parallel"
+    takes a window in every cycle, "folded" shares multipliers over as many as the interval leaves, "auto" chooses for
+    each layer what is estimated to be smaller.
     multiplier: of folded layers: "dsp" blocks, "lut" logic, "auto" blocks where the part has enough of them.
     stream_bits: width of TDATA; 0 = a whole vector in one beat (initiation interval 1). framing: "packets" end with
     TLAST, which cuts torn vectors, and at which the input is in step again after a reset; "none": TLAST cuts nothing,
@@ -55,6 +57,7 @@ class Hardware(Section):
     architecture: Literal["parallel", "folded", "stream", "auto"] = "parallel"
     pixels_per_beat: int = Field(default=1, ge=1, le=2**24)
     interval: Count = 0
+    engine: Literal["auto", "parallel", "folded"] = "auto"
     reuse_factor: Reuse | tuple[Reuse, ...] = 1
     multiplier: Literal["auto", "dsp", "lut"] = "auto"
     stream_bits: int = Field(default=0, ge=0, le=65536)
@@ -98,17 +101,18 @@ class Hardware(Section):
                 f'reuse_factor must be 1 with architecture "{self.architecture}", not {self.reuse_factor}; '
                 'set architecture = "folded"'
             )
-        if self.architecture in ("parallel", "folded") and (self.pixels_per_beat, self.interval) != (1, 0):
+        streams = (self.pixels_per_beat, self.interval, self.engine)
+        if self.architecture in ("parallel", "folded") and streams != (1, 0, "auto"):
             raise ValueError(
-                f'pixels_per_beat and interval are of streams, not of architecture "{self.architecture}"; '
+                f'pixels_per_beat, interval and engine are of streams, not of architecture "{self.architecture}"; '
                 'set architecture = "stream"'
             )
         return self
 
     @model_validator(mode="after")
     def _streamed(self) -> Hardware:
-        if self.architecture == "stream" and not self.clock_mhz:
-            raise ValueError('clock_mhz must be above 0 with architecture "stream"; give a clock')
+        if self.architecture in ("stream", "folded") and not self.clock_mhz:
+            raise ValueError(f'clock_mhz must be above 0 with architecture "{self.architecture}"; give a clock')
         return self
 
 
@@ -120,9 +124,16 @@ class Simulation(Section):
     seed: Seed = 1
 
 
-class Synthesis(Section):
-    """Families to synthesize beside the board's own; see docs/families. place: place and route where open tools can."""
+COMPARED: tuple[Family, ...] = ("xc7", "xcup", "ecp5")
 
-    families: tuple[Family, ...] = ("xc7", "xcup", "ecp5")
+
+class Synthesis(Section):
+    """How Verilog is counted and placed.
+
+    families: those to synthesize beside the part's own (docs/families), all of the Verilog that was compiled for the
+    part; absent: none with a board, else those of COMPARED. place: place and route where open tools can.
+    """
+
+    families: tuple[Family, ...] | None = None
     place: bool = True
     seed: Seed = 1

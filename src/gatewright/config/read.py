@@ -20,7 +20,7 @@ KIND = ("_type", "_parsing")  # how pydantic's errors of another kind of value e
 
 
 def load_config(
-    path: Path, settings: Sequence[str] = (), given: Mapping[str, Mapping[str, Any]] | None = None
+    path: Path | str, settings: Sequence[str] = (), given: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Config:
     """Read and validate a TOML file (or a run's config.json). Relative data paths are taken from the file's own folder.
 
@@ -28,8 +28,9 @@ def load_config(
     given: tables whose values come before the file's.
     Raises ConfigError naming the file, the key, what was expected and what was got.
     """
+    path = Path(path)
     try:
-        raw = parse(path.read_text(), path)
+        raw = parse(path.read_text(encoding="utf-8-sig"), path)  # some editors begin a file with a byte order mark
     except FileNotFoundError:
         raise ConfigError(f"no configuration file {path}; give the path of a TOML file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -97,9 +98,12 @@ def override(raw: dict[str, Any], setting: str) -> None:
     if not equals or not key:
         raise ConfigError(f"--set takes key=value, e.g. student.sparsity=0.8, not {setting!r}")
     try:
-        value: Any = tomllib.loads(f"value = {text}")["value"]
+        parsed = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
-        value = text
+        parsed = {"value": text}
+    if len(parsed) > 1:
+        raise ConfigError(f"--set takes one key=value, not several lines: {setting!r}; repeat --set for each")
+    value: Any = parsed["value"]
     *path, last = key.split(".")
     table = raw
     for part in path:
@@ -142,11 +146,35 @@ def _key(item: Any) -> str:
     return ".".join(part for part in map(str, item["loc"]) if not BRANCH.fullmatch(part))
 
 
+OTHER_NAMES = {  # what other tools call a key of ours, which no likeness of letters finds
+    "drop_columns": "exclude_columns",
+    "ignore_columns": "exclude_columns",
+    "label": "label_column",
+    "target": "label_column",
+    "target_column": "label_column",
+    "targets": "label_columns",
+    "features": "feature_columns",
+    "columns": "feature_columns",
+    "file": "source",
+    "path": "source",
+    "delimiter": "separator",
+    "sep": "separator",
+    "lr": "learning_rate",
+    "layers": "hidden",
+    "frequency_mhz": "clock_mhz",
+    "fpga": "part",
+    "device": "part",
+}
+
+
 def explain(item: Any) -> str:
     """Return one of pydantic's errors as a line: key, what was expected, what was got."""
     path, key = [str(part) for part in item["loc"]], _key(item)
     if item["type"] == "extra_forbidden":
-        return f"unknown key {shown(key)}.{nearest(path[-1][:SHOWN], _known_keys(path[:-1]))}"
+        known = _known_keys(path[:-1])
+        if (other := OTHER_NAMES.get(path[-1], "")) in known:
+            return f"unknown key {shown(key)}. Did you mean {other!r}?"
+        return f"unknown key {shown(key)}.{nearest(path[-1][:SHOWN], known)}"
     if item["type"] == "missing":
         return f"key {key!r} is required and absent"
     message = item["msg"].removeprefix("Value error, ").removesuffix(" after validation, not 0")
@@ -154,7 +182,7 @@ def explain(item: Any) -> str:
     if item["type"] == "value_error" and not key:
         return message
     if item["type"] == "value_error":
-        return f"{key}: {message}"
+        return f"{key}: {message}" if not message.startswith("must ") else f"{key} {message}"
     return f"{key}: {message[:1].lower()}{message[1:]}, not {shown(item['input'])}"
 
 

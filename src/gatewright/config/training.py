@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gatewright.config.section import LAYERS, Cost, Fraction, Most, Number, Section, Size, Weight
+from gatewright.config.section import LAYERS, Cost, Count, Fraction, Most, Number, Section, Size, Weight
 
 Bits = Annotated[int, Field(ge=1, le=32)]
 Rate = Annotated[float, Field(gt=0, le=1e6)]
@@ -21,16 +21,21 @@ class Optimizer(Section):
     """Training schedule shared by teacher and student: Adam with a cosine learning rate and early stopping.
 
     patience: epochs without a better validation score before stopping; 0 never stops early.
+    batch_size: samples of a step; 0: 64, fewer where they would leave less than 16 steps to an epoch, at least 8.
     checkpoint_seconds: how often a resumable checkpoint is written (one is always written at the end).
     """
 
     epochs: Most = 100
-    batch_size: int = Field(default=64, ge=1, le=2**31 - 1)
+    batch_size: Count = 0
     learning_rate: Rate = 2e-3
     weight_decay: Weight = 1e-4
     dropout: Fraction = 0.0
     patience: int = Field(default=0, ge=0, le=1_000_000)
     checkpoint_seconds: float = Field(default=5.0, ge=0, le=1e9)
+
+    def batch(self, samples: int) -> int:
+        """Return how many of so many training samples make a step."""
+        return self.batch_size or min(64, max(8, samples // 16))
 
 
 class Teacher(Optimizer):

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from gatewright.chips import Family
 from gatewright.config.data import Data, Model
-from gatewright.config.hardware import Hardware, Simulation, Synthesis
+from gatewright.config.hardware import COMPARED, Hardware, Simulation, Synthesis
 from gatewright.config.search import Search
 from gatewright.config.section import Section, Seed
 from gatewright.config.training import Augment, Distill, Student, Teacher
 
+
+def _named(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise ValueError(f"must be letters, digits and _ and begin with a letter, not {name!r}; e.g. {_like(name)!r}")
+    return name
+
+
+def _like(name: str) -> str:
+    word = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:40]
+    return word if word[:1].isalpha() else f"net_{word}".rstrip("_")[:40]
+
+
 Device = Literal["cpu", "cuda", "auto"]
+Name = Annotated[str, Field(max_length=40), AfterValidator(_named)]
 MOST_WEIGHTS = 2**27  # of the hidden layers of one network: 2 GiB with what training keeps of each
 
 
@@ -24,7 +39,7 @@ class Config(Section):
     training is computed on the CPU.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=40)
+    name: Name
     task: Literal["classification", "regression"] = "classification"
     seed: Seed = 1
     device: Device = "cpu"
@@ -38,6 +53,24 @@ class Config(Section):
     simulation: Simulation = Simulation()
     synthesis: Synthesis = Synthesis()
     search: Search = Search()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _regression(cls, raw: Any) -> Any:
+        """Let what leaves the chip follow the task where nothing else was asked for: a regression has no argmax."""
+        if not isinstance(raw, dict):
+            return raw
+        tables = cast("dict[str, Any]", raw)
+        hardware = tables.get("hardware", {})
+        if tables.get("task") != "regression" or not isinstance(hardware, dict):
+            return tables
+        return {**tables, "hardware": {"output": "scores", **cast("dict[str, Any]", hardware)}}
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """The families that are synthesized beside the part's own."""
+        given = self.synthesis.families
+        return given if given is not None else () if self.hardware.board else COMPARED
 
     @model_validator(mode="after")
     def _coherent(self) -> Config:
@@ -68,6 +101,8 @@ class Config(Section):
                 f"hardware.reuse_factor must be one number or {layers} numbers (one per dense layer), "
                 f"not {len(factors)}"
             )
+        if self.data.label_columns and self.task != "regression":
+            raise ValueError('data.label_columns are the targets of task = "regression"; a class has one label_column')
         if self.data.test_fraction + self.data.validation_fraction >= 0.9:
             raise ValueError("data.test_fraction + data.validation_fraction must leave at least 10 % for training")
         return self

@@ -26,34 +26,14 @@ def make_contract(x: NDArray[Any], train: NDArray[np.bool_], data: Data, number:
     x: (n, ...) int64 or float64 raw samples; train: (n,) mask.
     Raises DataError for a window or factor that does not fit, FormatError for an unsigned format with "standard".
     """
-    length = x.shape[-1]
-    start = data.window.start
-    keep = data.window.length or length - start
-    if start >= length or start + keep > length:
-        raise DataError(
-            f"data.window must lie within the {length} samples of the last axis, not {start}..{start + keep - 1}; "
-            f"lower its start or length"
-        )
-    if data.subsample.factor > keep:
-        raise DataError(
-            f"data.subsample.factor must be at most the {keep} samples of the window, not {data.subsample.factor}"
-        )
-    floors = data.subsample.mode == "average" and data.scaling == "none" and x.dtype.kind == "i"
-    contract: dict[str, Any] = {
-        "version": 1,
-        "raw_shape": list(x.shape[1:]),
-        "window": {"start": start, "length": keep},
-        "subsample": {
-            "factor": data.subsample.factor,
-            "mode": data.subsample.mode,
-            "rounding": "floor" if floors else "none",
-        },
-        "format": {
-            "spelling": str(number),
-            "width_bits": number.width_bits,
-            "frac_bits": number.frac_bits,
-            "signed": number.signed,
-        },
+    contract = _steps(x, data)
+    contract["format"] = {
+        "spelling": str(number),
+        "width_bits": number.width_bits,
+        "frac_bits": number.frac_bits,
+        "signed": number.signed,
+    }
+    contract |= {
         "rounding": "half_up",
         "overflow": "error" if data.scaling == "none" else "saturate",
         "arithmetic": "IEEE binary64: multiply by scale, then add offset, not fused; then exact",
@@ -70,6 +50,41 @@ def make_contract(x: NDArray[Any], train: NDArray[np.bool_], data: Data, number:
     return contract
 
 
+def reduced(x: NDArray[Any], data: Data) -> NDArray[Any]:
+    """Return raw samples after window and subsample, flat and not yet scaled: (n, ...) -> (n, features).
+
+    Raises DataError as make_contract does.
+    """
+    return _reduced(x, _steps(x, data))
+
+
+def _steps(x: NDArray[Any], data: Data) -> dict[str, Any]:
+    """Return what a contract says of window and subsample."""
+    length = x.shape[-1]
+    start = data.window.start
+    keep = data.window.length or length - start
+    if start >= length or start + keep > length:
+        raise DataError(
+            f"data.window must lie within the {length} samples of the last axis, not {start}..{start + keep - 1}; "
+            f"lower its start or length"
+        )
+    if data.subsample.factor > keep:
+        raise DataError(
+            f"data.subsample.factor must be at most the {keep} samples of the window, not {data.subsample.factor}"
+        )
+    floors = data.subsample.mode == "average" and data.scaling == "none" and x.dtype.kind == "i"
+    return {
+        "version": 1,
+        "raw_shape": list(x.shape[1:]),
+        "window": {"start": start, "length": keep},
+        "subsample": {
+            "factor": data.subsample.factor,
+            "mode": data.subsample.mode,
+            "rounding": "floor" if floors else "none",
+        },
+    }
+
+
 def condition(raw_x: NDArray[Any], contract: dict[str, Any]) -> Ints:
     """Turn raw samples into the hardware's input codes exactly as the training data was.
 
@@ -84,6 +99,8 @@ def condition_counted(raw_x: NDArray[Any], contract: dict[str, Any]) -> tuple[In
     shape = tuple(contract["raw_shape"])
     if raw_x.shape[1:] != shape or raw_x.ndim != len(shape) + 1:
         raise DataError(f"raw samples must have shape (n, {', '.join(map(str, shape))}), not {raw_x.shape}")
+    if "missing" in contract and raw_x.dtype.kind == "f":
+        raw_x = np.where(np.isnan(raw_x), np.array(contract["missing"]), raw_x)
     if raw_x.dtype.kind == "f" and not np.isfinite(raw_x).all():
         raise DataError("raw samples must be finite, not NaN or infinite; drop these rows before conditioning")
     fields = contract["format"]

@@ -19,6 +19,7 @@ from gatewright.tools import DAMAGE, open_npz, write_atomic, write_json
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+AUTO = "auto"  # data.input_format: what the samples need
 MAX_WIDTH_BITS = 32  # of an input; of other numbers, fixedpoint.MAX_BITS
 MAX_FRAC_BITS = 64
 

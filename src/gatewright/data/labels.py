@@ -36,7 +36,10 @@ def encode_labels(raw: Raw, task: str) -> tuple[NDArray[Any], tuple[str, ...]]:
     names: list[str] = found.tolist()
     if any(not name.strip() for name in names):
         row = int(np.flatnonzero(inverse == next(i for i, name in enumerate(names) if not name.strip()))[0])
-        raise DataError(f"{raw.origin}: every row needs a label, but row {row} has none; fill it in or drop the row")
+        raise DataError(
+            f"{raw.origin}: every row needs a label, but sample {row + 1} of {len(labels)} has none; "
+            "fill it in or drop the row"
+        )
     if len(names) < 2:
         raise DataError(
             f"{raw.origin}: classification needs at least 2 classes, not only {names[0]!r}; "
@@ -67,7 +70,7 @@ def _declared(labels: NDArray[Any], classes: tuple[str, ...], origin: str) -> ND
         for row, label in enumerate(labels.astype(str).tolist()):
             if label not in index:
                 raise DataError(
-                    f"{origin}: labels must be one of {', '.join(classes)}, not {label!r} at row {row}; "
+                    f"{origin}: labels must be one of {', '.join(classes)}, not {label!r} of sample {row + 1}; "
                     f"correct `classes`"
                 )
         return np.array([index[label] for label in labels.astype(str).tolist()], dtype=np.int64)
@@ -85,7 +88,7 @@ def _whole(labels: NDArray[Any], origin: str) -> NDArray[np.int64]:
     if len(wrong):
         row = int(wrong[0])
         raise DataError(
-            f"{origin}: class labels must be names or whole numbers, not {labels[row]} at row {row}; "
+            f"{origin}: class labels must be names or whole numbers, not {labels[row]} of sample {row + 1}; "
             f'for a continuous target set task = "regression"'
         )
     return labels.astype(np.int64)
@@ -102,7 +105,7 @@ def _targets(raw: Raw) -> NDArray[np.float64]:
     if len(bad):
         row, column = (int(i) for i in bad[0])
         raise DataError(
-            f"{raw.origin}: regression targets must be finite, not {y[row, column]} at row {row}, target {column}; "
-            f"remove or repair the row"
+            f"{raw.origin}: regression targets must be finite, not {y[row, column]} of sample {row + 1}, "
+            f"target {column + 1}; remove or repair the row"
         )
     return y

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gatewright.config import Config
-from gatewright.data.conditioning import condition_counted, conditioned_shape, make_contract
-from gatewright.data.dataset import SPLITS, Dataset, input_format
+from gatewright.config import Config, parse_config
+from gatewright.data.auto_format import auto_format
+from gatewright.data.conditioning import condition_counted, conditioned_shape, make_contract, reduced
+from gatewright.data.dataset import AUTO, SPLITS, Dataset, input_format
 from gatewright.data.labels import encode_labels
 from gatewright.data.raw import Raw, checked
 from gatewright.data.sources import read_source, source_name
 from gatewright.data.splits import make_split
+from gatewright.errors import DataError
 
 
 def load_dataset(config: Config) -> Dataset:
@@ -21,12 +25,52 @@ def load_dataset(config: Config) -> Dataset:
 
     Raises DataError (source, labels, split, range) or FormatError (data.input_format), before anything is written.
     """
+    if config.data.input_format != AUTO:
+        input_format(config.data.input_format)
+    return make_dataset(config, checked(read_source(config.data)))
+
+
+def dataset_from_arrays(
+    x: Any,
+    y: Any,
+    *,
+    group: Any = None,
+    split: Any = None,
+    name: str = "arrays",
+    task: str = "classification",
+    **data: Any,
+) -> Dataset:
+    """Return the Dataset of samples in memory, split and conditioned as a file's would be.
+
+    x: (n, ...) numbers or a frame, whose columns name the features; y: (n,) labels or (n, targets) numbers; group,
+    split: (n,). data: keys of the configuration's table data; input_format is "auto" unless it is one of them.
+    Raises what `load_dataset` does, and ConfigError for what is no key.
+    """
+    keys = {"input_format": AUTO, **data, "source": "arrays"}
+    config = parse_config({"name": name, "task": task, "data": keys}, where="dataset_from_arrays")
+    columns = tuple(map(str, x.columns)) if hasattr(x, "columns") else None
+    parts = {key: None if part is None else np.asarray(part) for key, part in (("group", group), ("split", split))}
+    raw = Raw(x=np.asarray(x), y=np.asarray(y), feature_names=columns, origin=name, **parts)
+    return make_dataset(config, checked(raw))
+
+
+def make_dataset(config: Config, raw: Raw) -> Dataset:
+    """Return the Dataset of samples that were read and checked. Raises as load_dataset does."""
     data = config.data
-    number = input_format(data.input_format)
-    raw = checked(read_source(data))
+    number = None if data.input_format == AUTO else input_format(data.input_format)
     y, classes = encode_labels(raw, config.task)
     split, method = make_split(y, data, origin=raw.origin, classes=classes, group=raw.group, given=raw.split)
+    gaps = training_means(raw, split == 0)
+    if gaps is not None:
+        raw = replace(raw, x=np.where(np.isnan(raw.x), gaps, raw.x))
+    why = ""
+    if number is None:
+        number, why = auto_format(reduced(raw.x, data), data.scaling)
     contract = make_contract(raw.x, split == 0, data, number)
+    if why:
+        contract["format"]["chosen"] = why
+    if gaps is not None:
+        contract["missing"] = gaps.tolist()
     codes, clipped = condition_counted(raw.x, contract)
     contract |= {
         "source": {"name": source_name(data), "sha256": _fingerprint(raw)},
@@ -51,6 +95,22 @@ def load_dataset(config: Config) -> Dataset:
         feature_names=names,
         contract=contract,
     )
+
+
+def training_means(raw: Raw, train: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+    """Return what fills the gaps of each column: its mean over the training rows; None where there are no gaps.
+
+    train: (n,) mask. Raises DataError for a column without any value in them.
+    """
+    if not raw.fill or raw.x.dtype.kind != "f" or not np.isnan(raw.x).any():
+        return None
+    known = ~np.isnan(raw.x[train])
+    counts = known.sum(axis=0)
+    if not counts.all():
+        column = int(np.flatnonzero(counts == 0)[0])
+        name = raw.feature_names[column] if raw.feature_names else str(column)
+        raise DataError(f"{raw.origin}: column {name!r} has no value in the training rows; leave it out")
+    return np.where(known, raw.x[train], 0.0).sum(axis=0) / counts
 
 
 def _fingerprint(raw: Raw) -> str:

@@ -17,7 +17,8 @@ class Raw:
 
     x: (n, ...) numbers; y: (n,) labels or numbers, or (n, targets) numbers; group and split: (n,) or None.
     classes: names by class index where the source fixes their order, else None.
-    feature_names: one per column of a 2-D x, or None. origin: how errors name the source.
+    feature_names: one per column of a 2-D x, or None. fill: NaN are gaps, which the training rows' means will fill.
+    origin: how errors name the source.
     """
 
     x: NDArray[Any]
@@ -27,10 +28,11 @@ class Raw:
     split: NDArray[Any] | None = None
     classes: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
+    fill: bool = False
 
 
 def checked(raw: Raw) -> Raw:
-    """Return raw with x as (n, ...) int64 or float64, or raise DataError naming the fault's row and column.
+    """Return raw with x as (n, ...) int64 or float64, or raise DataError naming the fault's place.
 
     Float samples that are all whole numbers within +-2**53 become int64: they are an ADC's codes.
     """
@@ -47,7 +49,7 @@ def checked(raw: Raw) -> Raw:
                 f"check that both come from the same recording"
             )
     x = x.reshape(len(x), -1) if x.ndim == 1 else x
-    if x.dtype.kind == "f":
+    if x.dtype.kind == "f" and not (raw.fill and np.isnan(x).any()):
         _refuse_nonfinite(x, raw)
         if np.abs(x).max() <= 2.0**53 and bool((x == np.floor(x)).all()):
             x = x.astype(np.int64)
@@ -92,8 +94,9 @@ def _refuse_nonfinite(x: NDArray[np.float64], raw: Raw) -> None:
         return
     row, *place = (int(i) for i in np.argwhere(bad)[0])
     named = raw.feature_names is not None and len(place) == 1
-    column = repr(raw.feature_names[place[0]]) if named and raw.feature_names else ", ".join(map(str, place))
+    index = ", ".join(map(str, (row, *place)))
+    where = f"column {raw.feature_names[place[0]]!r}" if named and raw.feature_names else f"x[{index}]"
     raise DataError(
-        f"{raw.origin}: samples must be finite, not {x[row, *place]} at row {row}, column {column} "
+        f"{raw.origin}: samples must be finite, not {x[row, *place]} of sample {row + 1}, {where} "
         f"({count} such values); remove or repair these rows"
     )

@@ -38,28 +38,47 @@ def read_source(data: Data) -> Raw:
 
     Raises DataError for a missing path or an unknown kind, and whatever the reader finds wrong.
     """
+    scheme = check_source(data)
+    if scheme:
+        return SCHEMES[scheme](data)
+    path = Path(data.source)
+    if path.is_dir():
+        return read_folder(data)
+    if is_idx(path):
+        return read_idx_pair(data)
+    return SUFFIXES[suffix_of(path)](data)
+
+
+def check_source(data: Data) -> str:
+    """Return the scheme of data.source, "" for a path, once it is there and of a kind that has a reader.
+
+    Opens nothing. Raises DataError for a missing path, a file of unknown suffix or an unknown scheme.
+    """
     scheme, colon, _ = data.source.partition(":")
     if colon and scheme in SCHEMES:
-        return SCHEMES[scheme](data)
+        return scheme
     path = Path(data.source)
     if colon and len(scheme) > 1 and not path.exists() and "/" not in scheme:
         raise DataError(f"data.source has unknown scheme {scheme!r}.{nearest(scheme, list(SCHEMES))}")
     if not path.exists():
         raise DataError(f"data.source {path} does not exist; give a file, a folder, or {', '.join(SCHEMES)}:NAME")
     if path.is_dir():
-        return read_folder(data)
+        return ""
     if not path.is_file():
         raise DataError(f"data.source {path} must be a file or a folder, not a device or a pipe; copy it to a file")
-    if is_idx(path):
-        return read_idx_pair(data)
-    suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSED]
-    suffix = suffixes[-1].lower() if suffixes else ""
-    if suffix not in SUFFIXES:
+    suffix = suffix_of(path)
+    if suffix not in SUFFIXES and not is_idx(path):
         raise DataError(
             f"{path}: a data file must end in {', '.join(SUFFIXES)} (text also with {', '.join(COMPRESSED)}) "
             f"or be an IDX file, not {suffix or 'have no suffix'!r}; convert it, or use python:MODULE:FUNCTION"
         )
-    return SUFFIXES[suffix](data)
+    return ""
+
+
+def suffix_of(path: Path) -> str:
+    """Return the suffix that tells a file's kind, in lower case and without that of its compression."""
+    suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSED]
+    return suffixes[-1].lower() if suffixes else ""
 
 
 def source_name(data: Data) -> str:

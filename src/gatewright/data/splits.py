@@ -1,6 +1,6 @@
 """Labels, groups and the user's own split in; one of 0 train, 1 validation, 2 test per row out.
 
-Random splits are scikit-learn's: stratified by class for classification, whole groups where there are groups.
+Random splits draw the rows that scikit-learn would: stratified by class, whole groups where there are groups.
 """
 
 # scikit-learn ships no type stubs
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gatewright.config import Data
 from gatewright.data.dataset import SPLITS
+from gatewright.data.draws import draw_by_class, draw_groups, draw_rows
 from gatewright.errors import DataError
 
 SPELLINGS = {
@@ -93,33 +94,26 @@ def _take(
     y: NDArray[Any], share: float, seed: int, classes: tuple[str, ...], group: NDArray[Any] | None, origin: str
 ) -> NDArray[np.int64]:
     """Return the row numbers, about `share` of all, that go to a new split."""
-    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedGroupKFold, StratifiedShuffleSplit
-
     if group is not None and classes:
-        return _take_groups(y, share, seed, group, origin, StratifiedGroupKFold)
+        return _take_groups(y, share, seed, group, origin)
     if group is not None:
         _group_count(group, origin)
-        picker = GroupShuffleSplit(n_splits=1, test_size=share, random_state=seed)
-    elif classes:
-        picker = StratifiedShuffleSplit(
-            n_splits=1, test_size=max(round(share * len(y)), len(classes)), random_state=seed
-        )
-    else:
-        picker = ShuffleSplit(n_splits=1, test_size=share, random_state=seed)
     try:
-        return next(picker.split(np.zeros(len(y)), y, group))[1]
-    except ValueError as error:
+        if group is not None:
+            return draw_groups(group, share, seed)
+        return draw_by_class(y, share, seed) if classes else draw_rows(len(y), share, seed)
+    except DataError as error:
         raise DataError(
             f"{origin}: {len(y)} rows cannot be split with a share of {share:.2f}: {error}; "
             f"add rows, change data.test_fraction and data.validation_fraction, or give your own split"
         ) from None
 
 
-def _take_groups(
-    y: NDArray[Any], share: float, seed: int, group: NDArray[Any], origin: str, folder: Any
-) -> NDArray[np.int64]:
+def _take_groups(y: NDArray[Any], share: float, seed: int, group: NDArray[Any], origin: str) -> NDArray[np.int64]:
+    from sklearn.model_selection import StratifiedGroupKFold
+
     folds = min(GROUP_FOLDS, _group_count(group, origin), int(np.bincount(y).max()))
-    picker = folder(n_splits=max(folds, 2), shuffle=True, random_state=seed)
+    picker = StratifiedGroupKFold(n_splits=max(folds, 2), shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds; _refuse_missing decides
         parts = [test for _, test in picker.split(np.zeros(len(y)), y, group)]

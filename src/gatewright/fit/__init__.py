@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from gatewright.tools import need
+
 if TYPE_CHECKING:
     from gatewright.fit.anomaly.autoencoder import (
         Autoencoder,
@@ -106,4 +108,6 @@ def __getattr__(name: str) -> object:
     """Load a public name at its first use."""
     if name not in _HOME:
         raise AttributeError(f"module 'gatewright.fit' has no attribute {name!r}; it has {', '.join(__all__)}")
+    if not _HOME[name].startswith("scores."):
+        need("torch", "training", "fit")
     return getattr(import_module(f"gatewright.fit.{_HOME[name]}"), name)

@@ -128,7 +128,7 @@ class _Run:
         self.optimizer = torch.optim.Adam(
             [{"params": self._numbers(), "lr": rate}, {"params": self.module.widths(), "lr": rate}], fused=True
         )
-        steps = config.student.epochs * math.ceil(len(tensors.x) / config.student.batch_size)
+        steps = config.student.epochs * math.ceil(len(tensors.x) / config.student.batch(len(tensors.x)))
         self.warm = max(1, round(self.settings.warm_up * steps))
         self.cycle = max(1, (steps - self.warm) // self.settings.points)
         self.total = self.warm + self.cycle * self.settings.points
@@ -154,7 +154,7 @@ class _Run:
 
         watch: hears the best score at the end of each cycle; after a kill, also of the cycles before it.
         """
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
 
         if watch is not None:
             for share, score in self.heard:
@@ -234,7 +234,7 @@ class _Run:
         return math.exp(min(self.pressure + PROPORTIONAL * excess, high)) / max(cost, 1.0)
 
     def _batch(self) -> Tensor:
-        size = self.config.student.batch_size
+        size = self.config.student.batch(len(self.tensors.x))
         if self.at >= len(self.order):
             self.order = torch.randperm(len(self.tensors.x), generator=self.module.generator)
             self.at = 0
@@ -286,7 +286,7 @@ class _Run:
         named = "validation_accuracy" if self.config.task == "classification" else "validation_rmse"
         self.history.append(
             {
-                "epoch": self.step * self.config.student.batch_size / len(self.tensors.x) - 1.0,
+                "epoch": self.step * self.config.student.batch(len(self.tensors.x)) / len(self.tensors.x) - 1.0,
                 "loss": self.loss_sum / self.cycle,
                 named: row[named],
                 "sparsity": self.module.sparsity(),

@@ -49,5 +49,4 @@ def signed_digits(value: int) -> list[tuple[int, int]]:
 def digit_count(q: Ints) -> Ints:
     """Return how many canonical signed digits each integer has: popcount(n ^ 3n) for n = |q|. Any shape, same out."""
     n = np.abs(np.asarray(q, dtype=np.int64))
-    counts = [int(v).bit_count() for v in (n ^ (3 * n)).flat]
-    return np.array(counts, dtype=np.int64).reshape(n.shape)
+    return np.bitwise_count(n ^ (3 * n)).astype(np.int64)

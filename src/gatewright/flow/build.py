@@ -14,16 +14,12 @@ from gatewright.config import parse_config
 from gatewright.fixedpoint import Ints
 from gatewright.flow.clocks import warn_unreachable
 from gatewright.flow.codes import checked_codes
-from gatewright.flow.lowering import chip_of, choices_of
+from gatewright.flow.lowering import chip_of, choices_of, taken
 from gatewright.flow.run import execute
 from gatewright.flow.rundir import RunDirectory, Stage, unheard
 from gatewright.flow.stages.hardware import Hardware
 from gatewright.ir import Program, load_program, save_program
 from gatewright.ir.text import print_program
-from gatewright.lower.build.support import check_supported
-from gatewright.lower.passes.constants import constants_to_dense
-from gatewright.lower.passes.rounding import join_layers
-from gatewright.lower.tensor.compile import streams
 from gatewright.report.built import built
 from gatewright.tools import digest, load_npy, write_array, write_json
 
@@ -47,7 +43,7 @@ def build_program(
     Stages are cached as in `run`. Raises ProgramError, DataError for codes that do not fit, ConfigError, and from the
     stage that failed.
     """
-    given = join_layers(load_program(program))
+    given = load_program(program)
     config = parse_config(
         {
             "name": _identifier(given.name),
@@ -58,11 +54,7 @@ def build_program(
         },
         where=f"build of {program}",
     )
-    if streams(given, choices_of(config)):
-        loaded = given
-    else:
-        loaded = constants_to_dense(given)
-        check_supported(loaded)
+    loaded = taken(given, choices_of(config))
     checked = checked_codes(codes, loaded, config.simulation.vectors, seed=config.simulation.seed)
     part, board = chip_of(config)
     directory = RunDirectory(out, notify)
@@ -81,7 +73,9 @@ def build_program(
         run=lambda folder: _take(loaded, checked, folder),
         settings=[print_program(loaded), digest(np.ascontiguousarray(checked).tobytes())],
     )
-    execute(directory, [take, *stages.stages()], "bitstream", warn)
+    execute(
+        directory, [take, *stages.stages()], "bitstream", warn, look_ahead=False
+    )  # what comes before a missing tool: Verilog
     warn_unreachable(directory.folder("rtl"), warn)
     results = {"name": config.name, **built(out, part, board, stages.families)}
     write_json(out / "build.json", results)

@@ -9,13 +9,15 @@ from typing import Any
 
 from gatewright.flow.clocks import unreachable
 from gatewright.flow.codes import random_codes
-from gatewright.flow.lowering import choices_of, given_hardware, target_of
+from gatewright.flow.lowering import choices_of, given_hardware, taken, target_of
 from gatewright.ir import load_program
 from gatewright.lower.compile import lower
 from gatewright.lower.estimate import estimate
 
 
-def estimate_program(path: Path, *, warn: Callable[[str], None] = warnings.warn, **hardware: Any) -> dict[str, Any]:
+def estimate_program(
+    path: Path | str, *, warn: Callable[[str], None] = warnings.warn, **hardware: Any
+) -> dict[str, Any]:
     """Return resources and latency of a saved program for a part and clock, without synthesis.
 
     hardware: settings of the configuration's table of this name, with its defaults; part, clock_mhz (0: the fastest
@@ -29,9 +31,10 @@ def estimate_program(path: Path, *, warn: Callable[[str], None] = warnings.warn,
     warn(text) hears of a clock that is out of reach. Raises ProgramError for a file that is no program, ConfigError for
     a setting that is none, LowerError where a limit cannot be kept.
     """
-    program = load_program(path)
-    config, chip = given_hardware(path, hardware)
-    lowered = lower(program, random_codes(program, 256), target_of(config, chip), choices_of(config))
+    config, chip = given_hardware(Path(path), hardware)
+    choices = choices_of(config)
+    program = taken(load_program(path), choices)
+    lowered = lower(program, random_codes(program, 256), target_of(config, chip), choices)
     figures = estimate(lowered)
     if text := unreachable(lowered.target.clock_mhz, figures.reachable_mhz, figures.family):
         warn(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gatewright.lower.estimate import Estimate
 
 _STREAMS: dict[str, Streams] = {"parallel": "never", "folded": "never", "stream": "always", "auto": "auto"}
+FREE_CLOCK_MHZ = 200.0  # of an estimate, where no clock keeps the limits: the default of hardware.clock_mhz
 COST_SAMPLES = 256  # replayed while a network is lowered for its estimate alone
 
 
@@ -40,24 +41,26 @@ def given_hardware(program: Path, hardware: Mapping[str, Any]) -> tuple[Config, 
 def chip_of(config: Config) -> tuple[Part, Board | None]:
     """Return the part and board of [hardware], once what can be checked of it before any work is right."""
     from gatewright.chips import FAMILIES, part
-    from gatewright.deploy import board
-    from gatewright.fixedpoint import Fixed
-    from gatewright.ir import check_probability_format
-    from gatewright.lower.cost.delays import delays
 
     if config.hardware.output == "softmax":
+        from gatewright.fixedpoint import Fixed
+        from gatewright.ir import check_probability_format
+
         check_probability_format(Fixed.parse(config.hardware.softmax_format))
-    chosen = board(config.hardware.board) if config.hardware.board else None
+    chosen = None
+    if config.hardware.board:
+        from gatewright.deploy import board
+
+        chosen = board(config.hardware.board)
     chip = part(config.hardware.part or (chosen.part if chosen else "XC7A35T"))
     if chosen and chip.name != chosen.part:
         raise ConfigError(
             f"hardware.part {chip.name!r} is not the chip of board {chosen.name!r}, {chosen.part!r}; "
             "leave part out or choose another board"
         )
-    delays(chip.family)
     if config.hardware.timing == "placed":
         _check_placed(chip)
-    built = dict.fromkeys((chip.family, *config.synthesis.families))
+    built = dict.fromkeys((chip.family, *config.families))
     without = [family for family in built if not FAMILIES[family].hand_mapped]
     if config.hardware.mapping == "cells" and without:
         raise ConfigError(
@@ -100,7 +103,26 @@ def choices_of(config: Config) -> Choices:
         stream=_STREAMS[config.hardware.architecture],
         pixels_per_beat=config.hardware.pixels_per_beat,
         interval=config.hardware.interval,
+        engine=config.hardware.engine,
     )
+
+
+def taken(program: Program, choices: Choices) -> Program:
+    """Return a saved program as the stages compile it: sums and products with constants are dense layers.
+
+    On streams they stay what they are. Raises LowerError for ops without hardware.
+    """
+    from gatewright.lower.build.support import check_supported
+    from gatewright.lower.passes.constants import constants_to_dense
+    from gatewright.lower.passes.rounding import join_layers
+    from gatewright.lower.tensor.compile import streams
+
+    joined = join_layers(program)
+    if streams(joined, choices):
+        return joined
+    made = constants_to_dense(joined)
+    check_supported(made)
+    return made
 
 
 def lowering_settings(config: Config, part: Part) -> list[dict[str, Any]]:
@@ -111,7 +133,8 @@ def lowering_settings(config: Config, part: Part) -> list[dict[str, Any]]:
 def cost_as_built(program: Program, x: Ints, config: Config, part: Part) -> Estimate:
     """Return the estimate of a program's core as the flow would build it. x: input codes to replay, (n, elements).
 
-    The pipeline keeps the limits of latency where it can; a program that cannot is costed at the latency it needs.
+    The pipeline keeps the limits of latency where it can; a program that cannot is costed at the latency it needs,
+    and at FREE_CLOCK_MHZ where the limits were to choose the clock.
     """
     from gatewright.lower.compile import lower
     from gatewright.lower.estimate import estimate
@@ -120,6 +143,7 @@ def cost_as_built(program: Program, x: Ints, config: Config, part: Part) -> Esti
     try:
         return estimate(lower(program, x[:COST_SAMPLES], target, choices))
     except LowerError:
-        if not target.clock_mhz or target == target.without_limits():
+        if target == target.without_limits():
             raise
-    return estimate(lower(program, x[:COST_SAMPLES], target.without_limits(), choices))
+    free = replace(target.without_limits(), clock_mhz=target.clock_mhz or FREE_CLOCK_MHZ)
+    return estimate(lower(program, x[:COST_SAMPLES], free, choices))

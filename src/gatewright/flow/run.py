@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gatewright.config import Config
-from gatewright.errors import ConfigError, DataError, nearest
+from gatewright.config import Config, load_config, parse_config
+from gatewright.errors import ConfigError, DataError, MissingToolError, nearest
+from gatewright.flow.advice import advice
 from gatewright.flow.clocks import warn_unreachable
 from gatewright.flow.lowering import chip_of
 from gatewright.flow.rundir import RunDirectory, Stage, unheard
@@ -27,7 +28,10 @@ from gatewright.flow.stages.networks import TrainedNetworks
 from gatewright.tools import digest, write_json
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from gatewright.fixedpoint import Ints
+    from gatewright.ir import Program
 
 STAGES = (
     "data",
@@ -53,47 +57,138 @@ class RunResult:
     ran: tuple[str, ...]
     results: dict[str, Any] | None
 
+    @property
+    def report(self) -> Path:
+        """The page's path."""
+        return self.path / "report.html"
+
+    @property
+    def program(self) -> Program:
+        """The integer program."""
+        from gatewright.ir import load_program
+
+        return load_program(self.path / "program" / "program.txt")
+
+    def predict(self, x: Any) -> NDArray[Any]:
+        """Return what the hardware answers to raw samples, as `Predictor.predict` says: class names, or numbers."""
+        from gatewright.flow.predict import Predictor
+
+        return Predictor.load(self.path).predict(x).labels
+
+    def _repr_html_(self) -> str:
+        """Return the headline figures as a table, which a notebook shows."""
+        from html import escape
+
+        if self.results is None:
+            return f"<p>run in <code>{escape(str(self.path))}</code>, stopped before its report</p>"
+        from gatewright.report.view import headline_cards
+
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(card.label)}</th><td>{escape(card.value)}</td>"
+            f"<td style='text-align:left'>{escape(card.note)}</td></tr>"
+            for card in headline_cards(self.results)
+        )
+        where = f"<a href='{escape(str(self.report))}'>{escape(str(self.report))}</a>"
+        return f"<table><caption>{escape(self.results['name'])}: {where}</caption><tbody>{rows}</tbody></table>"
+
 
 def run(
-    config: Config,
-    out: Path,
+    config: Config | Path | str | Mapping[str, Any],
+    out: Path | str | None = None,
     *,
+    X: Any = None,
+    y: Any = None,
+    group: Any = None,
+    split: Any = None,
     until: str = "report",
     progress: bool = False,
     notify: Callable[[Stage, str], None] = unheard,
     warn: Callable[[str], None] = warnings.warn,
 ) -> RunResult:
-    """Carry a configuration through the flow into the directory `out`, up to and including the stage `until`.
+    """Carry a configuration into the directory `out`, up to and including the stage `until`.
+
+    config: a Config, the path of a TOML file, or tables as nested dicts. out: None: runs/NAME in the working directory.
+    X, y: samples in memory in place of data.source: (n, ...) numbers or a frame, and labels or targets; group, split:
+    (n,), as of a file. They are written to samples.npz in `out`, so that the run can be repeated.
 
     notify(stage, status) hears "running", "done" and "cached"; warn(text) hears of files that were edited by hand.
     Raises a GatewrightError before any work where the configuration cannot succeed, and from the stage that failed
     otherwise; finished stages stay and are used by the next run.
     """
+    config, out = _given(config, out, {"x": X, "y": y, "group": group, "split": split})
     if until not in STAGES:
         raise ConfigError(f"no stage {until!r}.{nearest(until, list(STAGES))}")
     flow = Flow.prepare(config, out, progress=progress, notify=notify)
     ran = execute(flow.directory, flow.stages(), until, warn)
     if STAGES.index(until) >= STAGES.index("rtl"):
         warn_unreachable(flow.directory.folder("rtl"), warn)
-    results = out / "results.json"
-    done = until == "report" and results.is_file()
-    return RunResult(path=out, ran=ran, results=json.loads(results.read_text()) if done else None)
+    file = out / "results.json"
+    if until != "report" or not file.is_file():
+        return RunResult(path=out, ran=ran, results=None)
+    results = json.loads(file.read_text())
+    for text in advice(results, json.loads((out / "history.json").read_text())):
+        warn(text)
+    return RunResult(path=out, ran=ran, results=results)
+
+
+def _given(
+    config: Config | Path | str | Mapping[str, Any], out: Path | str | None, arrays: Mapping[str, Any]
+) -> tuple[Config, Path]:
+    """Return the configuration and the directory that `run` was given; see there."""
+    if isinstance(config, Path | str):
+        config = load_config(config)
+    name = config.name if isinstance(config, Config) else str(config.get("name", "run"))
+    folder = Path(out) if out is not None else Path("runs") / name
+    if arrays["x"] is not None:
+        if arrays["y"] is None:
+            raise ConfigError("run needs y with X: labels, or a regression's targets")
+        from gatewright.flow.arrays import with_arrays
+
+        return with_arrays({"name": name, **config} if isinstance(config, Mapping) else config, folder, arrays), folder
+    return config if isinstance(config, Config) else parse_config(dict(config), base=Path.cwd()), folder
 
 
 def execute(
-    directory: RunDirectory, stages: Sequence[Stage], until: str, warn: Callable[[str], None]
+    directory: RunDirectory,
+    stages: Sequence[Stage],
+    until: str,
+    warn: Callable[[str], None],
+    *,
+    look_ahead: bool = True,
 ) -> tuple[str, ...]:
-    """Run stages up to and including `until`; return the names of those that were not cached."""
+    """Run stages up to and including `until`; return the names of those that were not cached.
+
+    look_ahead: raise MissingToolError before any work for what any of them lacks, not where it is needed.
+    """
     ran: list[str] = []
+    wanted = [stage for stage in stages if STAGES.index(stage.name.split("/")[0]) <= STAGES.index(until)]
     with directory.locked():
-        for stage in stages:
-            if STAGES.index(stage.name.split("/")[0]) > STAGES.index(until):
-                break
+        checked = not look_ahead
+        for number, stage in enumerate(wanted):
+            if not checked and not directory.is_current(stage):
+                _check_tools(directory, wanted[number:])
+                checked = True
             if directory.execute(stage):
                 ran.append(stage.name)
             elif edited := directory.edited(stage.name):
                 warn(f"{directory.folder(stage.name)}: {', '.join(edited)} edited by hand, used as they are")
     return tuple(ran)
+
+
+def _check_tools(directory: RunDirectory, stages: Sequence[Stage]) -> None:
+    """Raise MissingToolError before any work where stages that are not done need what is not installed."""
+    missing: dict[str, str] = {}
+    for stage in stages:
+        if stage.check is not None and not directory.is_current(stage):
+            try:
+                stage.check()
+            except MissingToolError as error:
+                missing.setdefault(str(error), stage.name)
+    if missing:
+        lines = "".join(f"\n  stage {name}: {text}" for text, name in missing.items())
+        done = stages[0].name if stages[0].name not in missing.values() else ""
+        hint = f"; `--until STAGE` stops before, e.g. at {done}" if done else ""
+        raise MissingToolError(f"not everything that this needs is installed{hint}:{lines}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,13 +203,19 @@ class Flow:
     @staticmethod
     def prepare(config: Config, out: Path, *, progress: bool, notify: Callable[[Stage, str], None]) -> Flow:
         """Check what can be checked before any work: input format, part, board, families, a model and its layers."""
-        from gatewright.data import input_format
+        from gatewright.data.dataset import AUTO, input_format
+        from gatewright.data.readers.arrays import check_labels
+        from gatewright.data.sources import check_source
 
+        check_source(config.data)
+        if config.data.labels:
+            check_labels(config.data.labels)
         part, board = chip_of(config)
         imported = None
         if config.model is not None:
             imported, config = read_model(config)
-        input_format(config.data.input_format)
+        if config.data.input_format != AUTO:
+            input_format(config.data.input_format)
         directory = RunDirectory(out, notify)
         trained = TrainedNetworks(config=config, directory=directory, part=part, progress=progress)
         return Flow(

@@ -29,7 +29,8 @@ class Stage:
     """One step of the flow. run(folder) writes its results into an empty folder.
 
     needs: stages whose files it reads. settings: JSON-like values it depends on. packages: distributions whose
-    versions matter. root_files: files at the run's root that it writes besides its folder.
+    versions matter. root_files: files at the run's root that it writes besides its folder. check(): raises
+    MissingToolError where a program or package that it starts is not installed.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Stage:
     settings: Any = None
     packages: tuple[str, ...] = ()
     root_files: tuple[str, ...] = ()
+    check: Callable[[], None] | None = None
 
 
 def unheard(_stage: Stage, _status: str) -> None:
@@ -71,9 +73,13 @@ class RunDirectory:
         """Return the stage's scratch folder, which survives a kill and goes when the stage is done."""
         return self.path / ".work" / stage
 
+    def is_current(self, stage: Stage) -> bool:
+        """Say whether a stage's results are there and made of what there is now."""
+        return self._is_current(stage, self.key(stage))
+
     def execute(self, stage: Stage) -> bool:
         """Run a stage unless its results are there and current; returns whether it ran."""
-        key = self.key(stage)
+        key, versions = self.key(stage), self._versions(stage)
         if self._is_current(stage, key):
             self.notify(stage, "cached")
             return False
@@ -90,7 +96,6 @@ class RunDirectory:
             except Exception as error:
                 self._explain(stage, out, error)
                 raise
-            versions = {name: package_version(name) for name in stage.packages}
             record = {"key": key, "title": stage.title, "packages": versions, "files": self._files(out)}
             write_json(out / "stage.json", record)
         shutil.rmtree(self.path / "failed" / stage.name, ignore_errors=True)
@@ -104,8 +109,17 @@ class RunDirectory:
     def key(self, stage: Stage) -> str:
         """Return the hash of everything the stage depends on."""
         upstream = {name: self._content(name) for name in stage.needs}
-        versions = {name: package_version(name) for name in stage.packages}
+        versions = self._versions(stage)
         return digest(stage.name, stage.settings, versions, upstream, step_digest(stage.run))
+
+    def _versions(self, stage: Stage) -> dict[str, str | None]:
+        """Return the versions of the stage's packages; of one that is not installed, that which made what is there.
+
+        So results of a training serve on a machine without torch, which could not make them anew.
+        """
+        record: Any = _read(self.folder(stage.name) / "stage.json").get("packages")
+        made = cast("Mapping[str, str]", record) if isinstance(record, dict) else {}
+        return {name: package_version(name) or made.get(name) for name in stage.packages}
 
     def edited(self, stage: str) -> list[str]:
         """Return the stage's files that differ from what the stage wrote."""

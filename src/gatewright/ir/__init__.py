@@ -4,7 +4,7 @@ from gatewright.ir.interp import Interpreter, run
 from gatewright.ir.op_moves import Concat, Fill, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK, Trees
 from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, PoolKind, Relu, Requant, Sub
-from gatewright.ir.output import OutputKind, OutputStage, PlainOutput, add_output_stage, softmax_error
+from gatewright.ir.output import OutputStage, add_output_stage, softmax_error
 from gatewright.ir.program import Constant, Op, Program, Scan
 from gatewright.ir.ranges import Range, ranges
 from gatewright.ir.shapes import shapes
@@ -12,6 +12,7 @@ from gatewright.ir.softmax import check_probability_format, softmax_error_bound,
 from gatewright.ir.text import load_program, parse_program, print_program, save_program
 from gatewright.ir.verify import verify
 from gatewright.ir.windows import pool_cells
+from gatewright.words import OutputKind, PlainOutput
 
 __all__ = [
     "Add",

@@ -17,12 +17,7 @@ from gatewright.ir.program import Constant, Op, Program
 from gatewright.ir.ranges import Range, ranges
 from gatewright.ir.softmax import softmax_error_bound, softmax_op
 from gatewright.ir.verify import verify
-
-OutputKind = Literal["argmax", "scores", "topk", "threshold", "softmax"]
-"""What leaves the chip; see OutputStage."""
-
-PlainOutput = Literal["scores", "argmax", "softmax"]
-"""Those that need no settings of their own."""
+from gatewright.words import OutputKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,10 +126,10 @@ def save_program(program: Program, path: Path) -> None:
     write_atomic(path, print_program(program))
 
 
-def load_program(path: Path) -> Program:
+def load_program(path: Path | str) -> Program:
     """Read and verify the text form. Raises ProgramError naming file and line."""
     try:
-        text = path.read_text()
+        text = Path(path).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise ProgramError(f"cannot read program {path}: {error}") from None
     return parse_program(text, where=str(path))

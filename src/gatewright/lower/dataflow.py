@@ -15,14 +15,19 @@ from gatewright.lower.cost.delays import delays
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.pipeline.clock import reachable_mhz
 from gatewright.lower.stream import Lane, Port, Stream
+from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.regrouped import Regrouped
+from gatewright.lower.streaming.reordered import Reordered
+from gatewright.lower.streaming.resampled import Resampled
 from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.tokens import Paced
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.target import Target
 from gatewright.lower.unrolled import Unrolled
 
-Unit = Unrolled | Folded | Windowed | Pooled | Summed
+Unit = Unrolled | Folded | Windowed | Pooled | Summed | Swept | Resampled | Regrouped | Joined | Reordered
 
 MARKS = 2
 """Bits that travel with every vector through an elastic design: the last of its packet, and torn."""
@@ -81,16 +86,16 @@ class Dataflow:
 
     def into(self, unit: Unit) -> tuple[Channel, ...]:
         """Return the channels that a unit reads, in the order of its `takes`."""
-        mine = {channel.value: channel for channel in self.channels if channel.consumer == unit.name}
-        return tuple(mine[port.value] for port in unit.takes)
+        mine = {channel.port.key: channel for channel in self.channels if channel.consumer == unit.name}
+        return tuple(mine[port.key] for port in unit.takes)
 
     def replay(self, x: Ints) -> Ints:
         """Return the program's output for input codes x, (n, *input shape), computed unit by unit on beats."""
-        beats = {self.source.value: self.source.stream.cut(x)}
+        beats = {self.source.key: self.source.stream.cut(x)}
         for unit in self.units:
-            found = unit.replay([beats[port.value] for port in unit.takes])
-            beats |= {port.value: codes for port, codes in zip(unit.gives, found, strict=True)}
-        return self.result.values(beats[self.result.value]).reshape(len(x), *shapes(self.program)[self.program.output])
+            found = unit.replay([beats[port.key] for port in unit.takes])
+            beats |= {port.key: codes for port, codes in zip(unit.gives, found, strict=True)}
+        return self.result.values(beats[self.result.key]).reshape(len(x), *shapes(self.program)[self.program.output])
 
     @property
     def elastic(self) -> bool:
@@ -146,10 +151,13 @@ class Dataflow:
             total += unit.cost(self.target.family)
             if self.initiation_interval > 1 and self.paced is None:
                 total += unit.start_cost
-        total += Cost(ff=sum(self._held_bits(channel) for channel in self.channels))
         for channel in self.channels:
-            total += self._fifo_cost(channel)
+            total += self.channel_cost(channel)
         return total
+
+    def channel_cost(self, channel: Channel) -> Cost:
+        """Return the estimated cells that a channel's values wait in: its FIFO's, or registers of a rigid group."""
+        return self._fifo_cost(channel) + Cost(ff=self.slots(channel) * self.word_bits(channel))
 
     def period_ns(self, family: str) -> float:
         """Return the longest register-to-register delay by the family's delay model."""
@@ -206,10 +214,7 @@ class Dataflow:
             return fifo
         return starts[channel.producer] + self._named[channel.producer].timing.latency_cycles + fifo
 
-    def _held_bits(self, channel: Channel) -> int:
-        return self.slots(channel) * self._word_bits(channel)
-
-    def _word_bits(self, channel: Channel) -> int:
+    def word_bits(self, channel: Channel) -> int:
         """Return the bits of the lanes that a channel's reader reads; constants take none."""
         wanted: Sequence[int] = range(len(channel.lanes))
         if channel.consumer is not None:
@@ -222,5 +227,6 @@ class Dataflow:
         """Return the estimated cells of a channel's FIFO and credits, and of the line beside the unit in front."""
         if not channel.depth:
             return Cost()
-        latency = 0 if channel.producer is None else self._named[channel.producer].timing.latency_cycles
-        return fifo_cost(channel.depth, self._word_bits(channel) + MARKS, self.target.family) + Cost(ff=latency)
+        unit = None if channel.producer is None else self._named[channel.producer]
+        latency = 0 if unit is None or isinstance(unit, Swept) else unit.timing.latency_cycles  # which tells itself
+        return fifo_cost(channel.depth, self.word_bits(channel) + MARKS, self.target.family) + Cost(ff=latency)

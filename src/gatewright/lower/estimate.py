@@ -6,6 +6,7 @@ The sum of what its units take, each in its own file (`unrolled.py`, `folded/uni
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from gatewright.lower.cost.delays import delays
@@ -48,7 +49,7 @@ def estimate(dataflow: Dataflow) -> Estimate:
         latency_cycles=dataflow.latency_cycles,
         latency_ns=round(dataflow.latency_cycles * 1000.0 / reachable_mhz, 3),
         reachable_mhz=reachable_mhz,
-        fmax_mhz=round(1000.0 / period_ns, 1),
+        fmax_mhz=math.floor(10_000.0 / period_ns) / 10,
         clock_range_mhz=model.clock_range_mhz(period_ns),
         basis=model.basis,
     )

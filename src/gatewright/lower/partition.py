@@ -27,7 +27,7 @@ from gatewright.lower.build.part import format_of, number_format, part_of
 from gatewright.lower.circuit.nodes import Circuit, Const, Ref
 from gatewright.lower.cost.delays import delays
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
-from gatewright.lower.folded.plan import plan
+from gatewright.lower.folded.timetable import plan
 from gatewright.lower.folded.tree import check_tree, product_sums
 from gatewright.lower.folded.unit import Folded, needs_rom_register
 from gatewright.lower.pipeline.schedule import schedule

@@ -83,6 +83,11 @@ class Port:
                 f"not {len(self.lanes)} ({len(self.live)} of them marked live or not); this is a bug, report it"
             )
 
+    @property
+    def key(self) -> tuple[str, Stream]:
+        """What a channel carries: a value may travel in several streams, of beats of different sizes."""
+        return self.value, self.stream
+
     def codes(self, trace: Mapping[str, Ints]) -> Ints:
         """Return the numbers on the lanes, (n, beats, per_beat), of the interpreter's trace."""
         beats = self.stream.cut(trace[self.value]) >> self._shifts

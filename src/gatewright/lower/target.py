@@ -8,6 +8,7 @@ from typing import Literal
 Multiplier = Literal["auto", "dsp", "lut"]
 Boundaries = Literal["rigid", "elastic"]
 Streams = Literal["never", "auto", "always"]
+Engine = Literal["auto", "parallel", "folded"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,8 @@ class Choices:
     boundaries: "rigid" starts every unit at a fixed cycle after the input; "elastic" joins units by valid and ready.
     stream: units on streams of pixels "always", "never", or, "auto", where not all values are vectors. pixels_per_beat:
     positions of the input that come at a time; interval: cycles that a frame may take, where more than its beats; 0: no
-    more than those.
+    more than those. engine: of convolutions on streams: "parallel" takes a window in every cycle, "folded" shares
+    multipliers over several, "auto" chooses for each what is estimated to be smaller.
     """
 
     reuse: int | tuple[int, ...]
@@ -53,3 +55,4 @@ class Choices:
     stream: Streams = "never"
     pixels_per_beat: int = 1
     interval: int = 0
+    engine: Engine = "auto"

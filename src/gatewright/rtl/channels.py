@@ -47,14 +47,14 @@ class Link:
 
 @dataclass(slots=True, kw_only=True)
 class Channels:
-    """takes: the signal with which a unit, or the world behind the results (None), takes what waits.
+    """takes: the signal with which what a channel holds is taken, by a unit or by the world behind the results.
 
     items: of the core, which grow; links, signals: of the channels by their number.
     """
 
     dataflow: Dataflow
     names: Names
-    takes: Callable[[str | None], Name]
+    takes: Callable[[Channel], Name]
     items: list[Item]
     links: dict[int, Link] = field(default_factory=dict[int, Link])
     signals: dict[int, ChannelSignals] = field(default_factory=dict[int, ChannelSignals])
@@ -65,8 +65,8 @@ class Channels:
 
     def taken(self, unit: Unit) -> list[Link]:
         """Return the channel of each value that a unit takes."""
-        by_value = {link.channel.value: link for link in self.into(unit.name)}
-        return [by_value[port.value] for port in unit.takes]
+        by_key = {link.channel.port.key: link for link in self.into(unit.name)}
+        return [by_key[port.key] for port in unit.takes]
 
     def rooms(self, producer: str | None) -> list[Name]:
         """Return where each FIFO that a unit feeds, or the input (None), has a place to promise."""
@@ -82,11 +82,11 @@ class Channels:
     ) -> None:
         """Add the channels that a unit, or the input, feeds: places promised with start, words written with made."""
         ports = (self.dataflow.source,) if unit is None else unit.gives
-        values = {port.value: signals for port, signals in zip(ports, gives, strict=True)}
+        values = {port.key: signals for port, signals in zip(ports, gives, strict=True)}
         for number, channel in enumerate(self.dataflow.channels):
             if channel.producer != (unit.name if unit else None):
                 continue
-            given = values[channel.value]
+            given = values[channel.port.key]
             stored = self._stored(channel, given)
             if channel.depth:
                 name = f"c{number}_{self.names.value(channel.value)}"
@@ -119,7 +119,7 @@ class Channels:
         self.items += [Wire(word), Wire(valid), Wire(room)]
         ports: list[tuple[str, Expr]] = [("clk", CLK), ("rst_n", RST_N), ("reserve", start), ("room", room)]
         ports += [("in_data", data), ("in_valid", made)]
-        ports += [("out_data", word), ("out_valid", valid), ("out_ready", self.takes(channel.consumer))]
+        ports += [("out_data", word), ("out_valid", valid), ("out_ready", self.takes(channel))]
         settings = [("WIDTH", width), ("DEPTH", channel.depth)]
         if fifo_in_block(self.dataflow.target.family, width, channel.depth):
             settings.append(("BLOCK", 1))
@@ -147,7 +147,7 @@ class Channels:
             depth=channel.depth,
             written=made.name if channel.depth else "",
             valid=link.valid.name,
-            ready=self.takes(channel.consumer).name,
+            ready=self.takes(channel).name,
             lanes=tuple(
                 LaneSignal(i, value, channel.lanes[i].shift) for i, value in watched if isinstance(value, Name)
             ),
@@ -158,7 +158,7 @@ class Channels:
         reader = next((unit for unit in self.dataflow.units if unit.name == channel.consumer), None)
         wanted: Sequence[int] = range(len(values))
         if reader is not None:
-            wanted = reader.wanted[[port.value for port in reader.takes].index(channel.value)]
+            wanted = reader.wanted[[port.key for port in reader.takes].index(channel.port.key)]
         return [i for i in wanted if isinstance(values[i], Name)]
 
 

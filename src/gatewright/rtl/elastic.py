@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from gatewright.lower.dataflow import MARKS, Dataflow, Unit
+from gatewright.lower.dataflow import MARKS, Channel, Dataflow, Unit
 from gatewright.rtl.channels import Channels, Link
 from gatewright.rtl.names import Names, with_names
 from gatewright.rtl.netlist import (
@@ -64,7 +64,7 @@ class _Core:
     channels: Channels = field(init=False)
 
     def __post_init__(self) -> None:
-        self.channels = Channels(dataflow=self.dataflow, names=self.names, takes=self._start, items=self.items)
+        self.channels = Channels(dataflow=self.dataflow, names=self.names, takes=self._takes, items=self.items)
 
     def design(self) -> Design:
         dataflow = self.dataflow
@@ -117,6 +117,10 @@ class _Core:
     def _first(self, name: str) -> bool:
         """Tell whether a unit reads the input alone, by wires: it starts with it."""
         return not any(channel.depth for channel in self.dataflow.channels if channel.consumer == name)
+
+    def _takes(self, channel: Channel) -> Name:
+        """Return the signal with which what a channel holds is taken."""
+        return self._start(channel.consumer)
 
     def _start(self, name: str | None) -> Name:
         """Return the signal with which a unit, or the world behind the results, takes its words."""

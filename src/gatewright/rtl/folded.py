@@ -8,21 +8,16 @@ behind it: there the inputs wait a cycle too. The next start may come `cycles` l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gatewright.fixedpoint import Fixed
-from gatewright.lower.circuit.nodes import Circuit
-from gatewright.lower.folded.plan import BLOCK_DEPTH, Accumulator, FoldedLayer, Interval, Multiplier
+from gatewright.lower.folded.plan import Accumulator, Multiplier
 from gatewright.lower.folded.unit import Folded
-from gatewright.lower.pipeline.schedule import Schedule
 from gatewright.rtl.names import Names
 from gatewright.rtl.netlist import (
     AnyBit,
     Assign,
     Binary,
     Choose,
-    Concat,
     Expr,
     Heading,
     Instance,
@@ -33,23 +28,16 @@ from gatewright.rtl.netlist import (
     Pick,
     Port,
     Register,
-    Rom,
-    Signed,
     Slice,
-    Wire,
 )
-from gatewright.rtl.nodes import as_signed, bits, widened
+from gatewright.rtl.nodes import as_signed, bits
+from gatewright.rtl.products import accumulators, delayed, sums_of_products, union, weight_rom
 from gatewright.rtl.signals import CLK, RST_N, START, UnitModules, Values, constant, outward, signal
-from gatewright.rtl.unrolled import compile_circuit
 
 
 def compile_folded(unit: Folded, *, names: Names, origin: tuple[str, ...], program_hash: str) -> UnitModules:
     """Return the layer's module: ports clk, rst_n, start, x<i> for each input read, o_y<j> for each result, done."""
     return _Compiler(unit, names, origin, program_hash).modules()
-
-
-def _union(intervals: Sequence[Interval]) -> Interval:
-    return min(lo for lo, _ in intervals), max(hi for _, hi in intervals)
 
 
 @dataclass(slots=True)
@@ -65,12 +53,17 @@ class _Compiler:
         unit, plan = self.unit, self.unit.plan
         step = Name("t", max((plan.cycles - 1).bit_length(), 1), False)
         end = self._timetable(step)
-        weights, first, group = self._rom(step)
+        self.items.append(Heading("weights, lowest bits first multiplier; mark of a group's first step; group"))
+        weights, first, group = weight_rom(self.items, plan, step, rom_register=unit.rom_register)
         values = self._gathered(step) if plan.gather else self._rotating()
         if unit.rom_register:
             values = self._later(values)
-        sums = self._sums(weights, values)
-        totals = self._accumulators(sums, first, group)
+        items, self.inner, sums = sums_of_products(
+            plan, unit.tree, unit.schedule, weights, values, names=self.names, program_hash=self.program_hash
+        )
+        self.items += items
+        self.items.append(Heading("accumulators; the marks pass the same registers as the sums"))
+        totals = accumulators(self.items, plan, sums, first, group, late=unit.tree_cycles)
         results = self._results(totals)
         self.items.append(Heading("the results are valid with done"))
         self.items.append(
@@ -131,37 +124,6 @@ class _Compiler:
         self.items.append(Assign(end, Binary("==", step, last) if plan.cycles > 1 else begin))
         return end
 
-    def _rom(self, step: Name) -> tuple[list[tuple[Name, int]], Name, Name | None]:
-        """Return where each weight starts in the word, the mark of a group's first step, the group's number."""
-        plan = self.unit.plan
-        lows: list[int] = []
-        size = 0
-        for multiplier in plan.multipliers:
-            lows.append(size)
-            size += multiplier.weight_bits
-        groups = (len(plan.groups) - 1).bit_length()
-        starts = {start: number for number, start in enumerate(plan.starts)}
-        words: list[int] = []
-        number = 0
-        for t in range(plan.cycles):
-            number = starts.get(t, number)
-            word = sum(
-                (multiplier.weights[t] & ((1 << multiplier.weight_bits) - 1)) << low
-                for multiplier, low in zip(plan.multipliers, lows, strict=True)
-            )
-            words.append(word | (t in starts) << size | number << (size + 1))
-        word = Name("word", size + 1 + groups, False)
-        padded = tuple(words) + (0,) * (len(words) == 1)
-        self.items.append(Heading("weights, lowest bits first multiplier; mark of a group's first step; group"))
-        self.items.append(Rom(word, padded, step, block=len(padded) >= BLOCK_DEPTH))
-        if self.unit.rom_register:
-            word = self._delayed(word, 1)
-        first, group = Name("first", 1, False), Name("group", groups, False)
-        self.items.append(Assign(first, Slice(word, size, size)))
-        if groups:
-            self.items.append(Assign(group, Slice(word, size + groups, size + 1)))
-        return [(word, low) for low in lows], first, group if groups else None
-
     def _rotating(self) -> list[Name]:
         """Return each multiplier's input: the head of its slot."""
         plan, heads = self.unit.plan, dict[int, Name]()
@@ -170,7 +132,7 @@ class _Compiler:
         self.items.append(Heading("inputs: every slot shows one of them in each step, in turn"))
         for slot in used:
             places = plan.slots[slot]
-            wide = signal("", _union([plan.inputs[i] for i in places if i >= 0]))
+            wide = signal("", union([plan.inputs[i] for i in places if i >= 0]))
             names = [Name(f"r{slot}_{k}", wide.width, wide.signed) for k in range(depth)]
             for k, i in enumerate(places):
                 load = self._input(i, wide)
@@ -200,7 +162,7 @@ class _Compiler:
         self.items.append(Heading("each multiplier's input in each step"))
         values: list[Name] = []
         for number, multiplier in enumerate(plan.multipliers):
-            wide = signal(f"v{number}", _union([plan.inputs[i] for i in multiplier.reads if i >= 0]))
+            wide = signal(f"v{number}", union([plan.inputs[i] for i in multiplier.reads if i >= 0]))
             places = _filled(multiplier)
             cases = tuple(as_signed(held[i]) if wide.signed else held[i] for i in places)
             self.items.append(Pick(wide, step, cases))
@@ -211,57 +173,8 @@ class _Compiler:
         """Return each multiplier's input a cycle later, as its weight is; a slot's register is shared."""
         self.items.append(Heading("inputs, as late as the weights behind their block RAM's register"))
         late = {value.name: value for value in values}
-        late = {name: self._delayed(value, 1) for name, value in late.items()}
+        late = {name: delayed(self.items, value, 1) for name, value in late.items()}
         return [late[value.name] for value in values]
-
-    def _sums(self, weights: list[tuple[Name, int]], values: list[Name]) -> list[Expr]:
-        """Return each accumulator's sum of products, `tree_cycles` after the products' registers."""
-        plan, tree, pipeline = self.unit.plan, self.unit.tree, self.unit.schedule
-        made = sums_of_products(plan, tree, pipeline, weights, values, names=self.names, program_hash=self.program_hash)
-        items, self.inner, sums = made
-        self.items += items
-        return sums
-
-    def _accumulators(self, sums: list[Expr], first: Name, group: Name | None) -> list[tuple[Name, Name]]:
-        """Return each accumulator, and the mark of the cycle in which it starts anew."""
-        plan, late = self.unit.plan, self.unit.tree_cycles
-        self.items.append(Heading("accumulators; the marks pass the same registers as the sums"))
-        mark = self._delayed(first, late + 1)
-        widths = [signal("", (min(lo, -1), hi)) for lo, hi in plan.totals]
-        if group is not None:
-            at = self._delayed(group, late)
-            rows = [[accumulator.biases[g] for accumulator in plan.accumulators] for g in range(len(plan.groups))]
-            spans = [signal(f"b{u}", _union([(row[u], row[u]) for row in rows])) for u in range(len(plan.accumulators))]
-            lows = [sum(span.width for span in spans[:u]) for u in range(len(spans))]
-            words = tuple(
-                sum((value & ((1 << s.width) - 1)) << low for value, s, low in zip(row, spans, lows, strict=True))
-                for row in rows
-            )
-            word = Name("bias", sum(span.width for span in spans), False)
-            self.items.append(Rom(word, words, at, block=False))
-            self.items += [
-                Assign(span, bits(word, low + span.width - 1, low, span.signed))
-                for span, low in zip(spans, lows, strict=True)
-            ]
-            biases: list[Expr] = [as_signed(span) for span in spans]
-        else:
-            fixed = [(accumulator.biases[0], accumulator.biases[0]) for accumulator in plan.accumulators]
-            biases = [Literal(lo, Fixed.holding(min(lo, -1), max(hi, 0), 0).width_bits, True) for lo, hi in fixed]
-        found: list[tuple[Name, Name]] = []
-        alone = all(length == 1 for length in plan.groups)
-        for number, (width, bias, value) in enumerate(zip(widths, biases, sums, strict=True)):
-            own = Name(f"a{number}", width.width, True)
-            start = bias if alone else Choose(mark, bias, own)
-            self.items.append(Register(own, Binary("+", as_signed(value), start)))
-            found.append((own, mark))
-        return found
-
-    def _delayed(self, value: Name, cycles: int) -> Name:
-        for number in range(cycles):
-            late = Name(f"{value.name.split('_d')[0]}_d{number + 1}", value.width, value.signed)
-            self.items.append(Register(late, value))
-            value = late
-        return value
 
     def _results(self, totals: list[tuple[Name, Name]]) -> Values:
         plan = self.unit.plan
@@ -283,58 +196,6 @@ class _Compiler:
         for group in reversed(range(len(chain) - 1)):
             self.items.append(Register(chain[group], Choose(mark, chain[group + 1], chain[group])))
         return chain
-
-
-def sums_of_products(
-    plan: FoldedLayer,
-    tree: Circuit | None,
-    schedule: Schedule | None,
-    weights: Sequence[tuple[Name, int]],
-    values: Sequence[Name],
-    *,
-    names: Names,
-    program_hash: str,
-) -> tuple[list[Item], tuple[Module, ...], list[Expr]]:
-    """Return the items of a plan's products and their adder tree, its modules, and each accumulator's sum.
-
-    weights: the word that holds each multiplier's weight, and its lowest bit there; values: each multiplier's input.
-    """
-    items: list[Item] = [Heading("products")]
-    products: list[tuple[Name, int]] = []
-    for number, (multiplier, (word, low), value) in enumerate(zip(plan.multipliers, weights, values, strict=True)):
-        for digit in multiplier.digits:
-            lo, hi = plan.products(multiplier, digit)
-            name = f"p{number}" if len(multiplier.digits) == 1 else f"p{number}_{digit.low}"
-            target = signal(name, (int(lo.min()), int(hi.max())))
-            part = Slice(word, low + digit.low + digit.width - 1, low + digit.low)
-            a, b = (as_signed(value), Signed(part)) if digit.signed else (value, part)
-            if value.signed and not digit.signed:
-                b = as_signed(part)
-            items.append(Register(target, Binary("*", a, b)))
-            products.append((target, digit.low))
-    if tree is None:
-        return items, (), [widened(product, low) for product, low in products]
-    assert schedule is not None, "a tree has a schedule"
-    design = compile_circuit(tree, schedule, names=names, program_hash=program_hash)
-    inputs, outputs = tree.input_format, tree.output_format
-    wide: list[Expr] = []
-    for product, _ in products:
-        own = Name(f"{product.name}_w", inputs.width_bits, product.signed)
-        if product.width < own.width:
-            items.append(Assign(own, product))
-        wide.append(own if product.width < own.width else product)
-    y = Name("sums", outputs.width_bits * len(tree.outputs), False)
-    items += [Heading("the sum of each unit's products"), Wire(y)]
-    ports = (("clk", CLK), ("x", Concat(tuple(reversed(wide)))), ("y", y))
-    items.append(Instance(design.core.name, "u_tree", ports))
-    found: list[Expr] = []
-    for number, ref in enumerate(tree.outputs):
-        node = tree.nodes[ref.node]
-        own = signal(f"s{number}", (node.lo << ref.shift, node.hi << ref.shift))
-        low = number * outputs.width_bits
-        items.append(Assign(own, bits(y, low + own.width - 1, low, own.signed)))
-        found.append(own)
-    return items, design.modules, found
 
 
 def _filled(multiplier: Multiplier) -> list[int]:

@@ -111,12 +111,10 @@ def write_design(
     """
     leaves = Leaves(prefix=prefix, mapping=mapping)
     if dataflow.paced is not None:
-        if framing != "auto" or io_registers:
-            raise LowerError(
-                'hardware.framing other than "auto" and hardware.io_registers are not of units on streams yet; leave '
-                'them out, or set hardware.architecture = "parallel"'
-            )
-        return write_streams(dataflow, program_hash=program_hash, stream_bits=stream_bits, folder=folder, leaves=leaves)
+        wiring = Wiring(framed=framing != "none", io_registers=io_registers)
+        return write_streams(
+            dataflow, program_hash=program_hash, stream_bits=stream_bits, folder=folder, leaves=leaves, wiring=wiring
+        )
     compiled = compile_elastic if dataflow.elastic else compile_dataflow
     design = compiled(dataflow, program_hash=program_hash, prefix=prefix)
     ports = stream_ports(dataflow, stream_bits)
@@ -128,7 +126,13 @@ def write_design(
 
 
 def write_streams(
-    dataflow: Dataflow, *, program_hash: str, stream_bits: int, folder: Path, leaves: Leaves = PLAIN
+    dataflow: Dataflow,
+    *,
+    program_hash: str,
+    stream_bits: int,
+    folder: Path,
+    leaves: Leaves = PLAIN,
+    wiring: Wiring = BARE,
 ) -> RtlManifest:
     """Compile and write a design of units on streams, as write_design does; frames are what else are vectors.
 
@@ -149,12 +153,13 @@ def write_streams(
         frames=paced.frames + 1,
         interval_cycles=paced.interval_cycles,
         latency_cycles=paced.latency_cycles,
+        wiring=wiring,
     )
     frames = (
         replace(source, elements=taken.elements, beat_bits=source.beat_bits),
         replace(result, elements=given.elements, beat_bits=result.beat_bits),
     )
-    transfer = (source.beats - 1) + paced.latency_cycles + 1 + (result.beats - 1)
+    transfer = transfer_latency_cycles(source, result, paced.latency_cycles, io_registers=wiring.io_registers)
     claims = design.claims
     manifest = RtlManifest(
         top=design.name,
@@ -169,9 +174,10 @@ def write_streams(
         files=(),
         channels=design.channels,
         prefix=leaves.prefix,
+        framed=wiring.framed,
         core_beats=(taken.beats, given.beats),
     )
-    return _write(manifest, design, text, LEAVES, leaves, folder)
+    return _write(manifest, _copied(design), text, LEAVES, leaves, folder, wiring.leaves)
 
 
 def _beat_port(fixed: Fixed, lanes: int, stream_bits: int, which: str) -> StreamPort:
@@ -209,9 +215,7 @@ def write_core(
     wiring: Wiring = BARE,
 ) -> RtlManifest:
     """Write a compiled core with its shell, as write_design does."""
-    claims = design.claims
-    readers = FAMILIES[claims.family].register_readers
-    design = replace(design, modules=tuple(with_copies(module, readers) for module in design.modules))
+    claims, design = design.claims, _copied(design)
     more = ("gw_pace",) if claims.initiation_interval > source.beats else ()
     shell = axis_shell(
         name=design.name,
@@ -243,6 +247,12 @@ def write_core(
         framed=wiring.framed,
     )
     return _write(manifest, design, shell, more, leaves, folder, wiring.leaves)
+
+
+def _copied(design: Design) -> Design:
+    """Return a design whose registers have no more readers each than its family suits."""
+    readers = FAMILIES[design.claims.family].register_readers
+    return replace(design, modules=tuple(with_copies(module, readers) for module in design.modules))
 
 
 def _write(

@@ -21,8 +21,13 @@ from typing import Literal, assert_never
 from gatewright.errors import LowerError
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.regrouped import Regrouped
+from gatewright.lower.streaming.reordered import Reordered
+from gatewright.lower.streaming.resampled import Resampled
 from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.unrolled import Unrolled
 from gatewright.rtl.leaves import leaf_names
@@ -115,9 +120,12 @@ def names_of(dataflow: Dataflow, *, prefix: str = "", numbered: bool = False) ->
             case Folded() | Summed():
                 layers.append(unit.plan.layer)
                 circuits = [unit.tree] if unit.tree else []
+            case Swept():
+                layers.append(unit.plan.layer)
+                circuits = [circuit for circuit in (unit.tree, unit.circuit) if circuit]
             case Windowed():
                 circuits = [unit.circuit]
-            case Pooled():
+            case Pooled() | Resampled() | Regrouped() | Joined() | Reordered():
                 circuits = []
             case _:
                 assert_never(unit)

@@ -169,10 +169,10 @@ def text_of_shell(
 
 
 _WHOLE = "TLAST of a vector comes out on the last beat of its result."
-_ENDLESS = """\
+ENDLESS = """\
 TLAST on the last beat of a vector comes out on the last beat of its result, on others it means nothing: vectors are
 counted from the reset on."""
-_FRAMED = """\
+FRAMED = """\
 TLAST on the last beat of a vector comes out on the last beat of its result. On an earlier beat the vector is torn: its
 result has TKEEP low, TLAST, and no meaning. After a reset in mid-packet all is dropped up to the next TLAST. Either
 sets framing_error until the next reset."""
@@ -189,7 +189,7 @@ def _header(
     wiring: Wiring,
 ) -> str:
     transfer = transfer_latency_cycles(source, result, latency, io_registers=wiring.io_registers)
-    framing = _FRAMED if wiring.framed else _ENDLESS if source.beats > 1 else _WHOLE
+    framing = FRAMED if wiring.framed else ENDLESS if source.beats > 1 else _WHOLE
     every = count(initiation_interval(source, result, core_interval), "cycle")
     if not depth:
         return commented(f"""\

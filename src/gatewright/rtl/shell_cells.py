@@ -60,13 +60,19 @@ class Piece:
 
 def shell_cells(wiring: Wiring, inside: Inside, source: StreamPort, result: StreamPort) -> Piece:
     """Return everything between the shell's ports, in the order of the data."""
-    entrance = _entrance(wiring, source)
+    entered = entrance(wiring, source, torn="core_in_valid && core_in_torn")
     core = _elastic(wiring, inside, result) if inside.elastic else _rigid(wiring, inside, result)
-    return entrance + _room(inside.interval - source.beats) + core + _exit(wiring, result)
+    return entered + _room(inside.interval - source.beats) + core + exit_cells(wiring, result)
 
 
-def _entrance(wiring: Wiring, source: StreamPort) -> Piece:
-    """Return what makes vectors of the stream's beats."""
+def entrance(
+    wiring: Wiring, source: StreamPort, *, torn: str, into: str = "core_in", what: str = "vector", room: str = "room"
+) -> Piece:
+    """Return what makes vectors of the stream's beats.
+
+    into: begins the names of their wires; what: they are; room: the wire that says that one may come; torn: what tells
+    the guard that TLAST came too early.
+    """
     wires: list[Wire] = []
     placed: list[str] = []
     data, valid, ready, last = (f"s_axis_{wire}" for wire in ("tdata", "tvalid", "tready", "tlast"))
@@ -74,7 +80,7 @@ def _entrance(wiring: Wiring, source: StreamPort) -> Piece:
         wires += [(1, "kept_tvalid", "a beat that is not dropped"), (1, "kept_tready", "")]
         ends = {"s_tvalid": valid, "s_tready": ready, "s_tlast": last}
         valid, ready = "kept_tvalid", "kept_tready"
-        ends |= {"m_tvalid": valid, "m_tready": ready, "torn": "core_in_valid && core_in_torn"}
+        ends |= {"m_tvalid": valid, "m_tready": ready, "torn": torn}
         placed.append(instance("gw_axis_guard", "u_guard", {}, {**CLOCK, **ends, "error": "framing_error"}))
     if wiring.io_registers:
         names = [f"in_{wire}" for wire in ("tdata", "tvalid", "tready", "tlast")]
@@ -83,17 +89,17 @@ def _entrance(wiring: Wiring, source: StreamPort) -> Piece:
         data, valid, ready, last = names
         ends |= {"out_data": f"{{{last}, {data}}}", "out_valid": valid, "out_ready": ready}
         placed.append(instance("gw_axis_skid", "u_in", {"WIDTH": source.beat_bits + 1}, {**CLOCK, **ends}))
-    torn = "core_in_torn" if wiring.framed else "unused_torn"
+    cut = f"{into}_torn" if wiring.framed else "unused_torn"
     wires += [
         (source.packed_bits, "core_x", ""),
-        (1, "core_in_valid", "core_x is a vector that has been accepted"),
-        (1, "core_in_last", ""),
-        (1, torn, "TLAST came before the vector's end" if wiring.framed else "never: TLAST cuts no vector"),
-        (1, "room", "the core can take a vector when the last beat of it comes"),
+        (1, f"{into}_valid", f"core_x is a {what} that has been accepted"),
+        (1, f"{into}_last", ""),
+        (1, cut, f"TLAST came before the {what}'s end" if wiring.framed else f"never: TLAST cuts no {what}"),
+        (1, room, f"the core can take a {what} when the last beat of it comes"),
     ]
     settings = {"ELEMENTS": source.elements, "WIDTH": source.width_bits, "BEAT": source.beat_bits}
-    ends = {"s_tdata": data, "s_tvalid": valid, "s_tready": ready, "s_tlast": last, "room": "room"}
-    ends |= {"vector": "core_x", "vector_valid": "core_in_valid", "vector_last": "core_in_last", "vector_torn": torn}
+    ends = {"s_tdata": data, "s_tvalid": valid, "s_tready": ready, "s_tlast": last, "room": room}
+    ends |= {"vector": "core_x", "vector_valid": f"{into}_valid", "vector_last": f"{into}_last", "vector_torn": cut}
     framed = {"FRAMED": int(wiring.framed)}
     placed.append(instance("gw_axis_unpack", "u_unpack", settings | framed, {**CLOCK, **ends}))
     return Piece(wires=tuple(wires), placed=tuple(placed))
@@ -111,12 +117,12 @@ def _rigid(wiring: Wiring, inside: Inside, result: StreamPort) -> Piece:
     """Return the core that never stops, the credits against which vectors enter it, and the FIFO of its results."""
     started = {**CLOCK, "start": "core_in_valid"} if inside.interval > 1 else {"clk": "aclk"}
     marks = ("torn", "last") if wiring.framed else ("last",)
-    entering, leaving, waiting = ([f"{at}_{mark}" for mark in marks] for at in ("core_in", "core_out", "result"))
+    entering, leaving, kept = ([f"{at}_{mark}" for mark in marks] for at in ("core_in", "core_out", "result"))
     wires: list[Wire] = [
         (result.packed_bits, "core_y", ""),
         (1, "core_out_valid", f"core_y is the result of the vector {count(inside.latency_cycles, 'cycle')} ago"),
         *((1, f"core_out_{mark}", "") for mark in reversed(marks)),
-        *_results(wiring, result),
+        *waiting(wiring, result),
     ]
     placed = (
         "    // One credit per place in the FIFO: a vector enters only if there is a place for its result.\n"
@@ -151,7 +157,7 @@ def _rigid(wiring: Wiring, inside: Inside, result: StreamPort) -> Piece:
                 **CLOCK,
                 "in_data": _joined([*leaving, "core_y"]),
                 "in_valid": "core_out_valid",
-                "out_data": _joined([*waiting, "result"]),
+                "out_data": _joined([*kept, "result"]),
                 "out_valid": "result_valid",
                 "out_ready": "result_ready",
             },
@@ -165,18 +171,18 @@ def _elastic(wiring: Wiring, inside: Inside, result: StreamPort) -> Piece:
     torn = ("core_in_torn", "result_torn") if wiring.framed else ("1'b0", "unused_result_torn")
     taken = {"x": "core_x", "x_valid": "core_in_valid", "x_last": f"{{{torn[0]}, core_in_last}}", "x_ready": "credit"}
     given = {"y": "result", "y_valid": "result_valid", "y_last": f"{{{torn[1]}, result_last}}"}
-    wires = [*_results(wiring, result), *([] if wiring.framed else [(1, "unused_result_torn", "")])]
+    wires = [*waiting(wiring, result), *([] if wiring.framed else [(1, "unused_result_torn", "")])]
     placed = instance(inside.core, "u_core", {}, {**CLOCK, **taken, **given, "y_ready": "result_ready"})
     return Piece(wires=tuple(wires), placed=(placed,))
 
 
-def _results(wiring: Wiring, result: StreamPort) -> list[Wire]:
+def waiting(wiring: Wiring, result: StreamPort) -> list[Wire]:
     """Return the wires of the results that wait."""
     names = ("result_valid", "result_last", *(["result_torn"] * wiring.framed), "result_ready")
     return [(result.packed_bits, "result", ""), *((1, name, "") for name in names)]
 
 
-def _exit(wiring: Wiring, result: StreamPort) -> Piece:
+def exit_cells(wiring: Wiring, result: StreamPort) -> Piece:
     """Return what makes beats of the results."""
     wires: list[Wire] = []
     placed: list[str] = []

@@ -207,7 +207,7 @@ class Bench {
         const int64_t pause = IN_BEATS > 1 ? 100 : 2 * latency + 16;
         const bool stalls = phase > 0;
         int64_t in_beats = 0, out_beats = 0, in_core = 0, out_core = 0, stuck = 0, after = 0;
-        int64_t source_pause = 0, sink_pause = 0, blocked = 0, torn = 0, tears = 0, nulls = 0;
+        int64_t source_pause = 0, sink_pause = 0, blocked = 0, torn = 0, tears = 0, nulls = 0, leaving = 0;
         bool offering = false, waiting = false, waiting_last = false, waiting_null = false, filling = stalls;
         const bool erred = framing_error(*top);
         std::vector<uint32_t> result(out_total * RESULT_WORDS), now(RESULT_WORDS), before(RESULT_WORDS);
@@ -216,6 +216,7 @@ class Bench {
         for (auto& ring : entered) std::fill(ring.begin(), ring.end(), -1);
         std::fill(begun.begin(), begun.end(), 0);
         entries.clear();
+        sent.clear();
         for (Beats& channel : beats) channel.fill = channel.passed = 0;
 
         for (cycle = 0; after < drain; ++cycle) {
@@ -227,9 +228,12 @@ class Bench {
                 if (FRAMED && stalls && SOURCE_BEATS > 1 && torn == 0 && begins && random.chance(1.0 / 16)) {
                     torn = 1 + int64_t(random.next() % uint64_t(SOURCE_BEATS - 1));
                     ++tears;
+                    sent.push_back(-1);
+                } else if (begins && torn == 0) {
+                    sent.push_back(in_beats / SOURCE_BEATS);
                 }
                 // Where packets are nothing, TLAST on an earlier beat than the last means nothing either.
-                const bool stray = !FRAMED && IN_BEATS == 1 && stalls && !ends && random.chance(0.5);
+                const bool stray = !FRAMED && stalls && !ends && random.chance(0.5);
                 if (torn > 0) offer((in_beats + torn) % in_total, torn == 1);
                 else offer(in_beats, ends ? bool(last[phase * vectors + in_beats / SOURCE_BEATS]) : stray);
             }
@@ -257,13 +261,13 @@ class Bench {
             if (cycle < TREADY_CHECKS) try_other_ready(valid, ready);
 
             if (core_in_valid(*top)) {
-                const bool whole = !core_in_torn(*top);
-                const int64_t vector = in_core / IN_BEATS;
-                const bool begins = in_core % IN_BEATS == 0;
-                if (whole && vector >= vectors) fault("the core was given more vectors than were sent");
-                else if (whole && begins) cycles[4 * vector + 1] = cycle;
-                if (begins) entries.push_back(whole && vector < vectors ? vector : -1);
-                in_core += whole;
+                const int64_t number = in_core++ / IN_BEATS;
+                const int64_t vector = number < int64_t(sent.size()) ? sent[number] : -1;
+                if (number >= int64_t(sent.size())) fault("the core was given more vectors than were sent");
+                if (number == int64_t(entries.size())) {
+                    entries.push_back(vector);
+                    if (vector >= 0) cycles[4 * vector + 1] = cycle;
+                }
             }
             for (size_t i = 0; i < starts.size(); ++i) {
                 entered[i][cycle & int64_t(entered[i].size() - 1)] = *starts[i] ? entry(begun[i]) : -1;
@@ -277,11 +281,15 @@ class Bench {
             compare_probes();
             watch_channels();
 
-            const bool taken = valid && ready, given = taken && !null;
-            if (taken && null) {
-                ++nulls;
-                if (out_beats % RESULT_BEATS != 0) fault("a null beat came within a result");
-                if (tlast != (nulls % RESULT_BEATS == 0)) fault("m_axis_tlast is not on the last null beat of a torn vector");
+            // Of a torn vector the last beat out of the core is null, with TLAST: those before have left when it is known.
+            const bool taken = valid && ready, of_torn = entry(leaving / RESULT_BEATS) < 0 && leaving / RESULT_BEATS < int64_t(entries.size());
+            const bool given = taken && !of_torn;
+            if (taken) {
+                const int64_t place = leaving++ % RESULT_BEATS;
+                nulls += null;
+                if (null && !of_torn) fault("a null beat came within a result");
+                if (of_torn && null != (place >= RESULT_BEATS - RESULT_BEATS / OUT_BEATS)) fault("m_axis_tkeep does not tell the end of a torn vector");
+                if (of_torn && tlast != (place == RESULT_BEATS - 1)) fault("m_axis_tlast is not on the last beat of a torn vector");
             }
             if (accepted && torn > 0) {
                 --torn;
@@ -324,9 +332,9 @@ class Bench {
                       std::to_string(torn_due));
             ++cycle;
         }
-        if (nulls != tears * RESULT_BEATS)
+        if (nulls != tears * (RESULT_BEATS / OUT_BEATS))
             fault(std::to_string(tears) + " torn vectors gave " + std::to_string(nulls) + " null beats, not " +
-                  std::to_string(tears * RESULT_BEATS));
+                  std::to_string(tears * (RESULT_BEATS / OUT_BEATS)));
         if (FRAMED && framing_error(*top) != (erred || tears > 0)) fault("framing_error does not tell whether a vector was torn");
         cycles_total[phase] = cycle;
         result.resize(out_beats * RESULT_WORDS);
@@ -443,6 +451,7 @@ class Bench {
     std::vector<const uint8_t*> starts;
     std::vector<std::vector<int64_t>> entered;  // per start a ring: which vector entered in which cycle
     std::vector<int64_t> begun;                 // per start: vectors that entered in this phase
+    std::vector<int64_t> sent;                  // the vectors whose first beats were offered in this phase; -1: a torn one
     std::vector<int64_t> entries;               // the vectors that went into the core in this phase; -1: a torn one
     std::vector<Difference> first;              // none or one: the first in the order of the design
     std::map<std::string, Fault> faults;

@@ -57,7 +57,7 @@ def build_bench(device: Device, *, out: Path, cache: Path | None = None, level: 
     shutil.rmtree(out, ignore_errors=True)
     model = out / "model"
     model.mkdir(parents=True)
-    write_atomic(out / "probes.vlt", public_signals(top, device.probes, device.channels, framed=device.framed))
+    write_atomic(out / "probes.vlt", public_signals(top, device.probes, device.channels))
     ports, watched = (device.source, device.result), (device.probes, device.layers, device.channels)
     header = design_header(top, *ports, *watched, framed=device.framed, core_beats=device.core_beats)
     write_atomic(out / "design.h", header)
@@ -67,7 +67,7 @@ def build_bench(device: Device, *, out: Path, cache: Path | None = None, level: 
     )
     run_tool(argv, cwd=out, log=out / "verilator.log", env=verilator.env)
     header = (model / f"{PREFIX}___024root.h").read_text()
-    check_members(top, device.probes, header, device.channels, framed=device.framed)
+    check_members(top, device.probes, header, device.channels)
 
     units = _units([out / "bench.cpp", *sorted(model.glob("*.cpp"))], out)
     includes = [f"-I{out}", f"-I{model}", *verilator.includes]

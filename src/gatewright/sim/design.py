@@ -11,7 +11,6 @@ from gatewright.rtl.shell import StreamPort
 
 PREFIX = "Vtb"  # Verilator's name for the model's C++ class
 ENTERED, LEFT = "core_in_valid", "core_out_valid"  # the shell's signals: when vectors enter and leave the core
-TORN = "core_in_torn"  # beside ENTERED, where packets are framed: the vector was cut short
 _LINES_PER_FUNCTION = 500  # keeps the compiler's work per function bounded
 
 
@@ -96,13 +95,13 @@ class ChannelProbe:
             )
 
 
-def watched(channels: Sequence[ChannelProbe], *, framed: bool = False) -> dict[str, tuple[str, ...]]:
+def watched(channels: Sequence[ChannelProbe]) -> dict[str, tuple[str, ...]]:
     """Return where the bench sees vectors enter and leave the core: paths from the top, the signal last.
 
     They leave a rigid core with LEFT, an elastic one where they are written to the last channel's FIFO.
     """
     last = (*channels[-1].path, channels[-1].written) if channels else (LEFT,)
-    return {ENTERED: (ENTERED,), LEFT: last, **({TORN: (TORN,)} if framed else {})}
+    return {ENTERED: (ENTERED,), LEFT: last}
 
 
 def check_channels(channels: Sequence[ChannelProbe], values: Mapping[str, int]) -> None:
@@ -131,11 +130,9 @@ def check_probes(probes: Sequence[Probe], layers: Sequence[tuple[str, int]]) -> 
             )
 
 
-def public_signals(
-    top: str, probes: Sequence[Probe], channels: Sequence[ChannelProbe] = (), *, framed: bool = False
-) -> str:
+def public_signals(top: str, probes: Sequence[Probe], channels: Sequence[ChannelProbe] = ()) -> str:
     """Return the Verilator configuration that makes the probed signals readable; the Verilog stays untouched."""
-    signals = [(top, ENTERED), *([] if channels else [(top, LEFT)]), *([(top, TORN)] if framed else [])]
+    signals = [(top, ENTERED), *([] if channels else [(top, LEFT)])]
     signals += [(probe.module, probe.signal) for probe in probes]
     signals += [(probe.module, signal) for probe in channels for signal in probe.signals]
     signals += [("*", probe.start[-1]) for probe in probes if probe.start]
@@ -158,11 +155,9 @@ def design_header(
     ranks = {name: rank for rank, (name, _) in enumerate(layers)}
     entered_left = "\n".join(
         f"inline bool {name}(const {PREFIX}& top) {{ return top.rootp->{member(top, path[:-1], path[-1])}; }}"
-        for name, path in watched(channels, framed=framed).items()
+        for name, path in watched(channels).items()
     )
     keep = "top.m_axis_tkeep[0]" if result.beat_bits > 8 * 64 else "top.m_axis_tkeep"
-    if not framed:
-        entered_left += f"\ninline bool {TORN}(const {PREFIX}&) {{ return false; }}"
     states = {"null_beat": f"!({keep} & 1)", "framing_error": "top.framing_error"}
     framing = "\n".join(
         f"inline bool {name}(const {PREFIX}& top) {{ return {value if framed else 'false'}; }}"
@@ -267,17 +262,10 @@ def _channel_lines(top: str, number: int, probe: ChannelProbe) -> str:
     )
 
 
-def check_members(
-    top: str,
-    probes: Sequence[Probe],
-    root_header: str,
-    channels: Sequence[ChannelProbe] = (),
-    *,
-    framed: bool = False,
-) -> None:
+def check_members(top: str, probes: Sequence[Probe], root_header: str, channels: Sequence[ChannelProbe] = ()) -> None:
     """Raise ToolError where Verilator's root class lacks a probed signal (it ignores unknown names silently)."""
     known = set(re.findall(r"\b(\w+__DOT__\w+)\b", root_header))
-    for path in watched(channels, framed=framed).values():
+    for path in watched(channels).values():
         if member(top, path[:-1], path[-1]) not in known:
             signal = ".".join(path)
             raise ToolError(f"module {top!r} has no signal {signal!r}; the test bench needs the shell of rtl/shell.py")

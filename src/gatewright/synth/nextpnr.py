@@ -206,9 +206,14 @@ def check_log(text: str, *, part: Part) -> None:
         )
 
 
-def _tool(router: Router, function: str) -> tuple[list[str], str]:
+def find_router(router: Router) -> None:
+    """Raise MissingToolError where a family's place and route is not installed."""
     if importlib.util.find_spec(router.module) is None:
         raise MissingToolError(f"place and route needs nextpnr, which is not installed; `pip install {router.package}`")
+
+
+def _tool(router: Router, function: str) -> tuple[list[str], str]:
+    find_router(router)
     code = _RUN.format(module=router.module, function=function)
     return [sys.executable, "-P", "-c", code], f"{router.package} {package_version(router.package)}"
 

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from gatewright.chips import FAMILIES, Family, Part
 from gatewright.errors import GatewrightError
-from gatewright.synth.nextpnr import PlaceReport, pack, place_and_route
+from gatewright.synth.nextpnr import PlaceReport, find_router, pack, place_and_route
 from gatewright.synth.report import SynthReport
 from gatewright.synth.static_timing import NetlistTiming, time_netlist
-from gatewright.synth.yosys import synthesize
+from gatewright.synth.yosys import find_yosys, synthesize
 
 
 class Synthesize(Protocol):
@@ -73,6 +73,7 @@ class Tool:
     """One flow from Verilog to a bitstream. synthesizes: the families whose cells it counts.
 
     places, places_bare, packs: whether it places a part, does so without I/O buffers, and packs a bitstream for it;
+    check: raises MissingToolError where it is not installed, or where it cannot place the part that it is given.
     times: whether it tells a range of clocks of a family's netlist before placement.
     """
 
@@ -85,6 +86,7 @@ class Tool:
     place: Place
     pack: Pack
     time: Time
+    check: Callable[[Part | None], None]
 
 
 def _router(part: Part) -> bool:
@@ -101,6 +103,12 @@ def _packed(part: Part) -> bool:
     return _router(part) and router is not None and bool(router.packer)
 
 
+def _check(part: Part | None) -> None:
+    find_yosys()
+    if part is not None and (router := FAMILIES[part.family].router) is not None:
+        find_router(router)
+
+
 TOOLS: dict[str, Tool] = {
     "open": Tool(
         synthesizes=FAMILIES.__contains__,
@@ -112,6 +120,7 @@ TOOLS: dict[str, Tool] = {
         place=place_and_route,
         pack=pack,
         time=time_netlist,
+        check=_check,
     ),
 }
 """Name -> flow, the preferred first. "open": yosys, nextpnr and the open packers."""

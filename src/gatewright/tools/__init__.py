@@ -4,6 +4,7 @@ No child outlives the process that started it, however that one ends; no file or
 """
 
 from gatewright.tools.arrays import DAMAGE, load_npy, open_npz, open_stream
+from gatewright.tools.extras import need
 from gatewright.tools.files import (
     new_directory,
     no_room,
@@ -26,6 +27,7 @@ __all__ = [
     "digest",
     "end_tools",
     "load_npy",
+    "need",
     "new_directory",
     "no_room",
     "open_npz",

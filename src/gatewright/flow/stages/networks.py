@@ -18,7 +18,7 @@ from gatewright.flow.lowering import cost_as_built, lowering_settings
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.flow.stages.output import output_stage
 from gatewright.flow.stages.program import program_stage
-from gatewright.tools import digest, load_npy, write_array, write_json
+from gatewright.tools import digest, load_npy, need, write_array, write_json
 
 if TYPE_CHECKING:
     from gatewright.chips import Part
@@ -52,6 +52,7 @@ class TrainedNetworks:
                 needs=("data",),
                 settings=[c.teacher.model_dump(), pretrained_digest(c), *rest],
                 packages=("torch", "numpy"),
+                check=need_training,
             ),
             *self._student_stages(),
             program_stage(c, self.directory),
@@ -71,6 +72,7 @@ class TrainedNetworks:
                     needs=before,
                     settings=[c.student.model_dump(exclude={"precision", "learned", "tables"}), *loss, *budget],
                     packages=("torch", "numpy"),
+                    check=need_training,
                 )
             ]
         if c.student.precision == "tables":
@@ -82,6 +84,7 @@ class TrainedNetworks:
                     needs=before,
                     settings=[c.student.model_dump(exclude={"learned"}), *loss],
                     packages=("torch", "numpy"),
+                    check=need_training,
                 )
             ]
         return [
@@ -96,6 +99,7 @@ class TrainedNetworks:
                     *lowering_settings(c, self.part),
                 ],
                 packages=("torch", "numpy"),
+                check=need_training,
             ),
             Stage(
                 name="student",
@@ -201,6 +205,11 @@ class TrainedNetworks:
 
             check_shared(self.config.student.tables, len(data.classes))
         return data
+
+
+def need_training() -> None:
+    """Raise MissingToolError where nothing can be trained."""
+    need("torch", "training", "fit")
 
 
 def estimated_cost(network: Graph, data: Dataset, config: Config, part: Part) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from gatewright.config import Config
 from gatewright.errors import ExportError
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.flow.stages.imported import Imported, exported
-from gatewright.flow.stages.output import output_stage
+from gatewright.flow.stages.output import output_settings, output_stage
 from gatewright.tools import write_json
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def program_stage(config: Config, directory: RunDirectory, imported: Imported | 
         title=f"export the integer program and compare it with the {'model' if imported else 'student'}",
         run=run,
         needs=("data", "student"),
-        settings=[config.name, asdict(output_stage(config)), *([imported.identity] if imported else [])],
+        settings=[config.name, output_settings(config), *([imported.identity] if imported else [])],
         packages=("numpy",),
     )
 

@@ -140,24 +140,35 @@ def _binary(kind: str) -> Callable[[Operation], Value]:
 
 
 def _with_number(call: Operation, kind: str, x: Value, number: NDArray[Any], *, swapped: bool) -> Value:
-    while 1 < number.ndim <= len(x.shape) + 1 and number.shape[0] == 1:  # every sample alike, every step alike
-        number = number[0]
-    if number.shape not in ((), (1,), (x.shape[-1],)):
+    """Combine a result with a constant, which NumPy's rules repeat for every sample."""
+    rank = len(x.shape)
+    fits = number.ndim <= rank or (number.ndim == rank + 1 and number.shape[0] == 1)
+    try:
+        shape = np.broadcast_shapes(x.shape, number.shape[number.ndim - rank :] if number.ndim > rank else number.shape)
+    except ValueError:
+        fits, shape = False, ()
+    if not fits:
         raise call.refuse(
-            f"a constant of the shape {number.shape} is not supported; one number, or one per channel, is"
+            f"a constant of the shape {number.shape} does not go together with values of the shape {x.shape}"
         )
     number = number.astype(np.float32).astype(np.float64)
+    number = number.reshape((1,) * (rank - number.ndim) + number.shape[max(number.ndim - rank, 0) :])
+    if number.size == number.shape[-1] and shape == x.shape:
+        number = np.full(x.shape[-1:], number.reshape(-1))
+        if kind in ("add", "sub", "mul"):
+            return _per_channel(call.builder, kind, x, number, swapped=swapped)
+    constant = call.builder.add(Constant, [], number.shape, "number", value=number)
+    pair = [constant, x] if swapped else [x, constant]
+    return call.builder.add(Combine, pair, shape, kind, kind=kind)
+
+
+def _per_channel(builder: Builder, kind: str, x: Value, number: NDArray[Any], *, swapped: bool) -> Value:
     one, zero = np.ones(1), np.zeros(1)
-    match kind:
-        case "add":
-            return call.builder.affine(x, one, number)
-        case "sub":
-            return call.builder.affine(x, -one, number) if swapped else call.builder.affine(x, one, -number)
-        case "mul":
-            return call.builder.affine(x, number, zero)
-        case _:
-            constant = call.builder.add(Constant, [], (x.shape[-1],), "number", value=np.full((x.shape[-1],), number))
-            return call.builder.add(Combine, [x, constant], x.shape, kind, kind=kind)
+    if kind == "mul":
+        return builder.affine(x, number, zero)
+    if kind == "add":
+        return builder.affine(x, one, number)
+    return builder.affine(x, -one, number) if swapped else builder.affine(x, one, -number)
 
 
 def _divide(call: Operation) -> Value:

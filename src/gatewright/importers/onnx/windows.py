@@ -108,8 +108,6 @@ def _conv_transpose(b: Builder, op: Op) -> list[Value]:
 
 
 def _gemm(b: Builder, op: Op) -> list[Value]:
-    if op.opset < 7:  # there, 1 allows the broadcasting that is now the rule
-        op.only("broadcast", 0, 1)
     left, right = op.tensor(), op.const(1)
     if left.rank != 2 or right.value.ndim != 2:
         op.fail(f"multiplies values of the shapes {left.shape} and {right.value.shape}; matrices are expected")
@@ -121,6 +119,12 @@ def _gemm(b: Builder, op: Op) -> list[Value]:
     if alpha != 1:
         right = Const(value=right.value * alpha, scale=None if right.scale is None else right.scale * alpha)
     bias = op.maybe_array(2)
+    spreads = op.opset >= 7 or op.flag("broadcast", False)
+    if bias is not None and bias.ndim != 2 and not spreads:
+        op.fail(
+            f"its third operand has the shape {bias.shape}, which set {op.opset} does not repeat for every sample "
+            "without broadcast = 1; export with opset_version 7 or later"
+        )
     return [layers.dense(b, left, right, None if bias is None else bias * beta)]
 
 

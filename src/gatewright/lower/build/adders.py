@@ -1,70 +1,35 @@
 """A constant integer matrix in, a shared graph of two-input adders that computes x @ W out.
 
-Weights are written in canonical signed digits (Reitwiesner 1960: no two neighbours non-zero, fewest digits); then the
-pair of terms that occurs most often across all columns becomes one new term, until no pair occurs twice
-(Hartley 1996, "Subexpression sharing in filters using canonic signed digit multipliers"); among equals the pair of the
-youngest terms, so that large terms grow that are shared as a whole. What remains of each column is summed by a tree
-that adds the earliest and narrowest terms first. A column may not grow deeper than the depth limit: with term depths
-d_i a binary tree of depth D exists exactly when sum 2**d_i <= 2**D (Kraft).
+Weights are written in canonical signed digits (Reitwiesner 1960: no two neighbours non-zero, fewest digits), of which
+`sharing` makes adders. Where the matrix is small, differences of its columns and other spellings of its numbers are
+tried as well; one of them is taken where it has fewer adders.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
-import numpy as np
+from gatewright.fixedpoint import Ints, digit_count
+from gatewright.lower.build.differences import Differences, differences
+from gatewright.lower.build.digits import canonical, spellings
+from gatewright.lower.build.graph import AdderGraph, Output, prove
+from gatewright.lower.build.greedy import share_greedily
+from gatewright.lower.build.price import price
+from gatewright.lower.build.rounds import share_in_rounds
+from gatewright.lower.build.sharing import Sharing
 
-from gatewright.errors import LowerError
-from gatewright.fixedpoint import Ints, signed_digits
+SMALL = 1 << 14  # numbers in all differences of columns up to which these are tried: more cost time and gain little
 
-RANK_BITS = 71  # a pattern, and before it in 22 bits how old its terms are
-AGES = 8  # neighbouring ages that count as equal; of 1, 3 and 8 the one with the fewest adders on random matrices
-PATTERN_BITS = 49  # two terms of 20 bits, a difference of powers + 64 in 8, one bit for signs that differ
-TERNARY_DEPTH = 1.5  # levels that a ternary adder counts: one look-up table more before the same carry chain
-
-
-@dataclass(frozen=True, slots=True)
-class Sum:
-    """One adder: term a << shift_a plus or minus term b << shift_b, and a third term where c >= 0."""
-
-    a: int
-    b: int
-    shift_a: int
-    shift_b: int
-    minus: bool
-    c: int = -1
-    shift_c: int = 0
-    minus_c: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What a column of the matrix comes to: sign * (term << shift); term -1 is the constant 0."""
-
-    term: int
-    shift: int
-    sign: int
-
-
-@dataclass(frozen=True, slots=True)
-class AdderGraph:
-    """The adders that compute a matrix product, in order.
-
-    Terms 0 .. inputs-1 are the inputs; term inputs+i is sums[i]; outputs has one entry per column.
-    """
-
-    inputs: int
-    sums: tuple[Sum, ...]
-    outputs: tuple[Output, ...]
+LARGE = (
+    1_000_000  # pairs of digits in all columns above which pairs are shared in rounds: strictly in order took a second
+)
 
 
 def adder_graph(
     matrix: Ints,
     *,
-    widths: list[int] | None = None,
-    depths: list[int] | None = None,
+    widths: Sequence[int] | None = None,
+    depths: Sequence[int] | None = None,
     extra_depth: int = 0,
     ternary: bool = False,
 ) -> AdderGraph:
@@ -74,221 +39,49 @@ def adder_graph(
     extra_depth: adder levels allowed beyond the least possible depth of the deepest column. ternary: sum what sharing
     leaves of a column by adders of three operands, which must then exist.
     """
-    search = _Search.start(matrix, widths or [8] * matrix.shape[0], depths or [0] * matrix.shape[0], extra_depth)
-    while search.share_best_pair():
-        pass
-    outputs = tuple(search.finish_column(column, ternary) for column in range(matrix.shape[1]))
-    graph = AdderGraph(matrix.shape[0], tuple(search.sums), outputs)
-    _prove(graph, matrix)
-    return graph
+    wide: Sequence[int] = widths or [8] * matrix.shape[0]
+    deep: Sequence[int] = depths or [0] * matrix.shape[0]
+    kraft = [sum(n << d for n, d in zip(column, deep, strict=True)) for column in digit_count(matrix).T.tolist()]
+    limit = max([(k - 1).bit_length() for k in kraft if k] or [0]) + extra_depth
+    search = Sharing.start(canonical(matrix), wide, deep, [limit] * matrix.shape[1])
+    if sum(len(column) ** 2 for column in search.columns) // 2 > LARGE:
+        share_in_rounds(search)
+    else:
+        share_greedily(search)
+    best, least = search.graph(search.outputs(ternary)), None
+    for search, outputs in _others(matrix, wide, deep, limit, ternary):
+        least = least or price(best, wide, ternary=ternary)
+        graph = search.graph(outputs)
+        takes = price(graph, wide, ternary=ternary)
+        if takes.below(least):
+            best, least = graph, takes
+    prove(best, matrix)
+    return best
 
 
-@dataclass(slots=True)
-class _Search:
-    """What is left to add, and the pairs that may be shared.
-
-    columns[c]: sign of every digit, by digit = term << 6 | power. plus, minus: a term's digits in all columns.
-
-    plus and minus hold bit c * lane + power for a digit of column c, so that one shift and one AND find a pair in every
-    column; a lane is wide enough for no column to reach into its neighbour.
-    A pair of terms a << p, b << p + power is a pattern, a number made of a, b, power and whether the signs differ. The
-    heap holds how often a pattern occurred when it was last counted: digits only vanish, so that is an upper bound, and
-    a pattern is counted again when it comes to the top.
-    """
-
-    columns: list[dict[int, int]]
-    lane: int
-    plus: list[int]
-    minus: list[int]
-    width: list[int]
-    depth: list[int]
-    limit: int
-    kraft: list[int]
-    sums: list[Sum] = field(default_factory=list[Sum])
-    made: dict[tuple[tuple[int, int, int], ...], int] = field(
-        default_factory=dict[tuple[tuple[int, int, int], ...], int]
-    )
-    heap: list[int] = field(default_factory=list[int])
-
-    @staticmethod
-    def start(matrix: Ints, widths: list[int], depths: list[int], extra_depth: int) -> _Search:
-        columns: list[dict[int, int]] = [
-            {i << 6 | p: s for i, value in enumerate(column) for p, s in signed_digits(value)}
-            for column in matrix.T.tolist()
-        ]
-        kraft = [sum(1 << depths[digit >> 6] for digit in column) for column in columns]
-        limit = max([(k - 1).bit_length() for k in kraft if k] or [0]) + extra_depth
-        lane = 2 * max([(digit & 63) + 1 for column in columns for digit in column], default=1)
-        size = matrix.shape[0]
-        search = _Search(columns, lane, [0] * size, [0] * size, list(widths), list(depths), limit, kraft)
-        for c, column in enumerate(columns):
-            for digit, sign in column.items():
-                search._mark(c, digit, sign)
-        patterns, counts = np.unique(np.concatenate([_patterns(column) for column in columns]), return_counts=True)
-        patterns, counts = patterns[counts >= 2], counts[counts >= 2]
-        search.heap = [_rank(*item) for item in zip(patterns.tolist(), counts.tolist(), strict=True)]
-        heapq.heapify(search.heap)
-        return search
-
-    def _mark(self, c: int, digit: int, sign: int) -> None:
-        """Set the bit of a digit that is new, clear that of one that goes."""
-        side = self.plus if sign > 0 else self.minus
-        side[digit >> 6] ^= 1 << (c * self.lane + (digit & 63))
-
-    def share_best_pair(self) -> bool:
-        """Replace the best pair everywhere by a new term; False when none occurs twice."""
-        while self.heap:
-            rank = heapq.heappop(self.heap)
-            pattern, claimed = rank & ((1 << PATTERN_BITS) - 1), -(rank >> RANK_BITS)
-            places = self._places(pattern)
-            count = places.bit_count()
-            if count >= claimed:
-                hits = self._replaceable(pattern, places)
-                count = len(hits)
-                if count >= claimed:
-                    self._substitute(pattern, hits)
-                    return True
-            if count >= 2:
-                heapq.heappush(self.heap, rank + (claimed - count << RANK_BITS))
-        return False
-
-    def _places(self, pattern: int) -> int:
-        """Return the bits of all first digits of a pattern."""
-        a, b, power, differ = _parts(pattern)
-        like, unlike = (self.minus[b], self.plus[b]) if differ else (self.plus[b], self.minus[b])
-        if power >= 0:
-            return self.plus[a] & like >> power | self.minus[a] & unlike >> power
-        return self.plus[a] & like << -power | self.minus[a] & unlike << -power
-
-    def _replaceable(self, pattern: int, places: int) -> list[tuple[int, int, int]]:
-        """Return (column, first digit, second digit) of the places that can be replaced together within the depth."""
-        a, b, power, _ = _parts(pattern)
-        growth = (1 << (max(self.depth[a], self.depth[b]) + 1)) - (1 << self.depth[a]) - (1 << self.depth[b])
-        hits: list[tuple[int, int, int]] = []
-        column, room = -1, 0
-        while places:
-            lowest = places & -places
-            places ^= lowest
-            c, p = divmod(lowest.bit_length() - 1, self.lane)
-            if c != column:
-                column, room = c, (1 << self.limit) - self.kraft[c]
-            room -= growth
-            if room < 0:
-                continue
-            if a == b:  # the second digit cannot be the first of another place
-                places &= ~(lowest << power)
-            hits.append((c, a << 6 | p, b << 6 | p + power))
-        return hits
-
-    def _substitute(self, pattern: int, hits: list[tuple[int, int, int]]) -> None:
-        a, b, power, differ = _parts(pattern)
-        # a difference may be made either way round: the way that leaves fewer columns negative
-        flip = bool(differ) and sum(self.columns[c][digit] for c, digit, _ in hits) < 0
-        sign = -1 if differ else 1
-        new = self._new_term(b, a, -power, sign) if flip else self._new_term(a, b, power, sign)
-        growth = (1 << self.depth[new]) - (1 << self.depth[a]) - (1 << self.depth[b])
-        fresh: dict[int, list[int]] = {}
-        for c, first, second in hits:
-            column = self.columns[c]
-            digit, new_sign = new << 6 | min(first & 63, second & 63), -column[first] if flip else column[first]
-            for gone in (first, second):
-                self._mark(c, gone, column.pop(gone))
-            self._mark(c, digit, new_sign)
-            column[digit] = new_sign
-            self.kraft[c] += growth
-            fresh.setdefault(c, []).append(digit)
-        self._count(new, fresh)
-
-    def _count(self, new: int, fresh: dict[int, list[int]]) -> None:
-        """Queue the patterns of a new term's digits, by column, with what stands beside them."""
-        counts: dict[int, int] = defaultdict(int)
-        for c, digits in fresh.items():
-            column = self.columns[c]
-            for digit in digits:
-                sign, base = column[digit], new << 8 | ((digit & 63) + 64)
-                for other, other_sign in column.items():  # _pattern written out: this is the innermost loop
-                    if other < digit:
-                        power = base - (other & 63)
-                        counts[((other >> 6) << 28 | power) << 1 | (sign != other_sign)] += 1
-        for pattern, count in counts.items():
-            if count >= 2:
-                heapq.heappush(self.heap, _rank(pattern, count))
-
-    def _new_term(self, a: int, b: int, power: int, sign: int) -> int:
-        """Return the number of the term a + sign * (b << power), both shifted so that none is negative."""
-        number, _, _ = self._sum([(a, max(0, -power), 1), (b, max(0, power), sign)])
-        return number
-
-    def finish_column(self, c: int, ternary: bool) -> Output:
-        """Sum what is left of a column, earliest and narrowest terms first; a positive term leads a difference."""
-        queue = [
-            (float(self.depth[d >> 6]), self.width[d >> 6] + (d & 63), d >> 6, d & 63, sign)
-            for d, sign in self.columns[c].items()
-        ]
-        heapq.heapify(queue)
-        if not queue:
-            return Output(-1, 0, 1)
-        while len(queue) > 1:
-            # with an odd number left, threes end in one; an even number gives up two first
-            count = 3 if ternary and len(queue) % 2 else 2
-            taken = [heapq.heappop(queue) for _ in range(count)]
-            terms = sorted(((n, p, s) for _, _, n, p, s in taken), key=lambda term: (-term[2], term[1], term[0]))
-            number, power, sign = self._sum(terms)
-            when = max(item[0] for item in taken) + (1.0 if count == 2 else TERNARY_DEPTH)
-            heapq.heappush(queue, (when, self.width[number] + power, number, power, sign))
-        _, _, number, power, sign = queue[0]
-        return Output(number, power, sign)
-
-    def _sum(self, terms: list[tuple[int, int, int]]) -> tuple[int, int, int]:
-        """Return (number, power, sign) of the sum of such terms, positive ones first; equal sums are made once."""
-        base, lead = min(power for _, power, _ in terms), terms[0][2]
-        key = tuple((number, power - base, sign * lead) for number, power, sign in terms)
-        known = self.made.get(key)
-        if known is None:
-            (a, pa, _), (b, pb, sb), *rest = key
-            third = ((rest[0][0], rest[0][1], rest[0][2] < 0)) if rest else (-1, 0, False)
-            self.sums.append(Sum(a, b, pa, pb, sb < 0, *third))
-            self.width.append(max(self.width[number] + power for number, power, _ in key) + len(rest) + 1)
-            self.plus.append(0)
-            self.minus.append(0)
-            self.depth.append(max(self.depth[number] for number, _, _ in key) + 1)
-            known = self.made[key] = len(self.width) - 1
-        return known, base, lead
+def _others(
+    matrix: Ints, widths: Sequence[int], depths: Sequence[int], limit: int, ternary: bool
+) -> Iterator[tuple[Sharing, list[Output]]]:
+    """Yield what else a small matrix may become: the finished search and its outputs."""
+    if matrix.size * matrix.shape[1] > SMALL:
+        return
+    for columns in spellings(matrix):
+        search = Sharing.start(columns, widths, depths, [limit] * matrix.shape[1])
+        share_greedily(search)
+        yield search, search.outputs(ternary)
+    for tree in differences(matrix, depths, limit):
+        search = Sharing.start(canonical(tree.matrix), widths, depths, tree.limits)
+        share_greedily(search)
+        yield search, _joined(tree, search, ternary)
 
 
-def _patterns(column: dict[int, int]) -> Ints:
-    """Return the pattern of every two digits of a column, lower digit first."""
-    digits = np.array(sorted(column), dtype=np.int64)
-    signs = np.array([column[digit] for digit in digits.tolist()], dtype=np.int64)
-    first, second = np.triu_indices(len(digits), 1)
-    power = (digits[second] & 63) - (digits[first] & 63) + 64
-    numbers = (digits[first] >> 6) << 20 | (digits[second] >> 6)
-    return (numbers << 8 | power) << 1 | (signs[first] != signs[second])
-
-
-def _parts(pattern: int) -> tuple[int, int, int, int]:
-    """Return terms a and b, power of b minus power of a, and 1 where the signs differ."""
-    return pattern >> 29, pattern >> 9 & 0xFFFFF, (pattern >> 1 & 0xFF) - 64, pattern & 1
-
-
-def _rank(pattern: int, count: int) -> int:
-    """Return the heap's key: the most frequent first, among equals the one of the youngest terms."""
-    a, b, _, _ = _parts(pattern)
-    return -count << RANK_BITS | ((1 << 21) - a - b) // AGES << PATTERN_BITS | pattern
-
-
-def _prove(graph: AdderGraph, matrix: Ints) -> None:
-    """Check exactly that the graph computes x @ matrix: the graph is linear, so its coefficients decide."""
-    forms: list[dict[int, int]] = [{i: 1} for i in range(graph.inputs)]
-    for item in graph.sums:
-        form = {i: v << item.shift_a for i, v in forms[item.a].items()}
-        for i, v in forms[item.b].items():
-            form[i] = form.get(i, 0) + (-v << item.shift_b if item.minus else v << item.shift_b)
-        for i, v in forms[item.c].items() if item.c >= 0 else ():
-            form[i] = form.get(i, 0) + (-v << item.shift_c if item.minus_c else v << item.shift_c)
-        forms.append(form)
-    for column, output in enumerate(graph.outputs):
-        form = forms[output.term] if output.term >= 0 else {}
-        got = [output.sign * (form.get(i, 0) << output.shift) for i in range(graph.inputs)]
-        if got != matrix[:, column].tolist():
-            raise LowerError(f"adder graph column {column} computes {got}, not {matrix[:, column].tolist()}")
+def _joined(tree: Differences, search: Sharing, ternary: bool) -> list[Output]:
+    """Return the outputs of the columns from those of their differences."""
+    rest = search.outputs(ternary)
+    made = list(rest)
+    for edge in tree.edges:
+        if edge.parent >= 0:
+            parent = made[edge.parent]
+            turned = Output(parent.term, parent.shift, parent.sign * edge.sign)
+            made[edge.column] = search.joined(turned, rest[edge.column])
+    return made

@@ -22,10 +22,11 @@ from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Poo
 from gatewright.ir.program import Op, Program, Scan
 from gatewright.ir.rounding import spread
 from gatewright.ir.trees import Forest
-from gatewright.lower.build.adders import AdderGraph, adder_graph
+from gatewright.lower.build.adders import adder_graph
 from gatewright.lower.build.builder import CircuitBuilder, Interval
 from gatewright.lower.build.choose import argmax, thresholds, top_k
 from gatewright.lower.build.facts import Facts
+from gatewright.lower.build.graph import Form, Forms
 from gatewright.lower.build.part import Part, format_of, whole
 from gatewright.lower.build.softmax import softmax
 from gatewright.lower.build.support import check_supported, no_hardware
@@ -162,20 +163,15 @@ def _dense(
     graph = adder_graph(scaled, widths=bits, **options)
 
     spans = [b.range(ref.node) for ref in sources]
-    dtype = np.int64 if _largest(graph, spans) < 1 << 62 else object
-    ends = np.array(spans, dtype=dtype).reshape(-1, 2)
-    forms = list(np.eye(len(sources), dtype=dtype))
+    forms = Forms.start(graph)
     terms = [Ref(ref.node) for ref in sources]
-    for item in graph.sums:
-        form = forms[item.a] * (1 << item.shift_a) + forms[item.b] * ((-1 if item.minus else 1) << item.shift_b)
+    for item, (two, three) in zip(graph.sums, forms, strict=True):
         total = b.add(
-            _up(terms[item.a], item.shift_a), _up(terms[item.b], item.shift_b), item.minus, _interval(form, ends)
+            _up(terms[item.a], item.shift_a), _up(terms[item.b], item.shift_b), item.minus, _interval(two, spans)
         )
         if item.c >= 0:  # two adders, which the ternary pass merges into the one that is meant
-            form = form + forms[item.c] * ((-1 if item.minus_c else 1) << item.shift_c)
-            total = b.add(total, _up(terms[item.c], item.shift_c), item.minus_c, _interval(form, ends))
+            total = b.add(total, _up(terms[item.c], item.shift_c), item.minus_c, _interval(three, spans))
         terms.append(total)
-        forms.append(form)
     results: list[Ref] = []
     for output in graph.outputs:
         if output.term < 0:
@@ -183,8 +179,7 @@ def _dense(
             continue
         term = Ref(terms[output.term].node, terms[output.term].shift + output.shift)
         if output.sign < 0:
-            bounds = _interval(forms[output.term] * -(1 << output.shift), ends)
-            results.append(b.add(Ref(b.const(0)), term, True, bounds))
+            results.append(b.add(Ref(b.const(0)), term, True, _interval(forms.output(output), spans)))
         else:
             results.append(term)
     return results
@@ -273,19 +268,14 @@ def _not_negative(b: CircuitBuilder, ref: Ref) -> Ref:
     return Ref(b.put(GreaterEqual(layer=b.layer, lo=0, hi=1, a=ref.node, b=b.const(0))))
 
 
-def _largest(graph: AdderGraph, spans: list[Interval]) -> int:
-    """Return a bound on every number that a term's coefficients, and their sums over the inputs' spans, can reach."""
-    bounds = [max(abs(lo), abs(hi), 1) for lo, hi in spans]
-    for item in graph.sums:
-        bound = (bounds[item.a] << item.shift_a) + (bounds[item.b] << item.shift_b)
-        bounds.append(bound + (bounds[item.c] << item.shift_c if item.c >= 0 else 0))
-    used = [bounds[output.term] << output.shift for output in graph.outputs if output.term >= 0]
-    return max([*bounds, *used], default=0)
-
-
-def _interval(form: Ints, ends: Ints) -> Interval:
-    plus, minus = np.maximum(form, 0), np.minimum(form, 0)
-    return int(plus @ ends[:, 0] + minus @ ends[:, 1]), int(plus @ ends[:, 1] + minus @ ends[:, 0])
+def _interval(form: Form, spans: Sequence[Interval]) -> Interval:
+    """Return the least and the greatest value of a combination of inputs with such ends: both are attained."""
+    low = high = 0
+    for i, v in form.items():
+        lo, hi = spans[i]
+        low += v * (lo if v > 0 else hi)
+        high += v * (hi if v > 0 else lo)
+    return low, high
 
 
 def _holding(b: CircuitBuilder, refs: tuple[Ref, ...], frac: int) -> Fixed:

@@ -281,14 +281,20 @@ def simulate(circuit: Circuit, x: Ints) -> dict[str, Ints]:
 
     Raises LowerError where a node leaves its proven range: that is a fault of a pass, never of the data.
     """
-    values: list[Ints] = []
+    kept = (circuit.outputs, *(refs for _, refs in circuit.layer_values))
+    wanted = {ref.node for refs in kept for ref in refs if ref is not None}
+    last = {operand: index for index, node in enumerate(circuit.nodes) for operand in operands(node)}
+    values: dict[int, Ints] = {}
     for index, node in enumerate(circuit.nodes):
         value = evaluate(node, values, x)
         if value.size and (value.min() < node.lo or value.max() > node.hi):
             raise LowerError(
                 f"circuit {circuit.name!r}, node {index} {node}: value {value.min()}..{value.max()} leaves its range"
             )
-        values.append(value)
+        values[index] = value
+        for operand in set(operands(node)):
+            if last[operand] == index and operand not in wanted:
+                del values[operand]
 
     def gather(refs: tuple[Ref | None, ...]) -> Ints:
         zero = np.zeros(len(x), dtype=np.int64)

@@ -29,9 +29,21 @@ class Cost:
 LUT_RAM = {"xc7": (32, 6, 4), "xcup": (32, 6, 4), "ecp5": (16, 4, 6), "gowin": (16, 4, 6), "intel": (32, 20, 20)}
 
 
-# family -> (words, bits) of one block RAM as a FIFO has it, for those without LUT RAM
-_BLOCK_RAM = {"ice40": (256, 16), "gatemate": (512, 40)}
+# family -> (words, bits) that one block RAM holds: of 18 kbit where the family is not named
+_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+_BLOCK_RAM = {
+    "ice40": ((256, 16), (512, 8), (1024, 4), (2048, 2)),
+    "gatemate": ((512, 40), (1024, 20), (2048, 10), (4096, 5), (8192, 2), (16384, 1)),
+    "intel": ((256, 40), (512, 20), (1024, 10), (2048, 5), (4096, 2), (8192, 1)),
+}
+_NO_LUT_RAM = frozenset({"ice40", "gatemate"})
 _BLOCK_SAVES_BITS = 256
+
+
+def block_rams(words: int, width_bits: int, family: str) -> int:
+    """Return how many block RAMs hold a memory, in the shape that takes the fewest."""
+    shapes = _BLOCK_RAM.get(family, _SHAPES)
+    return min(-(-words // deep) * -(-width_bits // wide) for deep, wide in shapes)
 
 
 def fifo_in_block(family: str, width_bits: int, depth: int) -> bool:
@@ -40,7 +52,7 @@ def fifo_in_block(family: str, width_bits: int, depth: int) -> bool:
     Two words then wait in flip-flops behind it.
     """
     words = 1 << max((depth - 1).bit_length(), 1)
-    return family in _BLOCK_RAM and width_bits * (words - 2) >= _BLOCK_SAVES_BITS
+    return family in _NO_LUT_RAM and width_bits * (words - 2) >= _BLOCK_SAVES_BITS
 
 
 def fifo_cost(depth: int, width_bits: int, family: str) -> Cost:
@@ -49,9 +61,8 @@ def fifo_cost(depth: int, width_bits: int, family: str) -> Cost:
     words = 1 << log2
     control = Cost(lut=4 * log2 + 8, ff=4 * log2 + 4)
     if fifo_in_block(family, width_bits, depth):
-        deep, wide = _BLOCK_RAM[family]
         behind = Cost(lut=2 * width_bits + 8, ff=2 * width_bits + 3)
-        return control + behind + Cost(bram=-(-words // deep) * -(-width_bits // wide))
+        return control + behind + Cost(bram=block_rams(words, width_bits, family))
     if family not in LUT_RAM:
         return control + Cost(lut=width_bits * words // 2 + words, ff=width_bits * words)
     deep, wide, sites = LUT_RAM[family]

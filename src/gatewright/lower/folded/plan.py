@@ -1,10 +1,13 @@
-"""A dense layer's matrix and a reuse factor in, its time-multiplexed plan out: what each multiplier does in each cycle.
+"""FoldedLayer: the time-multiplexed plan of a layer's products, which says what each multiplier does in each cycle.
 
 An accumulator has multipliers of its own. All follow one timetable: groups of cycles, and one output per accumulator
 and group. Inputs reach the multipliers in one of two ways, whichever costs less:
 
 rotate  the inputs stand in slots, shift registers that all share; a multiplier takes whatever its slot shows.
 gather  each multiplier has a multiplexer and a list of the non-zero weights alone, so pruned weights cost no cycle.
+
+A block that multiplies 25 bits by 18 holds two products of one input: (a << 16 | b) * x. The low one is the block's low
+half, read as a signed number; the high one lacks one where the low one is negative, which an adder gives back.
 
 `simulate` is the meaning, cycle by cycle, and checks every proven range.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +25,8 @@ from gatewright.fixedpoint import Fixed, Ints
 
 Interval = tuple[int, int]
 BLOCK_DEPTH = 128  # cycles from which on weights go into block RAM; below, a LUT holds 16 to 64 words of a bit
+PAIR_SHIFT = 16  # a block's two products are so many bits apart
+_PAIR_BITS, _INPUT_BITS = 25, 18  # of a block's operands
 DIGIT_BITS = 2  # a multiplier in logic is a sum of products with this many bits of the weight: short carry chains
 
 
@@ -52,6 +58,30 @@ class Multiplier:
         """Bits of a stored weight."""
         return Fixed.holding(min(self.weights), max(self.weights), 0).width_bits
 
+    @property
+    def whole(self) -> Digit:
+        """The weight as one digit."""
+        return Digit(low=0, width=self.weight_bits, signed=min(self.weights) < 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """What a register behind multiplier `number` of the plan adds to a sum, << low.
+
+    part: "digit": the input times a digit of the weight; of a pair of products in a block "high": the upper half, and
+    "borrow": 1 where the lower one, of multiplier `beside`, is negative.
+    """
+
+    number: int
+    digit: Digit
+    part: Literal["digit", "high", "borrow"] = "digit"
+    beside: int = -1
+
+    @property
+    def low(self) -> int:
+        """By how many bits it is shifted."""
+        return self.digit.low
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accumulator:
@@ -66,7 +96,8 @@ class Accumulator:
 class FoldedLayer:
     """One layer's plan. inputs: the interval of each input; groups: cycles of each group.
 
-    constants: the outputs that no weight reaches, with their value.
+    constants: the outputs that no weight reaches, with their value. packed: whether accumulators 2 n and 2 n + 1, whose
+    multipliers read the same inputs, share a block for two products.
     """
 
     layer: str
@@ -77,6 +108,7 @@ class FoldedLayer:
     constants: dict[int, int]
     gather: bool
     dsp: bool
+    packed: bool = False
 
     @property
     def cycles(self) -> int:
@@ -92,6 +124,73 @@ class FoldedLayer:
     def multipliers(self) -> tuple[Multiplier, ...]:
         """Every multiplier, accumulator by accumulator."""
         return tuple(multiplier for accumulator in self.accumulators for multiplier in accumulator.multipliers)
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """The numbers of the two multipliers of each block that holds two products, the low one first."""
+        found: list[tuple[int, int]] = []
+        first = 0
+        for low, high in zip(self.accumulators[::2], self.accumulators[1::2], strict=True) if self.packed else ():
+            count = len(low.multipliers)
+            assert len(high.multipliers) == count, "both read the same inputs"
+            found += [(first + i, first + count + i) for i in range(count)]
+            first += 2 * count
+        return tuple(found)
+
+    @cached_property
+    def words(self) -> tuple[tuple[tuple[int, ...], int], ...]:
+        """What is stored for each multiplier: a number for each cycle, and its bits.
+
+        It is the weight; of a block's high product one less where the low weight is negative.
+        """
+        stored = [multiplier.weights for multiplier in self.multipliers]
+        for low, high in self.pairs:
+            stored[high] = tuple(b - (a < 0) for a, b in zip(stored[low], stored[high], strict=True))
+        return tuple((words, Fixed.holding(min(words), max(words), 0).width_bits) for words in stored)
+
+    @cached_property
+    def terms(self) -> tuple[tuple[Term, ...], ...]:
+        """What each accumulator adds up in a cycle."""
+        lower, found, number = {high: low for low, high in self.pairs}, list[tuple[Term, ...]](), 0
+        for accumulator in self.accumulators:
+            mine: list[Term] = []
+            for multiplier in accumulator.multipliers:
+                if number in lower:
+                    both = Term(number=number, digit=multiplier.whole, part="high", beside=lower[number])
+                    borrow = Term(number=number, digit=multiplier.whole, part="borrow", beside=lower[number])
+                    mine += [both] + [borrow] * bool(self.bounds(borrow)[1].any())
+                elif self.packed:
+                    mine.append(Term(number=number, digit=multiplier.whole))
+                else:
+                    mine += [Term(number=number, digit=digit) for digit in multiplier.digits]
+                number += 1
+            found.append(tuple(mine))
+        return tuple(found)
+
+    def bounds(self, term: Term) -> tuple[Ints, Ints]:
+        """Return lo and hi of a term in each cycle, without its shift."""
+        lo, hi = self.products(self.multipliers[term.number], term.digit)
+        if term.part == "digit":
+            return lo, hi
+        beside = self.multipliers[term.beside]
+        under, over = self.products(beside, beside.whole)
+        if term.part == "borrow":
+            return (over < 0).astype(np.int64), (under < 0).astype(np.int64)
+        return lo - (under < 0), hi - (over < 0)
+
+    def term(self, term: Term, x: Ints, t: int) -> Ints:
+        """Return a term's value in cycle t for inputs x: (n, inputs), without its shift."""
+
+        def product(number: int, digit: Digit) -> Ints:
+            multiplier = self.multipliers[number]
+            place = multiplier.reads[t]
+            return (x[:, place] if place >= 0 else x[:, 0] * 0) * digit.of(multiplier.weights[t])
+
+        own = product(term.number, term.digit)
+        if term.part == "digit":
+            return own
+        borrow = (product(term.beside, self.multipliers[term.beside].whole) < 0).astype(np.int64)
+        return borrow if term.part == "borrow" else own - borrow
 
     @property
     def slots(self) -> tuple[tuple[int, ...], ...]:
@@ -134,125 +233,9 @@ class FoldedLayer:
         last = first + self.groups[group]
         lo = hi = np.full(self.groups[group], accumulator.biases[group], dtype=np.int64)
         for multiplier in accumulator.multipliers:
-            whole = Digit(low=0, width=multiplier.weight_bits, signed=min(multiplier.weights) < 0)
-            bottom, top = self.products(multiplier, whole)
+            bottom, top = self.products(multiplier, multiplier.whole)
             lo, hi = lo + np.cumsum(bottom[first:last]), hi + np.cumsum(top[first:last])
         return lo, hi
-
-
-def plan(
-    layer: str,
-    matrix: Ints,
-    bias: Ints,
-    inputs: tuple[Interval, ...],
-    *,
-    reuse: int,
-    dsp: bool,
-) -> FoldedLayer:
-    """Return the cheapest plan of at most `reuse` cycles. matrix: (inputs, outputs); bias: (outputs,).
-
-    A factor that does not divide the work leaves idle slots, filled with zero weights; where fewer cycles do the same
-    with the same multipliers, fewer are taken.
-    """
-    live = [int(j) for j in np.flatnonzero(matrix.any(axis=0))]
-    constants = {j: int(bias[j]) for j in range(len(bias)) if j not in set(live)}
-    rows, bits = len(inputs), max(Fixed.holding(lo, hi, 0).width_bits for lo, hi in inputs)
-    weight_bits = Fixed.holding(int(matrix.min()), int(matrix.max()), 0).width_bits
-    each = 60 if dsp else -(-weight_bits // DIGIT_BITS) * (2 * bits + 9)
-    options: list[tuple[float, int, bool, tuple[int, ...]]] = []
-    for groups in range(1, min(reuse, len(live)) + 1):
-        units = -(-len(live) // groups)
-        multipliers = -(-rows // (reuse // groups))
-        depth = -(-rows // multipliers)
-        used = sum(
-            bool(matrix[p * depth : (p + 1) * depth, live[u * groups : (u + 1) * groups]].any())
-            for u in range(units)
-            for p in range(-(-rows // depth))
-        )
-        options.append((used * each + rows * bits * (depth > 1), groups * depth, False, (depth,) * groups))
-        if (timetable := _dense_timetable(matrix, live, groups, reuse)) is not None:
-            lengths, multipliers = timetable
-            multiplexer = bits * (sum(lengths) - 1) / 3 + bits
-            options.append((multipliers * (each + multiplexer), sum(lengths), True, lengths))
-    _, _, gather, lengths = min(options)
-    accumulators = (
-        _gathered(matrix, bias, live, lengths, dsp) if gather else _rotating(matrix, bias, live, lengths, dsp)
-    )
-    return FoldedLayer(
-        layer=layer,
-        inputs=inputs,
-        outputs=len(bias),
-        groups=lengths,
-        accumulators=accumulators,
-        constants=constants,
-        gather=gather,
-        dsp=dsp,
-    )
-
-
-def _by_weights(matrix: Ints, live: list[int], groups: int) -> list[list[int]]:
-    """Return the outputs of each group, those with the most non-zero weights first."""
-    order = sorted(live, key=lambda j: (-np.count_nonzero(matrix[:, j]), j))
-    units = -(-len(live) // groups)
-    return [order[g * units : (g + 1) * units] for g in range(groups) if order[g * units : (g + 1) * units]]
-
-
-def _dense_timetable(matrix: Ints, live: list[int], groups: int, reuse: int) -> tuple[tuple[int, ...], int] | None:
-    """Return each group's cycles and the number of multipliers, non-zero weights packed densely; None: not possible."""
-    members = _by_weights(matrix, live, groups)
-    counts = [[int(np.count_nonzero(matrix[:, j])) for j in group] for group in members]
-    for multipliers in range(1, matrix.shape[0] + 1):
-        lengths = tuple(-(-group[0] // multipliers) for group in counts)
-        if sum(lengths) <= reuse:
-            used = [-(-k // length) for group, length in zip(counts, lengths, strict=True) for k in group]
-            units = len(members[0])
-            return lengths, sum(max(used[u::units]) for u in range(units))
-    return None
-
-
-def _rotating(
-    matrix: Ints, bias: Ints, live: list[int], lengths: tuple[int, ...], dsp: bool
-) -> tuple[Accumulator, ...]:
-    groups, depth, rows = len(lengths), lengths[0], matrix.shape[0]
-    made: list[Accumulator] = []
-    for first in range(0, len(live), groups):
-        mine = live[first : first + groups] + [-1] * (groups - len(live[first : first + groups]))
-        multipliers: list[Multiplier] = []
-        for slot in range(-(-rows // depth)):
-            reads = [i if i < rows else -1 for i in range(slot * depth, (slot + 1) * depth)] * groups
-            outputs = [j for j in mine for _ in range(depth)]
-            weights = [int(matrix[i, j]) if i >= 0 and j >= 0 else 0 for i, j in zip(reads, outputs, strict=True)]
-            if any(weights):
-                multipliers.append(multiplier_of(slot, reads, weights, dsp))
-        made.append(_accumulator(mine, bias, multipliers))
-    return tuple(made)
-
-
-def _gathered(
-    matrix: Ints, bias: Ints, live: list[int], lengths: tuple[int, ...], dsp: bool
-) -> tuple[Accumulator, ...]:
-    members = _by_weights(matrix, live, len(lengths))
-    made: list[Accumulator] = []
-    for u in range(len(members[0])):
-        mine = [group[u] if u < len(group) else -1 for group in members]
-        lists = [[int(i) for i in np.flatnonzero(matrix[:, j])] if j >= 0 else [] for j in mine]
-        count = max(-(-len(found) // length) for found, length in zip(lists, lengths, strict=True))
-        multipliers: list[Multiplier] = []
-        for p in range(count):
-            reads: list[int] = []
-            weights: list[int] = []
-            for j, found, length in zip(mine, lists, lengths, strict=True):
-                part = found[p * length : (p + 1) * length]
-                reads += part + [-1] * (length - len(part))
-                weights += [int(matrix[i, j]) for i in part] + [0] * (length - len(part))
-            multipliers.append(multiplier_of(-1, reads, weights, dsp))
-        made.append(_accumulator(mine, bias, multipliers))
-    return tuple(made)
-
-
-def _accumulator(outputs: list[int], bias: Ints, multipliers: list[Multiplier]) -> Accumulator:
-    biases = tuple(int(bias[j]) if j >= 0 else 0 for j in outputs)
-    return Accumulator(outputs=tuple(outputs), biases=biases, multipliers=tuple(multipliers))
 
 
 def multiplier_of(slot: int, reads: list[int], weights: list[int], dsp: bool) -> Multiplier:
@@ -266,6 +249,20 @@ def multiplier_of(slot: int, reads: list[int], weights: list[int], dsp: bool) ->
     ]
     used = tuple(digit for digit in digits if any(digit.of(w) for w in weights))
     return Multiplier(slot=slot, reads=tuple(reads), weights=tuple(weights), digits=used)
+
+
+def fits_pairs(plan: FoldedLayer) -> bool:
+    """Tell whether every pair of products of a plan fits into its block; a plan without pairs fits."""
+    if not plan.packed:
+        return True
+    top = 1 << (PAIR_SHIFT - 1)
+    for low, high in plan.pairs:
+        lo, hi = plan.products(plan.multipliers[low], plan.multipliers[low].whole)
+        numbers, _ = plan.words[high]
+        widest = Fixed.holding(min(*numbers, -1), max(numbers), 0).width_bits
+        if lo.min() < -top or hi.max() >= top or widest + PAIR_SHIFT > _PAIR_BITS:
+            return False
+    return all(Fixed.holding(min(lo, -1), max(hi, 0), 0).width_bits <= _INPUT_BITS for lo, hi in plan.inputs)
 
 
 def simulate(folded: FoldedLayer, x: Ints) -> Ints:

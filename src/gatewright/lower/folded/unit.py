@@ -10,40 +10,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gatewright.fixedpoint import Fixed, Ints
-from gatewright.lower.circuit.nodes import Circuit
+from gatewright.fixedpoint import Ints
 from gatewright.lower.cost.cells import Cost
 from gatewright.lower.cost.delays import delays
 from gatewright.lower.folded.plan import BLOCK_DEPTH, FoldedLayer, simulate
-from gatewright.lower.pipeline.cost import circuit_cost
-from gatewright.lower.pipeline.schedule import Schedule, period_ns
+from gatewright.lower.folded.planned import (
+    Planned,
+    accumulate_ns,
+    bits_of,
+    multiply_ns,
+    products_cost,
+    weights_cost,
+)
 from gatewright.lower.stream import Port, Rigid
 
 
 @dataclass(frozen=True, kw_only=True)
-class Folded:
+class Folded(Planned):
     """takes, gives: one port each; reads: which lanes of the one in `takes` are the plan's inputs.
 
-    tree, schedule: the adders over each accumulator's products, one output per accumulator; None where no accumulator
-    has two products. rom_register: whether a register stands behind the weights' block RAM. A result of the program is
-    an output of the plan << up. ends_layer: whether the dense result is its layer's result.
+    rom_register: whether a register stands behind the weights' block RAM. A result of the program is an output of the
+    plan << up. ends_layer: whether the dense result is its layer's result.
     """
 
     name: str
     takes: tuple[Port, ...]
     gives: tuple[Port, ...]
-    plan: FoldedLayer
     reads: tuple[int, ...]
     up: int
     ends_layer: bool
-    tree: Circuit | None
-    schedule: Schedule | None
     rom_register: bool = False
-
-    @property
-    def tree_cycles(self) -> int:
-        """Register stages of the adder tree."""
-        return self.schedule.latency_cycles if self.schedule else 0
 
     @property
     def timing(self) -> Rigid:
@@ -62,69 +58,33 @@ class Folded:
         """For each of `takes` the lanes that the plan reads."""
         return (self.reads,)
 
-    @property
-    def multipliers(self) -> int:
-        """Multipliers that products share in time."""
-        return len(self.plan.multipliers)
-
-    @property
-    def dsp(self) -> bool:
-        """Whether products belong into DSP blocks."""
-        return self.plan.dsp
-
-    @property
-    def start_cost(self) -> Cost:
-        """The registers of a start pulse; its own timetable holds them."""
-        return Cost()
-
     def cost(self, family: str) -> Cost:
         """Return the estimated cells: multipliers, weights, input and result registers, adder tree."""
-        cost = _own_cost(self, family)
-        return cost if not (self.tree and self.schedule) else cost + circuit_cost(self.tree, self.schedule, family)
+        return _own_cost(self, family) + self.tree_cost(family)
 
     def period_ns(self, family: str) -> float:
         """Return the longest register-to-register delay by the family's delay model."""
-        own = stage_ns(self.plan, family, rom_register=self.rom_register)
-        if not (self.tree and self.schedule):
-            return own
-        return max(own, period_ns(self.tree, list(self.schedule.stages), family))
-
-
-def _bits(lo: int, hi: int) -> int:
-    return Fixed.holding(lo, hi, 0).width_bits
+        return max(stage_ns(self.plan, family, rom_register=self.rom_register), self.tree_ns(family))
 
 
 def _own_cost(unit: Folded, family: str) -> Cost:
     """Return the cells of all but the adder tree."""
     plan, small = unit.plan, not delays(family).ternary
-    deep = 16 if small else 64
     groups = len(plan.groups)
-    word = sum(multiplier.weight_bits for multiplier in plan.multipliers) + 1 + (groups - 1).bit_length()
-    block = plan.cycles >= BLOCK_DEPTH
-    inputs = [_bits(*ends) for ends in plan.inputs]
-    lut = 0 if block else word * -(-plan.cycles // deep)
-    bram = -(-word // 36) * -(-plan.cycles // 512) if block else 0
-    ff = 0 if block else word
-    dsp = 0
-    ff += sum(inputs) + unit.rom_register * (word + sum(_heads(plan)))
-    if not plan.gather and plan.groups[0] > 1:
-        lut += sum(inputs)
-    for multiplier in plan.multipliers:
+    marks = 1 + (groups - 1).bit_length()
+    total = weights_cost(plan, marks, family) + products_cost(plan, family)
+    word = sum(multiplier.weight_bits for multiplier in plan.multipliers) + marks
+    inputs = [bits_of(ends) for ends in plan.inputs]
+    ff = sum(inputs) + unit.rom_register * (word + sum(_heads(plan)))
+    lut = sum(inputs) if not plan.gather and plan.groups[0] > 1 else 0
+    for multiplier in plan.multipliers if plan.gather else ():
         width = max(inputs[i] for i in multiplier.reads if i >= 0)
-        if plan.gather:
-            entries = len({i for i in multiplier.reads if i >= 0})
-            lut += width * -(-(entries - 1) * (2 if small else 1) // 3)
-            ff += width
-        for digit in multiplier.digits:
-            lo, hi = plan.products(multiplier, digit)
-            product = _bits(int(lo.min()), int(hi.max()))
-            ff += 0 if plan.dsp else product
-            dsp += plan.dsp
-            if not plan.dsp:
-                lut += product if digit.width == 1 else product * (2 if small else 1) + 3
+        entries = len({i for i in multiplier.reads if i >= 0})
+        lut += width * -(-(entries - 1) * (2 if small else 1) // 3)
+        ff += width
     feedback = any(length > 1 for length in plan.groups)
     for lo, hi in plan.totals:
-        width = _bits(min(lo, -1), hi)
+        width = bits_of((min(lo, -1), hi))
         lut += width * (1 + (small and feedback))
         ff += width * groups
         if groups > 1:
@@ -132,13 +92,13 @@ def _own_cost(unit: Folded, family: str) -> Cost:
             ff += width // 2
     counter = 2 * plan.cycles.bit_length() + 2
     ff += counter + 2 * unit.tree_cycles + 3
-    return Cost(lut=lut + counter, ff=ff, dsp=dsp, bram=bram, adders=len(plan.accumulators))
+    return total + Cost(lut=lut + counter, ff=ff, adders=len(plan.accumulators))
 
 
 def _heads(plan: FoldedLayer) -> list[int]:
     """Return the bits of each value that multipliers read: one each, or one for all that share a slot."""
     found = {
-        number if plan.gather else multiplier.slot: max(_bits(*plan.inputs[i]) for i in multiplier.reads if i >= 0)
+        number if plan.gather else multiplier.slot: max(bits_of(plan.inputs[i]) for i in multiplier.reads if i >= 0)
         for number, multiplier in enumerate(plan.multipliers)
     }
     return list(found.values())
@@ -152,14 +112,9 @@ def needs_rom_register(plan: FoldedLayer, family: str, clock_mhz: float) -> bool
 def stage_ns(plan: FoldedLayer, family: str, *, rom_register: bool) -> float:
     """Return the longest of a folded layer's own stages: start, multiplexer, weights, product, accumulator."""
     model = delays(family)
-    widest = max(_bits(min(lo, -1), hi) for lo, hi in plan.totals)
-    accumulate = model.logic_ns + model.carry_base_ns + model.carry_per_bit_ns * widest
     levels = -(-(plan.cycles - 1).bit_length() // 2) if plan.gather else 0
-    if plan.dsp:
-        multiply = model.dsp_ns
-    else:
-        most = max(_bits(*ends) for ends in plan.inputs) + 2
-        multiply = model.logic_ns + model.carry_base_ns + model.carry_per_bit_ns * most
+    multiply = multiply_ns(plan, family)
     weights = model.block_ns if plan.cycles >= BLOCK_DEPTH else 0.0
     read = max(weights, multiply) if rom_register else weights + multiply
-    return round(model.register_ns + max(model.start_ns, accumulate, read, levels * model.logic_ns), 4)
+    longest = max(model.start_ns, accumulate_ns(plan, family), read, levels * model.logic_ns)
+    return round(model.register_ns + longest, 4)

@@ -116,7 +116,7 @@ def _candidates(circuit: Circuit, cost: Callable[[int], int], luts: Luts) -> dic
         if support is None or isinstance(nodes[index], Join):
             continue
         size = sum(mask.bit_count() for mask in support.values())
-        if size > (NEURON_BITS if index in neurons else luts.inputs):
+        if not 0 < size <= (NEURON_BITS if index in neurons else luts.inputs):  # 0: a constant that its range hides
             continue
         if isinstance(nodes[index], Floor | Shift | Wrap) and index not in neurons:
             continue

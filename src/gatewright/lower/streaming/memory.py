@@ -5,11 +5,10 @@ LUT RAM where words are few, block RAM else: iCE40 and GateMate have no LUT RAM 
 
 from __future__ import annotations
 
-from gatewright.lower.cost.cells import LUT_RAM, Cost
+from gatewright.lower.cost.cells import LUT_RAM, Cost, block_rams
 
 _FEW_WORDS = {"xc7": 64, "xcup": 64, "intel": 32, "ecp5": 32, "gowin": 32}
 _FEW_BITS = 1024
-_BLOCK_WORDS, _BLOCK_WIDTH = 512, 36
 
 
 def in_blocks(depth: int, width_bits: int, family: str) -> bool:
@@ -20,6 +19,6 @@ def in_blocks(depth: int, width_bits: int, family: str) -> bool:
 def memory_cost(depth: int, width_bits: int, family: str) -> Cost:
     """Return the estimated cells of a memory of one write and one read port, its addresses apart."""
     if in_blocks(depth, width_bits, family):
-        return Cost(bram=-(-width_bits // _BLOCK_WIDTH) * -(-depth // _BLOCK_WORDS))
+        return Cost(bram=block_rams(depth, width_bits, family))
     deep, wide, sites = LUT_RAM[family]
     return Cost(lut=-(-depth // deep) * -(-width_bits // wide) * sites)

@@ -11,14 +11,20 @@ class Rule:
 
     emits[t]: whether step t starts a result, which is there `latency_cycles` later. Entries beyond `steps` are steps
     after the frame: they come with the next frame's, or, where none of its beats waits, without any (a flush, which
-    then runs to its end). rest: cycles from a step to the next one at the earliest.
+    then runs to its end). rest: cycles from a step to the next one at the earliest; busy: from one that starts a
+    result, where more. waits[t]: whether step t needs a
+    beat to be there, taken or not; those that take one, where it is empty. reads[t]: the one of several channels that
+    step t waits for and takes from; all of them, where it is empty.
     """
 
     steps: int
     emits: tuple[bool, ...]
     latency_cycles: int
     rest: int = 1
+    busy: int = 0
     takes: tuple[bool, ...] = ()
+    waits: tuple[bool, ...] = ()
+    reads: tuple[int, ...] = ()
 
     @property
     def beats(self) -> int:
@@ -33,4 +39,8 @@ class Rule:
     @property
     def interval(self) -> int:
         """Cycles that a frame takes at the least."""
-        return self.steps * self.rest
+        return self.steps * self.rest + self.results * max(self.busy - self.rest, 0)
+
+    def pause(self, *, starts: bool) -> int:
+        """Return the cycles from a step to the next one. starts: whether it starts a result."""
+        return max(self.rest, self.busy) if starts else self.rest

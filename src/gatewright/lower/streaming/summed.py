@@ -7,27 +7,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gatewright.fixedpoint import Fixed, Ints
-from gatewright.lower.circuit.nodes import Circuit
+from gatewright.fixedpoint import Ints
 from gatewright.lower.cost.cells import Cost
 from gatewright.lower.cost.delays import delays
-from gatewright.lower.folded.plan import (
-    BLOCK_DEPTH,
-    Accumulator,
-    FoldedLayer,
-    Interval,
-    Multiplier,
-    multiplier_of,
-    simulate,
+from gatewright.lower.folded.plan import Accumulator, FoldedLayer, Interval, Multiplier, multiplier_of, simulate
+from gatewright.lower.folded.planned import (
+    Planned,
+    accumulate_ns,
+    bits_of,
+    multiply_ns,
+    products_cost,
+    weights_cost,
 )
-from gatewright.lower.pipeline.cost import circuit_cost
-from gatewright.lower.pipeline.schedule import Schedule, period_ns
 from gatewright.lower.stream import Port, Rigid
 from gatewright.lower.streaming.rule import Rule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summed:
+class Summed(Planned):
     """takes: a stream of beats; gives: one beat of all outputs, after a frame's last.
 
     A beat takes `steps` cycles: its lanes stand in shift registers of that many, of which each shows one to the
@@ -38,16 +35,8 @@ class Summed:
     name: str
     takes: tuple[Port, ...]
     gives: tuple[Port, ...]
-    plan: FoldedLayer
     steps: int
     up: int
-    tree: Circuit | None
-    schedule: Schedule | None
-
-    @property
-    def tree_cycles(self) -> int:
-        """Register stages of the adder tree."""
-        return self.schedule.latency_cycles if self.schedule else 0
 
     @property
     def rule(self) -> Rule:
@@ -85,57 +74,22 @@ class Summed:
         lanes = len(self.takes[0].lanes)
         return (tuple(sorted({i % lanes for i in read})),)
 
-    @property
-    def multipliers(self) -> int:
-        """Multipliers that products share in time."""
-        return len(self.plan.multipliers)
-
-    @property
-    def dsp(self) -> bool:
-        """Whether products belong into DSP blocks."""
-        return self.plan.dsp
-
-    @property
-    def start_cost(self) -> Cost:
-        """The registers of a start; its own timetable holds them."""
-        return Cost()
-
     def cost(self, family: str) -> Cost:
         """Return the estimated cells: shift registers, weights, products, adder tree, accumulators."""
         plan, small = self.plan, not delays(family).ternary
-        word = sum(multiplier.weight_bits for multiplier in plan.multipliers) + 1
-        block = plan.cycles >= BLOCK_DEPTH
-        total = Cost(bram=-(-word // 36) * -(-plan.cycles // 512)) if block else Cost(ff=word)
-        total += Cost(lut=0 if block else word * -(-plan.cycles // (16 if small else 64)))
+        total = weights_cost(plan, 1, family) + products_cost(plan, family) + self.tree_cost(family)
         lanes = self.takes[0].lanes
-        held = sum(_bits((lanes[i].lo, lanes[i].hi)) for places in self.slots.values() for i in places)
+        held = sum(bits_of((lanes[i].lo, lanes[i].hi)) for places in self.slots.values() for i in places)
         total += Cost(ff=held, lut=held if self.steps > 1 else 0)
-        for multiplier in plan.multipliers:
-            total += Cost(dsp=1) if plan.dsp else Cost()
-            for digit in () if plan.dsp else multiplier.digits:
-                lo, hi = plan.products(multiplier, digit)
-                product = _bits((int(lo.min()), int(hi.max())))
-                sites = product if digit.width == 1 else product * (2 if small else 1) + 3
-                total += Cost(lut=sites, ff=product)
-        widths = sum(_bits((min(lo, -1), hi)) for lo, hi in plan.totals)
+        widths = sum(bits_of((min(lo, -1), hi)) for lo, hi in plan.totals)
         counter = 2 * plan.cycles.bit_length() + 4
         total += Cost(lut=widths * (2 if small else 1) + counter, ff=widths + counter + self.tree_cycles + 4)
-        total += Cost(adders=len(plan.accumulators))
-        if self.tree and self.schedule:
-            total += circuit_cost(self.tree, self.schedule, family)
-        return total
+        return total + Cost(adders=len(plan.accumulators))
 
     def period_ns(self, family: str) -> float:
         """Return the longest register-to-register delay by the family's delay model."""
-        model, plan = delays(family), self.plan
-        widest = max((_bits((min(lo, -1), hi)) for lo, hi in plan.totals), default=1)
-        chain = model.logic_ns + model.carry_base_ns + model.carry_per_bit_ns * widest
-        most = max(_bits(ends) for ends in plan.inputs) + 2
-        digit = model.logic_ns + model.carry_base_ns + model.carry_per_bit_ns * most
-        own = round(model.register_ns + max(chain, model.dsp_ns if plan.dsp else digit), 4)
-        if not (self.tree and self.schedule):
-            return own
-        return max(own, period_ns(self.tree, list(self.schedule.stages), family))
+        longest = max(accumulate_ns(self.plan, family), multiply_ns(self.plan, family))
+        return max(round(delays(family).register_ns + longest, 4), self.tree_ns(family))
 
 
 def steps_of(lanes: int, cycles: int) -> int:
@@ -173,7 +127,3 @@ def summed_plan(
         gather=False,
         dsp=dsp,
     )
-
-
-def _bits(ends: Interval) -> int:
-    return Fixed.holding(*ends, 0).width_bits

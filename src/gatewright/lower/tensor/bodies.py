@@ -74,11 +74,11 @@ def lanes_of(circuit: Circuit) -> list[Lane]:
     return [Lane(circuit.nodes[ref.node].lo, circuit.nodes[ref.node].hi, ref.shift) for ref in circuit.outputs]
 
 
-def some_beats(count: int, *, seed: int = 0) -> Ints:
+def some_beats(count: int, *, seed: int = 0, most: int = CHECKED_BEATS) -> Ints:
     """Return which of so many beats to compare: all, or a part that is drawn, and the ends."""
-    if count <= CHECKED_BEATS:
+    if count <= most:
         return np.arange(count)
-    drawn = np.random.default_rng(seed).choice(count, CHECKED_BEATS, replace=False)
+    drawn = np.random.default_rng(seed).choice(count, most, replace=False)
     return np.unique(np.concatenate([drawn, [0, count - 1]]))
 
 

@@ -12,6 +12,7 @@ from gatewright.lower.build.facts import Facts
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.target import Choices, Target
 from gatewright.lower.tensor.depths import sized
+from gatewright.lower.tensor.normal import normal
 from gatewright.lower.tensor.partition import streaming_units
 
 REPLAYED = 8  # frames
@@ -35,7 +36,7 @@ def streamed(program: Program, x: Ints, target: Target, choices: Choices) -> Dat
             "a latency limit cannot choose the clock of units on streams: set hardware.clock_mhz above 0, or "
             'hardware.architecture = "parallel"'
         )
-    facts = Facts(program=program)
+    facts = Facts(program=normal(program))
     interval = choices.interval
     trace = facts.interpreter.trace(x[:REPLAYED])
     made = streaming_units(facts, trace, target, choices)

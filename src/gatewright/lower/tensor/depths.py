@@ -13,40 +13,54 @@ from typing import assert_never
 from gatewright.errors import LowerError
 from gatewright.lower.dataflow import Dataflow, Unit
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.regrouped import Regrouped
+from gatewright.lower.streaming.reordered import Reordered
+from gatewright.lower.streaming.resampled import Resampled
 from gatewright.lower.streaming.rule import Rule
 from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.tokens import Net, Node, run
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.unrolled import Unrolled
 
-_FRAMES = 4
-_SHRUNK_STEPS = 20_000_000  # a frame's cycles times units times channels, up to which depths are tried one by one
+_FRAMES, _SHORT_BEATS = 5, 16
+_EFFORT_STEPS = 2_000_000  # of units, in all runs that try whether depths can be less: some ten seconds
 
 
 def sized(dataflow: Dataflow) -> Dataflow:
     """Return the dataflow with the least depths that keep the interval, and what it then does.
 
-    The input reaches the units that read nothing else by wires.
+    The input reaches the units that read nothing else by wires, but those that look at a beat before they take it.
     """
     reads = {unit.name: dataflow.into(unit) for unit in dataflow.units}
     wired = {
         unit.name
         for unit in dataflow.units
-        if len(reads[unit.name]) == 1 and all(channel.producer is None for channel in reads[unit.name])
+        if len(reads[unit.name]) == 1
+        and all(channel.producer is None for channel in reads[unit.name])
+        and not rule_of(unit).waits
     }
     channels = tuple(
         replace(channel, depth=int(not (channel.producer is None and channel.consumer in wired)))
         for channel in dataflow.channels
     )
     dataflow = replace(dataflow, channels=channels)
-    free = run(net_of(dataflow), frames=_FRAMES, unbounded=True)
+    net, frames = net_of(dataflow), frames_of(dataflow)
+    free = run(net, frames=frames, unbounded=True)
     depths = [max(free.places[i], 1) if channel.depth else 0 for i, channel in enumerate(channels)]
-    paced = run(net_of(dataflow, depths), frames=_FRAMES)
-    effort = paced.interval_cycles * len(dataflow.units) * len(depths)
-    for number in range(len(depths)) if effort <= _SHRUNK_STEPS else ():
-        depths[number] = _least(dataflow, depths, number, free.interval_cycles)
-    paced = run(net_of(dataflow, depths), frames=_FRAMES)
+    each = frames * sum(node.rule.steps for node in net.nodes)
+    order = list(range(len(depths)))
+    if 2 * each * len(depths) > _EFFORT_STEPS:  # not all can be tried: those first that have most bits to lose
+        order.sort(key=lambda i: -depths[i] * dataflow.word_bits(channels[i]))
+    spent = 0
+    for number in (number for number in order if depths[number] > 1):
+        if spent + each > _EFFORT_STEPS:
+            break
+        depths[number], tries = _least(net, depths, number, free.interval_cycles, frames)
+        spent += tries * each
+    paced = run(replace(net, depths=tuple(depths)), frames=frames)
     return replace(
         dataflow,
         channels=tuple(replace(c, depth=d) for c, d in zip(channels, depths, strict=True)),
@@ -54,25 +68,37 @@ def sized(dataflow: Dataflow) -> Dataflow:
     )
 
 
-def _least(dataflow: Dataflow, depths: list[int], number: int, interval: int) -> int:
-    """Return the least depth of one channel, the others as they are, that keeps the interval."""
-    low, high = 1, depths[number]
+def _least(net: Net, depths: list[int], number: int, interval: int, frames: int) -> tuple[int, int]:
+    """Return the least depth of one channel, the others as they are, that keeps the interval, and the runs it took.
+
+    One word less than ever fills it is tried first, for most often that is too few.
+    """
+    low, high, tries = 1, depths[number], 0
+    middle = high - 1
     while low < high:
-        middle = (low + high) // 2
-        tried = [*depths[:number], middle, *depths[number + 1 :]]
-        if interval_of(dataflow, tried) <= interval:
-            high = middle
-        else:
+        tries += 1
+        tried = replace(net, depths=(*depths[:number], middle, *depths[number + 1 :]))
+        try:
+            run(tried, frames=frames, within=interval)
+        except LowerError:
             low = middle + 1
-    return high if depths[number] else 0
+        else:
+            high = middle
+        middle = (low + high) // 2
+    return high, tries
 
 
 def interval_of(dataflow: Dataflow, depths: list[int]) -> float:
     """Return the cycles that a frame takes with given depths; infinity where nothing moves any more."""
     try:
-        return run(net_of(dataflow, depths), frames=_FRAMES).interval_cycles
+        return run(net_of(dataflow, depths), frames=frames_of(dataflow)).interval_cycles
     except LowerError:
         return float("inf")
+
+
+def frames_of(dataflow: Dataflow) -> int:
+    """Return how many frames show a steady state: more where several short ones are in the design at once."""
+    return _FRAMES + _SHORT_BEATS // dataflow.source.stream.beats
 
 
 def net_of(dataflow: Dataflow, depths: list[int] | None = None) -> Net:
@@ -104,7 +130,7 @@ def rule_of(unit: Unit) -> Rule:
         case Unrolled():
             beats = unit.gives[0].stream.beats
             return Rule(steps=beats, emits=(True,) * beats, latency_cycles=unit.timing.latency_cycles)
-        case Windowed() | Pooled() | Summed():
+        case Windowed() | Pooled() | Summed() | Swept() | Resampled() | Regrouped() | Joined() | Reordered():
             return unit.rule
         case Folded():
             raise AssertionError(f"unit {unit.name!r} is of the folded architecture, which has no streams")

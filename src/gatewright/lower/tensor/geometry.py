@@ -6,19 +6,23 @@ from collections.abc import Iterator, Sequence
 from math import prod
 
 from gatewright.errors import LowerError
-from gatewright.ir.ops import Conv, Pool
+from gatewright.ir.ops import Conv, Dense, Pool
 from gatewright.lower.build.facts import Facts
 from gatewright.lower.stream import Lane, Stream
 from gatewright.lower.streaming.window import Window, along_rows
 from gatewright.lower.tensor.beats import refused
 
 
-def window_of(op: Conv | Pool, facts: Facts, stream: Stream, interval: int) -> tuple[Window, int]:
-    """Return the window of a convolution or a pool, and the lanes of its pixels.
+def window_of(op: Conv | Pool | Dense, facts: Facts, stream: Stream, interval: int) -> tuple[Window, int]:
+    """Return the window of a convolution or a pool, and the lanes of its pixels; a dense layer's is each pixel.
 
     stream: of what it reads; interval: cycles that a frame may take. Raises LowerError naming the layer.
     """
     shape = facts.shapes[op.source]
+    if isinstance(op, Dense):
+        grid, one = two(shape[:-1]), (1, 1)
+        none = ((0, 0), (0, 0))
+        return Window(grid=grid, size=one, strides=one, dilation=one, pads=none), shape[-1]
     size = op.size if isinstance(op, Pool) else facts.program.constants[op.weight].q.shape[:-2]
     dilation = (1,) * len(size) if isinstance(op, Pool) else op.dilation
     space, lanes, axes = shape[:-1], shape[-1], len(size)

@@ -4,34 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from math import prod
+from math import gcd, prod
 
 import numpy as np
 
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Ints
-from gatewright.ir.op_moves import Concat, Reshape, Transpose
-from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, PoolKind, Sub
+from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
+from gatewright.ir.ops import Const, Conv, Dense, Input, Pool, PoolKind
 from gatewright.ir.program import Constant, Op, Scan, sources
 from gatewright.lower.build.facts import Facts
 from gatewright.lower.build.part import format_of
 from gatewright.lower.circuit.nodes import Circuit
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
-from gatewright.lower.folded.tree import check_tree, product_sums
 from gatewright.lower.pipeline.schedule import schedule
-from gatewright.lower.rewrites.table import run_rewrites
 from gatewright.lower.stream import Lane, Port, Stream
+from gatewright.lower.streaming.joined import Joined
+from gatewright.lower.streaming.moving import Moving
 from gatewright.lower.streaming.pooled import Pooled
-from gatewright.lower.streaming.summed import Summed, steps_of, summed_plan
+from gatewright.lower.streaming.reordered import Reordered
+from gatewright.lower.streaming.resampled import Resampled
+from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
+from gatewright.lower.streaming.window import Window
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.target import Choices, Target
 from gatewright.lower.tensor.beats import beat_op, pool_in_beat, refused, window_op
 from gatewright.lower.tensor.bodies import body_circuit, lanes_of, some_beats
+from gatewright.lower.tensor.fused import Fusing, reading
 from gatewright.lower.tensor.geometry import pointwise, shown_lanes, two, window_of
+from gatewright.lower.tensor.moves import finer, joined, keeps_order, order_of, reordered, resampled
+from gatewright.lower.tensor.normal import along_space
+from gatewright.lower.tensor.products import Products
+from gatewright.lower.tensor.regrouping import Key, Regrouping
 from gatewright.lower.unrolled import Unrolled
 
 _REPLAYED = 4  # frames on which a unit's sums are replayed
+GATHERED = 2048  # elements that may come in one beat, where formats or constants differ among them
+_APART = 64  # elements above which such a beat is cut again for what follows
+_NARROWER = 8  # how many times narrower the beats of flat values may become where they are joined end to end
 
 
 def streaming_units(facts: Facts, trace: Mapping[str, Ints], target: Target, choices: Choices) -> Dataflow:
@@ -48,7 +59,10 @@ def streaming_units(facts: Facts, trace: Mapping[str, Ints], target: Target, cho
 
 @dataclass(slots=True)
 class _Work:
-    """ports: by what each value at a unit's edge is carried; streams: of every value; inside: values of no edge."""
+    """ports: by what each value at a unit's edge is carried; streams: of every value; inside: values of no edge.
+
+    makers: the unit that gives each port. allowed: cycles that a frame may take, but for units that need more.
+    """
 
     facts: Facts
     trace: Mapping[str, Ints]
@@ -57,10 +71,11 @@ class _Work:
     units: list[Unit] = field(default_factory=list[Unit])
     ports: dict[str, Port] = field(default_factory=dict[str, Port])
     streams: dict[str, Stream] = field(default_factory=dict[str, Stream])
-    makers: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
+    makers: dict[Key, str | None] = field(default_factory=dict[Key, "str | None"])
     inside: set[str] = field(default_factory=set[str])
     tables: dict[str, Constant] = field(default_factory=dict[str, Constant])
-    interval: int = 0
+    regrouping: Regrouping = field(init=False)
+    allowed: int = 0
     checked: int = 0
 
     def __post_init__(self) -> None:
@@ -81,8 +96,14 @@ class _Work:
         lane = Lane(given.format.lo, given.format.hi, 0)
         self.streams[given.name] = stream
         self.ports[given.name] = self._port(given.name, stream, [lane] * stream.per_beat)
-        self.makers[given.name] = None
-        self.interval = max(stream.beats, self.choices.interval)
+        self.makers[self.ports[given.name].key] = None
+        self.allowed = max(stream.beats, self.choices.interval)
+        self.regrouping = Regrouping(ports=self.ports, units=self.units, makers=self.makers)
+
+    @property
+    def interval(self) -> int:
+        """Cycles that a frame may take: those allowed, or that a unit in front takes."""
+        return max(self.allowed, *(unit.rule.interval for unit in self.units if isinstance(unit, Moving)), 0)
 
     def _image(self, given: Input) -> tuple[int, ...]:
         """Return the shape as which the input is read: a vector's may be that of what it is reshaped to at once."""
@@ -93,29 +114,69 @@ class _Work:
 
     def add(self, op: Op) -> None:
         """Add the unit that begins with an op, and what follows it and fits into it."""
-        if isinstance(op, Reshape | Transpose):
+        shape = self.facts.shapes[sources(op)[0]]
+        if isinstance(op, Transpose) and not keeps_order(op, shape):
+            self._reorder(op)
+        elif isinstance(op, Reshape | Transpose):
             self._alias(op)
         elif isinstance(op, Pool):
             self._pool(op)
+        elif isinstance(op, Conv | Dense) and self._sweep(op):
+            pass
         elif isinstance(op, Conv) and not pointwise(op, self.facts):
             self._window(op)
         elif isinstance(op, Dense) and len(self.facts.shapes[op.source]) == 1 and self.streams[op.source].beats > 1:
             self._sum(op)
         elif isinstance(op, Scan):
             raise refused(op, "of a recurrent cell")
+        elif isinstance(op, Slice) and along_space(op, shape) and min(op.steps[:-1]) < 0:
+            self._reorder(op)
+        elif isinstance(op, Pad | Slice | Upsample) and along_space(op, shape):
+            self._resample(op)
+        elif isinstance(op, Concat) and self._joins(op):
+            self._join(op)
         else:
             self._beatwise(op)
+
+    def _joins(self, op: Concat) -> bool:
+        """Tell whether a join is one of beats behind each other, not of the lanes of each beat."""
+        rank, ports = len(self.facts.shapes[op.name]), [self.ports.get(name) for name in op.sources]
+        if any(port is None for port in ports):
+            return False
+        if rank > 1:
+            return op.axis < rank - 1
+        sizes = [port.stream.per_beat for port in ports if port is not None]
+        streams = any(port.stream.beats > 1 for port in ports if port is not None)
+        return streams and gcd(*sizes) * _NARROWER >= max(sizes)
+
+    @property
+    def _fusing(self) -> Fusing:
+        return Fusing(facts=self.facts, streams=self.streams, tables=self.tables, inside=self.inside)
+
+    @property
+    def _products(self) -> Products:
+        return Products(
+            facts=self.facts,
+            trace=self.trace,
+            target=self.target,
+            choices=self.choices,
+            interval=self.interval,
+            fusing=self._fusing,
+            build=self._circuit,
+        )
 
     def dataflow(self) -> Dataflow:
         """Return the units joined by channels."""
         program = self.facts.program
+        if not self.units:
+            raise LowerError(f"{program.name!r} computes nothing: its result is its input in another shape")
         channels = [
-            Channel(name=port.value, producer=self.makers[port.value], consumer=unit.name, port=port, depth=1)
+            Channel(name=port.value, producer=self.makers[port.key], consumer=unit.name, port=port, depth=1)
             for unit in self.units
             for port in unit.takes
         ]
         result = self.ports[program.output]
-        leaving = Channel(name=result.value, producer=self.makers[result.value], consumer=None, port=result, depth=1)
+        leaving = Channel(name=result.value, producer=self.makers[result.key], consumer=None, port=result, depth=1)
         return Dataflow(
             program=program,
             units=tuple(self.units),
@@ -131,13 +192,14 @@ class _Work:
 
     def _alias(self, op: Reshape | Transpose) -> None:
         """Give a value another shape whose elements come in the same order: no hardware."""
-        shape, order = self.facts.shapes[op.name], np.arange(prod(self.facts.shapes[op.name]))
-        given = order.reshape(self.facts.shapes[op.source])
-        if isinstance(op, Transpose) and not np.array_equal(given.transpose(op.axes).ravel(), order):
-            raise refused(op, f"of axes {op.axes}")
-        stream = self.streams[op.source]
+        shape, stream = self.facts.shapes[op.name], self.streams[op.source]
         if len(shape) > 1 and stream.per_beat % shape[-1] and stream.beats > 1:
-            raise refused(op, f"to {shape}, of which a beat of {stream.per_beat} elements holds no whole pixels")
+            port = self.regrouping.port(op, op.source, shape[-1])  # so that a beat holds whole pixels
+            self.ports[op.name], self.streams[op.name] = (
+                port,
+                Stream(shape=shape, order=tuple(range(len(shape))), per_beat=shape[-1]),
+            )
+            return
         self.streams[op.name] = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=stream.per_beat)
         if op.source in self.ports:
             self.ports[op.name] = self.ports[op.source]
@@ -146,13 +208,13 @@ class _Work:
 
     def _window(self, op: Conv | Pool) -> None:
         """Add a window with the ops on what it shows."""
-        facts, taken = self.facts, self.ports[op.source]
-        window, lanes = window_of(op, self.facts, self.ports[op.source].stream, self.interval)
+        facts = self.facts
+        taken, window, lanes = self._sliding(op)
         fill = tuple(lane.lo if isinstance(op, Pool) and op.kind is PoolKind.MAX else 0 for lane in taken.lanes[:lanes])
         shape = facts.shapes[op.name]
         per_beat = window.outputs * prod(shape) // prod(window.counts)
         self.streams[op.name] = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=per_beat)
-        ops, value = self._followed(window_op(op, facts, window, lanes, self.tables), op.name)
+        ops, value = self._fusing.followed(window_op(op, facts, window, lanes, self.tables), op.name)
         wires = shown_lanes(window, taken.lanes, fill)
         frames = taken.codes(self.trace)[:_REPLAYED]
         pixels = frames.reshape(len(frames), window.grid[0], window.width, lanes)
@@ -169,6 +231,36 @@ class _Work:
             schedule=schedule(circuit, family=self.target.family, clock_mhz=self.target.clock_mhz),
         )
         self._add(unit, checked)
+
+    def _sweep(self, op: Conv | Dense) -> bool:
+        """Add a sweep over single pixels, where that is how the products of a layer are computed."""
+        taken, shape = self.ports[op.source], self.facts.shapes[op.source]
+        if len(shape) < 2 or taken.stream.per_beat != shape[-1]:
+            return False
+        window, _ = window_of(op, self.facts, taken.stream, self.interval)
+        found = self._products.swept(op, window, taken, self._unused(op.layer))
+        if found is not None:
+            self._add(*found)
+            self._replayed(found[0], op)
+        return found is not None
+
+    def _sliding(self, op: Conv | Pool) -> tuple[Port, Window, int]:
+        """Return the window of an op, the lanes of its pixels and the port that it reads: a pixel a beat where others
+
+        do not suit and a frame leaves time for it.
+        """
+        port, shape = self.ports[op.source], self.facts.shapes[op.source]
+        try:
+            window, lanes = window_of(op, self.facts, port.stream, self.interval)
+            beat = port.stream.per_beat
+            if beat == window.per_beat * lanes or port.lanes == port.lanes[:lanes] * (beat // lanes):
+                return port, window, lanes
+            raise refused(op, "on beats of pixels that differ, of which a step takes some")
+        except LowerError:
+            if port.stream.per_beat <= shape[-1] or (port.stream.beats > 1 and prod(shape[:-1]) > self.interval):
+                raise
+        port = self.regrouping.port(op, op.source, shape[-1])
+        return port, *window_of(op, self.facts, port.stream, self.interval)
 
     def _pool(self, op: Pool) -> None:
         """Add a pool that holds partial results where its windows do not overlap, a window of all pixels else."""
@@ -196,55 +288,83 @@ class _Work:
 
     def _sum(self, op: Dense) -> None:
         """Add a dense layer whose inputs come in beats."""
-        facts, taken = self.facts, self.ports[op.source]
-        weight, bias = (facts.program.constants[key] for key in (op.weight, op.bias))
-        frac, stream = facts.ranges[op.name].frac_bits, taken.stream
-        scale = frac - facts.ranges[op.source].frac_bits - weight.frac_bits
-        lanes = [taken.lanes[i % stream.per_beat] for i in range(stream.elements)]
-        matrix = weight.q << np.array([[lane.shift + scale] for lane in lanes])
-        offsets = bias.q << (frac - bias.frac_bits)
-        fixed = np.array([lane.lo == lane.hi for lane in lanes])
-        offsets = offsets + np.array([lane.lo for lane in lanes])[fixed] @ matrix[fixed]
-        matrix = np.where(fixed[:, None], 0, matrix)
-        common = int(np.bitwise_or.reduce(np.concatenate([matrix.ravel(), offsets])))
-        up = max((common & -common).bit_length() - 1, 0)
-        steps = steps_of(stream.per_beat, self.interval // stream.beats)
-        plan = summed_plan(
-            op.layer,
-            matrix >> up,
-            offsets >> up,
-            tuple((lane.lo, lane.hi) for lane in lanes),
-            lanes=stream.per_beat,
-            steps=steps,
-            dsp=self.choices.multiplier != "lut",
-        )
-        name = self._unused(op.layer)
-        tree = product_sums(plan, f"{facts.program.name}_{name}_tree")
-        if tree is not None:
-            some = taken.codes(self.trace)[:_REPLAYED].reshape(-1, stream.elements)
-            check = partial(check_tree, plan, some)
-            tree, _ = run_rewrites(tree, family=self.target.family, check=check, truth_tables=False)
-        shape = facts.shapes[op.name]
-        self.streams[op.name] = Stream.whole(shape)
-        unit = Summed(
-            name=name,
-            takes=(taken,),
-            gives=(self._port(op.name, self.streams[op.name], [Lane(lo, hi, up) for lo, hi in plan.results]),),
-            plan=plan,
-            steps=steps,
-            up=up,
-            tree=tree,
-            schedule=schedule(tree, family=self.target.family, clock_mhz=self.target.clock_mhz) if tree else None,
-        )
+        unit, checked = self._products.summed(op, self.ports[op.source], self._unused(op.layer))
+        self._add(unit, checked)
+        self._replayed(unit, op)
+
+    def _resample(self, op: Pad | Slice | Upsample) -> None:
+        """Add a unit that repeats, drops or adds rows or columns."""
+        taken = self.regrouping.port(op, op.source, self.facts.shapes[op.source][-1])
+        self._moving(resampled(op, self._unused(op.layer), self.facts, taken), op)
+
+    def _join(self, op: Concat) -> None:
+        """Add a unit that takes the beats of one value behind those of another."""
+        sizes = {name: self.facts.shapes[name][-1] for name in op.sources}
+        if len(self.facts.shapes[op.name]) == 1:
+            size = gcd(*(self.ports[name].stream.per_beat for name in op.sources))
+            sizes = dict.fromkeys(op.sources, size)
+        takes = [self.regrouping.port(op, name, size) for name, size in sizes.items()]
+        if len(takes) < len(op.sources):
+            raise refused(op, "of a value with itself")
+        self._moving(joined(op, self._unused(op.layer), self.facts, takes), op)
+
+    def _reorder(self, op: Transpose | Slice) -> None:
+        """Add a frame's memory, between units that cut beats into what stays together and gather it again."""
+        block, order = order_of(op, self.facts)
+        taken = self.regrouping.port(op, op.source, gcd(block, self.ports[op.source].stream.per_beat))
+        if taken.stream.per_beat < block:
+            block, order = finer(block, order, taken.stream.per_beat)
+        unit = reordered(op, self._unused(op.layer), self.facts, taken, order)
+        self._moving(unit, op)
+        shape = self.facts.shapes[op.name]
+        if len(shape) > 1:
+            self._follow_in_beats(op, shape[-1])
+
+    def _moving(self, unit: Resampled | Joined | Reordered, op: Op) -> None:
+        self.streams[op.name] = unit.gives[0].stream
         self._add(unit, 0)
         self._replayed(unit, op)
 
+    def _follow_in_beats(self, op: Op, per_beat: int) -> None:
+        """Give a result to all that read it in beats of so many elements."""
+        self.ports[op.name] = self.regrouping.port(op, op.name, per_beat)
+        self.streams[op.name] = self.ports[op.name].stream
+
     def _beatwise(self, op: Op) -> None:
-        """Add one circuit for ops that make each beat of one beat of what they read."""
+        """Add one circuit for ops that make each beat of one beat of what they read: as it comes, a pixel, or a frame.
+
+        A vector or an image whose elements differ in format or constant is gathered into one beat, and cut again.
+        """
         read = [name for name in dict.fromkeys(sources(op)) if name in self.ports]
-        takes = tuple({self.ports[name].value: self.ports[name] for name in read}.values())
-        if not takes:
+        if not read:
             raise refused(op, "of constants alone")
+        shapes, given = self.facts.shapes, {name: self.ports[name].stream for name in read}
+        pixels = {name: shapes[name][-1] for name in read if len(shapes[name]) > 1}
+        ways = [{name: stream.per_beat for name, stream in given.items()}]
+        if len(pixels) == len(read) and all(given[name].per_beat % size == 0 for name, size in pixels.items()):
+            ways.append(pixels)
+        whole = {name: stream.elements for name, stream in given.items()}
+        if max(whole.values()) <= GATHERED:
+            ways.append(whole)
+        reason: LowerError | None = None
+        for way in ways:
+            same = way is whole and prod(shapes[op.name]) == max(whole.values()) > _APART
+            try:
+                self._on_beats(op, way, alone=same)
+            except LowerError as error:
+                reason = reason or error
+                continue
+            if same:
+                self._follow_in_beats(op, max(given.values(), key=lambda stream: stream.beats).per_beat)
+            return
+        assert reason is not None, "there is a way"
+        raise reason
+
+    def _on_beats(self, op: Op, way: Mapping[str, int], *, alone: bool) -> None:
+        """Add one circuit for an op and, but for one alone, those behind it. way: elements a beat of what it reads."""
+        regrouping = {name: self.regrouping.planned(op, name, size) for name, size in way.items()}
+        ports = {name: port for name, (_, port) in regrouping.items()}
+        takes = tuple({port.key: port for port in ports.values()}.values())
         counts = {port.stream.beats for port in takes}
         if len(counts) > 1:
             raise refused(op, f"of values that come in {' and '.join(map(str, sorted(counts)))} beats")
@@ -252,11 +372,13 @@ class _Work:
         if prod(shape) % beats:
             raise refused(op, f"to {shape}, which does not come in {beats} beats")
         order = tuple(range(len(shape)))
-        self.streams[op.name] = Stream(shape=shape, order=order, per_beat=prod(shape) // beats)
-        first = beat_op(op, self.facts, self.streams, self.tables)
-        ops, value = self._followed(first, op.name)
-        renamed = {name: self.ports[name].value for name in read}
-        ops = [_reading(each, renamed) for each in ops]
+        known = {name: replace(self.streams[name], per_beat=port.stream.per_beat) for name, port in ports.items()}
+        stream = Stream(shape=shape, order=order, per_beat=prod(shape) // beats)
+        first = beat_op(op, self.facts, {**self.streams, **known, op.name: stream}, self.tables)
+        self.streams[op.name] = stream
+        ops, value = (first, op.name) if alone else self._fusing.followed(first, op.name)
+        renamed = {name: port.value for name, port in ports.items()}
+        ops = [reading(each, renamed) for each in ops]
         frames = [port.codes(self.trace) for port in takes]
         given = np.concatenate([beats.reshape(-1, beats.shape[2]) for beats in frames], axis=1)
         name = self._unused(op.layer)
@@ -269,51 +391,11 @@ class _Work:
             circuit=circuit,
             schedule=schedule(circuit, family=self.target.family, clock_mhz=self.target.clock_mhz),
         )
+        for units, _ in regrouping.values():
+            self.regrouping.place(units)
         self._add(unit, checked)
 
     # ---- what they have in common
-
-    def _followed(self, ops: Sequence[Op], value: str) -> tuple[list[Op], str]:
-        """Return ops and those behind them that one circuit can hold too, and the value that leaves."""
-        facts, made, last = self.facts, list(ops), value
-        while (found := self._reader(last)) is not None:
-            after, shaped = found
-            stream = self.streams[last]
-            for name in shaped:
-                shape = facts.shapes[name]
-                self.streams[name] = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=stream.per_beat)
-            if not self._fits(after, shaped[-1] if shaped else last):
-                break
-            shape = facts.shapes[after.name]
-            per_beat = prod(shape) // stream.beats
-            self.streams[after.name] = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=per_beat)
-            renamed = dict.fromkeys(shaped, last)
-            made += [_reading(op, renamed) for op in beat_op(after, facts, self.streams, self.tables)]
-            self.inside |= {last, *shaped}
-            last = after.name
-        return made, last
-
-    def _reader(self, value: str) -> tuple[Op, list[str]] | None:
-        """Return the one op that reads a value, and the names that the value gets by reshapes on the way to it."""
-        facts, shaped = self.facts, list[str]()
-        while value != facts.program.output and len(facts.readers[value]) == 1:
-            after = facts.program.op(facts.readers[value][0])
-            if not isinstance(after, Reshape):
-                return after, shaped
-            shaped.append(value := after.name)
-        return None
-
-    def _fits(self, op: Op, value: str) -> bool:
-        """Tell whether an op makes each beat of one beat of the value, so that it fits into the value's circuit."""
-        facts, stream = self.facts, self.streams[value]
-        varying = [name for name in sources(op) if not isinstance(facts.program.op(name), Const)]
-        if len(varying) != 1 or isinstance(op, Conv | Scan | Concat | Transpose):
-            return False
-        if isinstance(op, Pool):
-            return bool(pool_in_beat(op, facts.shapes[value], stream))
-        if isinstance(op, Dense) and (stream.beats > 1 or len(facts.shapes[value]) > 1):
-            return False
-        return prod(facts.shapes[op.name]) % stream.beats == 0
 
     def _circuit(
         self, name: str, wires: Mapping[str, Sequence[Lane]], ops: Sequence[Op], given: Ints, value: str
@@ -328,11 +410,10 @@ class _Work:
             title, wires, ops, self.facts, self.tables, (given[rows], want[rows]), self.target, self.choices
         )
 
-    def _replayed(self, unit: Pooled | Summed, op: Op) -> None:
+    def _replayed(self, unit: Pooled | Summed | Swept | Resampled | Joined | Reordered, op: Op) -> None:
         """Compare a unit with the program on some frames."""
-        (taken,), (given,) = unit.takes, unit.gives
-        frames = taken.codes(self.trace)[:_REPLAYED]
-        (got,) = unit.replay([frames])
+        (given,) = unit.gives
+        (got,) = unit.replay([taken.codes(self.trace)[:_REPLAYED] for taken in unit.takes])
         if not np.array_equal(got, given.codes(self.trace)[:_REPLAYED]):
             raise LowerError(f"the unit of layer {op.layer!r} differs from the program; this is a bug, report it")
         self.checked += got.size
@@ -343,20 +424,9 @@ class _Work:
     def _add(self, unit: Unit, checked: int) -> None:
         self.units.append(unit)
         self.ports |= {port.value: port for port in unit.gives}
-        self.makers |= {port.value: unit.name for port in unit.gives}
+        self.makers |= {port.key: unit.name for port in unit.gives}
         self.checked += checked
 
     def _unused(self, layer: str) -> str:
         used = sum(unit.name == layer or unit.name.startswith(f"{layer}_part") for unit in self.units)
         return f"{layer}_part{used + 1}" if used else layer
-
-
-def _reading(op: Op, renamed: Mapping[str, str]) -> Op:
-    """Return an op that reads values by the names of the ports that carry them."""
-    if isinstance(op, Add | Sub | Mul | Max | Min):
-        return replace(op, left=renamed.get(op.left, op.left), right=renamed.get(op.right, op.right))
-    if isinstance(op, Concat):
-        return replace(op, sources=tuple(renamed.get(name, name) for name in op.sources))
-    if isinstance(op, Const | Input):
-        return op
-    return replace(op, source=renamed.get(op.source, op.source))

@@ -2,11 +2,12 @@
 // Beats of frames in, whole frames out: a frame that the sender cuts short is filled up, and marked.
 //
 // What is behind counts beats and never loses step, whatever comes. A frame has BEATS beats; TLAST may come with its
-// last one, or not at all. TLAST on an earlier beat tears the frame: beats of no meaning follow until it is whole, and
-// the next beat is the first of the next frame.
+// last one. On an earlier beat it tears the frame: beats of no meaning follow until it is whole, and the next beat is
+// the first of the next frame.
 //
 // Contract
 //   BEATS      at least 1.
+//   FRAMED     0: TLAST on an earlier beat than a frame's last means nothing, and no frame is torn.
 //   s_*        s_valid, s_last: a beat is accepted in this cycle, with its TLAST; only with s_ready. s_torn: TLAST came in
 //              the midst of the beat.
 //   m_*        m_valid: a beat is given in this cycle; only with m_ready.
@@ -15,7 +16,8 @@
 //   rst_n      synchronous, active low; the next beat is the first of a frame.
 `default_nettype none
 module gw_frame_in #(
-    parameter BEATS = 16
+    parameter BEATS = 16,
+    parameter FRAMED = 1
 ) (
     input  wire clk,
     input  wire rst_n,
@@ -49,7 +51,7 @@ module gw_frame_in #(
         if (filling)
             filling <= !end_valid;
         else if (s_valid)
-            filling <= s_last && !final_beat;
+            filling <= FRAMED != 0 && s_last && !final_beat;
         if (!rst_n) begin
             beat <= {BW{1'b0}};
             filling <= 1'b0;

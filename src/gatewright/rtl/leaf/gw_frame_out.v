@@ -2,11 +2,11 @@
 // Beats of results in, the same out with TLAST: the last one of a frame waits for what is known of the frame's end.
 //
 // Contract
-//   BEATS     of a frame's results, at least 1. With 1 the result of a torn frame is dropped; of more, the others have
-//             left before the frame was known to be torn: it comes out whole, of no meaning, with TLAST.
+//   BEATS     of a frame's results, at least 1.
 //   s_*       valid/ready: results.
 //   end_*     valid/ready: for each frame whether TLAST ended it, and whether it was torn.
-//   m_*       valid/ready. m_last: with a frame's last beat, where TLAST ended the frame.
+//   m_*       valid/ready. With a frame's last beat: m_last, where TLAST ended the frame; m_torn, where it was torn. The
+//             beats before may have left before that was known.
 //   rst_n     synchronous, active low; the next beat is the first of a frame.
 `default_nettype none
 module gw_frame_out #(
@@ -22,6 +22,7 @@ module gw_frame_out #(
     output wire end_ready,
     output wire m_valid,
     output wire m_last,
+    output wire m_torn,
     input  wire m_ready
 );
     localparam BW = BEATS > 1 ? $clog2(BEATS) : 1;
@@ -29,12 +30,12 @@ module gw_frame_out #(
 
     reg  [BW-1:0] beat;
     wire          final_beat = beat == LAST[BW-1:0];
-    wire          drop = BEATS == 1 && end_torn;
     wire          known = !final_beat || end_valid;
 
-    assign m_valid = s_valid && known && !(final_beat && drop);
+    assign m_valid = s_valid && known;
     assign m_last = final_beat && end_last;
-    assign s_ready = known && (m_ready || (final_beat && drop));
+    assign m_torn = final_beat && end_torn;
+    assign s_ready = known && m_ready;
     assign end_ready = s_valid && s_ready && final_beat;
 
     always @(posedge clk) begin

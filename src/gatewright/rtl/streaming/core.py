@@ -12,11 +12,16 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from gatewright.lower.circuit.nodes import Circuit
-from gatewright.lower.dataflow import Dataflow, Unit
+from gatewright.lower.dataflow import Channel, Dataflow, Unit
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.pipeline.schedule import Schedule
+from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.regrouped import Regrouped
+from gatewright.lower.streaming.reordered import Reordered
+from gatewright.lower.streaming.resampled import Resampled
 from gatewright.lower.streaming.summed import Summed
+from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.tensor.depths import rule_of
 from gatewright.lower.unrolled import Unrolled
@@ -36,15 +41,20 @@ from gatewright.rtl.netlist import (
 )
 from gatewright.rtl.signals import CLK, RST_N, UnitModules, Values
 from gatewright.rtl.streaming.counting import all_of
+from gatewright.rtl.streaming.moved import compile_joined, compile_regrouped, compile_reordered
 from gatewright.rtl.streaming.pooled import compile_pooled
 from gatewright.rtl.streaming.regroup import Lanes
+from gatewright.rtl.streaming.resampled import compile_resampled
 from gatewright.rtl.streaming.summed import compile_summed
+from gatewright.rtl.streaming.swept import MADE, compile_swept
 from gatewright.rtl.streaming.windowed import compile_window
 from gatewright.rtl.units import connected, input_elements, origin, output_elements, pipeline
 
 X_VALID, X_READY, Y_VALID, Y_READY = (
     Name(f"{which}", 1, False) for which in ("x_valid", "x_ready", "y_valid", "y_ready")
 )
+
+Counting = Windowed | Pooled | Summed | Swept | Resampled | Regrouped | Joined | Reordered
 
 _NOTES = (
     "x_valid only with x_ready. y waits from y_valid to y_ready. Frames must be whole.",
@@ -75,7 +85,7 @@ class _Core:
     channels: Channels = field(init=False)
 
     def __post_init__(self) -> None:
-        self.channels = Channels(dataflow=self.dataflow, names=self.names, takes=self._ready, items=self.items)
+        self.channels = Channels(dataflow=self.dataflow, names=self.names, takes=self._takes, items=self.items)
 
     def design(self) -> Design:
         dataflow = self.dataflow
@@ -85,7 +95,8 @@ class _Core:
         inputs, items = input_elements(x, lanes, given.width_bits, given.signed)
         self.items += [*items, Heading("decided below: which units take the beats that wait, and start results")]
         for unit in dataflow.units:
-            self.items += [Wire(self._ready(unit.name)), Wire(self._start(unit.name))]
+            readies = dict.fromkeys(self._takes(channel) for channel in dataflow.into(unit))
+            self.items += [*map(Wire, readies), Wire(self._start(unit.name))]
         self.channels.feed(None, [inputs], X_VALID, X_VALID)
         for unit in dataflow.units:
             self._unit(unit)
@@ -137,6 +148,15 @@ class _Core:
         """Return the signal with which a unit, or the world behind the results, takes a beat."""
         return Y_READY if name is None else Name(f"{self.names.unit(name)}_ready", 1, False)
 
+    def _takes(self, channel: Channel) -> Name:
+        """Return the signal with which what a channel holds is taken."""
+        name = channel.consumer
+        unit = next((unit for unit in self.dataflow.units if unit.name == name), None)
+        if name is None or not isinstance(unit, Joined):
+            return self._ready(name)
+        port = [port.key for port in unit.takes].index(channel.port.key)
+        return Name(f"{self.names.unit(name)}_ready{port}", 1, False)
+
     def _start(self, name: str) -> Name:
         """Return the signal with which a unit starts a result."""
         return Name(f"{self.names.unit(name)}_start", 1, False)
@@ -155,9 +175,10 @@ class _Core:
         made = Name(f"{name}_made", 1, False)
         self.items.append(Heading(f"{unit.name}: a result {rule.latency_cycles} cycles after its start"))
         self.items.append(Wire(made))
-        ports: tuple[tuple[str, Expr], ...] = (("clk", CLK), ("rst_n", RST_N), ("in", start), ("out", made))
-        cycles = (("CYCLES", rule.latency_cycles),)
-        self.items.append(Instance("gw_start_delay", f"u_{name}_delay", ports, cycles, leaf=True))
+        if not isinstance(unit, Swept):  # which tells itself
+            ports: tuple[tuple[str, Expr], ...] = (("clk", CLK), ("rst_n", RST_N), ("in", start), ("out", made))
+            cycles = (("CYCLES", rule.latency_cycles),)
+            self.items.append(Instance("gw_start_delay", f"u_{name}_delay", ports, cycles, leaf=True))
         match unit:
             case Unrolled():
                 gives = self._circuit(name, unit.circuit, unit.schedule, [v for link in taken for v in link.values])
@@ -168,8 +189,8 @@ class _Core:
                     self.drives += [(self._ready(unit.name), all_of(rooms)), (start, valid)]
                 else:
                     self.drives += [(self._ready(unit.name), start), (start, all_of([valid, *rooms]))]
-            case Windowed() | Pooled() | Summed():
-                gives = self._counting(unit, taken[0])
+            case Windowed() | Pooled() | Summed() | Swept() | Resampled() | Regrouped() | Joined() | Reordered():
+                gives = self._counting(unit, taken)
                 self.channels.feed(unit, [gives], start, made)
                 self.drives.append((self._room(unit.name), all_of(self.channels.rooms(unit.name))))
             case Folded():
@@ -177,46 +198,77 @@ class _Core:
             case _:
                 assert_never(unit)
 
-    def _counting(self, unit: Windowed | Pooled | Summed, taken: Link) -> Values:
+    def _counting(self, unit: Counting, taken: Sequence[Link]) -> Values:
         """Add a unit that counts its beats, and the circuit behind a window; return its results."""
         name, room = self.names.unit(unit.name), self._room(unit.name)
         self.items.append(Wire(room))
-        ports: list[tuple[str, Expr]] = [("clk", CLK), ("rst_n", RST_N), ("valid", taken.valid), ("room", room)]
-        ports += [("ready", self._ready(unit.name)), ("start", self._start(unit.name))]
-        made = self._module(unit, self._lanes(unit, taken, ports))
+        several = isinstance(unit, Joined)
+        ports: list[tuple[str, Expr]] = [("clk", CLK), ("rst_n", RST_N)]
+        ports += [(f"valid{port}" if several else "valid", link.valid) for port, link in enumerate(taken)]
+        ports.append(("room", room))
+        ports += [
+            (f"ready{port}" if several else "ready", self._takes(link.channel)) for port, link in enumerate(taken)
+        ]
+        ports.append(("start", self._start(unit.name)))
+        lanes = [
+            self._lanes(unit.wanted[port], link, f"x{port}_" if several else "x", ports)
+            for port, link in enumerate(taken)
+        ]
+        if isinstance(unit, Swept):
+            ports.append((MADE.name, Name(f"{name}_made", 1, False)))
+        made = self._module(unit, lanes)
         self.modules += [*made.inner, made.module]
         instance = f"u_{name}_window" if isinstance(unit, Windowed) else f"u_{name}"
         items, found = connected(name, instance, made, ports)
         self.items += items
         return self._circuit(name, unit.circuit, unit.schedule, found) if isinstance(unit, Windowed) else found
 
-    def _module(self, unit: Windowed | Pooled | Summed, lanes: Lanes) -> UnitModules:
-        """Return the module of a unit that counts its beats."""
+    def _module(self, unit: Counting, given: Sequence[Lanes]) -> UnitModules:
+        """Return the module of a unit that counts its beats. given: the lanes of each value that it takes."""
         first, family = origin(self.dataflow.program.name, self.program_hash), self.dataflow.target.family
+        name, lanes = self.names.folded(unit.name), given[0]
         match unit:
             case Windowed():
                 return compile_window(unit, name=self.names.window(unit.name), origin=first, lanes=lanes, family=family)
             case Pooled():
-                return compile_pooled(unit, name=self.names.folded(unit.name), origin=first, lanes=lanes, family=family)
+                return compile_pooled(unit, name=name, origin=first, lanes=lanes, family=family)
+            case Resampled():
+                return compile_resampled(unit, name=name, origin=first, lanes=lanes, family=family)
+            case Regrouped():
+                return compile_regrouped(unit, name=name, origin=first, lanes=lanes)
+            case Joined():
+                return compile_joined(unit, name=name, origin=first, lanes=given)
+            case Reordered():
+                return compile_reordered(unit, name=name, origin=first, lanes=lanes, family=family)
             case Summed():
                 return compile_summed(
                     unit,
-                    name=self.names.folded(unit.name),
+                    name=name,
                     origin=first,
                     lanes=lanes,
                     names=self.names,
                     program_hash=self.program_hash,
                 )
+            case Swept():
+                return compile_swept(
+                    unit,
+                    name=name,
+                    origin=first,
+                    lanes=lanes,
+                    names=self.names,
+                    program_hash=self.program_hash,
+                    family=family,
+                )
             case _:
                 assert_never(unit)
 
-    def _lanes(self, unit: Unit, taken: Link, ports: list[tuple[str, Expr]]) -> Lanes:
+    def _lanes(self, wanted: Sequence[int], taken: Link, stem: str, ports: list[tuple[str, Expr]]) -> Lanes:
         """Return the signals inside a unit's module of the lanes that it reads, and connect them."""
         found: Lanes = {}
-        for i in unit.wanted[0]:
+        for i in wanted:
             value = taken.values[i]
             if isinstance(value, Name):
-                found[i] = own = Name(f"x{i}", value.width, value.signed)
+                found[i] = own = Name(f"{stem}{i}", value.width, value.signed)
                 ports.append((own.name, value))
             else:
                 found[i] = value

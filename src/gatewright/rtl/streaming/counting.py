@@ -32,6 +32,12 @@ class Logic:
         self.items.append(Assign(own, value))
         return own
 
+    def like(self, other: Name, name: str, value: Expr) -> Name:
+        """Return a wire as wide as another signal, and with its sign, that carries a value."""
+        own = Name(name, other.width, other.signed)
+        self.items.append(Assign(own, value))
+        return own
+
     def flag(self, name: str, value: Expr, *, enable: Expr | None = None, start: int = 0) -> Name:
         """Return a register of one bit, `start` after reset."""
         own = Name(name, 1, False)

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from gatewright.rtl.shell import StreamPort, commented, describe, text_of_shell
-from gatewright.rtl.shell_cells import CLOCK, Piece, Wire, instance
+from gatewright.rtl.shell import (
+    ENDLESS,
+    FRAMED,
+    StreamPort,
+    commented,
+    describe,
+    text_of_shell,
+    transfer_latency_cycles,
+)
+from gatewright.rtl.shell_cells import BARE, CLOCK, Piece, Wire, Wiring, entrance, exit_cells, instance, waiting
 
 LEAVES = ("gw_channel", "gw_frame_in", "gw_frame_out", "gw_start_delay")
 
@@ -18,68 +26,71 @@ def stream_shell(
     frames: int,
     interval_cycles: int,
     latency_cycles: int,
+    wiring: Wiring = BARE,
 ) -> str:
     """Return the Verilog text of module `name`.
 
     source, result: of one beat of the core; beats: of a frame that enter, and of its results that leave; frames: that
-    may be in the core at once. Fixed names inside: u_core, core_in_valid.
+    may be in the core at once; latency_cycles: of the core. wiring: as for shell.axis_shell, a frame for a vector.
+    Fixed names inside: u_core, core_in_valid.
     """
+    transfer = transfer_latency_cycles(source, result, latency_cycles, io_registers=wiring.io_registers)
+    framing = (FRAMED if wiring.framed else ENDLESS).replace("vector", "frame")
+    framing += _NULLS if wiring.framed and beats[1] > 1 else ""
     header = commented(f"""\
 {name}: AXI4-Stream shell of {core}
 
   s_axis  a frame is {beats[0]} x {describe(source)}
   m_axis  a result is {beats[1]} x {describe(result)}
-  core    {latency_cycles} cycles from a frame's first beat to its last result, a frame every {interval_cycles} cycles;
-          up to {frames} frames in it
+  core    {latency_cycles} cycles from a frame's first beat to its last result, {transfer} from bus to bus;
+          a frame every {interval_cycles} cycles, up to {frames} frames in it
 
-TLAST with a frame's last beat comes out with the last beat of its result; on an earlier beat it tears the frame.""")
+{framing}""")
+    frame = _frame(wiring, core, result, beats, frames)
+    torn = "end_valid && end_torn"
+    entered = entrance(wiring, source, torn=torn, into="beat", what="beat", room="beat_room")
+    made = entered + frame + exit_cells(wiring, result)
+    return text_of_shell(name, header, source, result, made, framed=wiring.framed)
+
+
+_NULLS = """
+Of a torn frame only the last beat of the result has TKEEP low: the others left before TLAST came."""
+
+
+def _frame(wiring: Wiring, core: str, result: StreamPort, beats: tuple[int, int], frames: int) -> Piece:
+    """Return the core between what keeps it in step with the frames and what ends their results."""
+    marks = ("torn", "last") if wiring.framed else ("last",)
+    ends, known = (", ".join(f"{which}_{mark}" for mark in marks) for which in ("end", "known"))
     wires: list[Wire] = [
-        (source.packed_bits, "core_x", ""),
-        (1, "beat_valid", "core_x is a beat that has been accepted"),
-        (1, "beat_last", ""),
-        (1, "beat_torn", "TLAST came before the beat was whole"),
-        (1, "beat_room", ""),
         (1, "core_in_valid", ""),
         (1, "core_in_ready", ""),
         (1, "end_room", "the end of a frame can be noted"),
         (1, "end_valid", ""),
         (1, "end_last", ""),
-        (1, "end_torn", ""),
+        (1, "end_torn" if wiring.framed else "unused_end_torn", ""),
         (1, "known_valid", "what is known of the end of the frame whose results leave"),
         (1, "known_last", ""),
-        (1, "known_torn", ""),
+        *([(1, "known_torn", "")] * wiring.framed),
         (1, "known_ready", ""),
-        (result.packed_bits, "core_y", ""),
         (1, "core_y_valid", ""),
         (1, "core_y_ready", ""),
-        (1, "result_valid", ""),
-        (1, "result_last", ""),
-        (1, "result_ready", ""),
+        *waiting(wiring, result),
+        *([] if wiring.framed else [(1, "unused_result_torn", "")]),
     ]
-    cells = [
-        instance(
-            "gw_axis_unpack",
-            "u_unpack",
-            {"ELEMENTS": source.elements, "WIDTH": source.width_bits, "BEAT": source.beat_bits, "FRAMED": 1},
-            {
-                **CLOCK,
-                **{f"s_{wire}": f"s_axis_{wire}" for wire in ("tdata", "tvalid", "tready", "tlast")},
-                "room": "beat_room",
-                "vector": "core_x",
-                **{f"vector_{wire}": f"beat_{wire}" for wire in ("valid", "last", "torn")},
-            },
-        ),
+    placed = (
         instance(
             "gw_frame_in",
             "u_frame_in",
-            {"BEATS": beats[0]},
+            {"BEATS": beats[0], "FRAMED": int(wiring.framed)},
             {
                 **CLOCK,
-                **{f"s_{wire}": f"beat_{wire}" for wire in ("valid", "last", "torn")},
+                **{f"s_{wire}": f"beat_{wire}" for wire in ("valid", "last")},
+                "s_torn": "beat_torn" if wiring.framed else "unused_torn",
                 "s_ready": "beat_room",
                 "m_valid": "core_in_valid",
                 "m_ready": "core_in_ready",
-                **{f"end_{wire}": f"end_{wire}" for wire in ("room", "valid", "last", "torn")},
+                **{f"end_{wire}": f"end_{wire}" for wire in ("room", "valid", "last")},
+                "end_torn": "end_torn" if wiring.framed else "unused_end_torn",
             },
         ),
         instance(
@@ -91,7 +102,7 @@ TLAST with a frame's last beat comes out with the last beat of its result; on an
                 "x": "core_x",
                 "x_valid": "core_in_valid",
                 "x_ready": "core_in_ready",
-                "y": "core_y",
+                "y": "result",
                 "y_valid": "core_y_valid",
                 "y_ready": "core_y_ready",
             },
@@ -100,14 +111,14 @@ TLAST with a frame's last beat comes out with the last beat of its result; on an
         + instance(
             "gw_channel",
             "u_ends",
-            {"WIDTH": 2, "DEPTH": frames},
+            {"WIDTH": len(marks), "DEPTH": frames},
             {
                 **CLOCK,
                 "reserve": "end_valid",
                 "room": "end_room",
-                "in_data": "{end_torn, end_last}",
+                "in_data": f"{{{ends}}}",
                 "in_valid": "end_valid",
-                "out_data": "{known_torn, known_last}",
+                "out_data": f"{{{known}}}",
                 "out_valid": "known_valid",
                 "out_ready": "known_ready",
             },
@@ -120,25 +131,11 @@ TLAST with a frame's last beat comes out with the last beat of its result; on an
                 **CLOCK,
                 "s_valid": "core_y_valid",
                 "s_ready": "core_y_ready",
-                **{f"end_{wire}": f"known_{wire}" for wire in ("valid", "last", "torn", "ready")},
+                **{f"end_{wire}": f"known_{wire}" for wire in ("valid", "last", "ready")},
+                "end_torn": "known_torn" if wiring.framed else "1'b0",
                 **{f"m_{wire}": f"result_{wire}" for wire in ("valid", "last", "ready")},
+                "m_torn": "result_torn" if wiring.framed else "unused_result_torn",
             },
         ),
-        instance(
-            "gw_axis_pack",
-            "u_pack",
-            {
-                "ELEMENTS": result.elements,
-                "WIDTH": result.width_bits,
-                "SIGNED": int(result.signed),
-                "BEAT": result.beat_bits,
-            },
-            {
-                **CLOCK,
-                "vector": "core_y",
-                **{f"vector_{wire}": f"result_{wire}" for wire in ("valid", "last", "ready")},
-                **{f"m_{wire}": f"m_axis_{wire}" for wire in ("tdata", "tvalid", "tready", "tlast")},
-            },
-        ),
-    ]
-    return text_of_shell(name, header, source, result, Piece(wires=tuple(wires), placed=tuple(cells)))
+    )
+    return Piece(wires=tuple(wires), placed=placed)

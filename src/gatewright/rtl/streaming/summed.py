@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gatewright.fixedpoint import Fixed
-from gatewright.lower.folded.plan import BLOCK_DEPTH
 from gatewright.lower.streaming.summed import Summed
-from gatewright.rtl.folded import sums_of_products
 from gatewright.rtl.names import Names
 from gatewright.rtl.netlist import (
     Assign,
-    Binary,
     Choose,
     Expr,
     Heading,
@@ -19,10 +15,9 @@ from gatewright.rtl.netlist import (
     Module,
     Name,
     Register,
-    Rom,
-    Slice,
 )
 from gatewright.rtl.nodes import as_signed, bits
+from gatewright.rtl.products import accumulators, sums_of_products, weight_rom
 from gatewright.rtl.signals import START, UnitModules, Values, constant, outward, signal
 from gatewright.rtl.streaming.counting import READY, ROOM, VALID, Logic, among, both, either, negated, unit_ports
 from gatewright.rtl.streaming.regroup import Lanes
@@ -65,7 +60,8 @@ class _Compiler:
         will = logic.wire("will", among(at, size, {size - unit.steps}))
         free = logic.wire("free", both(either(ROOM, negated(will)), idle))
         logic.drives.append((go, both(VALID, free)))
-        weights, first = self._rom(at)
+        logic.items.append(Heading("weights, lowest bits first multiplier; mark of a frame's first step"))
+        weights, first, _ = weight_rom(logic.items, plan, at, rom_register=False)
         values = self._values(go)
         items, inner, sums = sums_of_products(
             plan, unit.tree, unit.schedule, weights, values, names=self.names, program_hash=self.program_hash
@@ -99,29 +95,6 @@ class _Compiler:
         )
         return UnitModules(module=module, inner=inner, results=tuple(results))
 
-    def _rom(self, at: Name) -> tuple[list[tuple[Name, int]], Name]:
-        """Return where each weight starts in the word of a step, and the mark of a frame's first step."""
-        plan, logic = self.unit.plan, self.logic
-        lows: list[int] = []
-        size = 0
-        for multiplier in plan.multipliers:
-            lows.append(size)
-            size += multiplier.weight_bits
-        words = [
-            sum(
-                (multiplier.weights[t] & ((1 << multiplier.weight_bits) - 1)) << low
-                for multiplier, low in zip(plan.multipliers, lows, strict=True)
-            )
-            | (t == 0) << size
-            for t in range(plan.cycles)
-        ]
-        word = Name("word", size + 1, False)
-        logic.items.append(Heading("weights, lowest bits first multiplier; mark of a frame's first step"))
-        logic.items.append(Rom(word, tuple(words), at, block=len(words) >= BLOCK_DEPTH))
-        first = Name("first", 1, False)
-        logic.items.append(Assign(first, Slice(word, size, size)))
-        return [(word, low) for low in lows], first
-
     def _values(self, go: Name) -> list[Name]:
         """Return each multiplier's input: what the shift register of its slot shows."""
         unit, logic = self.unit, self.logic
@@ -147,18 +120,10 @@ class _Compiler:
         adds = active
         for number in range(late + 2):
             adds = logic.flag(f"active_d{number + 1}", adds)
-        mark = first
-        for number in range(late + 1):
-            own = Name(f"first_d{number + 1}", 1, False)
-            logic.items.append(Register(own, mark))
-            mark = own
         results: Values = [constant(plan.constants.get(output, 0)) for output in range(plan.outputs)]
-        for number, (accumulator, (lo, hi), value) in enumerate(zip(plan.accumulators, plan.totals, sums, strict=True)):
-            own = signal(f"a{number}", (min(lo, -1), hi))
-            bias, output = accumulator.biases[0], accumulator.outputs[0]
-            begin = Literal(bias, Fixed.holding(min(bias, -1), max(bias, 0), 0).width_bits, True)
-            start: Expr = begin if plan.cycles == 1 else Choose(mark, begin, own)
-            logic.items.append(Register(own, Binary("+", as_signed(value), start), adds))
+        made = accumulators(logic.items, plan, sums, first, None, late=late, enable=adds)
+        for accumulator, (own, _) in zip(plan.accumulators, made, strict=True):
+            output = accumulator.outputs[0]
             y = signal(f"y{output}", plan.results[output])
             logic.items.append(Assign(y, bits(own, y.width - 1, 0, y.signed)))
             results[output] = y

@@ -28,13 +28,11 @@ from gatewright.rtl.netlist import (
     ram_style,
 )
 from gatewright.rtl.nodes import bits
-from gatewright.rtl.signals import RST_N, START, UnitModules, outward, signal
+from gatewright.rtl.signals import START, UnitModules, outward, signal
 from gatewright.rtl.streaming.counting import (
     NO,
     READY,
-    ROOM,
     VALID,
-    YES,
     Logic,
     among,
     both,
@@ -43,6 +41,7 @@ from gatewright.rtl.streaming.counting import (
     unit_ports,
 )
 from gatewright.rtl.streaming.regroup import Lanes, any_of, regrouped
+from gatewright.rtl.streaming.scan import Scan
 
 
 def compile_window(unit: Windowed, *, name: str, origin: tuple[str, ...], lanes: Lanes, family: str) -> UnitModules:
@@ -68,15 +67,14 @@ class _Compiler:
     lanes: Lanes
     family: str
     logic: Logic = field(default_factory=Logic)
-    column: Name = field(init=False)
-    row: Name = field(init=False)
-    go: Name = field(init=False)
+    scan: Scan = field(init=False)
     outside: dict[Expr, Name] = field(default_factory=dict[Expr, Name])
 
     def modules(self) -> UnitModules:
         window, logic, wanted = self.unit.window, self.logic, _shown(self.unit)
         inputs = tuple(self.lanes.values())
-        ready, start = self._control()
+        self.scan = Scan(window, logic)
+        ready, start = self.scan.control(supply=self._supply if self.unit.regroups else None)
         entries = self._lines()
         self._registers(entries, wanted)
         (rows, columns), (taps, right) = window.grid, window.size
@@ -102,102 +100,19 @@ class _Compiler:
         unread, size = Literal(0, 1, False), self.unit.circuit.input_elements
         return UnitModules(module=module, inner=(), results=tuple(wanted.get(i, unread) for i in range(size)))
 
-    def _control(self) -> tuple[Expr, Expr]:
-        """Count the steps; return whether a beat can be taken, and whether windows complete."""
-        window, logic = self.unit.window, self.logic
-        drain = window.last_step - window.beats + 1  # steps after the frame's last
-        logic.items.append(Heading("decided below: whether a step is made, and whether it completes windows"))
-        self.go, will = logic.ahead("go", "will")
-        finish, ended = logic.ahead("finish", "ended") if drain > 0 else (NO, NO)
-        logic.items.append(Heading("where the beat of the step lies in its frame"))
-        self.column = logic.counter("column", window.row_beats, self.go, restart=finish)
-        last = among(self.column, window.row_beats, {window.row_beats - 1})
-        self.row = logic.counter("row", window.grid[0], both(self.go, either(last, finish)), restart=finish)
-        free = logic.wire("free", either(ROOM, negated(will)))
-        kept: Expr = NO
-        comes, takes = self._supply(finish)
-        if drain <= 0:
-            ready: Expr = free
-            logic.drives.append((self.go, both(comes, ready)))
-        else:
-            assert isinstance(ended, Name)
-            assert isinstance(finish, Name)
-            logic.items.append(Heading("old: windows of the frame before are due; a flush makes steps without beats"))
-            old, flushing = Name("old", 1, False), Name("flushing", 1, False)
-            closing = logic.wire("closing", self._at(window.beats - 1))
-            bubble = logic.ahead("bubble")[0]
-            logic.flag("old", Choose(closing, YES, both(old, negated(ended))), enable=self.go)
-            logic.flag("flushing", negated(finish), enable=bubble)
-            ready = both(free, negated(flushing))
-            empty = both(both(self._at(0), old), negated(VALID))
-            logic.drives += [
-                (bubble, both(free, either(flushing, empty))),
-                (self.go, either(both(comes, ready), bubble)),
-                (ended, both(old, self._at(drain - 1))),
-                (finish, both(bubble, ended)),
-            ]
-            kept = either(closing, old)
-        logic.drives.append((will, self._fires(finish, kept)))
-        return both(ready, takes), both(self.go, will)
-
     def _supply(self, finish: Expr) -> tuple[Expr, Expr]:
         """Return whether the pixels of the next step are there, and whether it takes a beat."""
         unit, logic = self.unit, self.logic
-        if not unit.regroups:
-            return VALID, YES
         left, size, steps = unit.left_over, unit.window.per_beat, unit.window.beats
         period = next(n for n in range(1, steps + 1) if left[n:] == left[: steps - n])
         logic.items.append(Heading("which pixels of its beats the step takes: those left over, then a new beat's"))
-        again = logic.wire("frame_ends", among(self.column, steps, {steps - 1}))
-        turn = logic.counter("turn_of_beats", period, self.go, restart=either(again, finish))
+        again = logic.wire("frame_ends", among(self.scan.column, steps, {steps - 1}))
+        turn = logic.counter("turn_of_beats", period, self.scan.go, restart=either(again, finish))
         there = {step for step in range(steps) if unit.takes_beat[step] or left[step] >= size}
         lacking = any_of(turn, {at for at in range(period) if left[at] < size}, period)
-        needs = logic.wire("needs", both(lacking, among(self.column, steps, there)))
-        self.lanes = regrouped(logic, unit, self.lanes, turn, left[:period], self.go)
+        needs = logic.wire("needs", both(lacking, among(self.scan.column, steps, there)))
+        self.lanes = regrouped(logic, unit, self.lanes, turn, left[:period], self.scan.go)
         return either(VALID, negated(needs)), needs
-
-    def _at(self, step: int) -> Expr:
-        """Return whether the step that is to come is that with beat `step` of a frame."""
-        window = self.unit.window
-        row, column = divmod(step, window.row_beats)
-        return both(among(self.row, window.grid[0], {row}), among(self.column, window.row_beats, {column}))
-
-    def _fires(self, finish: Expr, kept: Expr) -> Expr:
-        """Return whether the next step completes windows: by its column, and by a flag that is kept for each row.
-
-        kept: windows of the frame before are due after this step.
-        """
-        window, logic, row = self.unit.window, self.logic, self.row
-        rows, beats = window.grid[0], window.row_beats
-        ahead, lag = divmod(window.lead, beats)
-        logic.items.append(Heading("which steps complete windows: in every so many columns of every so many rows"))
-        turn = logic.wire("turn", both(self.go, among(self.column, beats, {(lag - 1) % beats})))
-        entered = row
-        if lag == 0:  # the row begins with the next step
-            entered = Name("next_row", row.width, False)
-            onward = Binary("+", row, Literal(1, row.width, False))
-            begin = Literal(0, row.width, False)
-            wraps = among(row, rows, {rows - 1})
-            logic.items.append(Assign(entered, begin if rows == 1 else Choose(wraps, begin, onward)))
-        spanned = {(ahead + i) % rows for i in range((window.counts[0] - 1) * window.strides[0] + 1)}
-        fresh = among(entered, rows, set(range(ahead, rows)))
-        starts = both(among(entered, rows, spanned), either(fresh, kept))
-        if window.strides[0] > 1:
-            first = logic.wire("first_row", among(entered, rows, {ahead}))
-            phase = logic.counter("row_phase", window.strides[0], turn, restart=first)
-            due = among(phase, window.strides[0], {window.strides[0] - 1})
-            starts = both(starts, either(first, due))
-        fires, enable = Name("row_fires", 1, False), either(turn, finish)
-        if isinstance(finish, Name):
-            starts = both(starts, negated(finish))
-        logic.items.append(Register(fires, starts, enable, reset=negated(RST_N), reset_value=int(window.lead == 0)))
-        columns = {(lag + i) % beats for i in range((window.fired_beats - 1) * window.gap + 1)}
-        fired = both(fires, among(self.column, beats, columns))
-        if window.gap > 1:
-            restart = logic.wire("turning", either(among(self.column, beats, {(lag - 1) % beats}), finish))
-            phase = logic.counter("column_phase", window.gap, self.go, restart=restart)
-            fired = both(fired, among(phase, window.gap, {0}))
-        return fired
 
     def _lines(self) -> list[dict[int, Expr]]:
         """Return, for each row of taps, the lanes of the beat that enters it."""
@@ -217,9 +132,9 @@ class _Compiler:
             value = data
             if depth == 2:
                 first = Name("line_d1", total, False)
-                logic.items.append(Register(first, data, self.go))
+                logic.items.append(Register(first, data, self.scan.go))
                 value = first
-            logic.items.append(Register(line, value, self.go))
+            logic.items.append(Register(line, value, self.scan.go))
         else:
             clocked = in_blocks(depth, total, self.family)
             place = self._place(depth)
@@ -229,12 +144,12 @@ class _Compiler:
                 Memory(
                     target=line,
                     depth=depth,
-                    write_enable=self.go,
+                    write_enable=self.scan.go,
                     write_address=place,
                     write_data=shift,
                     read_address=self._after(place, depth) if clocked else place,
                     clocked=clocked,
-                    read_enable=self.go if clocked else None,
+                    read_enable=self.scan.go if clocked else None,
                     style=ram_style(self.family, "block" if clocked else "distributed"),
                 )
             )
@@ -253,8 +168,8 @@ class _Compiler:
     def _place(self, depth: int) -> Name:
         """Return where the line memory is written: the column, or a counter where it holds several rows."""
         if self.unit.window.dilation[0] == 1:
-            return self.column
-        return self.logic.counter("line_place", depth, self.go)
+            return self.scan.column
+        return self.logic.counter("line_place", depth, self.scan.go)
 
     def _after(self, place: Name, depth: int) -> Name:
         after = Name("line_after", place.width, False)
@@ -311,9 +226,10 @@ class _Compiler:
         if outside != NO:
             known = self.outside.get(outside)
             if known is None:
-                known = self.outside[outside] = self.logic.wire(f"outside{len(self.outside)}", both(self.go, outside))
+                known = self.logic.wire(f"outside{len(self.outside)}", both(self.scan.go, outside))
+                self.outside[outside] = known
             reset = known
-        self.logic.items.append(Register(own, value, self.go, reset, fill))
+        self.logic.items.append(Register(own, value, self.scan.go, reset, fill))
 
     def _row_outside(self, row: int) -> Expr:
         """Return whether the beat that enters a row of taps lies above or below the frame of the windows it is for."""
@@ -325,7 +241,7 @@ class _Compiler:
             for anchor in range(rows)
             if not 0 <= anchor - above + row * window.dilation[0] < rows
         }
-        return among(self.row, rows, where)
+        return among(self.scan.row, rows, where)
 
     def _left(self, column: int) -> Expr:
         """Return whether a column of the window lies left of the frame after the step that is to come."""
@@ -347,4 +263,4 @@ class _Compiler:
         """Return whether the windows of the step begin with one of some beats of a row."""
         window = self.unit.window
         beats = window.row_beats
-        return among(self.column, beats, {(beat + window.lag) % beats for beat in begins})
+        return among(self.scan.column, beats, {(beat + window.lag) % beats for beat in begins})

@@ -1,0 +1,140 @@
+"""`gatewright init`: on files as laboratories write them, what it sees, says, and refuses."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from gatewright import load_config
+from gatewright.cli.main import main
+from gatewright.data import load_dataset
+
+RNG = np.random.default_rng(5)
+X = RNG.normal(size=(120, 3)).round(3)
+KIND = np.where(X[:, 0] > 0, "gamma", "neutron")
+
+
+def rows(*columns: Any, sep: str = ",") -> str:
+    return "\n".join(sep.join(map(str, row)) for row in zip(*columns, strict=True)) + "\n"
+
+
+def drafted(source: Path, *words: str) -> tuple[dict[str, Any], str]:
+    """Return the configuration that init writes of a source, loaded and tried, and what it prints."""
+    out = source.parent / "draft.toml"
+    out.unlink(missing_ok=True)
+    done = CliRunner().invoke(main, ["init", str(source), "--out", str(out), *words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert len(load_dataset(load_config(out)).x) > 50
+    return tomllib.loads(out.read_text()), done.output
+
+
+def commas(values: Any) -> list[str]:
+    return [str(v).replace(".", ",") for v in values]
+
+
+TABLES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    (
+        "index column, semicolons, decimal commas, a label of no known name",
+        ";a;b;c;cultivar\n" + rows(range(120), *map(commas, X.T), KIND, sep=";"),
+        {"label_column": "cultivar", "exclude_columns": [""], "scaling": "range"},
+        {"task": "classification"},
+    ),
+    (
+        "no header, the label first",
+        rows(KIND, *X.T, sep=" "),
+        {"label_column": "0", "scaling": "range"},
+        {},
+    ),
+    (
+        "groups, a date, a constant, gaps in a few rows",
+        "a,b,c,run,when,site,kind\n"
+        + rows(
+            ["NA", *X[1:, 0]],
+            *X.T[1:],
+            np.arange(120) // 10,
+            [f"2024-01-{i % 30}" for i in range(120)],
+            [7] * 120,
+            KIND,
+        ),
+        {"label_column": "kind", "group_column": "run", "exclude_columns": ["when", "site"], "missing": "drop"},
+        {},
+    ),
+    (
+        "a quantity to predict, gaps in many rows, an ADC's codes",
+        "# V\nu\tv\tenergy\n"
+        + rows(["" if i % 5 == 1 else i for i in range(120)], range(120, 0, -1), X[:, 0] + 2.5, sep="\t"),
+        {"label_column": "energy", "missing": "mean", "scaling": "none"},
+        {"task": "regression"},
+    ),
+    (
+        "its own split, outliers",
+        "a,b,y,split\n"
+        + rows([1e6, *X[1:, 0]], X[:, 1], np.arange(120) % 2, np.where(np.arange(120) % 5, "train", "test")),
+        {"label_column": "y", "split_column": "split"},
+        {},
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "text", "data", "top"), TABLES, ids=[row[0] for row in TABLES])
+def test_init_writes_what_it_sees(tmp_path: Path, what: str, text: str, data: dict[str, Any], top: dict[str, Any]):
+    del what
+    source = tmp_path / "my lab.csv"
+    source.write_text(text)
+    found, _ = drafted(source)
+    assert found["name"] == "my_lab"
+    assert found["data"]["source"] == "my lab.csv"
+    optional = {"group_column", "split_column", "missing", "exclude_columns"}
+    assert {k: found["data"][k] for k in {*data, *(optional & set(found["data"]))}} == data
+    assert {key: found[key] for key in top} == top
+
+
+def test_init_on_arrays_and_images(tmp_path: Path):
+    np.savez(tmp_path / "a.npz", samples=RNG.integers(0, 1024, (90, 8)), labels=np.arange(90) % 3, note=np.zeros(3))
+    found, said = drafted(tmp_path / "a.npz", "--board", "ulx3s_25f")
+    assert (found["data"]["x_key"], found["data"]["y_key"], found["data"]["scaling"]) == ("samples", "labels", "none")
+    assert found["hardware"] == {"board": "ulx3s_25f", "clock_mhz": 25}
+    assert "90 samples of 8 features, as ufixed<10,10>" in said
+    for number in range(60):
+        place = tmp_path / "shots" / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = RNG.integers(0, 200, (5, 6 if number else 7), dtype=np.uint8)
+        Image.fromarray(pixels).save(place / f"{number}.png")
+    assert drafted(tmp_path / "shots")[0]["data"]["image_size"] == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.csv", "x\n1\n2\n", "a table needs features and a label, not the single column 'x'"),
+        ("a.csv", "when,label\n" + "a,b\nc,d\n" * 9, "no column beside 'label' holds numbers that vary"),
+        ("a.csv", "x,name\n" + "".join(f"{i},n{i}\n" for i in range(99)), "no column of x, name looks like a label"),
+        ("gone.csv", "", "gone.csv does not exist"),
+        ("a.npy", "", "holds samples only, and no labels lie beside it"),
+    ],
+)
+def test_init_refuses_what_it_cannot_understand(tmp_path: Path, name: str, text: str, said: str):
+    if name != "gone.csv":
+        (tmp_path / name).write_text(text)
+    done = CliRunner().invoke(main, ["init", str(tmp_path / name), "--out", str(tmp_path / "a.toml")])
+    assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "a.toml").exists()
+
+
+def test_init_overwrites_nothing_and_data_prints_what_is_there(tmp_path: Path):
+    (tmp_path / "a.toml").write_text("mine")
+    done = CliRunner().invoke(main, ["init", "sklearn:wine", "--out", str(tmp_path / "a.toml")])
+    assert "a.toml is there already; remove it, or write to another file with --out" in done.stderr
+    done = CliRunner().invoke(main, ["init", "sklearn:wine", "--out", str(tmp_path / "w.toml")])
+    shown = CliRunner().invoke(main, ["data", str(tmp_path / "w.toml"), "--out", str(tmp_path / "run")]).stdout
+    for line in (
+        "178 samples of 13 features, as ufixed<8,8>",
+        "class_1                       46",
+        "clipped to the format",
+    ):
+        assert line in shown
+        assert line in done.stdout
