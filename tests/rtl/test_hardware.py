@@ -38,14 +38,14 @@ def drawn(count: int) -> list[Program]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("family", "clock_mhz"), [("xc7", 120.0), ("ecp5", 40.0), ("xcup", 350.0)])
 def test_random_programs_equal_the_interpreter(tmp_path, cache, family: str, clock_mhz: float):
-    """90 programs in one simulation: every output and every layer's every element, in its cycle."""
-    batch = drawn(90)
+    """50 programs in one simulation: every output and every layer's every element, in its cycle."""
+    batch = drawn(50)
     report = simulate_batch(batch, out=tmp_path, family=family, clock_mhz=clock_mhz, vectors=300, cache=cache)
     if report.first_mismatch and report.first_mismatch.layer.startswith("p"):
         pytest.fail(print_program(batch[int(report.first_mismatch.layer[1:].split(".")[0])]) + repr(report))
     require_match(report)
-    assert len(batch) >= 60
-    assert report.probes_compared > 60 * 300
+    assert len(batch) >= 35
+    assert report.probes_compared > 35 * 300
 
 
 @pytest.mark.parametrize(("family", "clock_mhz"), [("xc7", 400.0), ("ecp5", 60.0)])
@@ -75,13 +75,13 @@ def test_wrap_into_more_bits_than_the_value_has(tmp_path, cache):
 
 @pytest.mark.slow
 def test_one_broken_adder_is_caught_and_named(tmp_path, cache):
-    """Twenty random corruptions of one adder each are all found, in the layer where they sit."""
+    """Ten random corruptions of one adder each are all found, in the layer where they sit."""
     program = mlp((8, 6, 4), seed=2, output="scores")
     x = codes(program, 400)
     lowered = lower_for(program, x, family="xc7", clock_mhz=200)
     design = compile_dataflow(lowered, program_hash="0" * 64)
     rng = np.random.default_rng(5)
-    for number in range(20):
+    for number in range(10):
         broken, what = mutated(design, rng)
         folder = tmp_path / str(number)
         manifest = write_core(broken, *stream_ports(lowered, 0), program_hash="0" * 64, folder=folder)

@@ -6,8 +6,8 @@ or never end. Texts, and the depth of tables, are bounded in `gatewright.config.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, get_args, get_origin
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -43,7 +43,7 @@ class Section(BaseModel):
         if not wanted or kinds & {Any, object}:
             return value
         for given in _items(value):
-            kind = type(given)
+            kind = cast("type[object]", type(given))
             turned = kind is str and not kinds - wanted - {type(None)} and _means(given)
             if turned or (kind is bool and bool not in kinds) or (kind in (int, float) and wanted == {bool}):
                 right = " or ".join(word for kind, word in _WORDS.items() if kind in wanted)
@@ -75,7 +75,7 @@ def _means(text: str) -> bool:
 
 def _items(value: Any) -> Iterator[Any]:
     if isinstance(value, list | tuple):
-        for part in value:
+        for part in cast("Iterable[Any]", value):
             yield from _items(part)
     else:
         yield value

@@ -146,10 +146,13 @@ class Dataflow:
             total += unit.cost(self.target.family)
             if self.initiation_interval > 1 and self.paced is None:
                 total += unit.start_cost
-        total += Cost(ff=sum(self._held_bits(channel) for channel in self.channels))
         for channel in self.channels:
-            total += self._fifo_cost(channel)
+            total += self.channel_cost(channel)
         return total
+
+    def channel_cost(self, channel: Channel) -> Cost:
+        """Return the estimated cells that a channel's values wait in: its FIFO's, or registers of a rigid group."""
+        return self._fifo_cost(channel) + Cost(ff=self.slots(channel) * self.word_bits(channel))
 
     def period_ns(self, family: str) -> float:
         """Return the longest register-to-register delay by the family's delay model."""
@@ -206,10 +209,7 @@ class Dataflow:
             return fifo
         return starts[channel.producer] + self._named[channel.producer].timing.latency_cycles + fifo
 
-    def _held_bits(self, channel: Channel) -> int:
-        return self.slots(channel) * self._word_bits(channel)
-
-    def _word_bits(self, channel: Channel) -> int:
+    def word_bits(self, channel: Channel) -> int:
         """Return the bits of the lanes that a channel's reader reads; constants take none."""
         wanted: Sequence[int] = range(len(channel.lanes))
         if channel.consumer is not None:
@@ -223,4 +223,4 @@ class Dataflow:
         if not channel.depth:
             return Cost()
         latency = 0 if channel.producer is None else self._named[channel.producer].timing.latency_cycles
-        return fifo_cost(channel.depth, self._word_bits(channel) + MARKS, self.target.family) + Cost(ff=latency)
+        return fifo_cost(channel.depth, self.word_bits(channel) + MARKS, self.target.family) + Cost(ff=latency)

@@ -17,6 +17,7 @@ from gatewright.report.clocks import (
     source_text,
     usable_mhz,
 )
+from gatewright.report.diagram import bottleneck, dataflow_picture, unit_rows
 from gatewright.report.numbers import DASH, THIN, count, difference, percent, significant, unit
 
 Results = Mapping[str, Any]
@@ -79,6 +80,7 @@ def sections(results: Results) -> dict[str, Any]:
     latency_header, latency_rows = latency_table(results)
     board: dict[str, Any] = results["board"] or {}
     hardware: dict[str, Any] = results["hardware"]
+    units: list[dict[str, Any]] = hardware.get("units", [])
     return {
         "families": family_tables(results),
         "estimated_timing": any(
@@ -90,6 +92,9 @@ def sections(results: Results) -> dict[str, Any]:
         "latency_rows": latency_rows,
         "design": design_facts(results),
         "channels": [[c["name"], count(c["depth"]), count(c["greatest_fill"])] for c in hardware.get("channels", [])],
+        "units": unit_rows(units),
+        "dataflow": dataflow_picture(units) if units else "",
+        "slowest": bottleneck(units)["name"] if units else "",
         "bitstream": results["bitstream"],
         "loader": board.get("loader", board.get("name", "")),
         "board": board_facts(results),

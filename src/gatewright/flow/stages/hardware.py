@@ -149,6 +149,7 @@ class Hardware:
         from gatewright.chips import check_fit
         from gatewright.lower.compile import lower
         from gatewright.lower.estimate import estimate
+        from gatewright.lower.inventory import inventory
 
         lowered = lower(self._load_program(), self.vectors(), self._target(), choices_of(self.config))
         figures = estimate(lowered)
@@ -164,6 +165,7 @@ class Hardware:
                 **asdict(figures),
                 "checked": lowered.checked,
                 "period_ns": periods,
+                "units": [asdict(row) for row in inventory(lowered)] if lowered.elastic else [],
             },
         )
 

@@ -39,19 +39,20 @@ def adder_graph(
     extra_depth: adder levels allowed beyond the least possible depth of the deepest column. ternary: sum what sharing
     leaves of a column by adders of three operands, which must then exist.
     """
-    widths, depths = widths or [8] * matrix.shape[0], depths or [0] * matrix.shape[0]
-    kraft = [sum(n << d for n, d in zip(column, depths, strict=True)) for column in digit_count(matrix).T.tolist()]
+    wide: Sequence[int] = widths or [8] * matrix.shape[0]
+    deep: Sequence[int] = depths or [0] * matrix.shape[0]
+    kraft = [sum(n << d for n, d in zip(column, deep, strict=True)) for column in digit_count(matrix).T.tolist()]
     limit = max([(k - 1).bit_length() for k in kraft if k] or [0]) + extra_depth
-    search = Sharing.start(canonical(matrix), widths, depths, [limit] * matrix.shape[1])
+    search = Sharing.start(canonical(matrix), wide, deep, [limit] * matrix.shape[1])
     if sum(len(column) ** 2 for column in search.columns) // 2 > LARGE:
         share_in_rounds(search)
     else:
         share_greedily(search)
     best, least = search.graph(search.outputs(ternary)), None
-    for search, outputs in _others(matrix, widths, depths, limit, ternary):
-        least = least or price(best, widths, ternary=ternary)
+    for search, outputs in _others(matrix, wide, deep, limit, ternary):
+        least = least or price(best, wide, ternary=ternary)
         graph = search.graph(outputs)
-        takes = price(graph, widths, ternary=ternary)
+        takes = price(graph, wide, ternary=ternary)
         if takes.below(least):
             best, least = graph, takes
     prove(best, matrix)
