@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from gatewright.fixedpoint import Ints
 from gatewright.lower.streaming.tokens import steady
+from gatewright.rtl.beats import Words, pack, unpack
 from gatewright.rtl.shell import StreamPort
-from gatewright.sim.beats import Words, pack, unpack
 from gatewright.sim.build import Bench
 from gatewright.sim.report import OUTPUT, PHASES, ChannelReport, Mismatch, SimReport, Speed
 from gatewright.sim.trial import Device, Trial
