@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -30,9 +29,8 @@ class Joined(Moving):
         """How often all ports have their turn in a frame."""
         return self.gives[0].stream.beats // sum(self.runs)
 
-    @cached_property
-    def rule(self) -> Rule:
-        """Each step takes a beat of one port and gives it."""
+    def steps(self) -> Rule:
+        """Return the rule. Each step takes a beat of one port and gives it."""
         reads = tuple(port for port, run in enumerate(self.runs) for _ in range(run)) * self.turns
         return Rule(steps=len(reads), emits=(True,) * len(reads), latency_cycles=1, reads=reads)
 

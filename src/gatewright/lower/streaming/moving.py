@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from gatewright.fixedpoint import Fixed, Ints
 from gatewright.lower.cost.cells import Cost
@@ -21,10 +22,9 @@ class Moving(ABC):
     takes: tuple[Port, ...]
     gives: tuple[Port, ...]
 
-    @property
     @abstractmethod
-    def rule(self) -> Rule:
-        """When it takes and gives."""
+    def steps(self) -> Rule:
+        """Return when it takes and gives."""
 
     @abstractmethod
     def replay(self, beats: Sequence[Ints]) -> tuple[Ints, ...]:
@@ -33,6 +33,11 @@ class Moving(ABC):
     @abstractmethod
     def cost(self, family: str) -> Cost:
         """Return the estimated cells."""
+
+    @cached_property
+    def rule(self) -> Rule:
+        """When it takes and gives."""
+        return self.steps()
 
     @property
     def timing(self) -> Rigid:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from gatewright.fixedpoint import Ints
 from gatewright.lower.cost.cells import Cost
@@ -28,9 +27,8 @@ class Regrouped(Moving):
         """Whether the beats that leave are the wider ones."""
         return self.gives[0].stream.per_beat > self.takes[0].stream.per_beat
 
-    @cached_property
-    def rule(self) -> Rule:
-        """A step is a narrow beat. The last of a wide beat's gives it, or the first takes it."""
+    def steps(self) -> Rule:
+        """Return the rule. A step is a narrow beat. The last of a wide beat's gives it, or the first takes it."""
         steps, times = max(self.takes[0].stream.beats, self.gives[0].stream.beats), self.times
         first = tuple(step % times == 0 for step in range(steps))
         last = tuple(step % times == times - 1 for step in range(steps))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from gatewright.fixedpoint import Ints
 from gatewright.lower.cost.cells import Cost
@@ -28,9 +27,8 @@ class Reordered(Moving):
         """Words between the frames in the memory, a power of two."""
         return 1 << max((self.takes[0].stream.beats - 1).bit_length(), 1)
 
-    @cached_property
-    def rule(self) -> Rule:
-        """A frame leaves in the steps after it: the next one's, or, where none comes, a flush."""
+    def steps(self) -> Rule:
+        """Return the rule. A frame leaves in the steps after it: the next one's, or, where none comes, a flush."""
         taken, given = self.takes[0].stream.beats, len(self.order)
         steps = max(taken, given)
         return Rule(

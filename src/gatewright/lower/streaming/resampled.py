@@ -80,9 +80,8 @@ class Resampled(Moving):
         found[1][list(self.columns.chosen(self.kind))] = True
         return found[0], found[1]
 
-    @cached_property
-    def rule(self) -> Rule:
-        """A frame's first step waits for its first beat, whatever it gives: nothing leaves before a frame came."""
+    def steps(self) -> Rule:
+        """Return the rule. A frame's first step waits for its first beat: nothing leaves before a frame came."""
         rows, columns = self._chosen
         inside = (rows[:, None] & columns).ravel()
         everywhere = np.ones_like(inside)
