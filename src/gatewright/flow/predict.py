@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,7 +116,7 @@ class Predictor:
         from gatewright.data.readers.tables import load_table, numbers
 
         layout = read_layout(path, Data(source=str(path)), self.features)
-        frame: Any = load_table(path, layout)
+        frame = cast(Any, load_table(path, layout))
         columns: list[str] = list(frame.columns)
         width = int(np.prod(self.contract["raw_shape"]))
         if self.features and set(self.features) <= set(columns):
@@ -136,10 +136,11 @@ class Predictor:
 
     def _raw(self, x: Any) -> NDArray[Any]:
         """Return samples as an array; of a frame the features' columns, where it has them."""
-        named: dict[str, Any] = {str(name): name for name in getattr(x, "columns", ())}
+        columns: list[Any] = list(getattr(x, "columns", ()))
+        named = {str(name): name for name in columns}
         if self.features and set(self.features) <= set(named):
             x = x[[named[name] for name in self.features]]
-        raw = np.asarray(x)
+        raw: NDArray[Any] = np.asarray(x)
         if raw.dtype.kind not in "biuf":
             raise DataError(f"samples must be numbers, not {raw.dtype}; leave columns of text out")
         shape = tuple(self.contract["raw_shape"])
