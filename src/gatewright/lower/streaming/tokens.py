@@ -154,6 +154,8 @@ class _Run:
         awake = {_ENTRY, _EXIT, *(i for i, unit in enumerate(units) if not unit.wired)}
         deadline = _UNBOUNDED
         while left < self.frames * results:
+            if cycle > deadline:
+                raise LowerError(f"a frame takes more than {self.within} cycles")
             enters = leaves = some = False
             if _EXIT in awake:
                 awake.remove(_EXIT)
@@ -178,8 +180,6 @@ class _Run:
                         deadline = cycle + self.within
                         if len(ended) == self.frames - 1:
                             break
-            if cycle > deadline:
-                raise LowerError(f"a frame takes more than {self.within} cycles")
             awake = moved
             for c in due.pop(cycle, ()):
                 words[c] += 1
