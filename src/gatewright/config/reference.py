@@ -83,7 +83,7 @@ def _type(node: dict[str, Any], whole: dict[str, Any]) -> str:
         return ", ".join(f"`{_written(value)}`" for value in node["enum"])
     if "const" in node:
         return f"`{_written(node['const'])}`"
-    kind = node.get("type", "any value")
+    kind = str(node.get("type", "any value"))
     if kind == "array":
         several: list[dict[str, Any]] = node.get("prefixItems", [])
         items: dict[str, Any] = node["items"] if "items" in node else several[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -117,8 +118,8 @@ class Predictor:
 
         layout = read_layout(path, Data(source=str(path)), self.features)
         frame = cast(Any, load_table(path, layout))
-        columns: list[str] = list(frame.columns)
-        width = int(np.prod(self.contract["raw_shape"]))
+        columns = layout.names(frame.shape[1])
+        width = math.prod(self.contract["raw_shape"])
         if self.features and set(self.features) <= set(columns):
             frame = frame[list(self.features)]
         elif layout.header is not None and self.features and set(self.features) & set(columns):
@@ -144,7 +145,7 @@ class Predictor:
         if raw.dtype.kind not in "biuf":
             raise DataError(f"samples must be numbers, not {raw.dtype}; leave columns of text out")
         shape = tuple(self.contract["raw_shape"])
-        return raw.reshape(len(raw), *shape) if raw.ndim == 2 and raw[0].size == int(np.prod(shape)) else raw
+        return raw.reshape(len(raw), *shape) if raw.ndim == 2 and raw[0].size == math.prod(shape) else raw
 
 
 def prediction_csv(predictor: Predictor, found: Prediction) -> str:
