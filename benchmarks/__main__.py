@@ -26,6 +26,7 @@ from benchmarks import (
     study,
     synth,
     timing,
+    trees,
     truth_tables,
 )
 from benchmarks.tables import BUILD
@@ -59,6 +60,7 @@ ALL: dict[str, Benchmark] = {
         for name in compression.NAMES
     },
     "truth_tables": Benchmark(truth_tables.run, False, "students of truth tables on MNIST; training is resumed"),
+    "trees": Benchmark(trees.run, False, "boosted trees, exact against XGBoost and LightGBM, MAGIC and MNIST"),
     "study": Benchmark(study.run, False, "pruning, quantization, distillation alone and together, 5 seeds"),
     "imports": Benchmark(imports.run, False, "every model file of any format: exact, float or refused, in one table"),
     "imports_keras": Benchmark(imports_keras.run, False, "Keras, QKeras, HGQ files beside their frameworks"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,17 @@ def _digits(prefix: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     labels = gzip.decompress(path(f"mnist/{prefix}-labels-idx1-ubyte.gz").read_bytes())
     x = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)
     return x, np.frombuffer(labels, np.uint8, offset=8).astype(np.int64)
+
+
+def magic() -> dict[str, Any]:
+    """Return the 19,020 showers of MAGIC: ten numbers each, 1 of gammas and 0 of hadrons; a fifth tests."""
+    lines = lzma.decompress(path("magic04/magic04.data.xz").read_bytes()).decode().split()[1:]
+    rows = [line.split(",") for line in lines]
+    order = np.random.default_rng(0).permutation(len(rows))
+    split = np.full(len(rows), "train", dtype=object)
+    split[order[: len(rows) // 5]] = "test"
+    x = np.array([row[:-1] for row in rows], dtype=np.float64)
+    return {"x": x, "y": np.array([row[-1] == "g" for row in rows], dtype=np.int64), "split": split}
 
 
 def volcano() -> dict[str, Any]:

@@ -29,7 +29,7 @@ OF_A_RUN = {
     "bitstream",
     "report",
 }
-ELSEWHERE = {"mydata.py"}  # the reader's own file
+ELSEWHERE = {"mydata.py", "NAME_tb.v", "NAME_instance.v"}  # the reader's own, and of a run
 
 FILE = re.compile(r"(?<![\w./<{-])([\w-]+(?:/[\w-]+)*)\.(py|v|cpp|css|html|toml|schema\.json)\b")
 FOLDER = re.compile(r"`([\w/]+)/`")

@@ -16,9 +16,9 @@ from gatewright.fixedpoint import Ints
 from gatewright.flow.codes import random_codes
 from gatewright.ir import Interpreter, Program
 from gatewright.lower.target import Boundaries
+from gatewright.rtl.beats import pack
 from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.rtl.shell import StreamPort
-from gatewright.sim.beats import pack
 from tests.lower.test_streams import residual, signal
 from tests.lowering import lower_for
 from tests.programs import codes, mlp

@@ -15,9 +15,9 @@ import numpy as np
 from gatewright.fixedpoint import Ints
 from gatewright.ir import Interpreter
 from gatewright.lower.dataflow import Dataflow
+from gatewright.rtl.beats import pack
 from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.rtl.shell import StreamPort
-from gatewright.sim.beats import pack
 from gatewright.sim.toolchain import compile_argv, find_compiler, find_verilator, link_argv
 from gatewright.tools import run_tool
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gatewright.errors import GatewrightError, MismatchError
+from gatewright.rtl.beats import pack
 from gatewright.rtl.shell import StreamPort
 from gatewright.sim import (
     Bench,
@@ -20,7 +21,6 @@ from gatewright.sim import (
     require_match,
     run_bench,
 )
-from gatewright.sim.beats import pack
 from gatewright.sim.judge import Phase, Recording, judge
 
 GOOD = SimReport(

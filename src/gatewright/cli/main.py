@@ -11,6 +11,7 @@ import click
 
 from gatewright.cli.draft import init_command
 from gatewright.cli.given import program_file, read_codes
+from gatewright.cli.lists import boards_command, parts_command, schema_command
 from gatewright.cli.lower import lower_command
 from gatewright.cli.model import COMMANDS
 from gatewright.cli.runs import compare_command, predict_command
@@ -324,26 +325,8 @@ def doctor() -> None:
     click.echo(format_table(look()))
 
 
-@main.command()
-def parts() -> None:
-    """Chips with their budgets."""
-    from gatewright.chips import PARTS
-
-    click.echo(f"{'part':<16}{'family':<10}{'LUT':>10}{'FF':>10}{'DSP':>7}{'BRAM':>8}")
-    for p in PARTS.values():
-        click.echo(f"{p.name:<16}{p.family:<10}{p.lut:>10,}{p.ff:>10,}{p.dsp:>7,}{p.bram:>8,}")
-
-
-@main.command()
-def boards() -> None:
-    """Boards for which a bitstream can be built."""
-    from gatewright.deploy import BOARDS
-
-    for b in BOARDS.values():
-        click.echo(f"{b.name:<14}{b.part:<16}{b.clock_mhz:>6g} MHz  {b.title}")
-
-
-for _command in (init_command, predict_command, compare_command, *COMMANDS, lower_command, search_command):
+LOOKING = (parts_command, boards_command, schema_command)
+for _command in (init_command, predict_command, compare_command, *COMMANDS, lower_command, search_command, *LOOKING):
     main.add_command(_command)
 
 

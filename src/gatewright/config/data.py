@@ -47,6 +47,10 @@ class Data(Section):
 
     source: a path (.npz, .npy, .csv, IDX file, folder of images, folder of one CSV per class),
     `sklearn:NAME`, `generator:NAME` (cosmic, clyc) or `python:MODULE:FUNCTION`.
+    label_column: of a table; label_columns: a regression's several targets. feature_columns: names, patterns and ranges
+    (`adc_*`, `t0:t63`) of a table's columns, () for all others; exclude_columns: those that are no features.
+    missing: what happens to gaps: "error", "drop" the row, "mean" of the training rows. separator, decimal, header: how
+    a table is written, where what is seen in it is wrong (docs/data). image_size: height, width.
     input_format: `ufixed<W,I>` / `fixed<W,I>`, W bits with I integer bits; scaling: "none" takes numbers as
     they are (an ADC's codes), "range" maps each feature's training minimum..maximum to the format, "standard"
     subtracts the training mean and divides by the training deviation per feature. input_format "auto": of a [model]

@@ -51,10 +51,8 @@ def auto_format(values: NDArray[Any], scaling: str) -> tuple[Fixed, str]:
 
 def _holding(low: Any, high: Any, fraction: int) -> Fixed | None:
     """Return the narrowest format of so many fraction bits from low to high, one step more for rounding; or None."""
-    ends = [
-        int(np.floor(np.ldexp(float(end), fraction) + 0.5)) if abs(float(end)) < 2.0**40 else None
-        for end in (low, high)
-    ]
-    if ends[0] is None or ends[1] is None or max(map(abs, ends)) >= 2**30:
+    far = max(abs(float(low)), abs(float(high)))
+    if far >= 2.0**40 or far * 2.0**fraction >= 2.0**30:
         return None
-    return Fixed.holding(ends[0], ends[1], fraction)
+    lowest, highest = (int(np.floor(np.ldexp(float(end), fraction) + 0.5)) for end in (low, high))
+    return Fixed.holding(lowest, highest, fraction)

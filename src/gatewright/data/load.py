@@ -49,8 +49,8 @@ def dataset_from_arrays(
     keys = {"input_format": AUTO, **data, "source": "arrays"}
     config = parse_config({"name": name, "task": task, "data": keys}, where="dataset_from_arrays")
     columns = tuple(map(str, x.columns)) if hasattr(x, "columns") else None
-    parts = {key: None if part is None else np.asarray(part) for key, part in (("group", group), ("split", split))}
-    raw = Raw(x=np.asarray(x), y=np.asarray(y), feature_names=columns, origin=name, **parts)
+    given = [None if part is None else np.asarray(part) for part in (group, split)]
+    raw = Raw(x=np.asarray(x), y=np.asarray(y), group=given[0], split=given[1], feature_names=columns, origin=name)
     return make_dataset(config, checked(raw))
 
 

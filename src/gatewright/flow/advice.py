@@ -22,7 +22,8 @@ def advice(results: Mapping[str, Any], history: Mapping[str, Any]) -> list[str]:
         for who, scores in curves.items()
         if rises(scores, rows)
     ]
-    teacher, student = results.get("teacher") or {}, results["student"]
+    teacher: Mapping[str, Any] = results.get("teacher") or {}
+    student: Mapping[str, Any] = results["student"]
     if "test_accuracy_low" not in teacher or "test_accuracy_low" not in student:
         return told
     if teacher["test_accuracy"] < student["test_accuracy_low"]:

@@ -19,18 +19,20 @@ from gatewright.data.dataset import Dataset
 from gatewright.errors import ConfigError, DataError
 from gatewright.tools import open_npz, write_atomic
 
+WEIGHTS = 1500  # that stay of a drafted student: some 10,000 LUTs
 _REASON = 90  # characters, at most
 IDX_LABELS = (("images-idx3", "labels-idx1"), ("idx3", "idx1"), ("images", "labels"))
 
 
 @dataclass(slots=True)
 class Draft:
-    """A configuration in the making. data: keys of [data]; reasons: what is said of each; task: of the whole."""
+    """A configuration in the making. data: keys of [data]; reasons: what is said of each; features: of a sample."""
 
     name: str
     task: str = ""
     data: dict[str, Any] = field(default_factory=dict[str, Any])
     reasons: dict[str, str] = field(default_factory=dict[str, str])
+    features: int = 1
 
 
 def write_draft(source: str, out: Path | None, *, board: str = "", task: str = "") -> tuple[Path, Dataset]:
@@ -86,16 +88,25 @@ def draft_text(draft: Draft, folder: Path, board: str) -> str:
         "epochs = 100",
         "",
         "[student]                        # becomes hardware",
-        "hidden = [32]",
-        "epochs = 100",
-        "weight_bits = 6                  # fewer bits and more sparsity: fewer LUTs",
-        "activation_bits = 6",
-        "sparsity = 0.5                   # of the weights end at zero",
+        *_student(draft.features),
         "",
         "[hardware]",
         *_hardware(board),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _student(features: int) -> list[str]:
+    """Return the student's keys: of many features so few weights stay that a small chip holds them."""
+    hidden = 32 if features <= 64 else 16
+    sparsity = max(0.5, 1 - WEIGHTS / (features * hidden))
+    return [
+        f"hidden = [{hidden}]",
+        "epochs = 100",
+        "weight_bits = 6                  # fewer bits and more sparsity: fewer LUTs",
+        "activation_bits = 6",
+        _line("sparsity", f"{sparsity:.3g}", "the share of the weights that end at zero", plain=True),
+    ]
 
 
 def _hardware(board: str) -> list[str]:
@@ -152,7 +163,7 @@ def _table(draft: Draft, path: Path, task: str) -> None:
     how = f"{found.rows:,} rows, {len(found.features)} features; separator {separator}"
     how += ", decimal commas" if layout.decimal == "," else ""
     how += "" if layout.header else ", no header: columns have numbers from 0"
-    draft.task, draft.data = found.task, {**draft.data, **found.keys}
+    draft.task, draft.data, draft.features = found.task, {**draft.data, **found.keys}, len(found.features)
     draft.reasons |= {"source": how, **found.reasons}
 
 
@@ -199,6 +210,7 @@ def _raw(draft: Draft, task: str) -> None:
     few = y.dtype.kind in "SUbO" or (y.dtype.kind in "iu" and y.size <= len(raw.x) and int(y.max()) < 4 * MOST_CLASSES)
     draft.task = task or ("classification" if few or raw.classes else "regression")
     flat = raw.x.reshape(len(raw.x), -1)
+    draft.features = flat.shape[1]
     draft.data["scaling"], draft.reasons["scaling"] = scaling([flat.ravel()] if raw.x.ndim > 2 else list(flat.T))
     draft.data["input_format"] = "auto"
     draft.reasons["input_format"] = "`gatewright data` says which it takes"

@@ -116,8 +116,8 @@ class Predictor:
         from gatewright.data.readers.tables import load_table, numbers
 
         layout = read_layout(path, Data(source=str(path)), self.features)
-        frame = load_table(path, layout)
-        columns = list(frame.columns)
+        frame: Any = load_table(path, layout)
+        columns: list[str] = list(frame.columns)
         width = int(np.prod(self.contract["raw_shape"]))
         if self.features and set(self.features) <= set(columns):
             frame = frame[list(self.features)]
@@ -136,8 +136,8 @@ class Predictor:
 
     def _raw(self, x: Any) -> NDArray[Any]:
         """Return samples as an array; of a frame the features' columns, where it has them."""
-        if hasattr(x, "columns") and self.features and set(self.features) <= set(map(str, x.columns)):
-            named = {str(name): name for name in x.columns}
+        named: dict[str, Any] = {str(name): name for name in getattr(x, "columns", ())}
+        if self.features and set(self.features) <= set(named):
             x = x[[named[name] for name in self.features]]
         raw = np.asarray(x)
         if raw.dtype.kind not in "biuf":

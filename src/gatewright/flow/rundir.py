@@ -118,7 +118,7 @@ class RunDirectory:
         So results of a training serve on a machine without torch, which could not make them anew.
         """
         record: Any = _read(self.folder(stage.name) / "stage.json").get("packages")
-        made = cast("Mapping[str, str]", record) if isinstance(record, dict) else {}
+        made: Mapping[str, str] = cast("Mapping[str, str]", record) if isinstance(record, dict) else {}
         return {name: package_version(name) or made.get(name) for name in stage.packages}
 
     def edited(self, stage: str) -> list[str]:

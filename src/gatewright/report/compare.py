@@ -61,7 +61,7 @@ def compare_plot(runs: Sequence[Compared], path: Path) -> None:
     """Draw score over LUTs, .svg or .png by the path's suffix."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    figure: Any = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes: Any = figure.subplots()
     for run in runs:
         low, high = (run.score if end is None else end for end in (run.low, run.high))

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.fixedpoint import Ints
+from gatewright.lower.streaming.tokens import steady
+from gatewright.rtl.beats import Words, pack, unpack
 from gatewright.rtl.shell import StreamPort
-from gatewright.sim.beats import Words, pack, unpack
 from gatewright.sim.build import Bench
 from gatewright.sim.report import OUTPUT, PHASES, ChannelReport, Mismatch, SimReport, Speed
 from gatewright.sim.trial import Device, Trial
@@ -82,7 +83,7 @@ def judge(
         vectors=len(expected),
         mismatches=int(wrong.any(0).sum()),
         latency_cycles=int(latencies[0]) if latencies.size else -1,
-        initiation_interval=_interval(full_rate.cycles[:, _LAST_OUT]),
+        initiation_interval=_interval(full_rate.cycles[:, _LAST_OUT], waits=bool(device.channels)),
         claimed_latency_cycles=trial.latency_cycles,
         claimed_initiation_interval=trial.initiation_interval,
         transfer_latency_cycles=int(end - begin) if end >= 0 else -1,
@@ -186,11 +187,13 @@ def _tlast_faults(phase: Phase, name: str, packet_ends: Bools, beats: int) -> li
     return [f"m_axis_tlast is wrong {_times(len(bad))} {name}, {where}: {difference}"]
 
 
-def _interval(out_cycles: Ints) -> int:
-    """Cycles per vector, rounded up, so that a single bubble shows."""
+def _interval(out_cycles: Ints, *, waits: bool) -> int:
+    """Cycles per vector, rounded up, so that a single bubble shows; of units that wait, the most in steady state."""
     done = out_cycles[out_cycles >= 0]
     if len(done) < 2:
         return 0
+    if waits:
+        return max(steady(np.diff(done).tolist()))
     return -(-int(done[-1] - done[0]) // (len(done) - 1))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gatewright.errors import GatewrightError
 from gatewright.fixedpoint import Ints
-from gatewright.sim.beats import checked, pack
+from gatewright.rtl.beats import checked, pack
 from gatewright.sim.build import Bench, build_bench
 from gatewright.sim.design import check_channels
 from gatewright.sim.judge import Recording, judge, listing

@@ -87,7 +87,8 @@ def cells(line: str, separator: str) -> list[str]:
     """Return a line's cells without quotes and outer blanks."""
     if separator == BLANKS:
         return line.split()
-    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])]
+    found: list[str] = next(csv.reader([line], delimiter=separator, skipinitialspace=True), list[str]())
+    return [cell.strip() for cell in found]
 
 
 def is_header(first: Sequence[str], rest: Sequence[Sequence[str]], decimal: str, named: Sequence[str] = ()) -> bool:

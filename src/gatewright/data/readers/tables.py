@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gatewright.config import Data
 from gatewright.data.raw import Raw
 from gatewright.data.readers.columns import choose_columns
-from gatewright.data.readers.layout import BLANKS, Layout, read_layout, unreadable
+from gatewright.data.readers.layout import Layout, read_layout, unreadable
 from gatewright.errors import DataError
 from gatewright.tools import DAMAGE, open_stream
 
@@ -40,7 +40,7 @@ def read_csv(data: Data) -> Raw:
     return table_raw(frame, data, path, layout)
 
 
-def table_raw(frame: pd.DataFrame, data: Data, path: Path, layout: Layout | None = None) -> Raw:
+def table_raw(frame: Any, data: Data, path: Path, layout: Layout | None = None) -> Raw:
     """Return the samples of a table that is read. layout: of a text file, for lines in errors. Raises DataError."""
     columns = [str(name) for name in frame.columns]
     chosen = choose_columns(path, columns, data, numbered=layout is not None and layout.header is None)
@@ -53,10 +53,11 @@ def table_raw(frame: pd.DataFrame, data: Data, path: Path, layout: Layout | None
         if frame.empty:
             raise DataError(f'{path}: every row has a gap in some column, so data.missing = "drop" leaves none')
     x = numbers(frame[list(chosen.features)], path, decimal=decimal, lines=layout, gaps=data.missing == "mean")
-    if len(chosen.labels) > 1 or data.label_columns:
+    label, *others = chosen.labels
+    if others or data.label_columns:
         y = numbers(frame[list(chosen.labels)], path, decimal=decimal, lines=layout)
     else:
-        y = _label(frame[chosen.labels[0]], decimal)
+        y = _label(frame[label], decimal)
     return Raw(
         x=x,
         y=y,
@@ -75,7 +76,7 @@ def load_table(path: Path, layout: Layout) -> pd.DataFrame:
     try:
         with warnings.catch_warnings(), open_stream(path) as file:
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
+            frame: Any = pd.read_csv(
                 file,
                 sep=layout.separator,
                 decimal=layout.decimal,
@@ -86,7 +87,6 @@ def load_table(path: Path, layout: Layout) -> pd.DataFrame:
                 index_col=False,
                 skipinitialspace=True,
                 encoding="utf-8-sig",
-                **({"engine": "c"} if layout.separator != BLANKS else {}),
             )
     except pd.errors.EmptyDataError as error:
         if layout.header is not None:
@@ -107,7 +107,7 @@ def load_table(path: Path, layout: Layout) -> pd.DataFrame:
 
 
 def numbers(
-    frame: pd.DataFrame, path: Path, *, decimal: str = ".", lines: Layout | None = None, gaps: bool = False
+    frame: Any, path: Path, *, decimal: str = ".", lines: Layout | None = None, gaps: bool = False
 ) -> NDArray[Any]:
     """Return the table's cells as int64 or float64 (rows, columns), or raise DataError naming all faulty columns.
 
@@ -136,7 +136,7 @@ def numbers(
     return np.column_stack(columns)
 
 
-def _fault(frame: pd.DataFrame, name: str, row: int, count: int, lines: Layout | None) -> str:
+def _fault(frame: Any, name: str, row: int, count: int, lines: Layout | None) -> str:
     index = int(frame.index[row])
     where = f"line {_line(index, lines)}" if lines is not None else f"row {index + 1}"
     return (

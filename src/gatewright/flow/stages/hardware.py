@@ -166,7 +166,7 @@ class Hardware:
             check_fit(self.part, lut=figures.lut, ff=figures.ff, dsp=figures.dsp, bram=figures.bram)
         except BudgetError as error:
             raise BudgetError(f"estimated before synthesis: {error}") from None
-        self._write_design(lowered, out)
+        self._hand_over(self._write_design(lowered, out), out)
         periods = {family: lowered.period_ns(family) for family in self.families}
         write_json(
             out / "estimate.json",
@@ -176,6 +176,25 @@ class Hardware:
                 "period_ns": periods,
                 "units": [asdict(row) for row in inventory(lowered)] if lowered.elastic else [],
             },
+        )
+
+    def _hand_over(self, manifest: RtlManifest, out: Path) -> None:
+        """Write what another engineer needs beside the design; see rtl/handover.py."""
+        from gatewright.ir import Interpreter
+        from gatewright.rtl.beats import pack
+        from gatewright.rtl.handover import VECTORS, write_handover
+
+        x = self.vectors()[:VECTORS]
+        meta: dict[str, Any] = {}
+        if "data" in self.reads:
+            meta = json.loads((self.directory.folder("data") / "dataset.json").read_text())
+        write_handover(
+            manifest,
+            out,
+            given=pack(manifest.source, x.reshape(len(x), -1)),
+            expected=pack(manifest.result, Interpreter(self._load_program()).run(x).reshape(len(x), -1)),
+            contract=meta.get("contract"),
+            classes=meta.get("classes", ()),
         )
 
     def _sim(self, out: Path) -> None:

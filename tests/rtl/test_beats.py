@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewright.errors import FormatError
+from gatewright.rtl.beats import pack, unpack
 from gatewright.rtl.shell import StreamPort
-from gatewright.sim.beats import pack, unpack
 
 PORTS = st.builds(
     StreamPort,

@@ -1,0 +1,52 @@
+"""The page of every key and the JSON schema are those of the configuration that is read."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from gatewright.chips import PARTS
+from gatewright.cli.main import main
+from gatewright.config.reference import page, schema
+from gatewright.deploy import BOARDS
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").rglob("*.toml"))
+
+
+def test_the_page_is_made_of_the_schema():
+    made = page()
+    assert (ROOT / "docs" / "reference.md").read_text() == made, (
+        "docs/reference.md: write gatewright.config.reference.page() to it"
+    )
+    for row in (
+        "| `weight_bits` | whole number, from 1 to 32 or list: whole number, from 1 to 32 | `6` |",
+        '| `missing` | `"error"`, `"drop"`, `"mean"` | `"error"` |',
+        "| `max_lut` | whole number, from 0 to 2,147,483,647 | `none` |",
+        "| `validation_fraction` | number, from 0 below 1 | `0.15` |",
+        "## `[search.budget]`",
+    ):
+        assert row in made
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_keep_the_schema_and_a_misspelt_key_does_not(path: Path):
+    checker = jsonschema.Draft202012Validator(schema())
+    tables = tomllib.loads(path.read_text())
+    assert not list(checker.iter_errors(tables))
+    wrong = {**tables, "student": {**tables.get("student", {}), "weight_bit": 5}}
+    assert [error.validator for error in checker.iter_errors(wrong)] == ["additionalProperties"]
+
+
+def test_lists_for_programs():
+    def said(*words: str) -> list[dict[str, object]]:
+        return json.loads(CliRunner().invoke(main, list(words), catch_exceptions=False).stdout)
+
+    assert [row["name"] for row in said("parts", "--json")] == list(PARTS)
+    assert [row["name"] for row in said("boards", "--json")] == list(BOARDS)
+    assert "hardware" in said("schema")["properties"]
+    assert "XC7A35T" in CliRunner().invoke(main, ["parts"]).stdout
+    assert "ulx3s_25f" in CliRunner().invoke(main, ["boards"]).stdout
