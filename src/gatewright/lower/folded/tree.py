@@ -57,7 +57,7 @@ def check_tree(folded: FoldedLayer, given: Ints, tree: Circuit) -> int:
         sums: list[Ints] = []
         for mine, accumulator in zip(folded.terms, folded.accumulators, strict=True):
             terms += [folded.term(term, given, t) for term in mine]
-            total = np.zeros(len(given), dtype=np.int64)
+            total: Ints = np.zeros(len(given), dtype=np.int64)
             for multiplier in accumulator.multipliers:
                 if multiplier.reads[t] >= 0:
                     total = total + given[:, multiplier.reads[t]] * multiplier.weights[t]
