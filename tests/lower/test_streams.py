@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.flow.codes import random_codes
+from gatewright.flow.lowering import taken
 from gatewright.ir import Constant, Interpreter, Op, Program
 from gatewright.ir.op_moves import Concat, Fill, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Mul, Pool, PoolKind, Relu, Requant
@@ -18,6 +19,7 @@ from gatewright.lower.estimate import estimate
 from gatewright.lower.streaming.regrouped import Regrouped
 from gatewright.lower.streaming.tokens import run
 from gatewright.lower.streaming.windowed import Windowed
+from gatewright.lower.target import Choices
 from gatewright.lower.tensor.depths import interval_of, net_of
 from gatewright.lower.unrolled import Unrolled
 from tests.images import image_programs
@@ -273,6 +275,8 @@ def test_a_vector_that_is_reshaped_at_once_comes_pixel_by_pixel():
         output="d",
         constants=constants,
     )
+    assert taken(flat, Choices(stream="never")).input.shape == (6,)
+    assert taken(flat, Choices(stream="always")).input.shape == (3, 2)
     for program in (image, flat):
         x = random_codes(program, 6, seed=3)
         assert np.array_equal(stream(program).replay(x), Interpreter(program).run(x))

@@ -200,12 +200,12 @@ class _Run:
                     awake.add(_EXIT)
             cycle += 1
             if wakes:
-                awake |= wakes.pop(cycle, set())
+                awake |= wakes.pop(cycle, set[int]())
             if not awake and cycle not in due and left < self.frames * results:
                 if not due and not wakes:
                     raise LowerError(self._stuck())
                 cycle = min((*due, *wakes))
-                awake = wakes.pop(cycle, set())
+                awake = wakes.pop(cycle, set[int]())
         gaps = [b - a for a, b in pairwise(ended)] + [0] * (self.frames - len(ended))
         full = [_UNBOUNDED] * len(free) if self.unbounded else net.depths
         return Paced(
