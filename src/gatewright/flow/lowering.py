@@ -110,8 +110,8 @@ def choices_of(config: Config) -> Choices:
 def taken(program: Program, choices: Choices) -> Program:
     """Return a saved program as the stages compile it: sums and products with constants are dense layers.
 
-    An input of several axes that is reshaped at once is a vector. On streams all stays what it is. Raises LowerError for
-    ops without hardware.
+    An input of several axes that is reshaped at once is a vector. On streams all stays what it is. Raises LowerError
+    for ops without hardware.
     """
     from gatewright.lower.build.support import check_supported, flat_input
     from gatewright.lower.passes.constants import constants_to_dense
