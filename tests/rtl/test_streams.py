@@ -20,6 +20,7 @@ from gatewright.ir import Constant, Interpreter, Program, load_program, print_pr
 from gatewright.ir.ops import Conv, Input
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.streaming.tokens import steady
+from gatewright.lower.target import Engine
 from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.sim import SimReport, lint, require_match, simulate_compiled
 from gatewright.synth.yosys import synthesize
@@ -122,9 +123,13 @@ def test_every_beat_on_every_channel_is_the_programs(tmp_path, cache, program: C
 @pytest.mark.parametrize("family", ["xc7", "ice40"])
 def test_lint_is_clean(tmp_path, family: str):
     program = drawn(6, 21)[5]
-    for number, (each, engine) in enumerate(
-        ((program, "auto"), (residual(), "auto"), (residual(), "folded"), (moving(), "auto"))
-    ):
+    cases: tuple[tuple[Program, Engine], ...] = (
+        (program, "auto"),
+        (residual(), "auto"),
+        (residual(), "folded"),
+        (moving(), "auto"),
+    )
+    for number, (each, engine) in enumerate(cases):
         x, tables = random_codes(each, 6), False
         made = lower_for(
             each, x, family=family, clock_mhz=40, stream="always", truth_tables=tables, engine=engine, interval=2000

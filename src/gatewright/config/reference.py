@@ -17,6 +17,8 @@ the same as a JSON schema: an editor that reads `#:schema FILE` in a TOML's firs
 completes and checks keys as you type.
 """
 
+BOUNDS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of a configuration file."""
@@ -81,9 +83,10 @@ def _type(node: dict[str, Any], whole: dict[str, Any]) -> str:
         return ", ".join(f"`{_written(value)}`" for value in node["enum"])
     if "const" in node:
         return f"`{_written(node['const'])}`"
-    kind = node.get("type", "any value")
+    kind = str(node.get("type", "any value"))
     if kind == "array":
-        items = node.get("items") or next(iter(node.get("prefixItems", ())), {})
+        several: list[dict[str, Any]] = node.get("prefixItems", [])
+        items: dict[str, Any] = node["items"] if "items" in node else several[0]
         count = f" of {node['maxItems']}" if node.get("maxItems") == node.get("minItems") and "maxItems" in node else ""
         return f"list{count}: {_type(items, whole)}"
     words = {
@@ -93,18 +96,8 @@ def _type(node: dict[str, Any], whole: dict[str, Any]) -> str:
         "boolean": "true or false",
         "object": "table",
     }
-    low, high = node.get("minimum"), node.get("maximum")
-    above, below = node.get("exclusiveMinimum"), node.get("exclusiveMaximum")
-    ends = [
-        f"{'from' if low is not None else 'above'} {_number(low if low is not None else above)}"
-        if (low, above) != (None, None)
-        else "",
-        f"{'to' if high is not None else 'below'} {_number(high if high is not None else below)}"
-        if (high, below) != (None, None)
-        else "",
-    ]
-    bounds = " ".join(end for end in ends if end)
-    return f"{words.get(kind, kind)}{f', {bounds}' if bounds else ''}"
+    ends = [f"{word} {_number(node[key])}" for key, word in BOUNDS.items() if key in node]
+    return ", ".join([words.get(kind, kind), *([" ".join(ends)] if ends else [])])
 
 
 def _number(value: float) -> str:

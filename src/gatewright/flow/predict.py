@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,9 +117,9 @@ class Predictor:
         from gatewright.data.readers.tables import load_table, numbers
 
         layout = read_layout(path, Data(source=str(path)), self.features)
-        frame: Any = load_table(path, layout)
-        columns: list[str] = list(frame.columns)
-        width = int(np.prod(self.contract["raw_shape"]))
+        frame = cast(Any, load_table(path, layout))
+        columns = layout.names(frame.shape[1])
+        width = math.prod(self.contract["raw_shape"])
         if self.features and set(self.features) <= set(columns):
             frame = frame[list(self.features)]
         elif layout.header is not None and self.features and set(self.features) & set(columns):
@@ -136,14 +137,15 @@ class Predictor:
 
     def _raw(self, x: Any) -> NDArray[Any]:
         """Return samples as an array; of a frame the features' columns, where it has them."""
-        named: dict[str, Any] = {str(name): name for name in getattr(x, "columns", ())}
+        columns: list[Any] = list(getattr(x, "columns", ()))
+        named = {str(name): name for name in columns}
         if self.features and set(self.features) <= set(named):
             x = x[[named[name] for name in self.features]]
-        raw = np.asarray(x)
+        raw: NDArray[Any] = np.asarray(x)
         if raw.dtype.kind not in "biuf":
             raise DataError(f"samples must be numbers, not {raw.dtype}; leave columns of text out")
         shape = tuple(self.contract["raw_shape"])
-        return raw.reshape(len(raw), *shape) if raw.ndim == 2 and raw[0].size == int(np.prod(shape)) else raw
+        return raw.reshape(len(raw), *shape) if raw.ndim == 2 and raw[0].size == math.prod(shape) else raw
 
 
 def prediction_csv(predictor: Predictor, found: Prediction) -> str:

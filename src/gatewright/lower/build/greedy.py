@@ -25,16 +25,28 @@ def share_greedily(search: Sharing) -> None:
     patterns, counts = counted(np.concatenate([_patterns(column) for column in search.columns]))
     heap = [_rank(*item) for item in zip(patterns.tolist(), counts.tolist(), strict=True)]
     heapq.heapify(heap)
+    plus, minus, lowest = search.plus, search.minus, (1 << PATTERN_BITS) - 1
     while heap:
-        rank = heapq.heappop(heap)
-        pattern, claimed = rank & ((1 << PATTERN_BITS) - 1), -(rank >> RANK_BITS)
-        count, fresh = search.replace(pattern, claimed)
-        if fresh:
-            for found, times in _beside(search, fresh).items():
-                if times >= 2:
-                    heapq.heappush(heap, _rank(found, times))
-        elif count >= 2:
-            heapq.heappush(heap, rank + (claimed - count << RANK_BITS))
+        rank = heap[0]
+        pattern, claimed = rank & lowest, -(rank >> RANK_BITS)
+        a, b, power = pattern >> 29, pattern >> 9 & 0xFFFFF, (pattern >> 1 & 0xFF) - 64
+        like, unlike = (minus[b], plus[b]) if pattern & 1 else (plus[b], minus[b])
+        if power >= 0:  # Sharing.places written out: most patterns at the top have become rarer since
+            count = (plus[a] & like >> power | minus[a] & unlike >> power).bit_count()
+        else:
+            count = (plus[a] & like << -power | minus[a] & unlike << -power).bit_count()
+        if count >= claimed:
+            count, fresh = search.replace(pattern, claimed)
+            if fresh:
+                heapq.heappop(heap)
+                for found, times in _beside(search, fresh).items():
+                    if times >= 2:
+                        heapq.heappush(heap, _rank(found, times))
+                continue
+        if count >= 2:
+            heapq.heapreplace(heap, rank + (claimed - count << RANK_BITS))
+        else:
+            heapq.heappop(heap)
 
 
 def _beside(search: Sharing, fresh: Fresh) -> dict[int, int]:

@@ -20,9 +20,9 @@ from gatewright.fixedpoint import Ints
 from gatewright.lower.build.patterns import age, counted, packed, split
 from gatewright.lower.build.sharing import Fresh, Sharing
 
-BLOCK = 512  # inputs that are paired with each other
-BESIDE = 1024  # digits of a column with which a new term is paired: half of them the youngest, half drawn
-LISTED = 300_000  # pairs of inputs that are looked for at a time, the most frequent ones
+BLOCK = 256  # inputs that are paired with each other
+BESIDE = 512  # digits of a column with which a new term is paired: half of them the youngest, half drawn
+LISTED = 100_000  # pairs of inputs that are looked for at a time, the most frequent ones
 ROUND = 4096  # pairs that are replaced in one round at most: new terms are then paired in bounded memory
 _AT_ONCE = 1 << 14  # patterns that are counted again at a time: their words stay in the cache
 
@@ -102,11 +102,12 @@ class _Rounds:
     def _words(self, terms: Ints) -> tuple[Words, Words]:
         """Return the digits of terms, (terms, words) each: the positive and the negative ones; see Sharing."""
         size = -(-len(self.search.columns) * self.search.lane // 64) * 8
+        chosen: list[int] = terms.tolist()
         plus, minus = (
-            np.frombuffer(b"".join(side[term].to_bytes(size, "little") for term in terms.tolist()), dtype=np.uint64)
-            for side in (self.search.plus, self.search.minus)
+            np.frombuffer(b"".join([marks[term].to_bytes(size, "little") for term in chosen]), dtype=np.uint64)
+            for marks in (self.search.plus, self.search.minus)
         )
-        return plus.reshape(len(terms), -1), minus.reshape(len(terms), -1)
+        return plus.reshape(len(chosen), -1), minus.reshape(len(chosen), -1)
 
     def _count_again(self, patterns: Ints) -> Ints:
         """Return how often each pattern occurs, as Sharing counts places."""

@@ -70,14 +70,14 @@ class Sharing:
 
         Returns in how many it can be done, and by column the digits that are new, none where nothing was replaced.
         """
-        places = self._places(pattern)
+        places = self.places(pattern)
         count = places.bit_count()
         if count < least:
             return count, {}
         hits = self._replaceable(pattern, places)
         return len(hits), self._substitute(pattern, hits) if len(hits) >= least else {}
 
-    def _places(self, pattern: int) -> int:
+    def places(self, pattern: int) -> int:
         """Return the bits of all first digits of a pattern."""
         a, b, power, differ = parts(pattern)
         like, unlike = (self.minus[b], self.plus[b]) if differ else (self.plus[b], self.minus[b])

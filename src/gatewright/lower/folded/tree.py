@@ -52,12 +52,12 @@ def product_sums(folded: FoldedLayer, name: str) -> Circuit | None:
 def check_tree(folded: FoldedLayer, given: Ints, tree: Circuit) -> int:
     """Compare a tree's outputs with the sums of products, in every cycle or, of many, in some and the ends."""
     cycles = np.unique(np.linspace(0, folded.cycles - 1, min(folded.cycles, _CHECKED_CYCLES), dtype=np.int64))
-    for t in cycles.tolist():
+    for t in map(int, cycles):
         terms: list[Ints] = []
         sums: list[Ints] = []
         for mine, accumulator in zip(folded.terms, folded.accumulators, strict=True):
             terms += [folded.term(term, given, t) for term in mine]
-            total = np.zeros(len(given), dtype=np.int64)
+            total: Ints = np.zeros(len(given), dtype=np.int64)
             for multiplier in accumulator.multipliers:
                 if multiplier.reads[t] >= 0:
                     total = total + given[:, multiplier.reads[t]] * multiplier.weights[t]

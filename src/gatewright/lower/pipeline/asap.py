@@ -45,9 +45,8 @@ def apart(known: Values, cost: Sequence[float], budget: float, stages: Sequence[
     Where finding them would take too long, those of `stages` are kept: every two neighbours that it separates.
     """
     pairs: list[Ints] = [np.zeros((0, 2), dtype=np.int64)]
-    rows: dict[
-        int, tuple[int, NDArray[np.float64]]
-    ] = {}  # value -> first node, longest chain from there on to the value
+    # value -> first node, and the nodes from there on with a chain to the value, with the longest of each
+    rows: dict[int, tuple[int, NDArray[np.int32], NDArray[np.float64]]] = {}
     unread = [len({read.reader for read in reads}) for reads in known.reads]
     cells = 0
     for index, before in enumerate(known.before):
@@ -60,9 +59,9 @@ def apart(known: Values, cost: Sequence[float], budget: float, stages: Sequence[
             return np.array(edges, dtype=np.int64).reshape(-1, 2)
         row = np.full(index + 1 - first, -np.inf)
         for value in before:
-            start, chain = rows[value]
-            part = row[start - first : start - first + len(chain)]
-            np.maximum(part, chain, out=part)
+            _, begins, chain = rows[value]
+            at = begins - first
+            row[at] = np.maximum(row[at], chain)
             unread[value] -= 1
             if not unread[value]:
                 del rows[value]
@@ -74,5 +73,6 @@ def apart(known: Values, cost: Sequence[float], budget: float, stages: Sequence[
             row[over] = -np.inf
             begin = int(np.argmax(row > -np.inf))
             first, row = first + begin, row[begin:]
-        rows[index] = (first, row)
+        at = np.flatnonzero(row > -np.inf)
+        rows[index] = (first, (first + at).astype(np.int32), row[at])
     return np.concatenate(pairs)
