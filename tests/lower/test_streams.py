@@ -219,7 +219,7 @@ def test_settings_that_do_not_suit_are_said():
     ):
         stream(program, interval=9)
     with pytest.raises(
-        LowerError, match=r"'signal' takes 12 cycles a frame, hardware\.interval allows 10; raise it, or"
+        LowerError, match=r"'signal' takes 11 cycles a frame, hardware\.interval allows 10; raise it, or"
     ):
         stream(signal(64, 3, 5), pixels_per_beat=8, interval=10)
     x = random_codes(program, 4)
