@@ -63,7 +63,8 @@ def graph_of(boosted: Boosted, rounds: int) -> Graph:
         ends = ~(2 * boosted.of[t] + boosted.leaves[t][below[last]])
         children[t * nodes : (t + 1) * nodes][last] = ends
     bias = np.bincount(boosted.of[:count], boosted.offset[:count], CLASSES) / STEP
-    leaves = np.kron(np.eye(CLASSES), [[0.0], [1.0]])
+    leaves = np.zeros((2 * CLASSES, CLASSES))
+    leaves[1::2] = np.eye(CLASSES)
     trees = Trees(
         name="trees",
         sources=("x",),
@@ -112,7 +113,7 @@ def _train() -> Boosted:
             pixels = _questions(bits, slope, curvature, varying, rng)
             at, held_at = (sum(a[q].astype(int) << i for i, q in enumerate(pixels)) for a in (by_pixel, held_by_pixel))
             size = 1 << QUESTIONS
-            weight = np.bincount(at, curvature, size) + SHRINK
+            weight = (np.bincount(at, curvature, size) + SHRINK).astype(np.float64)
             leaves, offset = _two_valued(-RATE * np.bincount(at, slope, size) / weight, weight)
             found.append((c, pixels, leaves, offset))
             sums[:, c] += leaves[at] * STEP + offset

@@ -125,7 +125,7 @@ def _row(case: Case) -> dict[str, Any]:
     folder = BUILD / "trees" / f"{case.data}_{case.library}_{digest(text)[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
     data = codes(case.data, case.bits)
-    np.savez(folder / "data.npz", **data)
+    np.savez(folder / "data.npz", x=data["x"], y=data["y"], test=data["test"])
     file = folder / ("model.json" if case.library == "xgboost" else "model.txt")
     margin = _margins(case, folder, file)
     graph = load_model(file)

@@ -1,9 +1,12 @@
 """The shipped examples, as they are but for a small training budget, up to the simulated hardware."""
 
 import json
+import runpy
+import shutil
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from gatewright.config import load_config
 from gatewright.flow.run import run
@@ -32,5 +35,16 @@ def test_example(root: Path, tmp_path: Path, name: str, accuracy: float):
 def test_example_is_listed_whole(root: Path, name: str):
     """What stands in examples/ is what the tests run."""
     shipped = sorted(path.name for path in (root / "examples").iterdir() if path.is_dir())
-    assert shipped == sorted([*SMALL, "anomaly"])  # the latter: test_anomaly.py
+    assert shipped == sorted([*SMALL, "anomaly", "trees"])  # anomaly: test_anomaly.py
     assert load_config(root / "examples" / name / f"{name}.toml").name == name
+
+
+def test_trees_of_scikit_learn(root: Path, tmp_path: Path):
+    """The example's script writes the model that its configuration reads; the program is the model with few bits."""
+    for name in ("trees.toml", "train.py"):
+        shutil.copy(root / "examples" / "trees" / name, tmp_path)
+    with threadpool_limits(1):
+        runpy.run_path(str(tmp_path / "train.py"))
+    done = run(load_config(tmp_path / "trees.toml"), tmp_path / "run", until="rtl")
+    assert done.ran == ("data", "model", "student", "program", "rtl")
+    assert "= trees layer=trees" in (tmp_path / "run" / "program" / "program.txt").read_text()

@@ -80,10 +80,10 @@ class Forest:
         )
         ways = np.concatenate([_places(self.children, nodes).ravel(), nodes + np.arange(len(self.leaf)).repeat(2)])
         first = (np.arange(len(x)) * x.shape[1])[:, None]
-        at = np.broadcast_to(_places(self.roots, nodes), (len(x), self.roots.size))
+        at: Ints = np.broadcast_to(_places(self.roots, nodes), (len(x), self.roots.size))
         codes = np.ascontiguousarray(x)
         for _ in range(self.depth):
-            reached = codes.take(feature.take(at) + first) >= cut.take(at)
+            reached: NDArray[np.bool_] = codes.take(feature.take(at) + first) >= cut.take(at)
             at = ways.take(2 * at + reached)
         return at - nodes
 
@@ -109,8 +109,9 @@ class Forest:
         if int(np.abs(leaf).max(initial=0)) * self.roots.size + int(np.abs(bias).max(initial=0)) >= _SAFE:
             leaf, bias = leaf.astype(object), bias.astype(object)
         stays, goes = lo[self.feature] < self.cut, hi[self.feature] >= self.cut
-        no, yes = _places(self.children, nodes).T
-        no, yes = np.where(stays, no, yes), np.where(goes, yes, no)  # the one way where there is no other
+        ways = _places(self.children, nodes)
+        no: Ints = np.where(stays, ways[:, 0], ways[:, 1])  # the one way where there is no other
+        yes: Ints = np.where(goes, ways[:, 1], ways[:, 0])
         roots = _places(self.roots, nodes)
         found: list[NDArray[Any]] = []
         for choose in (np.minimum, np.maximum):

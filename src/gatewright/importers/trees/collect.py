@@ -100,7 +100,8 @@ def model(
     metadata: dict[str, Any] | None = None,
 ) -> Graph:
     """Return the graph of a sum of trees, times `scale`, and then "sigmoid", "softmax" or no function."""
-    trees = Trees(name="trees", sources=("x",), origin=origin, **forest.tables(bias))
+    tables: dict[str, Any] = forest.tables(bias)
+    trees = Trees(name="trees", sources=("x",), origin=origin, **tables)
     nodes: list[AnyNode] = [Input(name="x", shape=(features,)), trees]
     if scale != 1:
         full: NDArray[np.float64] = np.full(forest.outputs, scale)
