@@ -43,7 +43,10 @@ def test_unknown_part_names_the_nearest():
 def test_unknown_board_names_the_nearest():
     with pytest.raises(ConfigError) as caught:
         board("ulx3s")
-    assert str(caught.value).startswith("board must be in the table of boards, not 'ulx3s'. Did you mean 'ulx3s_")
+    text = "board must be in the table of boards, not 'ulx3s'. Did you mean one of 'ulx3s_12f',"
+    assert str(caught.value).startswith(text)
+        "board must be in the table of boards, not 'ulx3s'. Did you mean one of 'ulx3s_12f',"
+    )
 
 
 @pytest.mark.parametrize("name", PARTS)

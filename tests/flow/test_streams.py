@@ -9,7 +9,6 @@ from click.testing import CliRunner, Result
 
 from gatewright.cli.main import main
 from gatewright.ir import Program, save_program
-from gatewright.ir.op_moves import Fill, Upsample
 from gatewright.ir.ops import Relu
 from tests.lower.test_streams import residual, signal, small
 
@@ -36,12 +35,6 @@ def test_estimates_of_streams(tmp_path, options: tuple[str, ...], interval: int)
     [
         (residual(), ("hardware.pixels_per_beat=5",), "pixels_per_beat must divide the 64 positions of the input"),
         (residual(), ("hardware.stream_bits=24",), "stream_bits must divide a beat of the result"),
-        (residual(), ("hardware.io_registers=true",), "hardware.io_registers are not of units on streams yet"),
-        (
-            small(Upsample(name="t", layer="up", source="x", factors=(2, 2, 1), fill=Fill.REPEAT), output="t"),
-            (),
-            "layer 'up': no streaming hardware for Upsample of rows or columns",
-        ),
         (
             small(Relu(name="r", layer="r", source="x"), output="r"),
             ("hardware.reuse_factor=4",),
