@@ -121,12 +121,14 @@ def test_every_operation_is_spelt():
     assert operation(long) == "table(#1[4:0]): 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 ..."
 
 
-def test_names_are_listed(tmp_path: Path):
+def test_names_are_listed(tmp_path: Path, program: Program):
+    path = tmp_path / "program.txt"
+    save_program(program, path)
     every = ["program", "fold_rounding", "fuse_relu", "fold_bias", "build", "drop_dead", "early_floor", "fuse_ternary"]
-    assert shown(tmp_path, "--after", "list").split() == [*every, "join_disjoint", "tabulate", "schedule"]
+    assert shown(path, "--after", "list").split() == [*every, "join_disjoint", "tabulate", "schedule"]
     ecp5 = ("--part", "LFE5U-25F", "--truth-tables", "never")
-    assert shown(tmp_path, "--after", "list", *ecp5).split() == [*every[:-1], "join_disjoint", "schedule"]
-    done = CliRunner().invoke(main, ["lower", str(tmp_path), "--after", "fuse_ternary", *ecp5])
+    assert shown(path, "--after", "list", *ecp5).split() == [*every[:-1], "join_disjoint", "schedule"]
+    done = CliRunner().invoke(main, ["lower", str(path), "--after", "fuse_ternary", *ecp5])
     assert done.exit_code == 2
     assert done.output == (
         "gatewright: error: --after must name a step of the compiler, not 'fuse_ternary'; on ecp5 they are, in order: "
