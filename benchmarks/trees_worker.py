@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _xgboost(request: dict[str, Any], data: Any) -> Any:
-    import xgboost
+    import xgboost  # pyright: ignore[reportMissingImports] -- in the environment that runs this file
 
     file = request["model"]
     if not Path(file).exists():
@@ -39,7 +39,7 @@ def _xgboost(request: dict[str, Any], data: Any) -> Any:
 
 
 def _lightgbm(request: dict[str, Any], data: Any) -> Any:
-    import lightgbm
+    import lightgbm  # pyright: ignore[reportMissingImports]
 
     file = request["model"]
     if not Path(file).exists():

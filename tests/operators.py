@@ -281,9 +281,9 @@ def grow_trees(g: Growing) -> None:
         return
     x = ranges(g.program)[g.last]
     finer = g.draw(st.integers(-1, 1))  # thresholds between two of x, or on them
-    ends = tuple(int(np.ldexp(end, finer)) for end in x.ends)
+    low, high = (int(np.ldexp(end, finer)) for end in x.ends)
     made = forest_tables(
-        g.rng, features=g.shape[0], ends=ends, n_out=g.draw(st.integers(1, 3)), frac_bits=x.frac_bits + finer
+        g.rng, features=g.shape[0], ends=(low, high), n_out=g.draw(st.integers(1, 3)), frac_bits=x.frac_bits + finer
     )
     names = {key: f"c{len(g.constants)}.{key}" for key in TABLES}
     g.constants |= dict(zip(names.values(), made, strict=True))

@@ -59,7 +59,7 @@ def xgboost_file(path, *, objective="binary:logistic", base="5E-1", classes="0",
 
 def walked(conditions, feature, x: np.ndarray) -> np.ndarray:
     """Return what one such tree adds, in float32 as XGBoost compares."""
-    at = np.float32(conditions)
+    at = np.array(conditions, dtype=np.float32)
     left = x[:, feature[0]].astype(np.float32) < at[0]
     inner = np.where(x[:, feature[1]].astype(np.float32) < at[1], at[3], at[4])
     return np.where(left, inner, at[2]).astype(np.float64)
@@ -233,7 +233,7 @@ def test_other_estimators_are_refused():
 # ---- ONNX
 
 
-def onnx_file(path, *, mode="BRANCH_LEQ", transform="LOGISTIC", **changes):
+def onnx_file(path, *, mode: object = "BRANCH_LEQ", transform: object = "LOGISTIC", **changes: object):
     """Return a classifier of one tree and two classes, as skl2onnx writes it: one score, with its label before it."""
     onnx = pytest.importorskip("onnx")
     helper, kinds = onnx.helper, onnx.TensorProto
