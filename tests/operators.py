@@ -281,7 +281,7 @@ def grow_trees(g: Growing) -> None:
         return
     x = ranges(g.program)[g.last]
     finer = g.draw(st.integers(-1, 1))  # thresholds between two of x, or on them
-    low, high = (int(np.ldexp(end, finer)) for end in x.ends)
+    low, high = (int(float(end) * 2.0**finer) for end in x.ends)
     made = forest_tables(
         g.rng, features=g.shape[0], ends=(low, high), n_out=g.draw(st.integers(1, 3)), frac_bits=x.frac_bits + finer
     )
