@@ -276,14 +276,15 @@ def grow_thresholds(g: Growing) -> None:
 
 
 def grow_trees(g: Growing) -> None:
-    if len(g.shape) > 1:
+    size, *more = g.shape
+    if more:
         grow_reshape(g)
         return
     x = ranges(g.program)[g.last]
     finer = g.draw(st.integers(-1, 1))  # thresholds between two of x, or on them
     low, high = (int(float(end) * 2.0**finer) for end in x.ends)
     made = forest_tables(
-        g.rng, features=g.shape[0], ends=(low, high), n_out=g.draw(st.integers(1, 3)), frac_bits=x.frac_bits + finer
+        g.rng, features=size, ends=(low, high), n_out=g.draw(st.integers(1, 3)), frac_bits=x.frac_bits + finer
     )
     names = {key: f"c{len(g.constants)}.{key}" for key in TABLES}
     g.constants |= dict(zip(names.values(), made, strict=True))
