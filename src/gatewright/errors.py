@@ -62,13 +62,13 @@ class MissingToolError(ToolError):
 def nearest(name: str, known: list[str]) -> str:
     """Return " Did you mean 'x'?" for the known name nearest to `name`, or the sorted list of known names.
 
-    Where several hold `name`, and none is it but for two letters, all of these are named: none is nearer than others.
+    Where several hold `name`, and none is it but for a letter, all of these are named: none is nearer than others.
     """
     import difflib
 
     hits = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     alike = sorted(other for other in known if len(name) > 2 and name.lower() in other.lower())
-    if len(alike) > 1 and not (hits and len(hits[0]) <= len(name) + 2):
+    if len(alike) > 1 and not (hits and len(hits[0]) <= len(name) + 1):
         return f" Did you mean one of {', '.join(map(repr, alike))}?"
     if hits:
         return f" Did you mean {hits[0]!r}?"
