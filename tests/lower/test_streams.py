@@ -88,6 +88,16 @@ def test_every_way_to_move():
     assert np.array_equal(made.replay(x), Interpreter(moving()).run(x))
 
 
+def test_what_follows_in_wider_beats_reads_narrow_ones_where_they_come_from():
+    """A reordered value goes on in the beats of what came; the next reordering takes it before these are made."""
+    swap = {"axes": (0, 2, 1)}
+    ops = (Transpose(name="a", layer="a", source="x", **swap), Transpose(name="b", layer="b", source="a", **swap))
+    made = stream(small(*ops, output="b", shape=(1, 2, 2)))
+    assert [unit.name for unit in made.units if unit.takes[0].value == "a"] == ["b"]
+    x = random_codes(made.program, 4, seed=3)
+    assert np.array_equal(made.replay(x), Interpreter(made.program).run(x))
+
+
 @given(image_programs(layers=3), st.sampled_from((0, 300)))
 @settings(max_examples=60, deadline=None)
 def test_drawn_programs_compute_what_the_interpreter_does(program: Program, interval: int):

@@ -14,7 +14,7 @@ from gatewright.lower.cost.cells import Cost, fifo_cost
 from gatewright.lower.cost.delays import delays
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.pipeline.clock import reachable_mhz
-from gatewright.lower.stream import Lane, Port, Stream
+from gatewright.lower.stream import Lane, Port, Stream, lane_bits
 from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.regrouped import Regrouped
@@ -220,8 +220,7 @@ class Dataflow:
         if channel.consumer is not None:
             reader = self._named[channel.consumer]
             wanted = reader.wanted[reader.takes.index(channel.port)]
-        lanes = [channel.lanes[i] for i in wanted]
-        return sum(Fixed.holding(lane.lo, lane.hi, 0).width_bits for lane in lanes if lane.lo < lane.hi)
+        return lane_bits([channel.lanes[i] for i in wanted])
 
     def _fifo_cost(self, channel: Channel) -> Cost:
         """Return the estimated cells of a channel's FIFO and credits, and of the line beside the unit in front."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
 from gatewright.errors import LowerError
-from gatewright.fixedpoint import Ints
+from gatewright.fixedpoint import Fixed, Ints
 from gatewright.lower.build.builder import Wire as Lane
 
-__all__ = ["Elastic", "Lane", "Port", "Rigid", "Stream", "Timing"]
+__all__ = ["Elastic", "Lane", "Port", "Rigid", "Stream", "Timing", "lane_bits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,12 @@ class Stream:
     @staticmethod
     def whole(shape: tuple[int, ...]) -> Stream:
         """Return the stream whose one beat is the whole value."""
-        return Stream(shape=shape, order=tuple(range(len(shape))), per_beat=prod(shape))
+        return Stream.in_order(shape, prod(shape))
+
+    @staticmethod
+    def in_order(shape: tuple[int, ...], per_beat: int) -> Stream:
+        """Return the stream of a value whose elements come as they lie, the last axis fastest."""
+        return Stream(shape=shape, order=tuple(range(len(shape))), per_beat=per_beat)
 
     @property
     def elements(self) -> int:
@@ -83,6 +88,11 @@ class Port:
                 f"not {len(self.lanes)} ({len(self.live)} of them marked live or not); this is a bug, report it"
             )
 
+    @staticmethod
+    def full(value: str, stream: Stream, lanes: Sequence[Lane]) -> Port:
+        """Return the port of a value all of whose lanes may reach the output."""
+        return Port(value=value, stream=stream, lanes=tuple(lanes), live=(True,) * len(lanes))
+
     @property
     def key(self) -> tuple[str, Stream]:
         """What a channel carries: a value may travel in several streams, of beats of different sizes."""
@@ -116,3 +126,8 @@ class Elastic:
 
 
 Timing = Rigid | Elastic
+
+
+def lane_bits(lanes: Sequence[Lane]) -> int:
+    """Return the bits of lanes that vary."""
+    return sum(Fixed.holding(lane.lo, lane.hi, 0).width_bits for lane in lanes if lane.lo < lane.hi)

@@ -13,10 +13,11 @@ from gatewright.lower.cost.cells import Cost
 from gatewright.lower.pipeline.cost import circuit_cost
 from gatewright.lower.pipeline.schedule import Schedule, period_ns
 from gatewright.lower.stream import Port, Rigid
+from gatewright.lower.without_multipliers import WithoutMultipliers
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unrolled:
+class Unrolled(WithoutMultipliers):
     """takes, gives: the values that enter and leave, all with the same number of beats; each beat is one evaluation.
 
     The circuit's input elements are the lanes of all `takes`, one port after the other; its outputs those of `gives`.
@@ -50,16 +51,6 @@ class Unrolled:
             tuple(i for i in range(len(port.lanes)) if first + i in read)
             for port, first in zip(self.takes, firsts, strict=False)
         )
-
-    @property
-    def multipliers(self) -> int:
-        """Multipliers that products share in time: none."""
-        return 0
-
-    @property
-    def dsp(self) -> bool:
-        """Whether products belong into DSP blocks: constants are multiplied by adders."""
-        return False
 
     @property
     def start_cost(self) -> Cost:

@@ -21,15 +21,14 @@ from gatewright.rtl.netlist import (
     Register,
     Wire,
 )
-from gatewright.rtl.signals import CLK, RST_N, START, Values
+from gatewright.rtl.signals import CLK, EXTENDED, RST_N, START, Values
 from gatewright.rtl.units import input_elements, origin, output_elements, place
 from gatewright.rtl.unrolled import compile_unrolled
 
 _NOTES = (
     "Narrower values extend by context; unused bits of x belong to inputs that no weight reads, and the last",
     "piece's done has no reader.",
-    "verilator lint_off WIDTHEXPAND",
-    "verilator lint_off UNUSEDSIGNAL",
+    *EXTENDED,
 )
 
 

@@ -25,7 +25,7 @@ from gatewright.rtl.netlist import (
     Port,
     Wire,
 )
-from gatewright.rtl.signals import CLK, RST_N
+from gatewright.rtl.signals import CLK, EXTENDED, RST_N
 from gatewright.rtl.streaming.counting import all_of
 from gatewright.rtl.units import input_elements, origin, output_elements, place
 
@@ -37,8 +37,7 @@ _NOTES = (
     "and torn.",
     "Narrower values extend by context; unused bits of x belong to inputs that no weight reads, folded layers' done",
     "has no reader, and a join reads the last bit of one of its channels.",
-    "verilator lint_off WIDTHEXPAND",
-    "verilator lint_off UNUSEDSIGNAL",
+    *EXTENDED,
 )
 
 

@@ -32,7 +32,7 @@ from gatewright.rtl.netlist import (
 )
 from gatewright.rtl.nodes import as_signed, bits
 from gatewright.rtl.products import accumulators, delayed, sums_of_products, union, weight_rom
-from gatewright.rtl.signals import CLK, RST_N, START, UnitModules, Values, constant, outward, signal
+from gatewright.rtl.signals import CLK, CUT, RST_N, START, UnitModules, Values, constant, outward, signal
 
 
 def compile_folded(unit: Folded, *, names: Names, origin: tuple[str, ...], program_hash: str) -> UnitModules:
@@ -100,9 +100,7 @@ class _Compiler:
             f"latency {unit.timing.latency_cycles} cycles; a start at least {plan.cycles} cycles after the last one.",
             "Accumulators hold every partial sum of the timetable: no overflow. Narrower operands extend by the",
             "context rule of IEEE 1364-2005 clause 5.4, products are cut to their proven range; hence the waivers.",
-            "verilator lint_off WIDTHEXPAND",
-            "verilator lint_off WIDTHTRUNC",
-            "verilator lint_off UNUSEDSIGNAL",
+            *CUT,
         )
 
     def _timetable(self, step: Name) -> Name:

@@ -41,6 +41,7 @@ from gatewright.rtl.netlist import (
     Wire,
 )
 from gatewright.rtl.nodes import bits, node_items, widened
+from gatewright.rtl.signals import CUT, EXTENDED
 from gatewright.version import __version__
 
 # Input bits up to which a sum is not kept apart. Where yosys 0.70 proves bits of kept sums equal, it may leave the
@@ -191,9 +192,7 @@ class _Compiler:
                 "Sums are exact: every wire has just the bits that its range (in the comment) needs, and narrower",
                 "operands extend by the context rule of IEEE 1364-2005 clause 5.4; hence the first two lint waivers.",
                 "The third: truncation reads only the high bits of a sum, whose low bits still make the carry.",
-                "verilator lint_off WIDTHEXPAND",
-                "verilator lint_off WIDTHTRUNC",
-                "verilator lint_off UNUSEDSIGNAL",
+                *CUT,
             ),
             ports=tuple(ports),
             items=tuple(items),
@@ -272,8 +271,7 @@ class _Compiler:
                 f"y holds {len(circuit.outputs)} of {circuit.output_format}.",
                 f"y belongs to the x of {self.schedule.latency_cycles} cycles ago; a new x may come every cycle.",
                 "Narrower results extend by context; unused bits of x belong to inputs that no weight reads.",
-                "verilator lint_off WIDTHEXPAND",
-                "verilator lint_off UNUSEDSIGNAL",
+                *EXTENDED,
             ),
             ports=(Port(x, False), Port(y, True)),
             items=tuple(items),

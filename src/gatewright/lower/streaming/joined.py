@@ -9,7 +9,8 @@ import numpy as np
 
 from gatewright.fixedpoint import Ints
 from gatewright.lower.cost.cells import Cost
-from gatewright.lower.streaming.moving import Moving, lane_bits
+from gatewright.lower.stream import lane_bits
+from gatewright.lower.streaming.moving import Moving
 from gatewright.lower.streaming.rule import Rule
 
 
@@ -29,7 +30,7 @@ class Joined(Moving):
         """How often all ports have their turn in a frame."""
         return self.gives[0].stream.beats // sum(self.runs)
 
-    def steps(self) -> Rule:
+    def counted(self) -> Rule:
         """Return the rule. Each step takes a beat of one port and gives it."""
         reads = tuple(port for port, run in enumerate(self.runs) for _ in range(run)) * self.turns
         return Rule(steps=len(reads), emits=(True,) * len(reads), latency_cycles=1, reads=reads)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from gatewright.fixedpoint import Ints
 from gatewright.lower.cost.cells import Cost
-from gatewright.lower.stream import Lane, Port, Stream
-from gatewright.lower.streaming.moving import Moving, common_lane, lane_bits
+from gatewright.lower.stream import Lane, Port, Stream, lane_bits
+from gatewright.lower.streaming.moving import Moving, common_lane
 from gatewright.lower.streaming.rule import Rule
 
 
@@ -27,7 +27,7 @@ class Regrouped(Moving):
         """Whether the beats that leave are the wider ones."""
         return self.gives[0].stream.per_beat > self.takes[0].stream.per_beat
 
-    def steps(self) -> Rule:
+    def counted(self) -> Rule:
         """Return the rule. A step is a narrow beat. The last of a wide beat's gives it, or the first takes it."""
         steps, times = max(self.takes[0].stream.beats, self.gives[0].stream.beats), self.times
         first = tuple(step % times == 0 for step in range(steps))
@@ -59,5 +59,5 @@ def regrouped(name: str, taken: Port, per_beat: int) -> Regrouped:
         lanes: list[Lane] = [*taken.lanes] * (per_beat // given)
     else:
         lanes = [common_lane(taken.lanes[i::per_beat]) for i in range(per_beat)]
-    gives = Port(value=taken.value, stream=stream, lanes=tuple(lanes), live=(True,) * per_beat)
+    gives = Port.full(taken.value, stream, lanes)
     return Regrouped(name=name, takes=(taken,), gives=(gives,))

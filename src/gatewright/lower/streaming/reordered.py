@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from gatewright.fixedpoint import Ints
 from gatewright.lower.cost.cells import Cost
 from gatewright.lower.folded.plan import BLOCK_DEPTH
+from gatewright.lower.stream import lane_bits
 from gatewright.lower.streaming.memory import memory_cost
-from gatewright.lower.streaming.moving import Moving, lane_bits
+from gatewright.lower.streaming.moving import Moving
 from gatewright.lower.streaming.rule import Rule
 
 
@@ -27,7 +28,7 @@ class Reordered(Moving):
         """Words between the frames in the memory, a power of two."""
         return 1 << max((self.takes[0].stream.beats - 1).bit_length(), 1)
 
-    def steps(self) -> Rule:
+    def counted(self) -> Rule:
         """Return the rule. A frame leaves in the steps after it: the next one's, or, where none comes, a flush."""
         taken, given = self.takes[0].stream.beats, len(self.order)
         steps = max(taken, given)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from gatewright.fixedpoint import Ints
 from gatewright.lower.cost.cells import Cost
+from gatewright.lower.stream import lane_bits
 from gatewright.lower.streaming.memory import memory_cost
-from gatewright.lower.streaming.moving import Moving, lane_bits
+from gatewright.lower.streaming.moving import Moving
 from gatewright.lower.streaming.rule import Rule
 
 Flags = NDArray[np.bool_]
@@ -80,7 +81,7 @@ class Resampled(Moving):
         found[1][list(self.columns.chosen(self.kind))] = True
         return found[0], found[1]
 
-    def steps(self) -> Rule:
+    def counted(self) -> Rule:
         """Return the rule. A frame's first step waits for its first beat: nothing leaves before a frame came."""
         rows, columns = self._chosen
         inside = (rows[:, None] & columns).ravel()

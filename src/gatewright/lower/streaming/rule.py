@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
+
+from gatewright.lower.stream import Rigid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,9 +16,8 @@ class Rule:
     emits[t]: whether step t starts a result, which is there `latency_cycles` later. Entries beyond `steps` are steps
     after the frame: they come with the next frame's, or, where none of its beats waits, without any (a flush, which
     then runs to its end). rest: cycles from a step to the next one at the earliest; busy: from one that starts a
-    result, where more. waits[t]: whether step t needs a
-    beat to be there, taken or not; those that take one, where it is empty. reads[t]: the one of several channels that
-    step t waits for and takes from; all of them, where it is empty.
+    result, where more. waits[t]: whether step t needs a beat to be there, taken or not; those that take one, where it
+    is empty. reads[t]: the one of several channels that step t waits for and takes from; all, where it is empty.
     """
 
     steps: int
@@ -44,3 +47,21 @@ class Rule:
     def pause(self, *, starts: bool) -> int:
         """Return the cycles from a step to the next one. starts: whether it starts a result."""
         return max(self.rest, self.busy) if starts else self.rest
+
+
+class Counted(ABC):
+    """A unit whose steps a rule counts."""
+
+    @abstractmethod
+    def counted(self) -> Rule:
+        """Return when it takes and gives."""
+
+    @cached_property
+    def rule(self) -> Rule:
+        """When it takes and gives."""
+        return self.counted()
+
+    @property
+    def timing(self) -> Rigid:
+        """Cycles from the step that starts a result to the result, and of a whole frame."""
+        return Rigid(latency_cycles=self.rule.latency_cycles, initiation_interval=self.rule.interval)

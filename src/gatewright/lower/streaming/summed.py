@@ -19,12 +19,12 @@ from gatewright.lower.folded.planned import (
     products_cost,
     weights_cost,
 )
-from gatewright.lower.stream import Port, Rigid
-from gatewright.lower.streaming.rule import Rule
+from gatewright.lower.stream import Port
+from gatewright.lower.streaming.rule import Counted, Rule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summed(Planned):
+class Summed(Planned, Counted):
     """takes: a stream of beats; gives: one beat of all outputs, after a frame's last.
 
     A beat takes `steps` cycles: its lanes stand in shift registers of that many, of which each shows one to the
@@ -38,17 +38,11 @@ class Summed(Planned):
     steps: int
     up: int
 
-    @property
-    def rule(self) -> Rule:
-        """The step with a frame's last beat starts the result."""
+    def counted(self) -> Rule:
+        """Return the rule. The step with a frame's last beat starts the result."""
         beats = self.takes[0].stream.beats
         emits = (False,) * (beats - 1) + (True,)
         return Rule(steps=beats, emits=emits, latency_cycles=2 + self.tree_cycles + self.steps, rest=self.steps)
-
-    @property
-    def timing(self) -> Rigid:
-        """Cycles from a frame's last beat to the result, and of a whole frame."""
-        return Rigid(latency_cycles=self.rule.latency_cycles, initiation_interval=self.rule.interval)
 
     @property
     def slots(self) -> dict[int, tuple[int, ...]]:

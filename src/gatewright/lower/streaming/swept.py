@@ -25,16 +25,16 @@ from gatewright.lower.folded.planned import (
 )
 from gatewright.lower.pipeline.cost import circuit_cost
 from gatewright.lower.pipeline.schedule import Schedule, period_ns
-from gatewright.lower.stream import Port, Rigid
+from gatewright.lower.stream import Port
 from gatewright.lower.streaming.memory import memory_cost
-from gatewright.lower.streaming.rule import Rule
+from gatewright.lower.streaming.rule import Counted, Rule
 from gatewright.lower.streaming.sweep import Sweep
 
 _READ_CYCLES = 4  # from a start to the first pixel behind its memory's register
 
 
 @dataclass(frozen=True, kw_only=True)
-class Swept(Planned):
+class Swept(Planned, Counted):
     """takes, gives: one port each, a pixel a beat. sweep: what the plan's cycles read.
 
     A block's sums enter the circuit, where there is one, in the order of the accumulators; its outputs are as many
@@ -54,9 +54,8 @@ class Swept(Planned):
         """Register stages of the circuit behind the accumulators."""
         return self.stages.latency_cycles if self.stages else 0
 
-    @property
-    def rule(self) -> Rule:
-        """A step takes a pixel, and writes its words; one that completes a window waits until it is computed."""
+    def counted(self) -> Rule:
+        """Return the rule. A step takes a pixel and writes its words; one that completes a window waits for sums."""
         window, words = self.sweep.window, self.sweep.sides.words
         return Rule(
             steps=window.beats,
@@ -70,11 +69,6 @@ class Swept(Planned):
     def sums_cycles(self) -> int:
         """Cycles from a start to the last block's sums."""
         return _READ_CYCLES + 1 + self.tree_cycles + self.sweep.cycles
-
-    @property
-    def timing(self) -> Rigid:
-        """Cycles from the step that completes a window to its result, and of a whole frame."""
-        return Rigid(latency_cycles=self.rule.latency_cycles, initiation_interval=self.rule.interval)
 
     def replay(self, beats: Sequence[Ints]) -> tuple[Ints, ...]:
         """Return what leaves by `gives` for what enters by `takes`: (n, beats, lanes) each."""

@@ -9,19 +9,20 @@ from itertools import pairwise
 
 import numpy as np
 
-from gatewright.fixedpoint import Fixed, Ints
+from gatewright.fixedpoint import Ints
 from gatewright.lower.circuit.nodes import Circuit, Source, simulate
 from gatewright.lower.cost.cells import Cost
 from gatewright.lower.pipeline.cost import circuit_cost
 from gatewright.lower.pipeline.schedule import Schedule, period_ns
-from gatewright.lower.stream import Port, Rigid
+from gatewright.lower.stream import Port, lane_bits
 from gatewright.lower.streaming.memory import memory_cost
-from gatewright.lower.streaming.rule import Rule
+from gatewright.lower.streaming.rule import Counted, Rule
 from gatewright.lower.streaming.window import Window
+from gatewright.lower.without_multipliers import WithoutMultipliers
 
 
 @dataclass(frozen=True, kw_only=True)
-class Windowed:
+class Windowed(WithoutMultipliers, Counted):
     """takes, gives: one port each. window: of pixels whose lanes are those of `takes`, pixel by pixel.
 
     The circuit's input elements are the window's: row of taps, column, lane of the pixel, the last fastest; its outputs
@@ -37,9 +38,8 @@ class Windowed:
     circuit: Circuit
     schedule: Schedule
 
-    @property
-    def rule(self) -> Rule:
-        """A step takes a beat, or what earlier ones left; the windows that it completes are there a cycle later."""
+    def counted(self) -> Rule:
+        """Return the rule. A step takes a beat, or what earlier ones left, and shows its windows a cycle later."""
         return Rule(
             steps=self.window.beats,
             emits=self.window.fires,
@@ -72,11 +72,6 @@ class Windowed:
         return tuple(after > before for before, after in pairwise(due))
 
     @property
-    def timing(self) -> Rigid:
-        """Cycles from the step that completes a window to its result, and of a whole frame."""
-        return Rigid(latency_cycles=self.rule.latency_cycles, initiation_interval=self.rule.interval)
-
-    @property
     def pixel_lanes(self) -> int:
         """Lanes of one pixel."""
         return len(self.fill)
@@ -103,16 +98,6 @@ class Windowed:
         return (tuple(lane for lane in lanes if lane % self.pixel_lanes in read),)
 
     @property
-    def multipliers(self) -> int:
-        """Multipliers that products share in time: none."""
-        return 0
-
-    @property
-    def dsp(self) -> bool:
-        """Whether products belong into DSP blocks: constants are multiplied by adders."""
-        return False
-
-    @property
     def start_cost(self) -> Cost:
         """The registers that a start passes beside the values."""
         return Cost(ff=self.rule.latency_cycles)
@@ -120,8 +105,7 @@ class Windowed:
     @property
     def beat_bits(self) -> int:
         """Bits of a beat that the window reads."""
-        lanes = [self.takes[0].lanes[i] for i in self.wanted[0]]
-        return sum(Fixed.holding(lane.lo, lane.hi, 0).width_bits for lane in lanes if lane.lo < lane.hi)
+        return lane_bits([self.takes[0].lanes[i] for i in self.wanted[0]])
 
     @property
     def line_beats(self) -> int:

@@ -78,7 +78,7 @@ class Fusing:
                 return []
             shape = self.facts.shapes[op.name]
             per_beat = prod(shape) // stream.beats
-            self.streams[op.name] = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=per_beat)
+            self.streams[op.name] = Stream.in_order(shape, per_beat)
             try:
                 made += [reading(each, renamed) for each in beat_op(op, self.facts, self.streams, self.tables)]
             except LowerError:  # what beats do not hold begins a unit of its own, which may say why
@@ -99,7 +99,7 @@ class Fusing:
     def _shape(self, value: str, shaped: Sequence[str]) -> None:
         for name in shaped:
             shape, per_beat = self.facts.shapes[name], self.streams[value].per_beat
-            self.streams[name] = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=per_beat)
+            self.streams[name] = Stream.in_order(shape, per_beat)
 
 
 def reading(op: Op, renamed: Mapping[str, str]) -> Op:

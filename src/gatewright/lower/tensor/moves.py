@@ -119,5 +119,4 @@ def _filled(lanes: Sequence[Lane], value: int) -> tuple[list[Lane], list[int], l
 
 
 def _port(value: str, shape: tuple[int, ...], lanes: Sequence[Lane]) -> Port:
-    stream = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=len(lanes))
-    return Port(value=value, stream=stream, lanes=tuple(lanes), live=(True,) * len(lanes))
+    return Port.full(value, Stream.in_order(shape, len(lanes)), lanes)

@@ -14,9 +14,8 @@ from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsam
 from gatewright.ir.ops import Const, Conv, Dense, Input, Pool, PoolKind
 from gatewright.ir.program import Constant, Op, Scan, sources
 from gatewright.lower.build.facts import Facts
-from gatewright.lower.build.part import format_of
 from gatewright.lower.circuit.nodes import Circuit
-from gatewright.lower.dataflow import Channel, Dataflow, Unit
+from gatewright.lower.dataflow import Dataflow, Unit
 from gatewright.lower.pipeline.schedule import schedule
 from gatewright.lower.stream import Lane, Port, Stream
 from gatewright.lower.streaming.joined import Joined
@@ -31,6 +30,7 @@ from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.target import Choices, Target
 from gatewright.lower.tensor.beats import beat_op, pool_in_beat, refused, window_op
 from gatewright.lower.tensor.bodies import body_circuit, lanes_of, some_beats
+from gatewright.lower.tensor.ends import entering, joined_units
 from gatewright.lower.tensor.fused import Fusing, reading
 from gatewright.lower.tensor.geometry import pointwise, shown_lanes, two, window_of
 from gatewright.lower.tensor.moves import finer, joined, keeps_order, order_of, reordered, resampled
@@ -79,38 +79,15 @@ class _Work:
     checked: int = 0
 
     def __post_init__(self) -> None:
-        given = self.facts.program.input
-        if len(given.shape) > 3:
-            raise refused(given, f"of shape {given.shape}")
-        shape, pixels = given.shape, self.choices.pixels_per_beat
-        image = self._image(given)
-        if len(image) == 1:
-            stream = Stream.whole(shape)
-        else:
-            if prod(image[:-1]) % pixels:
-                raise LowerError(
-                    f"hardware.pixels_per_beat must divide the {prod(image[:-1])} positions of the input {image}, not "
-                    f"be {pixels}"
-                )
-            stream = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=pixels * image[-1])
-        lane = Lane(given.format.lo, given.format.hi, 0)
-        self.streams[given.name] = stream
-        self.ports[given.name] = self._port(given.name, stream, [lane] * stream.per_beat)
-        self.makers[self.ports[given.name].key] = None
-        self.allowed = max(stream.beats, self.choices.interval)
+        port = entering(self.facts, self.choices.pixels_per_beat)
+        self.streams[port.value], self.ports[port.value], self.makers[port.key] = port.stream, port, None
+        self.allowed = max(port.stream.beats, self.choices.interval)
         self.regrouping = Regrouping(ports=self.ports, units=self.units, makers=self.makers)
 
     @property
     def interval(self) -> int:
         """Cycles that a frame may take: those allowed, or that a unit in front takes."""
         return max(self.allowed, *(unit.rule.interval for unit in self.units if isinstance(unit, Moving)), 0)
-
-    def _image(self, given: Input) -> tuple[int, ...]:
-        """Return the shape as which the input is read: a vector's may be that of what it is reshaped to at once."""
-        readers = [self.facts.program.op(name) for name in self.facts.readers[given.name]]
-        if len(given.shape) == 1 and len(readers) == 1 and isinstance(readers[0], Reshape):
-            return readers[0].shape
-        return given.shape
 
     def add(self, op: Op) -> None:
         """Add the unit that begins with an op, and what follows it and fits into it."""
@@ -167,26 +144,7 @@ class _Work:
 
     def dataflow(self) -> Dataflow:
         """Return the units joined by channels."""
-        program = self.facts.program
-        if not self.units:
-            raise LowerError(f"{program.name!r} computes nothing: its result is its input in another shape")
-        channels = [
-            Channel(name=port.value, producer=self.makers[port.key], consumer=unit.name, port=port, depth=1)
-            for unit in self.units
-            for port in unit.takes
-        ]
-        result = self.ports[program.output]
-        leaving = Channel(name=result.value, producer=self.makers[result.key], consumer=None, port=result, depth=1)
-        return Dataflow(
-            program=program,
-            units=tuple(self.units),
-            channels=(*channels, leaving),
-            source=self.ports[program.input.name],
-            result=result,
-            result_format=format_of(result.lanes, self.facts.ranges[program.output].frac_bits),
-            target=self.target,
-            checked=self.checked,
-        )
+        return joined_units(self.facts, self.units, self.ports, self.makers, self.target, self.checked)
 
     # ---- kinds of units
 
@@ -197,10 +155,10 @@ class _Work:
             port = self.regrouping.port(op, op.source, shape[-1])  # so that a beat holds whole pixels
             self.ports[op.name], self.streams[op.name] = (
                 port,
-                Stream(shape=shape, order=tuple(range(len(shape))), per_beat=shape[-1]),
+                Stream.in_order(shape, shape[-1]),
             )
             return
-        self.streams[op.name] = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=stream.per_beat)
+        self.streams[op.name] = Stream.in_order(shape, stream.per_beat)
         if op.source in self.ports:
             self.ports[op.name] = self.ports[op.source]
         else:
@@ -213,7 +171,7 @@ class _Work:
         fill = tuple(lane.lo if isinstance(op, Pool) and op.kind is PoolKind.MAX else 0 for lane in taken.lanes[:lanes])
         shape = facts.shapes[op.name]
         per_beat = window.outputs * prod(shape) // prod(window.counts)
-        self.streams[op.name] = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=per_beat)
+        self.streams[op.name] = Stream.in_order(shape, per_beat)
         ops, value = self._fusing.followed(window_op(op, facts, window, lanes, self.tables), op.name)
         wires = shown_lanes(window, taken.lanes, fill)
         frames = taken.codes(self.trace)[:_REPLAYED]
@@ -224,7 +182,7 @@ class _Work:
         unit = Windowed(
             name=name,
             takes=(taken,),
-            gives=(self._port(value, self.streams[value], lanes_of(circuit)),),
+            gives=(Port.full(value, self.streams[value], lanes_of(circuit)),),
             window=window,
             fill=fill,
             circuit=circuit,
@@ -274,11 +232,11 @@ class _Work:
         cells = 1 if op.kind is PoolKind.MAX else prod(op.size)
         lanes = [Lane(lane.lo * cells, lane.hi * cells, lane.shift) for lane in taken.lanes]
         given = self.facts.shapes[op.name]
-        self.streams[op.name] = Stream(shape=given, order=tuple(range(len(given))), per_beat=given[-1])
+        self.streams[op.name] = Stream.in_order(given, given[-1])
         unit = Pooled(
             name=self._unused(op.layer),
             takes=(taken,),
-            gives=(self._port(op.name, self.streams[op.name], lanes),),
+            gives=(Port.full(op.name, self.streams[op.name], lanes),),
             kind=op.kind,
             grid=grid,
             size=size,
@@ -387,7 +345,7 @@ class _Work:
         unit = Unrolled(
             name=name,
             takes=takes,
-            gives=(self._port(value, self.streams[value], lanes_of(circuit)),),
+            gives=(Port.full(value, self.streams[value], lanes_of(circuit)),),
             circuit=circuit,
             schedule=schedule(circuit, family=self.target.family, clock_mhz=self.target.clock_mhz),
         )
@@ -417,9 +375,6 @@ class _Work:
         if not np.array_equal(got, given.codes(self.trace)[:_REPLAYED]):
             raise LowerError(f"the unit of layer {op.layer!r} differs from the program; this is a bug, report it")
         self.checked += got.size
-
-    def _port(self, value: str, stream: Stream, lanes: Sequence[Lane]) -> Port:
-        return Port(value=value, stream=stream, lanes=tuple(lanes), live=(True,) * len(lanes))
 
     def _add(self, unit: Unit, checked: int) -> None:
         self.units.append(unit)

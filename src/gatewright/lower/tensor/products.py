@@ -87,7 +87,7 @@ class Products:
         unit = Summed(
             name=name,
             takes=(taken,),
-            gives=(_port(op.name, self.fusing.streams[op.name], [Lane(lo, hi, up) for lo, hi in plan.results]),),
+            gives=(Port.full(op.name, self.fusing.streams[op.name], [Lane(lo, hi, up) for lo, hi in plan.results]),),
             plan=plan,
             steps=steps,
             up=up,
@@ -112,7 +112,7 @@ class Products:
         some = given[some_beats(len(given), most=_CHECKED_WINDOWS)]
         tree = sums_tree(plan, f"{facts.program.name}_{name}_tree", some, self.target.family)
         streams, blocks = self.fusing.streams, sweep.sides.blocks
-        streams[op.name] = Stream(shape=shape, order=tuple(range(len(shape))), per_beat=sweep.sides.outputs)
+        streams[op.name] = Stream.in_order(shape, sweep.sides.outputs)
         ops, value = self.fusing.followed([], op.name)
         lanes, circuit, checked = [Lane(lo, hi, up) for lo, hi in plan.results], None, 0
         if ops:
@@ -123,7 +123,7 @@ class Products:
         unit = Swept(
             name=name,
             takes=(taken,),
-            gives=(_port(value, streams[value], lanes),),
+            gives=(Port.full(value, streams[value], lanes),),
             plan=plan,
             sweep=sweep,
             up=up,
@@ -136,10 +136,6 @@ class Products:
 
     def _schedule(self, circuit: Circuit | None) -> Schedule | None:
         return schedule(circuit, family=self.target.family, clock_mhz=self.target.clock_mhz) if circuit else None
-
-
-def _port(value: str, stream: Stream, lanes: Sequence[Lane]) -> Port:
-    return Port(value=value, stream=stream, lanes=tuple(lanes), live=(True,) * len(lanes))
 
 
 def _wires(plan: FoldedLayer, sweep: Sweep, up: int) -> list[Lane]:

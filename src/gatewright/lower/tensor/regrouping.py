@@ -33,6 +33,7 @@ class Regrouping:
     def planned(self, op: Op, name: str, per_beat: int) -> tuple[list[Regrouped], Port]:
         """Return the units that give a value in beats of so many elements, which are not there yet, and its port."""
         port, units = self.ports[name], list[Regrouped]()
+        self.beside.setdefault(port.key, port)  # a way back from what follows leads to it
         if port.stream.elements % per_beat:
             raise refused(op, f"on beats of {per_beat} of {port.stream.elements} elements")
         for size in (gcd(port.stream.per_beat, per_beat), per_beat):

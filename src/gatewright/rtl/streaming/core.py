@@ -39,7 +39,7 @@ from gatewright.rtl.netlist import (
     Port,
     Wire,
 )
-from gatewright.rtl.signals import CLK, RST_N, UnitModules, Values
+from gatewright.rtl.signals import CLK, EXTENDED, RST_N, UnitModules, Values
 from gatewright.rtl.streaming.counting import all_of
 from gatewright.rtl.streaming.moved import compile_joined, compile_regrouped, compile_reordered
 from gatewright.rtl.streaming.pooled import compile_pooled
@@ -59,8 +59,7 @@ Counting = Windowed | Pooled | Summed | Swept | Resampled | Regrouped | Joined |
 _NOTES = (
     "x_valid only with x_ready. y waits from y_valid to y_ready. Frames must be whole.",
     "Narrower values extend by context; unused bits of x belong to inputs that no weight reads.",
-    "verilator lint_off WIDTHEXPAND",
-    "verilator lint_off UNUSEDSIGNAL",
+    *EXTENDED,
 )
 
 

@@ -26,7 +26,7 @@ from gatewright.rtl.netlist import (
     ram_style,
 )
 from gatewright.rtl.nodes import bits
-from gatewright.rtl.signals import RST_N, START, UnitModules, constant, outward, signal
+from gatewright.rtl.signals import EXTENDED, RST_N, START, UnitModules, outward, shown, signal
 from gatewright.rtl.streaming.counting import (
     NO,
     READY,
@@ -134,7 +134,7 @@ def compile_joined(unit: Joined, *, name: str, origin: tuple[str, ...], lanes: S
         header=(
             *origin,
             f"Beats of {len(turns)} values in turn: {' and '.join(map(str, unit.runs))}, {unit.turns} times a frame.",
-            *_WAIVED,
+            *EXTENDED,
         ),
         ports=(
             Port(RST_N, False),
@@ -153,7 +153,7 @@ def compile_joined(unit: Joined, *, name: str, origin: tuple[str, ...], lanes: S
             *((outward(own), own) for own in results.values()),
         ),
     )
-    return UnitModules(module=module, inner=(), results=_shown(made, results))
+    return UnitModules(module=module, inner=(), results=shown(made, results))
 
 
 def compile_reordered(unit: Reordered, *, name: str, origin: tuple[str, ...], lanes: Lanes, family: str) -> UnitModules:
@@ -243,9 +243,6 @@ def _frames(
     return results
 
 
-_WAIVED = ("verilator lint_off WIDTHEXPAND", "verilator lint_off UNUSEDSIGNAL")
-
-
 def _module(
     logic: Logic,
     title: tuple[str, tuple[str, ...]],
@@ -258,14 +255,9 @@ def _module(
     """Return a unit's module. title: its name and header; drives: of ready and start."""
     module = Module(
         name=title[0],
-        header=(*title[1], *_WAIVED),
+        header=(*title[1], *EXTENDED),
         ports=unit_ports(_BEGINS.format(latency, "s" * (latency > 1)), lanes.values(), results.values()),
         items=tuple(logic.items),
         drives=(*logic.drives, *drives, *((outward(own), own) for own in results.values())),
     )
-    return UnitModules(module=module, inner=(), results=_shown(made, results))
-
-
-def _shown(made: Sequence[Lane], results: Mapping[int, Name]) -> tuple[Name | Literal, ...]:
-    """Return each lane that leaves: its signal, or its number where it never varies."""
-    return tuple(results[i] if i in results else constant(lane.lo) for i, lane in enumerate(made))
+    return UnitModules(module=module, inner=(), results=shown(made, results))

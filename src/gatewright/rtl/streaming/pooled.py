@@ -20,7 +20,7 @@ from gatewright.rtl.netlist import (
     ram_style,
 )
 from gatewright.rtl.nodes import as_signed, bits
-from gatewright.rtl.signals import START, UnitModules, constant, outward, signal
+from gatewright.rtl.signals import EXTENDED, START, UnitModules, outward, shown, signal
 from gatewright.rtl.streaming.counting import READY, ROOM, VALID, YES, Logic, among, both, either, negated, unit_ports
 from gatewright.rtl.streaming.regroup import Lanes
 
@@ -75,8 +75,7 @@ def compile_pooled(unit: Pooled, *, name: str, origin: tuple[str, ...], lanes: L
         header=(
             *origin,
             f"The {kind} of windows of {down} x {right} pixels over frames of {rows} x {columns}: {high} x {wide}.",
-            "verilator lint_off WIDTHEXPAND",
-            "verilator lint_off UNUSEDSIGNAL",
+            *EXTENDED,
         ),
         ports=unit_ports(
             f"a result begins, there {unit.rule.latency_cycles} cycles later", lanes.values(), outputs.values()
@@ -89,9 +88,7 @@ def compile_pooled(unit: Pooled, *, name: str, origin: tuple[str, ...], lanes: L
             *((outward(outputs[i]), own) for i, own in results.items()),
         ),
     )
-    fixed = {i: constant(lane.lo) for i, lane in enumerate(unit.gives[0].lanes) if lane.lo == lane.hi}
-    shown = tuple(fixed[i] if i in fixed else outputs[i] for i in range(len(unit.gives[0].lanes)))
-    return UnitModules(module=module, inner=(), results=shown)
+    return UnitModules(module=module, inner=(), results=shown(unit.gives[0].lanes, outputs))
 
 
 def _window_column(

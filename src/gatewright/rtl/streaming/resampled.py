@@ -9,7 +9,7 @@ from gatewright.lower.streaming.resampled import Axis, Resampled
 from gatewright.rtl.netlist import Assign, Choose, Expr, Heading, Literal, Memory, Module, Name, Register
 from gatewright.rtl.netlist import ram_style as style_of
 from gatewright.rtl.nodes import bits, joined
-from gatewright.rtl.signals import START, UnitModules, constant, outward, signal
+from gatewright.rtl.signals import EXTENDED, START, UnitModules, outward, shown, signal
 from gatewright.rtl.streaming.counting import (
     NO,
     READY,
@@ -59,14 +59,12 @@ def compile_resampled(unit: Resampled, *, name: str, origin: tuple[str, ...], la
     there = either(VALID, negated(waits)) if isinstance(waits, Name) else VALID
     logic.drives.append((go, both(free, there)))
     results = _pixels(logic, unit, lanes, go, waits if unit.kind == "repeat" else inside, column.place, family)
-    made = unit.gives[0].lanes
     module = Module(
         name=name,
         header=(
             *origin,
             f"{_WHAT[unit.kind]} frames of {unit.rows.size} x {unit.columns.size} pixels.",
-            "verilator lint_off WIDTHEXPAND",
-            "verilator lint_off UNUSEDSIGNAL",
+            *EXTENDED,
         ),
         ports=unit_ports("a pixel begins, there in the next cycle", lanes.values(), results.values()),
         items=tuple(logic.items),
@@ -77,8 +75,7 @@ def compile_resampled(unit: Resampled, *, name: str, origin: tuple[str, ...], la
             *((outward(own), own) for own in results.values()),
         ),
     )
-    shown = tuple(results[i] if i in results else constant(lane.lo) for i, lane in enumerate(made))
-    return UnitModules(module=module, inner=(), results=shown)
+    return UnitModules(module=module, inner=(), results=shown(unit.gives[0].lanes, results))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from gatewright.rtl.netlist import (
 )
 from gatewright.rtl.nodes import as_signed, bits
 from gatewright.rtl.products import accumulators, sums_of_products, weight_rom
-from gatewright.rtl.signals import START, UnitModules, Values, constant, outward, signal
+from gatewright.rtl.signals import CUT, START, UnitModules, Values, constant, outward, signal
 from gatewright.rtl.streaming.counting import READY, ROOM, VALID, Logic, among, both, either, negated, unit_ports
 from gatewright.rtl.streaming.regroup import Lanes
 
@@ -77,9 +77,7 @@ class _Compiler:
                 f"{unit.steps} cycle{'s' * (unit.steps > 1)} a beat.",
                 "Accumulators hold every partial sum of the timetable: no overflow. Narrower operands extend by the",
                 "context rule of IEEE 1364-2005 clause 5.4, products are cut to their proven range; hence the waivers.",
-                "verilator lint_off WIDTHEXPAND",
-                "verilator lint_off WIDTHTRUNC",
-                "verilator lint_off UNUSEDSIGNAL",
+                *CUT,
             ),
             ports=unit_ports(
                 f"of a frame's last beat; results {unit.rule.latency_cycles} cycles later", self.lanes.values(), results

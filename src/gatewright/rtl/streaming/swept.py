@@ -33,7 +33,7 @@ from gatewright.rtl.netlist import (
 )
 from gatewright.rtl.nodes import as_signed, bits, joined
 from gatewright.rtl.products import accumulators, sums_of_products, weight_rom
-from gatewright.rtl.signals import CLK, RST_N, START, UnitModules, Values, outward, signal
+from gatewright.rtl.signals import CLK, CUT, RST_N, START, UnitModules, Values, outward, signal
 from gatewright.rtl.streaming.counting import NO, READY, Logic, among, both, either, negated, unit_ports
 from gatewright.rtl.streaming.regroup import Lanes
 from gatewright.rtl.streaming.scan import Scan
@@ -111,9 +111,7 @@ class _Compiler:
                 f"{sides.outputs} of {sides.results} results.",
                 "Accumulators hold every partial sum of the timetable: no overflow. Narrower operands extend by the",
                 "context rule of IEEE 1364-2005 clause 5.4, products are cut to their proven range; hence the waivers.",
-                "verilator lint_off WIDTHEXPAND",
-                "verilator lint_off WIDTHTRUNC",
-                "verilator lint_off UNUSEDSIGNAL",
+                *CUT,
             ),
             ports=(
                 *unit_ports(f"completes a window; results {late} cycles later", self.lanes.values(), results),

@@ -28,7 +28,7 @@ from gatewright.rtl.netlist import (
     ram_style,
 )
 from gatewright.rtl.nodes import bits
-from gatewright.rtl.signals import START, UnitModules, outward, signal
+from gatewright.rtl.signals import EXTENDED, START, UnitModules, outward, signal
 from gatewright.rtl.streaming.counting import (
     NO,
     READY,
@@ -85,8 +85,7 @@ class _Compiler:
                 f"Window of {taps} x {right} pixels over frames of {rows} x {columns}, {window.per_beat} a beat;",
                 f"{window.counts[0]} x {window.counts[1]} windows, the first {window.lead} steps after a frame began.",
                 "o_w<i>: element i of the window, row of taps by row, column by column, lane by lane.",
-                "verilator lint_off WIDTHEXPAND",
-                "verilator lint_off UNUSEDSIGNAL",
+                *EXTENDED,
             ),
             ports=unit_ports("the windows of the next cycle start a result", inputs, wanted.values()),
             items=tuple(logic.items),
