@@ -336,11 +336,16 @@ def test_import_writes_a_program(tmp_path):
 
 @pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
 def test_verify_against_the_library(tmp_path, library):
-    """Where it is installed: margins within a float32 sum's rounding."""
-    pytest.importorskip(library)
-    path = xgboost_file(tmp_path / "m.json") if library == "xgboost" else tmp_path / "m.txt"
-    if library == "lightgbm":
-        path.write_text(LIGHTGBM.format(kind=8, linear=0))
+    """On a model that the library itself trained and wrote: margins within a float32 sum's rounding."""
+    made = pytest.importorskip(library)
+    x = np.ldexp(np.random.default_rng(5).integers(FIXED.lo, FIXED.hi + 1, (300, 3)), -FIXED.frac_bits)
+    settings = {"n_estimators": 8, "max_depth": 3, "random_state": 1, "n_jobs": 1}
+    if library == "xgboost":
+        path, model = tmp_path / "m.json", made.XGBClassifier(**settings)
+        model.fit(x, x @ (1, -2, 1) > 0).save_model(path)
+    else:
+        path, model = tmp_path / "m.txt", made.LGBMClassifier(**settings, min_child_samples=5, verbose=-1)
+        model.fit(x, x @ (1, -2, 1) > 0).booster_.save_model(path)
     done = CliRunner().invoke(main, ["verify", str(path), "--samples", "200", "--input-format", str(FIXED)])
     assert done.exit_code == 0, done.output
     assert f"agrees with {library}" in done.output

@@ -37,7 +37,8 @@ def _answer(path: str, x: Any, framework: str) -> dict[str, Any]:
     except ModuleNotFoundError as error:
         return {"missing": np.array(error.name)}
     except Exception as error:  # noqa: BLE001 - whatever the framework says belongs into the table
-        return {"error": np.array(f"{type(error).__name__}: {str(error).splitlines()[-1][-160:]}")}
+        said = " ".join(str(error).partition("Stack trace:")[0].split())  # XGBoost lists its calls behind
+        return {"error": np.array(f"{type(error).__name__}: {said[-160:]}")}
 
 
 if __name__ == "__main__":
