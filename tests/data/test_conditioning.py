@@ -151,7 +151,7 @@ def test_out_of_range_error_names_range_and_remedy():
         condition(x, contract(x, Fixed.parse("ufixed<8,8>")))
     assert str(caught.value) == (
         'samples must fit ufixed<8,8> (0 .. 255 in steps of 1) when data.scaling is "none", not 3 .. 300; '
-        'choose a wider data.input_format or data.scaling = "range"'
+        'choose a wider data.input_format (ufixed<9,9> holds them) or data.scaling = "range"'
     )
 
 

@@ -113,10 +113,11 @@ def condition_counted(raw_x: NDArray[Any], contract: dict[str, Any]) -> tuple[In
     outside = (codes < number.lo) | (codes > number.hi)
     if unscaled and outside.any():
         step = 2.0**-number.frac_bits
+        wide = Fixed.holding(int(codes.min()), int(codes.max()), number.frac_bits)
         raise DataError(
             f"samples must fit {number} ({number.lo * step:g} .. {number.hi * step:g} in steps of {step:g}) when "
             f'data.scaling is "none", not {values.min():g} .. {values.max():g}; '
-            f'choose a wider data.input_format or data.scaling = "range"'
+            f'choose a wider data.input_format ({wide} holds them) or data.scaling = "range"'
         )
     return np.clip(codes, number.lo, number.hi).astype(np.int64), outside.sum(axis=1)
 
