@@ -336,7 +336,10 @@ def test_generators(make, name, spelling, features):
 
 
 def test_generator_of_ten_bits_does_not_fit_eight(make):
-    refused(make("generator:clyc", **SMALL), 'choose a wider data.input_format (ufixed<10,10> holds them) or data.scaling = "range"')
+    refused(
+        make("generator:clyc", **SMALL),
+        'choose a wider data.input_format (ufixed<10,10> holds them) or data.scaling = "range"',
+    )
 
 
 MODULE = """
