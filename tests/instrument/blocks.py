@@ -15,13 +15,29 @@ from gatewright.rtl.manifest import write_design
 from tests.lowering import lower_for
 
 
-def built(folder: Path, program: Program, *, depth: int = 32, registers: int = 16, **options: Any) -> WrittenBlock:
+def built(
+    folder: Path,
+    program: Program,
+    *,
+    depth: int = 32,
+    registers: int = 16,
+    frac_bits: tuple[int, int] = (0, 0),
+    **options: Any,
+) -> WrittenBlock:
     """Return the block of a program; its Verilog lies in `folder`."""
     x = random_codes(program, 40, seed=1)
     dataflow = lower_for(program, x, family="ecp5", clock_mhz=60, **options)
     manifest = write_design(dataflow, program_hash="c0ffee01" * 8, stream_bits=0, folder=folder / "rtl")
     fifos = FifoPair(output_depth=depth, input_depth=depth)
-    made = make_block(manifest, folder / "rtl", fifos=fifos, inputs=registers, outputs=registers)
+    made = make_block(
+        manifest,
+        folder / "rtl",
+        input_frac_bits=frac_bits[0],
+        result_frac_bits=frac_bits[1],
+        fifos=fifos,
+        inputs=registers,
+        outputs=registers,
+    )
     for name, text in made.files.items():
         (folder / name).write_text(text)
     return made

@@ -112,7 +112,7 @@ class Frame:
 class Block:
     """The instrument. program_hash: of what is inside, hexadecimal; x, y: frames of the input and of the result.
 
-    inputs, outputs: registers of the user's own logic, which the processor reads and writes. fifos None: these only, and
+    inputs, outputs: registers of the user's own logic, which the processor reads and writes. fifos None: these, and
     no core.
     Raises LowerError for more registers than the map has.
     """
