@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gatewright.cli.deploy import deploy_command
 from gatewright.cli.draft import init_command
 from gatewright.cli.given import program_file, read_codes
 from gatewright.cli.lists import boards_command, parts_command, schema_command
@@ -326,7 +327,16 @@ def doctor() -> None:
 
 
 LOOKING = (parts_command, boards_command, schema_command)
-for _command in (init_command, predict_command, compare_command, *COMMANDS, lower_command, search_command, *LOOKING):
+for _command in (
+    init_command,
+    predict_command,
+    compare_command,
+    deploy_command,
+    *COMMANDS,
+    lower_command,
+    search_command,
+    *LOOKING,
+):
     main.add_command(_command)
 
 

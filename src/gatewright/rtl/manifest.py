@@ -41,6 +41,7 @@ class RtlManifest:
     that of one vector in the empty design; a rigid core has none. prefix: of all modules, see config.Hardware.
     framed: whether packets of the input end with TLAST, and the shell has the ports of framing. core_beats: beats of a
     vector that enter the core, and of its result that leave it: more than one where vectors are frames of streams.
+    core_frames: of such a core, that may be in it at once; else 0.
     """
 
     top: str
@@ -57,6 +58,7 @@ class RtlManifest:
     prefix: str = ""
     framed: bool = False
     core_beats: tuple[int, int] = (1, 1)
+    core_frames: int = 0
 
     @property
     def elastic(self) -> bool:
@@ -176,6 +178,7 @@ def write_streams(
         prefix=leaves.prefix,
         framed=wiring.framed,
         core_beats=(taken.beats, given.beats),
+        core_frames=paced.frames + 1,
     )
     return _write(manifest, _copied(design), text, LEAVES, leaves, folder, wiring.leaves)
 
@@ -293,7 +296,7 @@ def _on_leaves(module: Module, leaves: Leaves) -> Module:
 def _record(manifest: RtlManifest) -> dict[str, Any]:
     """Return the manifest for JSON, without what a rigid core, a prefix or framing would bring."""
     record = asdict(manifest)
-    for key in ("channels", "prefix", "framed"):
+    for key in ("channels", "prefix", "framed", "core_frames"):
         if not record[key]:
             del record[key]
     if manifest.core_beats == (1, 1):

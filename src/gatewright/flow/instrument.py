@@ -1,0 +1,92 @@
+"""A finished run or build in, the bundle of its design behind a bus out: `gatewright deploy`."""
+
+from __future__ import annotations
+
+import json
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gatewright.errors import GatewrightError
+from gatewright.tools import load_npy
+
+if TYPE_CHECKING:
+    from gatewright.fixedpoint import Ints
+    from gatewright.instrument.header import Units
+    from gatewright.instrument.registers import Block
+    from gatewright.ir import Program
+
+VECTORS = 200
+"""Stored in a bundle, at most."""
+
+
+def deploy_run(run: Path, out: Path, *, depth: int = 0, registers: int = 16) -> Block:
+    """Write the bundle of a run or a build to the folder `out`; return its block.
+
+    depth: words of each FIFO, 0: as suits; registers: of the user's logic, each way.
+    Raises GatewrightError where there is no design yet, or where `out` is there, LowerError for an impossible depth.
+    """
+    from gatewright.instrument.bundle import write_bundle
+    from gatewright.instrument.registers import FifoPair
+    from gatewright.instrument.top import make_block
+    from gatewright.ir import Interpreter, load_program, ranges
+    from gatewright.rtl.manifest import RtlManifest
+
+    file = run / "program" / "program.txt"
+    if not file.is_file():
+        raise GatewrightError(
+            f"{run} must be the directory of a run or a build that has reached the stage rtl, but has no {file.name}; "
+            "gatewright run or gatewright build makes it"
+        )
+    if out.exists():
+        raise GatewrightError(f"{out} must not be there yet, for a bundle is written whole; choose another --out")
+    manifest, program = RtlManifest.load(run / "rtl"), load_program(file)
+    made = make_block(
+        manifest,
+        run / "rtl",
+        input_frac_bits=program.input.format.frac_bits,
+        result_frac_bits=ranges(program)[program.output].frac_bits,
+        fifos=FifoPair(output_depth=depth, input_depth=depth) if depth else None,
+        inputs=registers,
+        outputs=registers,
+    )
+    x = _codes(run)
+    y = Interpreter(program).run(x.reshape(len(x), *program.input.shape))
+    write_bundle(made, out, x=x.reshape(len(x), -1), y=y.reshape(len(x), -1), units=_units(run, program, y[0].size))
+    return made.block
+
+
+def _codes(run: Path) -> Ints:
+    """Return codes of stored samples, (n, ...): the test data's, or those that a build was compared on."""
+    from gatewright.flow.run import test_vectors
+
+    given = run / "program" / "codes.npy"
+    return (load_npy(given) if given.is_file() else test_vectors(run / "data", VECTORS))[:VECTORS]
+
+
+def _units(run: Path, program: Program, results: int) -> Units:
+    """Return what turns the user's values into codes, and the chip's into values: what a build has none of."""
+    from gatewright.instrument.header import Units
+    from gatewright.ir import ArgMax, Softmax, Thresholds, TopK
+
+    data, export = run / "data" / "dataset.json", run / "program" / "export.json"
+    if not data.is_file() or not export.is_file():
+        return Units()
+    meta: dict[str, Any] = json.loads(data.read_text())
+    scaling = meta["contract"]["scaling"]
+    known = scaling["mode"] != "none" and len(scaling["scale"]) == prod(program.input.shape)
+    last = program.op(program.output)
+    scale = () if isinstance(last, ArgMax | Softmax | Thresholds | TopK) else _per_result(export, results)
+    return Units(
+        scale=tuple(scaling["scale"]) if known else (),
+        offset=tuple(scaling["offset"]) if known else (),
+        result_scale=scale,
+        classes=tuple(meta["classes"]),
+    )
+
+
+def _per_result(export: Path, results: int) -> tuple[float, ...]:
+    """Return the factor of each result, () where all are 1."""
+    scale: list[float] = json.loads(export.read_text())["output_scale"]
+    scale = scale * results if len(scale) == 1 else scale
+    return tuple(scale) if len(scale) == results and any(value != 1.0 for value in scale) else ()

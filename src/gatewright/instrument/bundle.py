@@ -1,0 +1,98 @@
+"""A block with vectors and units in; the folder that is handed to whoever puts it into a system out.
+
+Verilog, component.xml, the clients in C and Python, the map, vectors, a README, and the hash of every file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gatewright.fixedpoint import Ints
+from gatewright.instrument.header import REGISTERS, Units, design_header, design_source, registers_header
+from gatewright.instrument.ipxact import component_xml
+from gatewright.instrument.markdown import register_table
+from gatewright.instrument.registers import MAGIC, Block
+from gatewright.instrument.top import WrittenBlock, block_ports
+from gatewright.tools import new_directory, write_atomic
+from gatewright.version import __version__
+
+CLIENT = ("gw.h", "gw.c", "gw_mmio.h", "gw_client.py")
+MANIFEST = "SHA256SUMS"
+VECTORS, MOST_CODES = 200, 1 << 16
+_CLIENTS = files("gatewright.instrument") / "client"
+
+
+def write_bundle(made: WrittenBlock, folder: Path, *, x: Ints, y: Ints, units: Units | None = None) -> None:
+    """Write the bundle; the folder appears whole or not at all. Same input, same bytes.
+
+    x, y: codes of vectors and of the results that they must give, (n, codes); units: the user's.
+    """
+    found = bundle_files(made, x=x, y=y, units=units or Units())
+    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(found.items()))
+    with new_directory(folder) as work:
+        for name, data in (found | {MANIFEST: sums.encode()}).items():
+            write_atomic(work / name, data)
+
+
+def bundle_files(made: WrittenBlock, *, x: Ints, y: Ints, units: Units) -> dict[str, bytes]:
+    """Return name -> content of the bundle's files, but the manifest."""
+    block = made.block
+    kept = max(1, min(VECTORS, len(x), MOST_CODES // (x.shape[1] + y.shape[1])))  # C takes what a chip has room for
+    verilog = {f"verilog/{name}": text for name, text in made.files.items()}
+    texts = {
+        **verilog,
+        "verilog/files.f": "".join(f"{name}\n" for name in made.files),
+        "component.xml": component_xml(block, block_ports(block), tuple(verilog)),
+        "registers.md": f"# Words of `{block.name}`\n\n{register_table(block)}",
+        "README.md": _readme(block, kept),
+        **{f"client/{name}": (_CLIENTS / name).read_text(encoding="utf-8") for name in CLIENT},
+        f"client/{REGISTERS}": registers_header(block),
+        f"client/{block.name}.h": design_header(block),
+        f"client/{block.name}.c": design_source(block, units, x[:kept], y[:kept]),
+        "client/block.json": json.dumps(record(block, units), indent=1) + "\n",
+    }
+    found = {name: text.encode() for name, text in texts.items()}
+    return found | {"client/vectors_x.npy": _npy(x), "client/vectors_y.npy": _npy(y)}
+
+
+def record(block: Block, units: Units) -> dict[str, Any]:
+    """Return the description for the Python client, JSON-able."""
+    scaling = {"scale": list(units.scale), "offset": list(units.offset)} if units.scale else None
+    assert block.x is not None, "a block with a core has frames"
+    assert block.y is not None, "a block with a core has frames"
+    return {
+        "name": block.name,
+        "magic": MAGIC,
+        "program_hash": block.program_hash,
+        "x": asdict(block.x),
+        "y": asdict(block.y),
+        "scaling": scaling,
+        "output_scale": list(units.result_scale) or None,
+        "classes": list(units.classes),
+        "registers": [
+            {"name": r.name, "word": r.word, "access": r.access, "reset": r.reset, "description": r.description}
+            for r in block.registers
+        ],
+    }
+
+
+def _npy(codes: Ints) -> bytes:
+    data = io.BytesIO()
+    np.save(data, codes.astype("<i8"), allow_pickle=False)
+    return data.getvalue()
+
+
+def _readme(block: Block, kept: int) -> str:
+    text = (_CLIENTS / "README.md").read_text(encoding="utf-8")
+    words = {"name": block.name, "NAME": block.name.upper(), "version": __version__, "vectors": str(kept)}
+    for word, value in words.items():
+        text = text.replace(f"@{word}@", value)
+    return text

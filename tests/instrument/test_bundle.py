@@ -1,0 +1,140 @@
+"""The bundle: each text that is made of the one description is read back, and says the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+from click.testing import CliRunner
+
+from gatewright.cli.main import main
+from gatewright.instrument.bundle import bundle_files
+from gatewright.instrument.header import Units
+from gatewright.instrument.ipxact import SPACE
+from gatewright.instrument.markdown import register_table
+from gatewright.instrument.registers import Block, FifoPair, Frame
+from gatewright.instrument.top import block_ports
+from gatewright.ir import save_program
+from gatewright.rtl.handover import top_ports
+from gatewright.tools import write_array
+from tests.instrument.blocks import built, vectors
+from tests.programs import mlp
+
+PAGE_BLOCK = Block(
+    name="net_block",
+    program_hash="c0ffee01" * 8,
+    x=Frame(elements=4, width_bits=8, signed=True, frac_bits=4),
+    y=Frame(elements=3, width_bits=12, signed=True, frac_bits=7),
+    fifos=FifoPair(),
+    inputs=1,
+    outputs=1,
+)
+"""Of the table in the manual."""
+PROGRAM = mlp((5, 6, 3), seed=2, output="scores")
+
+
+def test_every_text_says_what_the_description_says(tmp_path: Path):
+    made = built(tmp_path, PROGRAM)
+    x, y = vectors(PROGRAM, 9)
+    files = {
+        name: data.decode() for name, data in bundle_files(made, x=x, y=y, units=Units()).items() if "npy" not in name
+    }
+    registers = made.block.registers
+    wanted = {r.name: (r.word, r.access, r.reset) for r in registers}
+    assert [r.word for r in registers] == sorted({r.word for r in registers})
+    assert len(wanted) == 16 + 16 + 6 + 12
+
+    macros = re.findall(
+        r"^#define (?:CB|GW)_(\w+) (\d+)u /\* ([a-z-]+)\.", files["client/gw_registers.h"], re.MULTILINE
+    )
+    assert {name: (int(word), access) for name, word, access in macros} == {n: row[:2] for n, row in wanted.items()}
+    masks = dict(re.findall(r"^#define (\w+) (0x[0-9a-f]+)u /\*", files["client/gw_registers.h"], re.MULTILINE))
+    fields = {f"{r.macro}_{f.name}": ((1 << f.bits) - 1) << f.low for r in registers for f in r.fields}
+    assert {name: int(mask, 16) for name, mask in masks.items()} == {"GW_MAGIC": 0x47570001, **fields}
+
+    rows = re.findall(
+        r"^\| (\d+) \| 0x(..) \| `.._(\w+)` \| ([a-z-]+) \| 0x(\w{8}) ", files["registers.md"], re.MULTILINE
+    )
+    assert {n: (int(word), a, int(reset, 16)) for word, _, n, a, reset in rows} == wanted
+    assert all(int(byte, 16) == 4 * int(word) for word, byte, *_ in rows)
+
+    rows = json.loads(files["client/block.json"])["registers"]
+    assert {row["name"]: (row["word"], row["access"], row["reset"]) for row in rows} == wanted
+
+    space = {"i": SPACE}
+    root = ET.fromstring(files["component.xml"])
+    found = {}
+    for item in root.findall(".//i:register", space):
+        name, offset, access = (item.findtext(f"i:{key}", "", space) for key in ("name", "addressOffset", "access"))
+        reset = 0
+        for field in item.findall("i:field", space):
+            value, low = field.findtext("i:resets/i:reset/i:value", "", space), field.findtext("i:bitOffset", "", space)
+            reset |= int(value.removeprefix("'h"), 16) << int(low)
+        found[name] = (int(offset.removeprefix("'h"), 16) // 4, access, reset)
+    assert found == wanted
+    ports = {
+        port.findtext("i:name", "", space): (
+            port.findtext("i:wire/i:direction", "", space),
+            int(port.findtext(".//i:left", "0", space)) + 1,
+        )
+        for port in root.findall(".//i:ports/i:port", space)
+    }
+    assert ports == {p.name: (p.direction.removesuffix("put"), p.bits) for p in block_ports(made.block)}
+    listed = [(p.direction, p.bits, p.name) for p in top_ports(made.files[f"{made.top}.v"])]
+    assert listed == [(p.direction, p.bits, p.name) for p in block_ports(made.block)]
+    mapped = {item.text for item in root.findall(".//i:physicalPort/i:name", space)}
+    assert mapped == {p.name for p in block_ports(made.block) if not p.name.startswith("reg")}
+    sources = [item.text for item in root.findall(".//i:file/i:name", space)]
+    assert sources == [f"verilog/{name}" for name in files["verilog/files.f"].split()]
+
+
+def test_the_command_writes_a_whole_bundle(tmp_path: Path):
+    rtl_only(tmp_path)
+    out = tmp_path / "bundle"
+    done = CliRunner().invoke(main, ["deploy", str(tmp_path / "build"), "--out", str(out), "--depth", "64"])
+    assert done.exit_code == 0, done.output
+    assert "2 in, 2 out" in done.output
+    sums = dict(reversed(line.split("  ")) for line in (out / "SHA256SUMS").read_text().splitlines())
+    names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert names == {*sums, "SHA256SUMS"}
+    assert all(hashlib.sha256((out / name).read_bytes()).hexdigest() == value for name, value in sums.items())
+    assert np.load(out / "client" / "vectors_x.npy").shape == (40, 5)
+    strict = [
+        "cc",
+        "-std=c99",
+        "-pedantic",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-fsyntax-only",
+        "gw.c",
+        "net_block.c",
+        "main.c",
+    ]
+    example = re.search(r"```c\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
+    assert example is not None
+    (out / "client" / "main.c").write_text(example[1])
+    checked = subprocess.run(strict, cwd=out / "client", capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    again = CliRunner().invoke(main, ["deploy", str(tmp_path / "build"), "--out", str(out)])
+    assert again.exit_code != 0
+    assert "must not be there yet" in str(again.exception) + again.output
+    other = CliRunner().invoke(main, ["deploy", str(tmp_path), "--out", str(tmp_path / "b2")])
+    assert "must be the directory of a run or a build" in str(other.exception) + other.output
+
+
+def test_the_manual_has_the_table(root: Path):
+    assert register_table(PAGE_BLOCK) in (root / "docs" / "deploy.md").read_text()
+
+
+def rtl_only(folder: Path) -> None:
+    """Write what `gatewright build` leaves of the stages program and rtl."""
+    build = folder / "build"
+    built(build, PROGRAM)
+    save_program(PROGRAM, build / "program" / "program.txt")
+    write_array(build / "program" / "codes.npy", vectors(PROGRAM, 40)[0])
