@@ -238,7 +238,8 @@ def test_a_state_that_nothing_rounds_is_refused_by_name():
 def test_hardware_names_the_layer():
     exported = export_graph(chain((6, 3), cell("gru", exact=True, name="memory")), name="p", input_format=INPUT)
     with pytest.raises(
-        LowerError, match=r"layer 'memory': no hardware for a recurrent cell \(Scan\) \(op 'memory'\) yet"
+        LowerError,
+        match=r"layer 'memory': no hardware for Scan \(op 'memory'\) in the parallel and the folded architecture; set",
     ):
         lower_for(exported.program, exported.encode(np.zeros((2, 6, 3))), family="ecp5", clock_mhz=100.0)
 

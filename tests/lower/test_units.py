@@ -16,6 +16,7 @@ from gatewright.lower.dataflow import Dataflow, Unit
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.streaming.moving import Moving
 from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.recurrent import Recurrent
 from gatewright.lower.streaming.rule import Rule
 from gatewright.lower.streaming.summed import Summed
 from gatewright.lower.streaming.swept import Swept
@@ -25,6 +26,7 @@ from gatewright.lower.unrolled import Unrolled
 from tests.images import divisors, image_programs
 from tests.lower.units_contract import Case, UnitContract
 from tests.lowering import lower_for
+from tests.operators import operator_programs
 from tests.programs import codes
 
 BOUNDARIES = get_args(Boundaries)
@@ -136,6 +138,16 @@ class SweptContract(StreamContract):
     intervals = (0, 3000)
 
 
+class RecurrentContract(StreamContract):
+    """Drawn bodies: initial states, parts of the result that leave, both directions, formats of any fineness."""
+
+    kind = Recurrent
+
+    def drawn(self, data: st.DataObject) -> tuple[Program, Ints]:
+        program = data.draw(operator_programs(max_ops=1, kinds=("scan",), shape=(3, 2)))
+        return program, random_codes(program, 8, seed=1)
+
+
 KINDS = (
     UnrolledContract,
     FoldedContract,
@@ -144,6 +156,7 @@ KINDS = (
     SummedContract,
     SweptContract,
     MovingContract,
+    RecurrentContract,
 )
 CONTRACTS = {contract.kind: contract() for contract in KINDS}
 

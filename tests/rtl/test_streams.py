@@ -25,6 +25,7 @@ from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.sim import SimReport, lint, require_match, simulate_compiled
 from gatewright.synth.yosys import synthesize
 from tests.images import divisors, image_programs
+from tests.lower.test_recurrent import recurrent
 from tests.lower.test_streams import moving, residual, signal, stream
 from tests.lowering import lower_for
 from tests.rtl.stream_batch import simulate_streams
@@ -118,6 +119,24 @@ def test_every_beat_on_every_channel_is_the_programs(tmp_path, cache, program: C
     assert [c.transfers for c in report.channels] == [(12 * c.stream.beats,) * 2 for c in made.channels]
     assert all(c.greatest_fill <= c.depth for c in report.channels)
     assert (report.latency_cycles, report.initiation_interval) == (made.latency_cycles, made.initiation_interval)
+
+
+@pytest.mark.parametrize(
+    ("kind", "clock_mhz", "fields"),
+    [
+        ("rnn", 1.0, {"sequences": False}),
+        pytest.param("lstm", 200.0, {"backwards": True}, marks=pytest.mark.slow),
+    ],
+)
+def test_recurrent_cells(tmp_path, cache, kind: str, clock_mhz: float, fields: dict[str, Any]):
+    """A state that stays for a cycle and one that goes through a pipeline, every step and the last, backwards too."""
+    program = recurrent(kind, **fields)
+    made = lower_for(program, random_codes(program, 6), family="ice40", clock_mhz=clock_mhz, stream="always")
+    report = run(made, tmp_path, cache, frames=50)
+    require_match(report)
+    assert (report.latency_cycles, report.initiation_interval) == (made.latency_cycles, made.initiation_interval)
+    manifest = RtlManifest.load(tmp_path)
+    lint(sources=manifest.sources(tmp_path), top=manifest.top, out=tmp_path / "lint")
 
 
 @pytest.mark.parametrize("family", ["xc7", "ice40"])

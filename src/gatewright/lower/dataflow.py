@@ -17,6 +17,7 @@ from gatewright.lower.pipeline.clock import reachable_mhz
 from gatewright.lower.stream import Lane, Port, Stream, lane_bits
 from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.recurrent import Recurrent
 from gatewright.lower.streaming.regrouped import Regrouped
 from gatewright.lower.streaming.reordered import Reordered
 from gatewright.lower.streaming.resampled import Resampled
@@ -27,7 +28,7 @@ from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.target import Target
 from gatewright.lower.unrolled import Unrolled
 
-Unit = Unrolled | Folded | Windowed | Pooled | Summed | Swept | Resampled | Regrouped | Joined | Reordered
+Unit = Unrolled | Folded | Windowed | Pooled | Summed | Swept | Resampled | Regrouped | Joined | Reordered | Recurrent
 
 MARKS = 2
 """Bits that travel with every vector through an elastic design: the last of its packet, and torn."""

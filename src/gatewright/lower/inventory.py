@@ -9,6 +9,7 @@ from gatewright.lower.dataflow import Channel, Dataflow, Unit
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.recurrent import Recurrent
 from gatewright.lower.streaming.regrouped import Regrouped
 from gatewright.lower.streaming.reordered import Reordered
 from gatewright.lower.streaming.resampled import Resampled
@@ -101,6 +102,8 @@ def kind_of(unit: Unit) -> str:
             return "join"
         case Reordered():
             return "frame memory"
+        case Recurrent():
+            return f"recurrent, {unit.rule.rest} cycles a step"
         case _:
             assert_never(unit)
 

@@ -23,6 +23,7 @@ from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.recurrent import Recurrent
 from gatewright.lower.streaming.regrouped import Regrouped
 from gatewright.lower.streaming.reordered import Reordered
 from gatewright.lower.streaming.resampled import Resampled
@@ -123,7 +124,7 @@ def names_of(dataflow: Dataflow, *, prefix: str = "", numbered: bool = False) ->
             case Swept():
                 layers.append(unit.plan.layer)
                 circuits = [circuit for circuit in (unit.tree, unit.circuit) if circuit]
-            case Windowed():
+            case Windowed() | Recurrent():
                 circuits = [unit.circuit]
             case Pooled() | Resampled() | Regrouped() | Joined() | Reordered():
                 circuits = []

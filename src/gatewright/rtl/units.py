@@ -11,14 +11,7 @@ from gatewright.lower.circuit.nodes import Circuit, Const, Source
 from gatewright.lower.dataflow import Lane, Unit
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.pipeline.schedule import Schedule
-from gatewright.lower.streaming.joined import Joined
-from gatewright.lower.streaming.pooled import Pooled
-from gatewright.lower.streaming.regrouped import Regrouped
-from gatewright.lower.streaming.reordered import Reordered
-from gatewright.lower.streaming.resampled import Resampled
-from gatewright.lower.streaming.summed import Summed
-from gatewright.lower.streaming.swept import Swept
-from gatewright.lower.streaming.windowed import Windowed
+from gatewright.lower.streaming.rule import Counted
 from gatewright.lower.unrolled import Unrolled
 from gatewright.rtl.folded import compile_folded
 from gatewright.rtl.names import Names
@@ -63,7 +56,7 @@ def place(unit: Unit, taken: Sequence[Values], start: Name, *, names: Names, pro
             return _unrolled(unit, taken, names, program_hash)
         case Folded():
             return _folded(unit, taken, start, names, program_hash)
-        case Windowed() | Pooled() | Summed() | Swept() | Resampled() | Regrouped() | Joined() | Reordered():
+        case Counted():
             raise AssertionError(f"unit {unit.name!r} works on streams: rtl/streaming/core.py places it")
         case _:
             assert_never(unit)

@@ -16,11 +16,6 @@ Unsupported = Conv | Pool | Scan
 
 def no_hardware(op: Unsupported) -> LowerError:
     """Return the error that refuses an op without hardware."""
-    if isinstance(op, Scan):
-        return LowerError(
-            f"layer {op.layer!r}: no hardware for a recurrent cell (Scan) (op {op.name!r}) yet; use the interpreter "
-            "(gatewright.ir.Interpreter) until then, or a fully connected network"
-        )
     return LowerError(
         f"layer {op.layer!r}: no hardware for {type(op).__name__} (op {op.name!r}) in the parallel and the folded "
         'architecture; set hardware.architecture = "stream"'

@@ -13,16 +13,8 @@ from typing import assert_never
 from gatewright.errors import LowerError
 from gatewright.lower.dataflow import Dataflow, Unit
 from gatewright.lower.folded.unit import Folded
-from gatewright.lower.streaming.joined import Joined
-from gatewright.lower.streaming.pooled import Pooled
-from gatewright.lower.streaming.regrouped import Regrouped
-from gatewright.lower.streaming.reordered import Reordered
-from gatewright.lower.streaming.resampled import Resampled
-from gatewright.lower.streaming.rule import Rule
-from gatewright.lower.streaming.summed import Summed
-from gatewright.lower.streaming.swept import Swept
+from gatewright.lower.streaming.rule import Counted, Rule
 from gatewright.lower.streaming.tokens import Net, Node, run
-from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.unrolled import Unrolled
 
 _FRAMES, _SHORT_BEATS = 5, 16
@@ -130,7 +122,7 @@ def rule_of(unit: Unit) -> Rule:
         case Unrolled():
             beats = unit.gives[0].stream.beats
             return Rule(steps=beats, emits=(True,) * beats, latency_cycles=unit.timing.latency_cycles)
-        case Windowed() | Pooled() | Summed() | Swept() | Resampled() | Regrouped() | Joined() | Reordered():
+        case Counted():
             return unit.rule
         case Folded():
             raise AssertionError(f"unit {unit.name!r} is of the folded architecture, which has no streams")

@@ -1,7 +1,8 @@
 """A program in, an equal one out whose moves along rows and columns stand alone, as units on streams make them.
 
 What pads, slices or repeats rows or columns and channels at once becomes two ops; zeros around what a convolution or a
-sum of windows reads join its own padding; and an operand that broadcasts along rows or columns is repeated first.
+sum of windows reads join its own padding; an operand that broadcasts along rows or columns is repeated first, and
+the steps of a cell that runs backwards are turned round.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import replace
 
 from gatewright.ir.op_moves import Fill, Pad, Reshape, Slice, Upsample
 from gatewright.ir.ops import Add, Const, Conv, Max, Min, Mul, Pool, PoolKind, Sub
-from gatewright.ir.program import Op, Program
+from gatewright.ir.program import Op, Program, Scan
 from gatewright.ir.shapes import shapes
 from gatewright.lower.build.facts import Facts
 
@@ -28,6 +29,8 @@ def normal(program: Program) -> Program:
                 made += _apart(op, known[op.source], names)
             case Add() | Sub() | Mul() | Max() | Min():
                 made += _spread(op, program, known, names)
+            case Scan() if op.reverse:
+                made += _forward(op, known[op.source], names)
             case _:
                 made.append(op)
     return replace(program, ops=tuple(made))
@@ -140,6 +143,16 @@ def _spread(
             name = full
         sides[side] = name
     return [*made, replace(op, left=sides["left"], right=sides["right"])]
+
+
+def _forward(op: Scan, shape: tuple[int, ...], names: set[str]) -> list[Op]:
+    """Return a cell that takes the last step first as one behind the steps in that order."""
+    steps, features = shape
+    turned = _new(f"{op.name}.turned", names)
+    last_first = Slice(
+        name=turned, layer=op.layer, source=op.source, starts=(steps - 1, 0), stops=(-1, features), steps=(-1, 1)
+    )
+    return [last_first, replace(op, source=turned, reverse=False)]
 
 
 def _new(name: str, names: set[str]) -> str:

@@ -21,6 +21,7 @@ from gatewright.lower.stream import Lane, Port, Stream
 from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.moving import Moving
 from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.recurrent import Recurrent
 from gatewright.lower.streaming.reordered import Reordered
 from gatewright.lower.streaming.resampled import Resampled
 from gatewright.lower.streaming.summed import Summed
@@ -36,9 +37,11 @@ from gatewright.lower.tensor.geometry import pointwise, shown_lanes, two, window
 from gatewright.lower.tensor.moves import finer, joined, keeps_order, order_of, reordered, resampled
 from gatewright.lower.tensor.normal import along_space
 from gatewright.lower.tensor.products import Products
+from gatewright.lower.tensor.recurrent import recurrent
 from gatewright.lower.tensor.regrouping import Key, Regrouping
 from gatewright.lower.unrolled import Unrolled
 
+Pacing = Moving | Recurrent  # units that take the time they need, whatever is allowed
 _REPLAYED = 4  # frames on which a unit's sums are replayed
 GATHERED = 2048  # elements that may come in one beat, where formats or constants differ among them
 _APART = 64  # elements above which such a beat is cut again for what follows
@@ -87,7 +90,7 @@ class _Work:
     @property
     def interval(self) -> int:
         """Cycles that a frame may take: those allowed, or that a unit in front takes."""
-        return max(self.allowed, *(unit.rule.interval for unit in self.units if isinstance(unit, Moving)), 0)
+        return max(self.allowed, *(unit.rule.interval for unit in self.units if isinstance(unit, Pacing)), 0)
 
     def add(self, op: Op) -> None:
         """Add the unit that begins with an op, and what follows it and fits into it."""
@@ -105,7 +108,7 @@ class _Work:
         elif isinstance(op, Dense) and len(self.facts.shapes[op.source]) == 1 and self.streams[op.source].beats > 1:
             self._sum(op)
         elif isinstance(op, Scan):
-            raise refused(op, "of a recurrent cell")
+            self._recur(op)
         elif isinstance(op, Slice) and along_space(op, shape) and min(op.steps[:-1]) < 0:
             self._reorder(op)
         elif isinstance(op, Pad | Slice | Upsample) and along_space(op, shape):
@@ -250,6 +253,15 @@ class _Work:
         self._add(unit, checked)
         self._replayed(unit, op)
 
+    def _recur(self, op: Scan) -> None:
+        """Add a cell that takes a step a beat."""
+        taken = self.regrouping.port(op, op.source, self.facts.shapes[op.source][-1])
+        name = self._unused(op.layer)
+        unit, checked = recurrent(op, name, taken, self.facts, self.trace, self.target, self.choices)
+        self.streams[op.name] = unit.gives[0].stream
+        self._add(unit, checked)
+        self._replayed(unit, op)
+
     def _resample(self, op: Pad | Slice | Upsample) -> None:
         """Add a unit that repeats, drops or adds rows or columns."""
         taken = self.regrouping.port(op, op.source, self.facts.shapes[op.source][-1])
@@ -368,7 +380,7 @@ class _Work:
             title, wires, ops, self.facts, self.tables, (given[rows], want[rows]), self.target, self.choices
         )
 
-    def _replayed(self, unit: Pooled | Summed | Swept | Resampled | Joined | Reordered, op: Op) -> None:
+    def _replayed(self, unit: Pooled | Summed | Swept | Resampled | Joined | Reordered | Recurrent, op: Op) -> None:
         """Compare a unit with the program on some frames."""
         (given,) = unit.gives
         (got,) = unit.replay([taken.codes(self.trace)[:_REPLAYED] for taken in unit.takes])

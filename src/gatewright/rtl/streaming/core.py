@@ -17,9 +17,11 @@ from gatewright.lower.folded.unit import Folded
 from gatewright.lower.pipeline.schedule import Schedule
 from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
+from gatewright.lower.streaming.recurrent import Recurrent
 from gatewright.lower.streaming.regrouped import Regrouped
 from gatewright.lower.streaming.reordered import Reordered
 from gatewright.lower.streaming.resampled import Resampled
+from gatewright.lower.streaming.rule import Counted
 from gatewright.lower.streaming.summed import Summed
 from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.windowed import Windowed
@@ -43,6 +45,7 @@ from gatewright.rtl.signals import CLK, EXTENDED, RST_N, UnitModules, Values
 from gatewright.rtl.streaming.counting import all_of
 from gatewright.rtl.streaming.moved import compile_joined, compile_regrouped, compile_reordered
 from gatewright.rtl.streaming.pooled import compile_pooled
+from gatewright.rtl.streaming.recurrent import compile_recurrent
 from gatewright.rtl.streaming.regroup import Lanes
 from gatewright.rtl.streaming.resampled import compile_resampled
 from gatewright.rtl.streaming.summed import compile_summed
@@ -54,7 +57,7 @@ X_VALID, X_READY, Y_VALID, Y_READY = (
     Name(f"{which}", 1, False) for which in ("x_valid", "x_ready", "y_valid", "y_ready")
 )
 
-Counting = Windowed | Pooled | Summed | Swept | Resampled | Regrouped | Joined | Reordered
+Counting = Windowed | Pooled | Summed | Swept | Resampled | Regrouped | Joined | Reordered | Recurrent
 
 _NOTES = (
     "x_valid only with x_ready. y waits from y_valid to y_ready. Frames must be whole.",
@@ -188,7 +191,7 @@ class _Core:
                     self.drives += [(self._ready(unit.name), all_of(rooms)), (start, valid)]
                 else:
                     self.drives += [(self._ready(unit.name), start), (start, all_of([valid, *rooms]))]
-            case Windowed() | Pooled() | Summed() | Swept() | Resampled() | Regrouped() | Joined() | Reordered():
+            case Counted():
                 gives = self._counting(unit, taken)
                 self.channels.feed(unit, [gives], start, made)
                 self.drives.append((self._room(unit.name), all_of(self.channels.rooms(unit.name))))
@@ -239,6 +242,15 @@ class _Core:
                 return compile_joined(unit, name=name, origin=first, lanes=given)
             case Reordered():
                 return compile_reordered(unit, name=name, origin=first, lanes=lanes, family=family)
+            case Recurrent():
+                return compile_recurrent(
+                    unit,
+                    name=name,
+                    origin=first,
+                    lanes=lanes,
+                    names=self.names,
+                    program_hash=self.program_hash,
+                )
             case Summed():
                 return compile_summed(
                     unit,
