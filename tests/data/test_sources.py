@@ -290,7 +290,7 @@ def test_folder_of_images(make, tmp_path):
     refused(make(tmp_path), "last.png: cannot be read as an image; replace or remove the file")
     (tmp_path / "bees" / "last.png").unlink()
     np.savetxt(tmp_path / "wasps.csv", X, delimiter=",")
-    refused(make(tmp_path), "a data folder must hold CSV files or images, not both; move one kind elsewhere")
+    refused(make(tmp_path), "a data folder must hold tables or images, not both; move one kind elsewhere")
 
 
 def test_folders_named_train_and_test_fix_the_split(make, tmp_path):
@@ -482,5 +482,5 @@ def test_function_spelling(make):
 def test_unknown_sources(make, tmp_path):
     refused(make("sklern:iris"), "data.source has unknown scheme 'sklern'. Did you mean 'sklearn'?")
     refused(make(tmp_path / "none.npz"), "none.npz does not exist; give a file, a folder, or sklearn, generator")
-    (tmp_path / "d.root").touch()
-    refused(make(tmp_path / "d.root"), "a data file must end in .npz, .npy, .csv")
+    (tmp_path / "d.xyz").touch()
+    refused(make(tmp_path / "d.xyz"), "a data file must end in .npz, .npy, .csv")

@@ -18,6 +18,7 @@ def _nonempty(source: str) -> str:
 Source = Annotated[str, AfterValidator(_nonempty)]
 Column = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """A column's name; a number, of a header of numbers or of a file without one, is taken for its text."""
+RecordLength = Annotated[int, Field(ge=0, le=1_000_000)]
 Pixels = Annotated[int, Field(ge=1, le=8192)]
 
 
@@ -45,12 +46,16 @@ class Generator(Section):
 class Data(Section):
     """Where the data is, how it is split, and how samples become the hardware's input integers.
 
-    source: a path (.npz, .npy, .csv, IDX file, folder of images, folder of one CSV per class),
+    source: a path (docs/data lists the formats: tables, arrays, waveforms, folders with a class each),
     `sklearn:NAME`, `generator:NAME` (cosmic, clyc) or `python:MODULE:FUNCTION`.
     label_column: of a table; label_columns: a regression's several targets. feature_columns: names, patterns and ranges
     (`adc_*`, `t0:t63`) of a table's columns, () for all others; exclude_columns: those that are no features.
     missing: what happens to gaps: "error", "drop" the row, "mean" of the training rows. separator, decimal, header: how
-    a table is written, where what is seen in it is wrong (docs/data). image_size: height, width.
+    a table is written, where what is seen in it is wrong (docs/data). table: the tree of a ROOT file with several.
+    rows: what a sample is in LabVIEW's and oscilloscopes' files, a line or a whole curve ("records"); "auto": a line
+    where a label's column is named. record_length: samples of a row, into which longer records are cut; 0: as they are.
+    sample_type: of WaveDump's binary files. x_key, y_key: arrays of .npz, HDF5 and MATLAB files. image_size: height,
+    width.
     input_format: `ufixed<W,I>` / `fixed<W,I>`, W bits with I integer bits; scaling: "none" takes numbers as
     they are (an ADC's codes), "range" maps each feature's training minimum..maximum to the format, "standard"
     subtracts the training mean and divides by the training deviation per feature. input_format "auto": of a [model]
@@ -69,6 +74,10 @@ class Data(Section):
     separator: str = ""
     decimal: Literal["auto", ".", ","] = "auto"
     header: Literal["auto", "yes", "no"] = "auto"
+    table: str = ""
+    rows: Literal["auto", "lines", "records"] = "auto"
+    record_length: RecordLength = 0
+    sample_type: Literal["uint8", "uint16", "float32"] = "uint16"
     x_key: str = "x"
     y_key: str = "y"
     group_key: str = ""

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from gatewright.config import Data
 from gatewright.data.raw import Raw
-from gatewright.data.readers.arrays import is_idx, read_idx_pair, read_npy, read_npz
+from gatewright.data.readers.arrays import is_idx, read_archive, read_idx_pair, read_npy, read_npz
 from gatewright.data.readers.calls import read_function, read_generator, read_sklearn
-from gatewright.data.readers.folders import read_folder
-from gatewright.data.readers.tables import read_csv
+from gatewright.data.readers.folders import check_folder, read_folder
+from gatewright.data.readers.formats import ARCHIVES, COMPRESSED, FORMATS, check_format, format_of, suffix_of
+from gatewright.data.readers.tables import read_csv, read_format
 from gatewright.errors import DataError, nearest
 
 Reader = Callable[[Data], Raw]
@@ -28,9 +29,9 @@ SUFFIXES: dict[str, Reader] = {
     ".tsv": read_csv,
     ".data": read_csv,
     ".txt": read_csv,
+    ".dat": read_csv,
+    **dict.fromkeys(ARCHIVES, read_archive),
 }
-
-COMPRESSED = (".gz", ".xz", ".bz2")  # of text tables (pandas reads them) and, for .gz, of IDX files
 
 
 def read_source(data: Data) -> Raw:
@@ -46,13 +47,15 @@ def read_source(data: Data) -> Raw:
         return read_folder(data)
     if is_idx(path):
         return read_idx_pair(data)
-    return SUFFIXES[suffix_of(path)](data)
+    kind = format_of(path)
+    return read_format(data, kind) if kind is not None else SUFFIXES[suffix_of(path)](data)
 
 
 def check_source(data: Data) -> str:
     """Return the scheme of data.source, "" for a path, once it is there and of a kind that has a reader.
 
-    Opens nothing. Raises DataError for a missing path, a file of unknown suffix or an unknown scheme.
+    Reads a file's first bytes at most. Raises DataError for a missing path, a file of unknown suffix or an unknown
+    scheme, and MissingToolError where the package that reads it is not installed.
     """
     scheme, colon, _ = data.source.partition(":")
     if colon and scheme in SCHEMES:
@@ -63,22 +66,19 @@ def check_source(data: Data) -> str:
     if not path.exists():
         raise DataError(f"data.source {path} does not exist; give a file, a folder, or {', '.join(SCHEMES)}:NAME")
     if path.is_dir():
+        check_folder(path)
         return ""
     if not path.is_file():
         raise DataError(f"data.source {path} must be a file or a folder, not a device or a pipe; copy it to a file")
     suffix = suffix_of(path)
-    if suffix not in SUFFIXES and not is_idx(path):
+    known = list(dict.fromkeys((*SUFFIXES, *(suffix for kind in FORMATS for suffix in kind.suffixes))))
+    if suffix not in SUFFIXES and not is_idx(path) and format_of(path) is None:
         raise DataError(
-            f"{path}: a data file must end in {', '.join(SUFFIXES)} (text also with {', '.join(COMPRESSED)}) "
+            f"{path}: a data file must end in {', '.join(known)} (text also with {', '.join(COMPRESSED)}) "
             f"or be an IDX file, not {suffix or 'have no suffix'!r}; convert it, or use python:MODULE:FUNCTION"
         )
+    check_format(path)
     return ""
-
-
-def suffix_of(path: Path) -> str:
-    """Return the suffix that tells a file's kind, in lower case and without that of its compression."""
-    suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSED]
-    return suffixes[-1].lower() if suffixes else ""
 
 
 def source_name(data: Data) -> str:

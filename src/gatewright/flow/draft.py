@@ -17,7 +17,7 @@ from typing import Any
 from gatewright.config import parse_config
 from gatewright.data.dataset import Dataset
 from gatewright.errors import ConfigError, DataError
-from gatewright.tools import open_npz, write_atomic
+from gatewright.tools import write_atomic
 
 WEIGHTS = 1500  # that stay of a drafted student: some 10,000 LUTs
 _REASON = 90  # characters, at most
@@ -128,6 +128,7 @@ def _hardware(board: str) -> list[str]:
 def _draft(source: str, task: str) -> Draft:
     """Look at a source; see the module."""
     from gatewright.data.readers.arrays import is_idx
+    from gatewright.data.readers.formats import ARCHIVES, format_of
     from gatewright.data.readers.tables import read_csv
     from gatewright.data.sources import SUFFIXES, check_source, suffix_of
 
@@ -140,7 +141,9 @@ def _draft(source: str, task: str) -> Draft:
     elif is_idx(path) or suffix_of(path) == ".npy":
         draft.data["labels"] = _labels_beside(path)
         _raw(draft, task)
-    elif suffix_of(path) == ".npz":
+    elif format_of(path) is not None:
+        _format(draft, path, task)
+    elif suffix_of(path) == ".npz" or suffix_of(path) in ARCHIVES:
         _archive(draft, path)
         _raw(draft, task)
     elif SUFFIXES[suffix_of(path)] is read_csv:
@@ -157,7 +160,8 @@ def _table(draft: Draft, path: Path, task: str) -> None:
     from gatewright.data.survey import survey_table
 
     layout = read_layout(path, Data(source=str(path)))
-    found = survey_table(load_table(path, layout), path, layout, task=task)
+    frame = load_table(path, layout)
+    found = survey_table(frame, path, layout, task=task)
     separators = {"\t": "tab", BLANKS: "blanks"}
     separator = separators.get(layout.separator, layout.separator)
     how = f"{found.rows:,} rows, {len(found.features)} features; separator {separator}"
@@ -167,9 +171,35 @@ def _table(draft: Draft, path: Path, task: str) -> None:
     draft.reasons |= {"source": how, **found.reasons}
 
 
+def _format(draft: Draft, path: Path, task: str) -> None:
+    """Look at a file of one of the formats: its columns as a text table's, its records with labels beside it."""
+    from gatewright.config import Data
+    from gatewright.data.readers.formats import format_of
+    from gatewright.data.survey import survey_table
+
+    kind = format_of(path)
+    if kind is None:
+        raise DataError(f"{path}: is of no known format")
+    if kind.waveforms:
+        draft.data["labels"] = _labels_beside(path)
+        draft.reasons["source"] = f"{kind.name}: each record is a sample"
+        _raw(draft, task)
+        return
+    table = kind.read(path, Data(source=str(path), rows="lines"))
+    found = survey_table(table.frame, path, table.layout, task=task)
+    draft.task, draft.features = found.task, len(found.features)
+    draft.data |= found.keys
+    draft.reasons |= {
+        "source": f"{kind.name}: {found.rows:,} rows, {len(found.features)} features",
+        **found.reasons,
+    }
+
+
 def _archive(draft: Draft, path: Path) -> None:
     """Choose the arrays of an archive: those called x and y, else the largest, and one of as many rows."""
-    with open_npz(path) as archive:
+    from gatewright.data.readers.arrays import opener_of
+
+    with opener_of(path)(path) as archive:
         arrays = {name: archive[name] for name in archive.files if archive[name].dtype.kind in "biufSU"}
     if not arrays:
         raise DataError(f"{path}: has no array of numbers; save it with numpy.savez(file, x=..., y=...)")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ from numpy.typing import NDArray
 
 from gatewright.config import Data
 from gatewright.data.raw import Raw
+from gatewright.data.readers.archives import Archive, open_hdf5, open_mat
 from gatewright.errors import DataError, nearest
 from gatewright.tools import DAMAGE, load_npy, open_npz, open_stream
-from gatewright.tools.arrays import Arrays
 
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -24,16 +26,30 @@ def read_npz(data: Data) -> Raw:
 
     An array feature_names of one text per column names the features.
     """
+    return _arrays(data, "an .npz archive")
+
+
+def read_archive(data: Data) -> Raw:
+    """Read an HDF5 or a MATLAB file as `read_npz` reads an archive; its arrays are named by their paths."""
+    return _arrays(data, "a MATLAB file" if Path(data.source).suffix.lower() == ".mat" else "an HDF5 file")
+
+
+def opener_of(path: Path) -> Callable[[Path], AbstractContextManager[Archive]]:
+    """Return what opens a file of named arrays."""
+    return {".npz": open_npz, ".mat": open_mat}.get(path.suffix.lower(), open_hdf5)
+
+
+def _arrays(data: Data, kind: str) -> Raw:
     path = Path(data.source)
     try:
-        with open_npz(path) as archive:
+        with opener_of(path)(path) as archive:
             x = _member(archive, data.x_key, "data.x_key", path)
             y = read_labels(data.labels) if data.labels else _member(archive, data.y_key, "data.y_key", path)
             group = _member(archive, data.group_key, "data.group_key", path) if data.group_key else None
             split = _member(archive, data.split_key, "data.split_key", path) if data.split_key else None
             names = _member(archive, "feature_names", "x", path) if "feature_names" in archive.files else None
     except DAMAGE as error:
-        raise _damaged(path, "an .npz archive", error) from None
+        raise _damaged(path, kind, error) from None
     if names is None or names.dtype.kind != "U" or x.ndim != 2 or names.shape != (x.shape[1],):
         return Raw(x=x, y=y, group=group, split=split, origin=str(path))
     return Raw(x=x, y=y, group=group, split=split, feature_names=tuple(names.tolist()), origin=str(path))
@@ -112,8 +128,8 @@ def _load_npy(path: Path) -> NDArray[Any]:
         raise _damaged(path, "an .npy file", error) from None
 
 
-def _member(archive: Arrays, key: str, option: str, path: Path) -> NDArray[Any]:
-    if key not in archive.files:
+def _member(archive: Archive, key: str, option: str, path: Path) -> NDArray[Any]:
+    if key not in archive:
         raise DataError(f"{path}: has no array {key!r} ({option}).{nearest(key, archive.files)}")
     return archive[key]
 

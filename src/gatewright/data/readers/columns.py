@@ -13,7 +13,10 @@ from gatewright.errors import DataError, nearest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """Columns by their part. labels: one, or a regression's targets; group, split: "" for none."""
+    """Columns by their part; group, split: "" for none.
+
+    labels: one, or a regression's targets, or none where a file holds them.
+    """
 
     features: tuple[str, ...]
     labels: tuple[str, ...]
@@ -21,13 +24,16 @@ class Chosen:
     split: str
 
 
-def choose_columns(path: Path, columns: Sequence[str], data: Data, *, numbered: bool) -> Chosen:
-    """Return which column is what, as [data] says. numbered: names are the columns' numbers, -1 then the last.
+def choose_columns(
+    path: Path, columns: Sequence[str], data: Data, *, numbered: bool, usual: Sequence[str] | None = None
+) -> Chosen:
+    """Return which column is what, as [data] says. numbered: names are the columns' numbers, -1 then the last;
+    usual: the features where the configuration names none, None for all other columns.
 
     Raises DataError for a name that is no column, a pattern that matches none, no label, a label among the features.
     """
     labels = tuple(data.label_columns) or ((data.label_column,) if data.label_column else ())
-    if not labels:
+    if not labels and not data.labels:
         raise DataError(
             f"{path}: data.label_column must name the label's column; columns: {', '.join(columns)}"
             + ("" if not numbered else " (their numbers: the file has no header line)")
@@ -44,13 +50,27 @@ def choose_columns(path: Path, columns: Sequence[str], data: Data, *, numbered: 
         features = _several(path, data.feature_columns, columns, "data.feature_columns", numbered=numbered)
         features = [name for name in features if name not in excluded]
     else:
-        features = [name for name in columns if name not in special and name not in excluded]
+        features = [name for name in usual or columns if name not in special and name not in excluded]
     for name in found:
         if name in features:
             raise DataError(f"{path}: data.feature_columns must not hold the label column {name!r}; remove it")
     if not features:
-        raise DataError(f"{path}: a table needs feature columns beside {found[0]!r}; columns: {list(columns)}")
+        beside = f" beside {found[0]!r}" if found else ""
+        raise DataError(f"{path}: a table needs feature columns{beside}; columns: {list(columns)}")
     return Chosen(features=tuple(features), labels=found, group=group, split=split)
+
+
+def features_only(path: Path, columns: Sequence[str], data: Data, usual: Sequence[str] | None) -> list[str]:
+    """Return the features of a file whose class is its own or its folder's name; see `choose_columns`."""
+    out = _several(path, data.exclude_columns, columns, "data.exclude_columns", numbered=True)
+    special = {data.group_column, data.split_column, *out}
+    wanted = list(usual or columns)
+    if data.feature_columns:
+        wanted = _several(path, data.feature_columns, columns, "data.feature_columns", numbered=True)
+    found = [name for name in wanted if name not in special]
+    if not found:
+        raise DataError(f"{path}: no column is left for a feature; columns: {', '.join(columns)}")
+    return found
 
 
 def _several(path: Path, wanted: Sequence[str], columns: Sequence[str], option: str, *, numbered: bool) -> list[str]:

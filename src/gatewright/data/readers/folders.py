@@ -1,4 +1,4 @@
-"""Folders in, Raw out: a CSV file per class, or a sub-folder per class with CSV files or images.
+"""Folders in, Raw out: a table or recording per class, or a sub-folder per class with such files or images.
 
 Sub-folders named train, validation (val) and test, each with its own classes, fix the split.
 """
@@ -16,39 +16,55 @@ from numpy.typing import NDArray
 from gatewright.config import Data
 from gatewright.data.labels import natural_key
 from gatewright.data.raw import Raw
+from gatewright.data.readers.columns import features_only
+from gatewright.data.readers.formats import COMPRESSED, check_format, format_of, suffix_of
 from gatewright.data.readers.layout import read_layout
+from gatewright.data.readers.table import Table
 from gatewright.data.readers.tables import load_table, numbers
 from gatewright.data.splits import SPELLINGS
-from gatewright.errors import DataError
+from gatewright.errors import DataError, nearest
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".csv.xz", ".tsv.gz", ".tsv.xz", ".csv.bz2", ".tsv.bz2")
+FILE = "file"  # as data.group_column: each file is a group
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".ppm", ".webp")
 
 
 def read_folder(data: Data) -> Raw:
     """Read every sample below data.source; the class is the file's or the sub-folder's name.
 
-    Each line of a CSV file is a sample (a first line with names is skipped); each image is one.
+    Each line of a text table is a sample (a first line with names is skipped), each record of a recording, each image.
+    data.group_column "file" makes each file a group.
     """
     root = Path(data.source)
     files = _labelled_files(root)
     if not files:
         raise DataError(
-            f"{root}: a data folder must hold NAME.csv per class, or sub-folders per class with CSV files or images "
-            f"({', '.join(IMAGES)}); found none"
+            f"{root}: a data folder must hold NAME.csv per class, or sub-folders per class with CSV files, "
+            f"recordings or images ({', '.join(IMAGES)}); found none"
         )
     kinds = {_is_image(path) for path, _, _ in files}
     if len(kinds) > 1:
-        raise DataError(f"{root}: a data folder must hold CSV files or images, not both; move one kind elsewhere")
-    blocks = _images(files, data, root) if kinds == {True} else _tables(files, data)
+        raise DataError(f"{root}: a data folder must hold tables or images, not both; move one kind elsewhere")
+    groups = None
+    if kinds == {True}:
+        blocks = _images(files, data, root)
+    else:
+        blocks, groups = _tables(files, data, root)
     counts = [len(block) for block in blocks]
     splits = [split for _, _, split in files]
     return Raw(
         x=np.concatenate(blocks),
         y=np.repeat([label for _, label, _ in files], counts),
         split=np.repeat(splits, counts) if all(splits) else None,
+        group=groups,
         origin=str(root),
     )
+
+
+def check_folder(root: Path) -> None:
+    """Raise MissingToolError where a package that reads a folder's files is not installed; one file of each suffix."""
+    for path in {suffix_of(path): path for path, _, _ in _labelled_files(root)}.values():
+        check_format(path)
 
 
 def _labelled_files(root: Path) -> list[tuple[Path, str, str]]:
@@ -63,18 +79,42 @@ def _labelled_files(root: Path) -> list[tuple[Path, str, str]]:
     return found
 
 
-def _tables(files: list[tuple[Path, str, str]], data: Data) -> list[NDArray[Any]]:
+def _tables(
+    files: list[tuple[Path, str, str]], data: Data, root: Path
+) -> tuple[list[NDArray[Any]], NDArray[Any] | None]:
+    """Return each file's samples, and all samples' groups where the configuration names them."""
     blocks: list[NDArray[Any]] = []
+    groups: list[NDArray[Any]] = []
     for path, _, _ in files:
-        layout = read_layout(path, data)
-        block = numbers(load_table(path, layout), path, decimal=layout.decimal, lines=layout)
+        table = _table(path, data)
+        layout, columns = table.layout, [str(name) for name in table.frame.columns]
+        if data.group_column == FILE:
+            groups.append(np.full(len(table.frame), str(path.relative_to(root))))
+        elif data.group_column and data.group_column in columns:
+            groups.append(table.frame[data.group_column].to_numpy(dtype=str))
+        elif data.group_column:
+            raise DataError(
+                f"{path}: has no column {data.group_column!r} (data.group_column)."
+                f"{nearest(data.group_column, [FILE, *columns])}"
+            )
+        frame: Any = table.frame[features_only(path, columns, data, table.features)]
+        block = numbers(frame, path, decimal=layout.decimal if layout else ".", lines=layout)
         if blocks and block.shape[1] != blocks[0].shape[1]:
             raise DataError(
                 f"{path}: must have {blocks[0].shape[1]} columns like {files[0][0].name}, not {block.shape[1]}; "
-                f"bring all files to one sample length"
+                f"bring all files to one sample length (of waveforms data.record_length does)"
             )
         blocks.append(block)
-    return blocks
+    return blocks, np.concatenate(groups) if groups else None
+
+
+def _table(path: Path, data: Data) -> Table:
+    kind = format_of(path)
+    if kind is not None:
+        check_format(path)
+        return kind.read(path, data)
+    layout = read_layout(path, data)
+    return Table(frame=load_table(path, layout), layout=layout)
 
 
 def _images(files: list[tuple[Path, str, str]], data: Data, root: Path) -> list[NDArray[Any]]:
@@ -127,12 +167,17 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _stem(path: Path) -> str:
-    suffix = next(suffix for suffix in sorted(TABLES, key=len, reverse=True) if path.name.lower().endswith(suffix))
-    return path.name[: -len(suffix)]
+    name = path.name
+    for suffix in (*COMPRESSED, suffix_of(path)):
+        name = name[: -len(suffix)] if suffix and name.lower().endswith(suffix) else name
+    return name
 
 
 def _is_table(path: Path) -> bool:
-    return path.name.lower().endswith(TABLES)
+    """Say whether a file is a table or a recording; of suffixes that say little only what looks like a recording."""
+    if path.name.lower().endswith(TABLES):
+        return True
+    return not (path.suffix == ".dat" and path.with_suffix(".hea").exists()) and format_of(path) is not None
 
 
 def _is_image(path: Path) -> bool:

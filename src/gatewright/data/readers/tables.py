@@ -15,13 +15,17 @@ from numpy.typing import NDArray
 
 from gatewright.config import Data
 from gatewright.data.raw import Raw
+from gatewright.data.readers.arrays import read_labels
 from gatewright.data.readers.columns import choose_columns
 from gatewright.data.readers.layout import Layout, read_layout, unreadable
+from gatewright.data.readers.table import Table
 from gatewright.errors import DataError
 from gatewright.tools import DAMAGE, open_stream
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from gatewright.data.readers.formats import Format
 
 GAPS = ("", "na", "n/a", "nan", "null", "none", "?", "-", "missing")
 """What an empty cell is written as, in lower case."""
@@ -37,13 +41,23 @@ def read_csv(data: Data) -> Raw:
     named = (data.label_column, *data.label_columns, *data.feature_columns, data.group_column, data.split_column)
     layout = read_layout(path, data, [name for name in named if name])
     frame = load_table(path, layout)
-    return table_raw(frame, data, path, layout)
+    return table_raw(Table(frame=frame, layout=layout), data, path)
 
 
-def table_raw(frame: Any, data: Data, path: Path, layout: Layout | None = None) -> Raw:
-    """Return the samples of a table that is read. layout: of a text file, for lines in errors. Raises DataError."""
+def read_format(data: Data, kind: Format) -> Raw:
+    """Read a file of one of the table's formats, with the same keys as a text table."""
+    path = Path(data.source)
+    return table_raw(kind.read(path, data), data, path)
+
+
+def table_raw(table: Table, data: Data, path: Path) -> Raw:
+    """Return the samples of a table that is read. Raises DataError."""
+    frame: Any = table.frame
+    layout = table.layout
     columns = [str(name) for name in frame.columns]
-    chosen = choose_columns(path, columns, data, numbered=layout is not None and layout.header is None)
+    chosen = choose_columns(
+        path, columns, data, numbered=layout is not None and layout.header is None, usual=table.features
+    )
     decimal = layout.decimal if layout else "."
     if data.missing == "drop":
         gaps = np.zeros(len(frame), dtype=bool)
@@ -52,17 +66,26 @@ def table_raw(frame: Any, data: Data, path: Path, layout: Layout | None = None) 
         frame = frame[~gaps]
         if frame.empty:
             raise DataError(f'{path}: every row has a gap in some column, so data.missing = "drop" leaves none')
+    else:
+        gaps = None
     x = numbers(frame[list(chosen.features)], path, decimal=decimal, lines=layout, gaps=data.missing == "mean")
-    label, *others = chosen.labels
-    if others or data.label_columns:
+    classes = None
+    if not chosen.labels:
+        y = read_labels(data.labels)
+        y = y if gaps is None or len(gaps) != len(y) else y[~gaps]
+    elif data.label_columns:
         y = numbers(frame[list(chosen.labels)], path, decimal=decimal, lines=layout)
     else:
+        (label,) = chosen.labels
         y = _label(frame[label], decimal)
+        found = set(y.tolist()) if label in table.nominal else set[Any]()
+        classes = tuple(name for name in table.nominal.get(label, ()) if name in found) or None
     return Raw(
         x=x,
         y=y,
         group=frame[chosen.group].to_numpy(dtype=str) if chosen.group else None,
         split=frame[chosen.split].to_numpy(dtype=str) if chosen.split else None,
+        classes=classes,
         feature_names=chosen.features,
         fill=data.missing == "mean",
         origin=str(path),
