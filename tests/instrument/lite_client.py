@@ -103,7 +103,7 @@ async def vectors_pass(dut):
         for word in WORDS[index]:
             await bench.write("OFIFO_VALUE", word)
         waiting.append(index)
-        while waiting and bench.random.random() < 0.5:
+        while waiting and (len(waiting) > 6 or bench.random.random() < 0.5):  # no more than the FIFOs hold
             assert [await one(bench) for _ in ANSWERS[waiting[0]]] == ANSWERS[waiting[0]]
             waiting.pop(0)
     while waiting:

@@ -1,4 +1,4 @@
-"""The block on its bus: cocotbext-axi's AXI4-Lite master in Icarus, Verilator's lint, and what yosys counts."""
+"""The block on its bus: cocotbext-axi's AXI4-Lite master in Icarus, and Verilator's lint."""
 
 from __future__ import annotations
 
@@ -13,13 +13,9 @@ from typing import Any
 import pytest
 
 from gatewright.errors import LowerError
-from gatewright.instrument.block import LEAVES, registers_module
 from gatewright.instrument.registers import Block, FifoPair, Frame
 from gatewright.ir import Program
-from gatewright.rtl.leaves import PLAIN
-from gatewright.rtl.verilog import module_text
 from gatewright.sim import lint
-from gatewright.synth.yosys import synthesize
 from tests.axi.test_outside_client import RUN
 from tests.instrument.blocks import built, vectors, words
 from tests.lower.test_streams import residual
@@ -66,8 +62,7 @@ def drive(folder: Path, program: Program, count: int, **options: Any) -> int:
 @pytest.mark.axi
 @pytest.mark.slow
 def test_an_outside_master_loses_nothing(tmp_path: Path):
-    count = int(os.environ.get("GATEWRIGHT_LITE_VECTORS", "40"))
-    assert drive(tmp_path, SMALL, count) > 5 * count
+    assert drive(tmp_path, SMALL, 40) > 240
 
 
 @pytest.mark.icarus
@@ -84,26 +79,6 @@ def test_a_core_on_streams_is_a_block_too(tmp_path: Path):
 def test_lint_is_clean(tmp_path: Path, options: dict[str, Any]):
     made = built(tmp_path, mlp((6, 8, 3), seed=3, output="scores"), **options)
     lint(sources=[tmp_path / name for name in made.files], top=made.top, out=tmp_path / "lint")
-
-
-@pytest.mark.synth
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("block", "lut", "ff"),
-    [
-        (Block(name="fifos", fifos=FifoPair(), x=FRAME, y=FRAME, inputs=0, outputs=0), 217, 250),
-        (Block(name="four", inputs=4, outputs=4), 115, 178),
-    ],
-    ids=lambda value: value.name if isinstance(value, Block) else str(value),
-)
-def test_the_bus_is_small(tmp_path: Path, block: Block, lut: int, ff: int):
-    files = PLAIN.files(*LEAVES) | {"top.v": module_text(registers_module(block, block.name))}
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    report = synthesize(
-        sources=[tmp_path / name for name in files], top=block.name, family="xc7", out=tmp_path / "synth"
-    )
-    assert (report.lut <= lut, report.ff <= ff) == (True, True), report
 
 
 def test_what_the_map_has_no_place_for_is_refused():

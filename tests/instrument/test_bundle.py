@@ -99,7 +99,8 @@ def test_the_command_writes_a_whole_bundle(tmp_path: Path):
     done = CliRunner().invoke(main, ["deploy", str(tmp_path / "build"), "--out", str(out), "--depth", "64"])
     assert done.exit_code == 0, done.output
     assert "2 in, 2 out" in done.output
-    sums = dict(reversed(line.split("  ")) for line in (out / "SHA256SUMS").read_text().splitlines())
+    lines = [line.split("  ") for line in (out / "SHA256SUMS").read_text().splitlines()]
+    sums = {name: value for value, name in lines}
     names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     assert names == {*sums, "SHA256SUMS"}
     assert all(hashlib.sha256((out / name).read_bytes()).hexdigest() == value for name, value in sums.items())

@@ -105,7 +105,7 @@ def registers_module(block: Block, module: str) -> Module:
     ports += [Port(_wire(name, bits), output=way == "output") for way, bits, name in LITE]
     ports += [Port(_wire(f"reg{i}_i", 32), output=False) for i in range(block.inputs)]
     ports += [Port(_wire(f"reg{i}_o", 32), output=True) for i in range(block.outputs)]
-    values = {block.word(f"IREG{i}"): _wire(f"reg{i}_i", 32) for i in range(block.inputs)}
+    values: dict[int, Expr] = {block.word(f"IREG{i}"): _wire(f"reg{i}_i", 32) for i in range(block.inputs)}
     drives = [(_wire(f"reg{i}_o", 32), _wire(f"oreg{i}", 32)) for i in range(block.outputs)]
     items: list[Item] = [Heading("What the bus asks for"), *(Wire(wire) for wire in _ASKED)]
     items += [Heading("Registers of the user's logic")] * bool(block.outputs)
