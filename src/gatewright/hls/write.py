@@ -152,7 +152,7 @@ def _forget_folder(out: Path) -> None:
 
 
 def bench_file(backend: Backend) -> str:
-    """Return the bench's name: hls4ml's own bench's, which it replaces; in Catapult, whose SCVerify needs that, another."""
+    """Return the bench's name: that of hls4ml's, which it replaces; in Catapult, whose SCVerify needs that, another."""
     return f"{NAME}_bench.cpp" if backend is Backend.CATAPULT else f"{NAME}_test.cpp"
 
 
