@@ -57,8 +57,8 @@ def compare(project: HlsProject, codes: Ints, compiler: Sequence[str], *, timeou
         compile_argv(compiler, project.settings.backend), cwd=folder, log=folder / "compile.log", timeout_s=timeout_s
     )
     run_tool(["./bench", "record.bin"], cwd=folder, log=folder / "bench.log", timeout_s=timeout_s)
-    trace = Interpreter(project.network.program).trace(codes)
-    known = Interpreter(project.network.program).ranges
+    interpreter = Interpreter(project.network.program)
+    trace, known = interpreter.trace(codes), interpreter.ranges
     output = next(layer for layer in project.network.layers if layer.op == project.network.program.output)
     columns = [output, *project.traced]
     sizes = [prod(known[layer.op].lo.shape) for layer in columns]

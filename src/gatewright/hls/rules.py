@@ -119,7 +119,7 @@ def _requant(op: Op, site: Site) -> Found:
         [_is_zero(op, width, sign) for width, sign in zip(widths, signs, strict=True)], 0, widths
     )  # which hls4ml's quantizer writes as 0
     masks = tuple(part.reshape(1, *shape) for part in (signs, widths, widths - keeps))
-    settings = {
+    settings: dict[str, Any] = {
         "mask_kbi": masks,
         "RND": AP_ROUNDING[op.rounding],
         "SAT": AP_OVERFLOW[op.overflow],
