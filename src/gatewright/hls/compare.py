@@ -1,0 +1,95 @@
+"""A written hls4ml project and a C++ compiler in; every layer's every result compared with the program's by == out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewright.errors import MismatchError, ToolError
+from gatewright.fixedpoint import Ints
+from gatewright.hls.layers import Backend, HlsLayer
+from gatewright.hls.write import NAME, HlsProject, bench_file
+from gatewright.ir import Interpreter
+from gatewright.tools import run_tool
+
+INCLUDES: dict[Backend, tuple[str, ...]] = {
+    Backend.VITIS: ("firmware/ap_types",),
+    Backend.VIVADO: ("firmware/ap_types",),
+    Backend.QUARTUS: ("firmware/ac_types",),
+    Backend.CATAPULT: (
+        "firmware/ac_types/include",
+        "firmware/ac_math/include",
+        "firmware/ac_simutils/include",
+        "firmware/nnet_utils",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What was found equal. layers: the program's operations whose results were, in order; values: how many numbers."""
+
+    vectors: int
+    layers: tuple[str, ...]
+    values: int
+
+
+def compile_argv(compiler: Sequence[str], backend: Backend) -> list[str]:
+    """Return the command that compiles a project's emulation and its bench to ./bench, in the project's folder."""
+    includes = [f"-I{folder}" for folder in INCLUDES[backend]]
+    files = [bench_file(backend), f"firmware/{NAME}.cpp"]
+    return [*compiler, "-std=c++17", "-O1", "-w", *includes, *files, "-o", "bench"]
+
+
+def compare(project: HlsProject, codes: Ints, compiler: Sequence[str], *, timeout_s: float = 3600.0) -> Compared:
+    """Compile the emulation, run it on the codes that the project was written with, and compare with the interpreter.
+
+    codes: (n, *input shape). Every layer that hls4ml keeps is compared, the last of which is the project's output.
+    Raises MismatchError that names the first layer, element and value that differ, and ToolError of the compiler.
+    """
+    folder = project.folder
+    run_tool(
+        compile_argv(compiler, project.settings.backend), cwd=folder, log=folder / "compile.log", timeout_s=timeout_s
+    )
+    run_tool(["./bench", "record.bin"], cwd=folder, log=folder / "bench.log", timeout_s=timeout_s)
+    interpreter = Interpreter(project.network.program)
+    trace, known = interpreter.trace(codes), interpreter.ranges
+    output = next(layer for layer in project.network.layers if layer.op == project.network.program.output)
+    columns = [output, *project.traced]
+    sizes = [prod(known[layer.op].lo.shape) for layer in columns]
+    record = _record(folder / "record.bin", len(codes), sum(sizes))
+    starts = np.cumsum([0, *sizes])
+    order = [*range(1, len(columns)), 0]  # the layers as they come, then the output as the caller gets it
+    for at in order:
+        layer = columns[at]
+        found = record[:, starts[at] : starts[at + 1]] * 2.0 ** known[layer.op].frac_bits
+        _equal(layer, found, trace[layer.op].reshape(len(codes), -1))
+    (folder / "record.bin").unlink()
+    return Compared(vectors=len(codes), layers=tuple(layer.op for layer in project.traced), values=record.size)
+
+
+def _record(path: Path, vectors: int, columns: int) -> NDArray[np.float64]:
+    values = np.fromfile(path, dtype=np.float64)
+    if values.size != vectors * columns:
+        raise ToolError(
+            f"{path} must hold {vectors} x {columns} numbers, not {values.size}; "
+            f"its log is {path.with_name('bench.log')}"
+        )
+    return values.reshape(vectors, columns)
+
+
+def _equal(layer: HlsLayer, found: NDArray[np.float64], wanted: Ints) -> None:
+    wrong = np.argwhere(found != wanted)  # doubles of integers of at most 53 bits: exact
+    if not len(wrong):
+        return
+    vector, element = map(int, wrong[0])
+    raise MismatchError(
+        f"layer {layer.layer!r} (%{layer.op}), element {element} of vector {vector}: hls4ml's C++ computes "
+        f"{found[vector, element]:g}, the program {wanted[vector, element]}; {len(wrong):,} of {wanted.size:,} values "
+        "differ. Nothing was handed over; please report it with the program"
+    )

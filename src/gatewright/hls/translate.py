@@ -1,0 +1,65 @@
+"""An exact integer Program in, the hls4ml layers that compute the same integers out, or every refusal by layer.
+
+Nothing is left to hls4ml's inference: results and accumulators get the types that hold the program's exact ranges,
+weights and biases those of their tables, and an assignment rounds and overflows as the program's Requant does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gatewright.errors import LowerError
+from gatewright.hls.layers import Backend, HlsLayer, HlsNetwork, Refusal, identifiers
+from gatewright.hls.rules import RULES, Site, exact
+from gatewright.ir import Program, ranges
+from gatewright.ir.op_tables import ArgMax, Softmax, Thresholds, TopK
+from gatewright.ir.ops import Const
+from gatewright.ir.program import constants_of, sources
+
+HOST = ArgMax | TopK | Softmax | Thresholds
+"""What may follow the project on the host, where it is the program's end."""
+
+
+def translate(program: Program, backend: Backend) -> HlsNetwork:
+    """Return the layers. Raises LowerError that names each operation without an exact counterpart, and why."""
+    kept, host = _without_host(program)
+    known = ranges(kept)
+    made: dict[str, tuple[HlsLayer, ...]] = {}
+    refused: list[Refusal] = []
+    words = identifiers(op.name for op in kept.ops)
+    for op in kept.ops:
+        if isinstance(op, Const):
+            continue
+        site = Site(program=kept, known=known, words=words, backend=backend)
+        rule = RULES.get(type(op))
+        reason = exact(known[op.name]) if rule else f"hls4ml has no layer for {type(op).__name__.lower()}"
+        found = reason or (rule(op, site) if rule else "")
+        if isinstance(found, str):
+            refused.append(Refusal(layer=op.layer, op=op.name, reason=found))
+        else:
+            made[op.name] = found
+    if refused:
+        lines = "".join(f"\n  {refusal}" for refusal in refused)
+        raise LowerError(
+            f"program {program.name!r} is not handed over: for {len(refused)} of its operations hls4ml's "
+            f"{backend.value} back end has nothing that equals them to the bit:{lines}\n"
+            "change these layers, or compile them by `gatewright build`"
+        )
+    return HlsNetwork(program=kept, layers=tuple(layer for layers in made.values() for layer in layers), host=host)
+
+
+def _without_host(program: Program) -> tuple[Program, tuple[str, ...]]:
+    """Return what the output needs, without the choices at its end, and their names in order."""
+    host: list[str] = []
+    output = program.output
+    while isinstance(last := program.op(output), HOST):
+        host.insert(0, last.name)
+        output = last.source
+    needed = {output, program.input.name}
+    for op in reversed(program.ops):
+        if op.name in needed:
+            needed.update(sources(op))
+    ops = tuple(op for op in program.ops if op.name in needed)
+    used = {name for op in ops for name in constants_of(op)}
+    tables = {name: table for name, table in program.constants.items() if name in used}
+    return replace(program, ops=ops, output=output, constants=tables), tuple(host)

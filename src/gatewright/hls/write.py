@@ -1,0 +1,184 @@
+"""An HlsNetwork, input codes and results in; an hls4ml project with a test bench that fails on a difference out."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from dataclasses import dataclass
+from importlib import import_module
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from gatewright.errors import LowerError
+from gatewright.fixedpoint import Ints
+from gatewright.hls.layers import Backend, HlsLayer, HlsNetwork
+from gatewright.ir import ranges
+from gatewright.tools import need, write_atomic
+
+NAME = "gatewright_hls"
+_BENCH = Path(__file__).with_name("bench.cpp")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What hls4ml is told beside the network. part "": the back end's own; reuse_factor: of every layer."""
+
+    backend: Backend = Backend.VITIS
+    part: str = ""
+    clock_ns: float = 5.0
+    reuse_factor: int = 1
+    strategy: str = "latency"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HlsProject:
+    """A written project. traced: the layers whose results its emulation records, in this order."""
+
+    folder: Path
+    network: HlsNetwork
+    settings: Settings
+    traced: tuple[HlsLayer, ...]
+
+
+def write_project(network: HlsNetwork, settings: Settings, codes: Ints, results: Ints, out: Path) -> HlsProject:
+    """Write the project and its bench into the folder `out`.
+
+    codes: (n, *input shape); results: (n, *output shape), the program's. Raises MissingToolError without hls4ml, and
+    LowerError where hls4ml changes a type that it was given.
+    """
+    need("hls4ml", "an HLS project", "hls")
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # hls4ml's own, of types that it is told to override
+        graph = _graph(network, settings, out)
+        graph.write()
+    _forget_folder(out)
+    nodes = {node.name: node for node in graph.get_layers()}
+    for layer in network.layers:
+        if layer.name in nodes:
+            _check(layer, nodes[layer.name])
+    traced = tuple(
+        layer
+        for layer in network.layers
+        if layer.op and layer.name in nodes and nodes[layer.name].get_attr("function_cpp", None)
+    )
+    project = HlsProject(folder=out, network=network, settings=settings, traced=traced)
+    _write_bench(project, codes, results)
+    return project
+
+
+def layer_list(network: HlsNetwork) -> list[dict[str, Any]]:
+    """Return the layers as hls4ml takes them."""
+    return [
+        {
+            "name": layer.name,
+            "class_name": layer.kind,
+            "inputs": list(layer.inputs),
+            "data_format": "channels_last",
+            **layer.settings,
+        }
+        for layer in network.layers
+    ]
+
+
+def hls_config(network: HlsNetwork, settings: Settings) -> dict[str, Any]:
+    """Return hls4ml's HLSConfig: every type by name, and none of its passes that would choose others."""
+    named = {
+        layer.name: {
+            "Precision": {role: str(kind) for role, kind in layer.types.items()},
+            "Trace": True,
+            "ReuseFactor": settings.reuse_factor,
+            "Strategy": settings.strategy,
+        }
+        for layer in network.layers
+    }
+    model = {
+        "Precision": {"default": "fixed<16,6>"},
+        "ReuseFactor": settings.reuse_factor,
+        "Strategy": settings.strategy,
+        "BitExact": False,
+    }
+    return {"Model": model, "LayerName": named}
+
+
+def _graph(network: HlsNetwork, settings: Settings, out: Path) -> Any:
+    """Return hls4ml's ModelGraph after all of its passes."""
+    config: dict[str, Any] = import_module("hls4ml.utils.config").create_config(
+        output_dir=str(out),
+        project_name=NAME,
+        backend=settings.backend.value,
+        clock_period=settings.clock_ns,
+        **({"part": settings.part} if settings.part else {}),
+    )
+    config["HLSConfig"] = hls_config(network, settings)
+    config["TraceOutput"] = True
+    writer: dict[str, Any] = config.setdefault("WriterConfig", {"Namespace": None, "WriteTar": False})
+    writer["WriteWeightsTxt"] = False  # what is compared are the numbers that the vendor's tool reads
+    model_graph = import_module("hls4ml.model.graph").ModelGraph
+    last = next(layer.name for layer in network.layers if layer.op == network.program.output)
+    return model_graph.from_layer_list(config, layer_list(network), [network.layers[0].name], [last])
+
+
+def _check(layer: HlsLayer, node: Any) -> None:
+    """Raise LowerError where a type of hls4ml's finished graph is not the one asked for."""
+    for role, wanted in layer.types.items():
+        got = _spelled(_precision(node, role))
+        if got != str(wanted):
+            raise LowerError(
+                f"layer {layer.layer!r} (%{layer.op}): hls4ml makes the type of its {role} {got}, not "
+                f"{wanted} as it was told; docs/hls.md names the versions of hls4ml that gatewright knows"
+            )
+
+
+def _precision(node: Any, role: str) -> Any:
+    if role == "result":
+        return node.get_output_variable().type.precision
+    return (node.weights[role].type if role in node.weights else node.get_attr(f"{role}_t")).precision
+
+
+def _spelled(precision: Any) -> str:
+    """Return a type of hls4ml's, whatever the back end's prefix, as HlsType spells it."""
+    modes = f"{precision.rounding_mode},{precision.saturation_mode},{precision.saturation_bits}"
+    return f"{'' if precision.signed else 'u'}fixed<{precision.width},{precision.integer},{modes}>"
+
+
+def _forget_folder(out: Path) -> None:
+    """Take this machine's path out of the record that hls4ml keeps of its configuration."""
+    for name in ("hls4ml_config.yml", "build_lib.sh"):
+        file = out / name
+        if file.is_file():
+            write_atomic(file, file.read_text().replace(str(out), "."))
+
+
+def bench_file(backend: Backend) -> str:
+    """Return the bench's name: that of hls4ml's, which it replaces; in Catapult, whose SCVerify needs that, another."""
+    return f"{NAME}_bench.cpp" if backend is Backend.CATAPULT else f"{NAME}_test.cpp"
+
+
+def _write_bench(project: HlsProject, codes: Ints, results: Ints) -> None:
+    program = project.network.program
+    known = ranges(program)
+    output = known[program.output]
+    rows = (f'    {{"{layer.name}", {prod(known[layer.op].lo.shape)}}},\n' for layer in project.traced)
+    values = {
+        "NAME": NAME,
+        "INPUTS": prod(program.input.shape),
+        "RESULTS": output.lo.size,
+        "INPUT_FRAC_BITS": program.input.format.frac_bits,
+        "RESULT_FRAC_BITS": output.frac_bits,
+        "TRACED": "".join(rows),
+        "SIZES": ", input_size, result_size" if project.settings.backend is Backend.QUARTUS else "",
+    }
+    text = _BENCH.read_text()
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", str(value))
+    write_atomic(project.folder / bench_file(project.settings.backend), text)
+    data = project.folder / "tb_data"
+    data.mkdir(exist_ok=True)
+    write_atomic(data / "inputs.txt", _lines(codes))
+    write_atomic(data / "expected.txt", _lines(results))
+
+
+def _lines(values: Ints) -> str:
+    return "".join(" ".join(map(str, row)) + "\n" for row in values.reshape(len(values), -1).tolist())

@@ -1,0 +1,53 @@
+"""A real hls4ml project: compiled by a C++ compiler and equal to the program, and its bench fails where it is not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from gatewright.cli.main import main
+from gatewright.errors import MismatchError
+from gatewright.hls import Backend, Settings, compare, translate, write_project
+from gatewright.ir import Interpreter, save_program
+from tests.hls.test_translate import CAST, program
+
+pytestmark = [pytest.mark.hls, pytest.mark.slow]
+
+
+def test_a_project_equals_its_program_and_a_difference_is_an_error(tmp_path, monkeypatch):
+    given = program(CAST)
+    file = tmp_path / "program.txt"
+    save_program(given, file)
+    done = CliRunner().invoke(main, ["hls", str(file), "--out", str(tmp_path / "out"), "--backend", "quartus"])
+    assert done.exit_code == 0, done.output
+    assert "2,000 random vectors, 2 layers, 6,000 values: all equal" in done.output
+
+    folder = tmp_path / "out"
+    assert str(tmp_path) not in (folder / "hls4ml_config.yml").read_text()
+    assert subprocess.run(["./bench"], cwd=folder, check=False).returncode == 0
+    expected = folder / "tb_data" / "expected.txt"
+    lines = expected.read_text().splitlines()
+    expected.write_text("\n".join([str(int(lines[0]) + 1), *lines[1:]]) + "\n")
+    failed = subprocess.run(["./bench"], cwd=folder, check=False, capture_output=True, text=True)
+    assert failed.returncode == 1
+    assert "MISMATCH: vector 0, result 0" in failed.stdout
+
+    network = translate(given, Backend.QUARTUS)
+    codes = np.zeros((1, 2), dtype=np.int64)
+    results = Interpreter(network.program).run(codes)
+    project = write_project(network, Settings(backend=Backend.QUARTUS), codes, results, _empty(tmp_path / "other"))
+    trace = Interpreter.trace
+    monkeypatch.setattr(Interpreter, "trace", lambda self, x: {**trace(self, x), "fc": trace(self, x)["fc"] + 1})
+    with pytest.raises(
+        MismatchError, match=r"layer 'fc' \(%fc\), element 0 of vector 0: hls4ml's C\+\+ computes 1, the program 2"
+    ):
+        compare(project, codes, [shutil.which("g++") or "c++"])
+
+
+def _empty(path):
+    path.mkdir()
+    return path
