@@ -11,7 +11,7 @@ from gatewright.errors import LowerError
 from gatewright.export import export_graph
 from gatewright.flow.codes import random_codes
 from gatewright.graph.nodes import Concat, Dense
-from gatewright.ir import Interpreter, Program
+from gatewright.ir import Constant, Interpreter, Program
 from gatewright.ir.op_moves import Reshape
 from gatewright.ir.ops import Input
 from gatewright.ir.program import Scan
@@ -30,9 +30,17 @@ STEPS = 5
 
 
 def recurrent(kind: str, *, units: int = 2, **fields) -> Program:
-    """Return a small cell of Keras' equations over 5 steps of 3 features, with quantizers, as a program."""
+    """Return a small cell of Keras' equations over 5 steps of 3 features, with quantizers, as a program.
+
+    It begins in a state that is not zero, of numbers of both signs.
+    """
     node = cell(kind, exact=True, hard=True, units=units, name="cell", **fields)
-    return export_graph(chain((STEPS, 3), node), name=f"{kind}_cell", input_format=INPUT).program
+    program = export_graph(chain((STEPS, 3), node), name=f"{kind}_cell", input_format=INPUT).program
+    (op,) = (op for op in program.ops if isinstance(op, Scan))
+    states = np.arange(program.constants[op.initial].q.size)
+    return dataclasses.replace(
+        program, constants={**program.constants, op.initial: Constant((-1) ** states * (7 + states), 4)}
+    )
 
 
 def check(made: Dataflow, program: Program) -> None:
