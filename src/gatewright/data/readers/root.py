@@ -1,7 +1,7 @@
 """ROOT files in, the branches of one tree out: read through uproot, in steps of entries.
 
-Branches of vectors of one length become as many columns; those of several lengths (jagged) are left out where no key
-names them, and refused where one does.
+Branches of vectors of one length become as many columns; those of several lengths (jagged) are left out, so that
+a key that names one is told that there is no such column.
 """
 
 # uproot and awkward are optional
