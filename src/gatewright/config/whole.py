@@ -12,7 +12,7 @@ from gatewright.chips import Family
 from gatewright.config.data import Data, Model
 from gatewright.config.hardware import COMPARED, Hardware, Simulation, Synthesis
 from gatewright.config.search import Search
-from gatewright.config.section import Section, Seed
+from gatewright.config.section import Section, Seed, Weight
 from gatewright.config.training import Augment, Distill, Student, Teacher
 
 
@@ -37,12 +37,15 @@ class Config(Section):
 
     device: where networks are trained: "cpu"; "cuda", a GPU; "auto", a GPU where torch finds one. Everything after
     training is computed on the CPU.
+    class_weights: what each sample's loss is multiplied by, in the training of teacher and student: "balanced" by
+    samples / (classes * samples of its class), a table by its class's number, 1 where it has none.
     """
 
     name: Name
     task: Literal["classification", "regression"] = "classification"
     seed: Seed = 1
     device: Device = "cpu"
+    class_weights: Literal["none", "balanced"] | dict[str, Weight] = "none"
     data: Data
     model: Model | None = None
     teacher: Teacher = Teacher()
@@ -78,6 +81,8 @@ class Config(Section):
             raise ValueError(
                 f'hardware.output must be "scores" or "threshold" for a regression, not "{self.hardware.output}"'
             )
+        if self.task == "regression" and self.class_weights != "none":
+            raise ValueError("class_weights are a classification's, a regression has no classes; leave them out")
         for who, hidden in (("teacher", self.teacher.hidden), ("student", self.student.hidden)):
             weights = sum(a * b for a, b in pairwise(hidden))
             if weights > MOST_WEIGHTS:

@@ -17,6 +17,7 @@ from gatewright.data.labels import encode_labels
 from gatewright.data.raw import Raw, checked
 from gatewright.data.sources import read_source, source_name
 from gatewright.data.splits import make_split
+from gatewright.data.weights import class_weights
 from gatewright.errors import DataError
 
 
@@ -60,6 +61,8 @@ def make_dataset(config: Config, raw: Raw) -> Dataset:
     number = None if data.input_format == AUTO else input_format(data.input_format)
     y, classes = encode_labels(raw, config.task)
     split, method = make_split(y, data, origin=raw.origin, classes=classes, group=raw.group, given=raw.split)
+    if classes:
+        class_weights(config.class_weights, y[split == 0], classes)  # before anything is trained
     gaps = training_means(raw, split == 0)
     if gaps is not None:
         raw = replace(raw, x=np.where(np.isnan(raw.x), gaps, raw.x))

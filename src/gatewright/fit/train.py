@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 from gatewright.config import Augment, Config, Student
+from gatewright.data.weights import class_weights
 from gatewright.errors import FitError
 from gatewright.export.vectors import graph_outputs
 from gatewright.fit.device import device_of
@@ -206,6 +207,8 @@ class Tensors:
         if self.task == "classification":
             self.y, self.y_val = self._at(y), self._at(y_val)
             self.outputs = len(data.classes)
+            by_class = class_weights(config.class_weights, y, data.classes)
+            self.by_class = None if by_class is None else self._at(by_class.astype(np.float32))
             self.soft = None if teacher is None else soft_labels(teacher, self.temperature)
             return
         y, y_val = (np.asarray(v, dtype=np.float64).reshape(len(v), -1) for v in (y, y_val))
@@ -230,18 +233,24 @@ class Tensors:
         soft = None if self.soft is None else self.soft.index_select(0, batch)
         y = self.y.index_select(0, batch)
         if self.task == "classification":
-            return classification_loss(outputs, y, soft, temperature=self.temperature, weight=self.weight)
+            return classification_loss(
+                outputs, y, soft, temperature=self.temperature, weight=self.weight, by_class=self.by_class
+            )
         outputs = (outputs - self.y_mean.float()) / self.y_std.float()
         return regression_loss(outputs, y, soft, weight=self.weight)
 
     @torch.no_grad()
     def validate(self, module: Callable[[Tensor], Tensor]) -> Row:
-        """Return the module's figures on the validation split."""
+        """Return the module's figures on the validation split; the score weighs classes as the loss does."""
         outputs = module(self.x_val)
         if self.task == "classification":
-            accuracy = float((outputs.argmax(dim=1) == self.y_val).double().mean())
-            loss = float(cross_entropy(outputs, self.y_val))
-            return {"validation_loss": loss, "validation_accuracy": accuracy, "score": accuracy}
+            right = (outputs.argmax(dim=1) == self.y_val).double()
+            accuracy = score = float(right.mean())
+            loss = float(cross_entropy(outputs, self.y_val, weight=self.by_class))
+            if self.by_class is not None:
+                each = self.by_class.double().index_select(0, self.y_val)
+                score = float((right * each).sum() / each.sum().clamp(min=1e-300))
+            return {"validation_loss": loss, "validation_accuracy": accuracy, "score": score}
         outputs = (outputs - self.y_mean.float()) / self.y_std.float()
         loss = float(mse_loss(outputs, self.y_val))
         rmse = float((((outputs - self.y_val).double() * self.y_std) ** 2).mean().sqrt())
@@ -304,7 +313,18 @@ def stage_key(stage: str, config: Config, data: Dataset, *parts: Any) -> str:
     """Return the hash of everything that decides a training stage's result: no other code's checkpoint is resumed."""
     augment, device = config.augment.model_dump(), device_of(config.device).type
     made_by = [code_digest("fit"), torch.__version__]
-    return digest(made_by, stage, config.task, config.seed, device, augment, data.checksum, data.shape, *parts)
+    return digest(
+        made_by,
+        stage,
+        config.task,
+        config.seed,
+        device,
+        augment,
+        config.class_weights,
+        data.checksum,
+        data.shape,
+        *parts,
+    )
 
 
 def check_alive(stage: str, network: Graph, data: Dataset, config: Config) -> None:

@@ -242,7 +242,15 @@ class Flow:
                 name="data",
                 title="read, split and condition the data",
                 run=self._data,
-                settings=[c.data.model_dump(), fingerprint(c.data.source), fingerprint(c.data.labels), c.task],
+                settings=[
+                    c.data.model_dump(),
+                    fingerprint(c.data.source),
+                    fingerprint(c.data.labels),
+                    c.task,
+                    *(
+                        [sorted(c.class_weights)] if isinstance(c.class_weights, dict) else []
+                    ),  # checked against classes
+                ],
                 packages=("numpy", "scikit-learn", "pandas", "pillow"),
             ),
             *networks,

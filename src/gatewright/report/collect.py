@@ -66,7 +66,7 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
         "name": config.name,
         "task": config.task,
         **origin(config),
-        "data": data_part(data),
+        "data": data_part(data, config.class_weights),
         **model_part(run),
         "teacher": {
             **_outputs(config.task, y, outputs["teacher"], data.classes),
@@ -205,16 +205,20 @@ def _front(run: Path, config: Config) -> dict[str, Any]:
     return {"front": {"chosen": chosen, "points": _json(run / "front" / "front.json")}}
 
 
-def data_part(data: Dataset) -> dict[str, Any]:
-    """Return the results' key "data"."""
+def data_part(data: Dataset, weights: str | Mapping[str, float] = "none") -> dict[str, Any]:
+    """Return the results' key "data". weights: config.class_weights."""
     names = ("train", "validation", "test")
     parts = {name: data.part(name)[1] for name in names}
     counts = {name: [int((y == i).sum()) for i in range(len(data.classes))] for name, y in parts.items()}
+    from gatewright.data.weights import class_weights
+
+    by_class = class_weights(weights, parts["train"], data.classes) if data.classes else None
     return {
         "checksum": data.checksum,
         "samples": {name: len(y) for name, y in parts.items()},
         "classes": list(data.classes),
         **({"class_counts": counts} if data.classes else {}),
+        **({"class_weights": by_class.tolist()} if by_class is not None else {}),
         "features": data.x.shape[1],
         "format": str(data.format),
     }

@@ -198,9 +198,12 @@ def point_name(point: Mapping[str, Any], front: Mapping[str, Any]) -> str:
 
 def _data_text(results: Results) -> str:
     data = results["data"]
+    weights = zip(data["classes"], data.get("class_weights", ()), strict=False)
+    said = ", ".join(f"{name} {significant(weight)}" for name, weight in weights)
     return (
         f"{count(sum(data['samples'].values()))} samples of {count(data['features'])} inputs, "
         f"each in the format {data['format']}."
+        + (f" In training the loss of a sample was multiplied by its class's weight: {said}." if said else "")
     )
 
 

@@ -58,5 +58,5 @@ class Teachers:
 def teacher_key(config: Config, data_checksum: str) -> str:
     """Return the hash of all that decides a teacher."""
     settings = config.teacher.model_dump(mode="json", exclude={"checkpoint_seconds"})
-    rest = [config.augment.model_dump(), config.task, config.seed, config.device]
+    rest = [config.augment.model_dump(), config.task, config.seed, config.device, config.class_weights]
     return digest(settings, pretrained_digest(config), *rest, data_checksum)[:16]

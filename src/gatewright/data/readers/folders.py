@@ -87,17 +87,18 @@ def _tables(
     groups: list[NDArray[Any]] = []
     for path, _, _ in files:
         table = _table(path, data)
-        layout, columns = table.layout, [str(name) for name in table.frame.columns]
+        whole: Any = table.frame
+        layout, columns = table.layout, [str(name) for name in whole.columns]
         if data.group_column == FILE:
-            groups.append(np.full(len(table.frame), str(path.relative_to(root))))
+            groups.append(np.full(len(whole), str(path.relative_to(root))))
         elif data.group_column and data.group_column in columns:
-            groups.append(table.frame[data.group_column].to_numpy(dtype=str))
+            groups.append(whole[data.group_column].to_numpy(dtype=str))
         elif data.group_column:
             raise DataError(
                 f"{path}: has no column {data.group_column!r} (data.group_column)."
                 f"{nearest(data.group_column, [FILE, *columns])}"
             )
-        frame: Any = table.frame[features_only(path, columns, data, table.features)]
+        frame: Any = whole[features_only(path, columns, data, table.features)]
         block = numbers(frame, path, decimal=layout.decimal if layout else ".", lines=layout)
         if blocks and block.shape[1] != blocks[0].shape[1]:
             raise DataError(

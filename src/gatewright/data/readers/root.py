@@ -1,7 +1,7 @@
 """ROOT files in, the branches of one tree out: read through uproot, in steps of entries.
 
-Branches of vectors of one length become as many columns; those of several lengths (jagged) are left out where no key
-names them, and refused where one does.
+Branches of vectors of one length become as many columns; those of several lengths (jagged) are left out, so that
+a key that names one is told that there is no such column.
 """
 
 # uproot and awkward are optional
@@ -27,10 +27,12 @@ STEP = "64 MB"
 def read_root(path: Path, data: Data) -> Table:
     """Read the tree data.table of a ROOT file, or its only one. Raises DataError listing the trees that exist."""
     import uproot
+    from uproot.deserialization import DeserializationError
 
     try:
-        with uproot.open(path) as file:
-            classes = file.classnames(cycle=False)
+        opened: Any = uproot.open(path)
+        with opened as file:
+            classes: dict[str, str] = file.classnames(cycle=False)
             trees = [name for name, kind in classes.items() if kind == "TTree" or "RNTuple" in kind]
             name = data.table or (trees[0] if len(trees) == 1 else "")
             if name not in trees:
@@ -40,7 +42,7 @@ def read_root(path: Path, data: Data) -> Table:
             return Table(frame=spread(path, _branches(file[name])))
     except DataError:
         raise
-    except (*DAMAGE, uproot.deserialization.DeserializationError) as error:
+    except (*DAMAGE, DeserializationError) as error:
         reason = str(error).strip().splitlines()
         raise truncated(path, KIND, reason[0] if reason else type(error).__name__) from None
 

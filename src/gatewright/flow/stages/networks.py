@@ -43,7 +43,7 @@ class TrainedNetworks:
     def stages(self) -> list[Stage]:
         """Return the stages in order; they read the stage data."""
         c = self.config
-        rest = [c.augment.model_dump(), c.task, c.seed, c.device]
+        rest = [c.augment.model_dump(), c.task, c.seed, c.device, c.class_weights]
         return [
             Stage(
                 name="teacher",
@@ -60,7 +60,7 @@ class TrainedNetworks:
 
     def _student_stages(self) -> list[Stage]:
         c = self.config
-        loss = [c.distill.model_dump(), c.augment.model_dump(), c.task, c.seed, c.device]
+        loss = [c.distill.model_dump(), c.augment.model_dump(), c.task, c.seed, c.device, c.class_weights]
         budget = lowering_settings(c, self.part) if c.student.pruning.budget_lut else []
         before = ("data", *(("model",) if self.start else ()), "teacher")
         if c.student.precision == "fixed":
