@@ -83,8 +83,8 @@ def test_formats_of_elements_become_a_quantizer_with_a_type_for_each():
     assert made.kind == "FixedPointQuantizer"
     keep_negative, bits, whole = (part.tolist() for part in made.settings["mask_kbi"])
     assert (keep_negative, bits, whole) == ([[0, 1]], [[4, 0]], [[3, 0]])  # one symmetric bit holds 0 alone
-    with pytest.raises(LowerError, match="hls4ml has no quantizer in Catapult"):
-        translate(program(both, mixed, constants=tables), Backend.CATAPULT)
+    with pytest.raises(LowerError, match="hls4ml has no quantizer in Quartus"):
+        translate(program(both, mixed, constants=tables), Backend.QUARTUS)
 
 
 def test_refusals_name_each_layer_and_the_reason():

@@ -110,8 +110,8 @@ def _requant(op: Op, site: Site) -> Found:
         overflow = op.overflow if fixed.signed else _unsigned(op.overflow)
         result = HlsType(fixed=fixed, rounding=op.rounding, overflow=overflow)
         return (_layer(op, site, "Activation", op.source, settings={"activation": "linear"}, result=result),)
-    if site.backend is Backend.CATAPULT:
-        return "its elements have formats of their own, for which hls4ml has no quantizer in Catapult"
+    if not xilinx:  # in Quartus hls4ml calls the quantizer and does not write it
+        return f"its elements have formats of their own, for which hls4ml has no quantizer in {site.backend.value}"
     shape = site.known[op.name].lo.shape
     size = int(np.prod(shape))
     widths, keeps, signs = (_spread(values, size) for values in (op.width_bits, op.keep_frac_bits, op.signed))
