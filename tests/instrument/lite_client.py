@@ -4,6 +4,9 @@ A module of cocotb's, which runs inside the simulator; test_block.py starts it. 
 `words` and `answers`, of every vector; `registers`, the map: name, word, access, reset; `depth`; `vectors`, to send.
 """
 
+# cocotbext-axi has no types: what a read or a write returns is an object to pyright
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import itertools
