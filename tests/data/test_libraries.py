@@ -1,5 +1,6 @@
 """Files that other libraries write, read back: Parquet, HDF5, ROOT, MiniSEED, WFDB, MATLAB; or the extra to install."""
 
+import importlib
 import importlib.util
 import warnings
 from pathlib import Path
@@ -142,12 +143,12 @@ def test_root(tmp_path: Path):
 def test_miniseed(tmp_path: Path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from obspy import Stream, Trace
+        obspy: Any = importlib.import_module("obspy")
 
     for name, gain in (("quake", 1), ("noise", 3)):
         (tmp_path / name).mkdir()
-        traces = [Trace(wave * gain, {"station": f"ST{i}"}) for i, wave in enumerate(X)]
-        Stream(traces).write(str(tmp_path / name / "a.mseed"), format="MSEED")
+        traces = [obspy.Trace(wave * gain, {"station": f"ST{i}"}) for i, wave in enumerate(X)]
+        obspy.Stream(traces).write(str(tmp_path / name / "a.mseed"), format="MSEED")
     read = raw(tmp_path, group_column="station")
     assert np.array_equal(read.x, np.concatenate([X * 3, X]))
     assert read.y.tolist() == ["noise"] * 6 + ["quake"] * 6
