@@ -16,12 +16,13 @@ from gatewright.rtl.netlist import (
     Literal,
     Module,
     Name,
-    Not,
     Port,
     Register,
     Slice,
     Wire,
 )
+from gatewright.rtl.signals import CLK, RST_N
+from gatewright.rtl.streaming.counting import all_of, either, negated
 from gatewright.version import __version__
 
 LEAVES = ("gw_lite", "gw_counted_fifo")
@@ -53,7 +54,6 @@ def _wire(name: str, width: int = 1) -> Name:
     return Name(name, width, False)
 
 
-RST_N = _wire("rst_n")
 READS, WRITES, PARTIAL = _wire("reads"), _wire("writes"), _wire("partial")
 READ_WORD, WRITE_WORD, WRITE_DATA = (
     _wire("read_word", WORD_BITS),
@@ -62,27 +62,8 @@ READ_WORD, WRITE_WORD, WRITE_DATA = (
 )
 
 
-def _bits(name: Name) -> Slice:
-    return Slice(name, name.width - 1, 0)
-
-
-def _not(name: Name) -> Not:
-    return Not(_bits(name))
-
-
 def _number(value: int, width: int) -> Literal:
     return Literal(value, width, False)
-
-
-def _and(*parts: Expr) -> Expr:
-    found = parts[0]
-    for part in parts[1:]:
-        found = Binary("&", found, part)
-    return found
-
-
-def _or(a: Expr, b: Expr) -> Expr:
-    return Binary("|", a, b)
 
 
 def _is(word: Name, value: int) -> Expr:
@@ -111,7 +92,7 @@ def registers_module(block: Block, module: str) -> Module:
     items += [Heading("Registers of the user's logic")] * bool(block.outputs)
     for i in range(block.outputs):
         word, name = block.word(f"OREG{i}"), _wire(f"oreg{i}", 32)
-        items.append(Register(name, WRITE_DATA, enable=_and(WRITES, _is(WRITE_WORD, word)), reset=_not(RST_N)))
+        items.append(Register(name, WRITE_DATA, enable=all_of([WRITES, _is(WRITE_WORD, word)]), reset=negated(RST_N)))
         values[word] = name
     if block.fifos is not None and block.x is not None and block.y is not None:
         ports += [Port(_wire(name, bits), output=out) for name, bits, out in _STREAMS]
@@ -146,7 +127,7 @@ def _bus(values: dict[int, Expr]) -> list[Item]:
     """Return the bus, and all words that it can read, in order; those that are none are 0."""
     listed = _wire("values", 32 << WORD_BITS)
     words = tuple(values.get(word, _number(0, 32)) for word in reversed(range(1 << WORD_BITS)))
-    ends = (("clk", _wire("clk")), ("rst_n", RST_N), *((name, _wire(name, bits)) for _, bits, name in LITE))
+    ends = (("clk", CLK), ("rst_n", RST_N), *((name, _wire(name, bits)) for _, bits, name in LITE))
     inner = (("values", listed), *((wire.name, wire) for wire in _ASKED))
     parameters = (("WORD_BITS", WORD_BITS),)
     return [
@@ -160,8 +141,8 @@ def _fifos(block: Block, fifos: FifoPair) -> list[Item]:
     """Return the two FIFOs with their controls and sticky flags: o_* to the core, i_* from it."""
     items: list[Item] = [
         Heading("Reset from the bus"),
-        _control(block, "RESET", _HOLD, _not(RST_N)),
-        Register(_RUNS, _and(RST_N, _not(_HOLD))),
+        _control(block, "RESET", _HOLD, negated(RST_N)),
+        Register(_RUNS, all_of([RST_N, negated(_HOLD)])),
     ]
     sides = (
         ("o", "input", "OFIFO", fifos.output_depth, (WRITE_DATA, _wire("o_push"), _wire("o_room")),
@@ -173,14 +154,14 @@ def _fifos(block: Block, fifos: FifoPair) -> list[Item]:
         log2_depth = depth.bit_length() - 1
         clear, words = _wire(f"{side}_clear"), _wire(f"{side}_words", log2_depth + 1)
         if side == "o":
-            asked = Assign(way_in[1], _and(WRITES, _is(WRITE_WORD, block.word("OFIFO_VALUE"))))
+            asked = Assign(way_in[1], all_of([WRITES, _is(WRITE_WORD, block.word("OFIFO_VALUE"))]))
         else:
-            asked = Assign(way_out[2], _and(READS, _is(READ_WORD, block.word("IFIFO_VALUE"))))
+            asked = Assign(way_out[2], all_of([READS, _is(READ_WORD, block.word("IFIFO_VALUE"))]))
         items += [
             Heading(f"FIFO of the {what}"),
-            _control(block, f"{fifo}_CONTROL", clear, _not(_RUNS)),
+            _control(block, f"{fifo}_CONTROL", clear, negated(_RUNS)),
             asked,
-            Assign(_wire(f"{side}_cleared"), _or(clear, _not(_RUNS))),
+            Assign(_wire(f"{side}_cleared"), either(clear, negated(_RUNS))),
             *([Wire(way_in[2]), Wire(way_out[1])]),
             *([Wire(way_out[0])] if side == "i" else []),
             Wire(words),
@@ -188,7 +169,7 @@ def _fifos(block: Block, fifos: FifoPair) -> list[Item]:
                 "gw_counted_fifo",
                 f"u_{what}",
                 (
-                    ("clk", _wire("clk")),
+                    ("clk", CLK),
                     ("clear", _wire(f"{side}_cleared")),
                     *zip(("in_data", "in_valid", "in_ready"), way_in, strict=True),
                     *zip(("out_data", "out_valid", "out_ready"), way_out, strict=True),
@@ -197,58 +178,58 @@ def _fifos(block: Block, fifos: FifoPair) -> list[Item]:
                 parameters=(("WIDTH", 32), ("LOG2_DEPTH", log2_depth)),
             ),
         ]
-    over = _and(_wire("o_push"), _or(_not(_wire("o_room")), _wire("o_clear")))
-    under = _and(_wire("i_pop"), _not(_wire("i_valid")))
+    over = all_of([_wire("o_push"), either(negated(_wire("o_room")), _wire("o_clear"))])
+    under = all_of([_wire("i_pop"), negated(_wire("i_valid"))])
     return [
         *items,
         Heading("What was lost; it stays to be seen, though its status be read in the same cycle"),
         Assign(_LOST, over),
         _sticky(_wire("overflow"), _LOST, _is(READ_WORD, block.word("OFIFO_STATUS"))),
         _sticky(_wire("underflow"), under, _is(READ_WORD, block.word("IFIFO_STATUS"))),
-        Register(_wire("partial_seen"), _number(1, 1), enable=PARTIAL, reset=_not(_RUNS)),
+        Register(_wire("partial_seen"), _number(1, 1), enable=PARTIAL, reset=negated(_RUNS)),
     ]
 
 
 def _control(block: Block, name: str, target: Name, reset: Expr) -> Register:
     """Return the register of one bit that a word of control has."""
     return Register(
-        target, Slice(WRITE_DATA, 0, 0), enable=_and(WRITES, _is(WRITE_WORD, block.word(name))), reset=reset
+        target, Slice(WRITE_DATA, 0, 0), enable=all_of([WRITES, _is(WRITE_WORD, block.word(name))]), reset=reset
     )
 
 
 def _sticky(flag: Name, sets: Expr, status: Expr) -> Register:
     """Return a flag that reading its status clears."""
-    stays = _and(flag, Choose(_and(READS, status), _number(0, 1), _number(1, 1)))
-    return Register(flag, _or(sets, stays), reset=_not(_RUNS))
+    stays = all_of([flag, Choose(all_of([READS, status]), _number(0, 1), _number(1, 1))])
+    return Register(flag, either(sets, stays), reset=negated(_RUNS))
 
 
 def _counters(block: Block, x: Frame) -> list[Item]:
     """Return what follows the vectors into the core and out of it, and counts."""
-    taken = _and(_wire("o_valid"), _wire("x_ready"))
+    taken = all_of([_wire("o_valid"), _wire("x_ready")])
     items: list[Item] = [Heading("Where a vector ends, and what is counted")]
     if x.words > 1:
         place = _wire("x_word", (x.words - 1).bit_length())
         ends = Binary("==", place, _number(x.words - 1, place.width))
         after = Choose(ends, _number(0, place.width), Binary("+", place, _number(1, place.width)))
         items += [
-            Register(place, after, enable=taken, reset=_not(_RUNS)),
+            Register(place, after, enable=taken, reset=negated(_RUNS)),
             Assign(_X_ENDS, ends),
-            Assign(_X_OPEN, AnyBit(_bits(place))),
+            Assign(_X_OPEN, AnyBit(Slice(place, place.width - 1, 0))),
         ]
     else:
         items += [Assign(_X_ENDS, _number(1, 1)), Assign(_X_OPEN, _number(0, 1))]
     counters = {name: _wire(name.lower(), 32) for name in _COUNTERS}
-    cut = _and(WRITES, _is(WRITE_WORD, block.word("OFIFO_CONTROL")), Slice(WRITE_DATA, 0, 0), _X_OPEN)
+    cut = all_of([WRITES, _is(WRITE_WORD, block.word("OFIFO_CONTROL")), Slice(WRITE_DATA, 0, 0), _X_OPEN])
     same = Binary("==", counters["VECTORS_IN"], counters["RESULTS_OUT"])
     events = {
-        "VECTORS_IN": _and(taken, _X_ENDS),
-        "RESULTS_OUT": _and(_wire("y_valid"), _wire("i_room"), _wire("y_last")),
-        "FRAMING_ERRORS": _or(_LOST, cut),
-        "CYCLES_BUSY": _or(_X_OPEN, Choose(same, _number(0, 1), _number(1, 1))),
+        "VECTORS_IN": all_of([taken, _X_ENDS]),
+        "RESULTS_OUT": all_of([_wire("y_valid"), _wire("i_room"), _wire("y_last")]),
+        "FRAMING_ERRORS": either(_LOST, cut),
+        "CYCLES_BUSY": either(_X_OPEN, Choose(same, _number(0, 1), _number(1, 1))),
     }
     for name, counter in counters.items():
         up = Binary("+", counter, _number(1, 32))
-        items.append(Register(counter, up, enable=events[name], reset=_not(_RUNS)))
+        items.append(Register(counter, up, enable=events[name], reset=negated(_RUNS)))
     return items
 
 
@@ -260,9 +241,9 @@ def _read(block: Block, fifos: FifoPair, x: Frame, y: Frame) -> dict[int, Expr]:
     values: dict[str, Expr] = {
         "IFIFO_VALUE": Choose(_wire("i_valid"), _wire("i_data", 32), _number(0, 32)),
         "IFIFO_CONTROL": _word((_wire("i_clear"), 1)),
-        "IFIFO_STATUS": _status(held["i"], _wire("underflow"), almost_empty, _not(_wire("i_valid"))),
+        "IFIFO_STATUS": _status(held["i"], _wire("underflow"), almost_empty, negated(_wire("i_valid"))),
         "OFIFO_CONTROL": _word((_wire("o_clear"), 1)),
-        "OFIFO_STATUS": _status(held["o"], _wire("overflow"), almost_full, _not(_wire("o_room"))),
+        "OFIFO_STATUS": _status(held["o"], _wire("overflow"), almost_full, negated(_wire("o_room"))),
         **{name: _wire(name.lower(), 32) for name in _COUNTERS},
         "FLAGS": _word((_wire("partial_seen"), 1)),
         "RESET": _word((_HOLD, 1)),
