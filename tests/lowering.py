@@ -4,7 +4,7 @@ from gatewright.fixedpoint import Ints
 from gatewright.ir import Program
 from gatewright.lower.compile import lower
 from gatewright.lower.dataflow import Dataflow
-from gatewright.lower.target import Boundaries, Choices, Engine, Multiplier, Streams, Target
+from gatewright.lower.target import Boundaries, Choices, Engine, Multiplier, Room, Streams, Target
 from gatewright.lower.unrolled import Unrolled
 
 
@@ -15,6 +15,7 @@ def lower_for(
     family: str,
     clock_mhz: float,
     dsp_blocks: int = 0,
+    lut: int = 1 << 30,
     max_latency_cycles: int = 0,
     max_latency_ns: float = 0.0,
     reuse: int | tuple[int, ...] = 1,
@@ -24,13 +25,14 @@ def lower_for(
     stream: Streams = "never",
     pixels_per_beat: int = 1,
     interval: int = 0,
+    fit: bool = False,
     engine: Engine = "auto",
 ) -> Dataflow:
     """Return `lower` of the Target and the Choices that these make."""
     target = Target(
         family=family,
         clock_mhz=clock_mhz,
-        dsp_blocks=dsp_blocks,
+        room=Room(lut=lut, ff=1 << 30, dsp=dsp_blocks, bram=1 << 30),
         max_latency_cycles=max_latency_cycles,
         max_latency_ns=max_latency_ns,
     )
@@ -42,6 +44,7 @@ def lower_for(
         stream=stream,
         pixels_per_beat=pixels_per_beat,
         interval=interval,
+        fit=fit,
         engine=engine,
     )
     return lower(program, x, target, choices)

@@ -20,6 +20,7 @@ from gatewright.flow.lowering import choices_of, cost_as_built, lowering_setting
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.flow.stages.hardware import Hardware
 from gatewright.ir import Const, Constant, Mul, Program, save_program
+from gatewright.lower.target import Room
 from tests.programs import codes, mlp, sparse_mlp
 
 TABLES = sparse_mlp((9, 8, 6, 3), seed=3, fan_in=3)  # three layers of 2-bit values
@@ -130,7 +131,7 @@ def test_keys_hold_what_lowering_is_told():
         )
     ]
     assert len(set(keys)) == len(keys)
-    assert target_of(config(), part("XC7A35T")).dsp_blocks == 90
+    assert target_of(config(), part("XC7A35T")).room == Room(lut=20_800, ff=41_600, dsp=90, bram=100)
     assert choices_of(config()).boundaries == "rigid"
 
 

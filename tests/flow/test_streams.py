@@ -20,7 +20,13 @@ def command(tmp_path: Path, program: Program, *given: str) -> Result:
 
 
 @pytest.mark.parametrize(
-    ("options", "interval"), [(("--stream",), 64), (("--stream", "--pixels-per-beat", "8", "--interval", "30"), 30)]
+    ("options", "interval"),
+    [
+        (("--stream",), 64),
+        (("--stream", "--pixels-per-beat", "8", "--interval", "30"), 30),
+        (("--stream", "--interval", "fit", "--part", "ICE40HX1K", "--clock-mhz", "40"), 64 * 7 * 5),
+        (("--stream", "--pixels-per-beat", "8", "--frames-per-second", "5e6"), 40),
+    ],
 )
 def test_estimates_of_streams(tmp_path, options: tuple[str, ...], interval: int):
     done = command(tmp_path, signal(64, 3, 5), "estimate", *options)
@@ -39,6 +45,12 @@ def test_estimates_of_streams(tmp_path, options: tuple[str, ...], interval: int)
             small(Relu(name="r", layer="r", source="x"), output="r"),
             ("hardware.reuse_factor=4",),
             'reuse_factor must be 1 with architecture "stream"',
+        ),
+        (residual(), ("hardware.part=ICE40HX1K", "hardware.interval=fit"), "no interval fits (hardware.interval"),
+        (
+            residual(),
+            ("hardware.interval=900", "hardware.frames_per_second=10"),
+            "interval (900) and frames_per_second (10) both say how long a frame may take; leave one out",
         ),
     ],
 )

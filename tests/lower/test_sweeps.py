@@ -16,6 +16,8 @@ from gatewright.lower.streaming.sweep import Sides, Sweep, all_sides
 from gatewright.lower.streaming.swept import Swept
 from gatewright.lower.streaming.window import Window
 from gatewright.lower.streaming.windowed import Windowed
+from gatewright.lower.target import Choices
+from gatewright.lower.tensor.compile import intervals
 from tests.lowering import lower_for
 
 
@@ -133,3 +135,31 @@ def test_a_dense_layer_of_each_pixel_is_a_sweep_too():
     assert isinstance(unit, Swept)
     assert unit.multipliers == 1
     assert not any(isinstance(unit, Summed) for unit in made.units)
+
+
+def test_the_fastest_design_that_fits_a_part():
+    """Less room, more cycles for a frame, and with less than the least an error that says what that takes."""
+    program = conv((8, 8, 4), (3, 3), 8)
+    windowed = stream(program).cost.lut
+    assert stream(program, fit=True, lut=windowed).initiation_interval == 64
+    tight = stream(program, fit=True, lut=windowed // 2)
+    assert tight.cost.lut <= windowed // 2
+    assert tight.initiation_interval > 64
+    with pytest.raises(
+        LowerError, match=r"^no interval fits .*: the smallest .*, 18,432 cycles a frame, .* LUT of 50; choose a larger"
+    ):
+        stream(program, fit=True, lut=50)
+
+
+def test_other_intervals_of_a_design_are_costed():
+    program = conv((8, 8, 4), (3, 3), 8)
+    made = stream(program, interval=64 * 72)
+    x = random_codes(program, 6, seed=1)
+    choices = Choices(reuse=1, multiplier="lut", truth_tables=True, boundaries="rigid", stream="always")
+    points = intervals(program, x, made.target, choices, made)
+    cycles = [point.cycles for point in points]
+    assert made.initiation_interval in cycles
+    assert cycles == sorted(set(cycles))
+    assert len(cycles) >= 4
+    for point in points:
+        assert stream(program, interval=point.allowed).cost.lut <= point.lut

@@ -147,7 +147,8 @@ for _name, (_stage, _text) in STAGE_COMMANDS.items():
 @click.option("--boundaries", type=click.Choice(["rigid", "elastic"]), default="rigid", help="Between layers.")
 @click.option("--stream", is_flag=True, help="Units on streams, of images and signals.")
 @click.option("--pixels-per-beat", default=1, show_default=True, help="Of a stream: positions that come at a time.")
-@click.option("--interval", default=0, help="Of a stream: cycles that a frame may take; 0: as few as it can.")
+@click.option("--interval", default="0", metavar="N|fit", help="Cycles of a frame; 0: its beats; fit: what fits PART.")
+@click.option("--frames-per-second", default=0.0, help="Says the interval by the clock.")
 @click.option("--engine", type=click.Choice(["auto", "parallel", "folded"]), default="auto", help="Of convolutions.")
 def estimate(
     program: Path,
@@ -161,7 +162,8 @@ def estimate(
     boundaries: str,
     stream: bool,
     pixels_per_beat: int,
-    interval: int,
+    interval: str,
+    frames_per_second: float,
     engine: str,
 ) -> None:
     """Resources and latency of PROGRAM (a program.txt or a run directory) without synthesis."""
@@ -179,7 +181,8 @@ def estimate(
         truth_tables=truth_tables,
         boundaries=boundaries,
         pixels_per_beat=pixels_per_beat,
-        interval=interval,
+        interval=int(interval) if interval.isdecimal() else interval,
+        frames_per_second=frames_per_second,
         engine=engine,
         **({"architecture": "stream"} if stream else {}),
     )

@@ -26,7 +26,8 @@ class Hardware(Section):
     among reuse_factor weights (one number, or one per dense layer; 1 unrolls a layer), one sample every so many cycles.
     "stream" builds images and signals as units on streams of pixels (docs/streaming); "auto" is that where not all
     values are vectors, else "parallel". pixels_per_beat: positions of the input that come in one beat of a stream;
-    interval: cycles that a frame may take on it, 0: no more than its beats. engine: of its convolutions: "parallel"
+    interval: cycles that a frame may take on it, 0: no more than its beats, "fit": as few as fit the part, by estimate;
+    frames_per_second: says the same by the clock, 0: nothing. engine: of its convolutions: "parallel"
     takes a window in every cycle, "folded" shares multipliers over as many as the interval leaves, "auto" chooses for
     each layer what is estimated to be smaller.
     multiplier: of folded layers: "dsp" blocks, "lut" logic, "auto" blocks where the part has enough of them.
@@ -56,7 +57,8 @@ class Hardware(Section):
     softmax_entries: int = Field(default=1024, ge=2, le=16384)
     architecture: Literal["parallel", "folded", "stream", "auto"] = "parallel"
     pixels_per_beat: int = Field(default=1, ge=1, le=2**24)
-    interval: Count = 0
+    interval: Count | Literal["fit"] = 0
+    frames_per_second: Cost = 0.0
     engine: Literal["auto", "parallel", "folded"] = "auto"
     reuse_factor: Reuse | tuple[Reuse, ...] = 1
     multiplier: Literal["auto", "dsp", "lut"] = "auto"
@@ -101,11 +103,16 @@ class Hardware(Section):
                 f'reuse_factor must be 1 with architecture "{self.architecture}", not {self.reuse_factor}; '
                 'set architecture = "folded"'
             )
-        streams = (self.pixels_per_beat, self.interval, self.engine)
-        if self.architecture in ("parallel", "folded") and streams != (1, 0, "auto"):
+        streams = (self.pixels_per_beat, self.interval, self.frames_per_second, self.engine)
+        if self.architecture in ("parallel", "folded") and streams != (1, 0, 0.0, "auto"):
             raise ValueError(
-                f'pixels_per_beat, interval and engine are of streams, not of architecture "{self.architecture}"; '
-                'set architecture = "stream"'
+                "pixels_per_beat, interval, frames_per_second and engine are of streams, not of architecture "
+                f'"{self.architecture}"; set architecture = "stream"'
+            )
+        if self.interval and self.frames_per_second:
+            raise ValueError(
+                f"interval ({self.interval}) and frames_per_second ({self.frames_per_second:g}) both say how long a "
+                "frame may take; leave one out"
             )
         return self
 

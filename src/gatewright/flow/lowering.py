@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatewright.errors import ConfigError, LowerError
-from gatewright.lower.target import Choices, Streams, Target
+from gatewright.lower.target import Choices, Room, Streams, Target
 
 if TYPE_CHECKING:
     from gatewright.chips import Part
     from gatewright.config import Config
+    from gatewright.config.hardware import Hardware
     from gatewright.deploy import Board
     from gatewright.fixedpoint import Ints
     from gatewright.ir import Program
@@ -87,7 +88,7 @@ def target_of(config: Config, part: Part) -> Target:
     return Target(
         family=part.family,
         clock_mhz=config.hardware.clock_mhz,
-        dsp_blocks=part.dsp,
+        room=Room(lut=part.lut, ff=part.ff, dsp=part.dsp, bram=part.bram),
         max_latency_cycles=config.hardware.max_latency_cycles,
         max_latency_ns=config.hardware.max_latency_ns,
     )
@@ -102,9 +103,17 @@ def choices_of(config: Config) -> Choices:
         boundaries=config.hardware.boundaries,
         stream=_STREAMS[config.hardware.architecture],
         pixels_per_beat=config.hardware.pixels_per_beat,
-        interval=config.hardware.interval,
+        interval=_interval(config.hardware),
+        fit=config.hardware.interval == "fit",
         engine=config.hardware.engine,
     )
+
+
+def _interval(hardware: Hardware) -> int:
+    """Return the cycles that a frame may take, 0 where none are told."""
+    if hardware.frames_per_second:
+        return int(hardware.clock_mhz * 1e6 / hardware.frames_per_second)
+    return 0 if hardware.interval == "fit" else hardware.interval
 
 
 def taken(program: Program, choices: Choices) -> Program:

@@ -24,7 +24,7 @@ def lower(program: Program, x: Ints, target: Target, choices: Choices) -> Datafl
 
     With choices.stream units work on streams of pixels. Else, without a reuse factor above 1, it is one unrolled unit;
     with choices.boundaries "elastic" each layer is a unit, and FIFOs join them. With multiplier "auto" folded layers
-    take DSP blocks where target.dsp_blocks are enough for all of them, else logic.
+    take DSP blocks where the part has enough for all of them, else logic.
     Raises LowerError for what has no hardware, for factors out of range, naming the nearest legal one, where a pass
     changes any layer's result, and where a latency limit cannot be met.
     """
@@ -48,7 +48,7 @@ def lower(program: Program, x: Ints, target: Target, choices: Choices) -> Datafl
     if folds or waits:
         partition = units_by_layer if waits else folded_group
         made = partition(facts, trace, factors, target, choices)
-        if choices.multiplier == "auto" and made is not None and made.multipliers > target.dsp_blocks:
+        if choices.multiplier == "auto" and made is not None and made.multipliers > target.room.dsp:
             made = partition(facts, trace, factors, target, replace(choices, multiplier="lut"))
         if made is not None:
             made = elastic(made) if waits else made

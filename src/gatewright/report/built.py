@@ -41,7 +41,7 @@ def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -
             "adders": manifest.claims.adders,
             "input_bits": manifest.source.beat_bits,
             "output_bits": manifest.result.beat_bits,
-            **(_elastic(simulated, estimated["units"]) if simulated.elastic else {}),
+            **(_elastic(simulated, estimated) if simulated.elastic else {}),
             **(_by_placement(run) if manifest.claims.clock_basis == "placed and routed" else {}),
         },
         "estimate": {
@@ -56,8 +56,11 @@ def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -
     }
 
 
-def _elastic(simulated: SimReport, units: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what only an elastic core has: a measured latency that may grow at full rate, channels and units."""
+def _elastic(simulated: SimReport, estimated: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what only an elastic core has: a measured latency that may grow at full rate, channels and units.
+
+    And, on streams, what other intervals would take.
+    """
     return {
         "boundaries": "elastic",
         "greatest_latency_cycles": simulated.greatest_latency_cycles,
@@ -65,7 +68,8 @@ def _elastic(simulated: SimReport, units: Sequence[Mapping[str, Any]]) -> dict[s
             {"name": channel.channel, "depth": channel.depth, "greatest_fill": channel.greatest_fill}
             for channel in simulated.channels
         ],
-        "units": units,
+        "units": estimated["units"],
+        **({"intervals": estimated["intervals"]} if estimated["intervals"] else {}),
     }
 
 

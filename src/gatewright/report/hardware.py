@@ -94,6 +94,7 @@ def sections(results: Results) -> dict[str, Any]:
         "design": design_facts(results),
         "channels": [[c["name"], count(c["depth"]), count(c["greatest_fill"])] for c in hardware.get("channels", [])],
         "units": unit_rows(units),
+        "intervals": _intervals(hardware),
         "dataflow": dataflow_picture(units) if units else "",
         "slowest": bottleneck(units)["name"] if units else "",
         "bitstream": results["bitstream"],
@@ -238,6 +239,19 @@ def latency_table(results: Results) -> tuple[list[str], list[list[str]]]:
     rates = [unit(_rates(ends, h["initiation_interval"]), "M/s") for _, ends in clocks]
     rows.append(["throughput, million samples per second", "", *rates])
     return ["", "cycles", *(name for name, _ in clocks)], rows
+
+
+def _intervals(hardware: Mapping[str, Any]) -> list[list[str]]:
+    """Return a row for each interval of a design on streams, its own marked."""
+    own, mhz = hardware["initiation_interval"], hardware["clock_mhz"]
+    return [
+        [
+            f"{count(row['cycles'])}{' (this design)' if row['cycles'] == own else ''}",
+            *(count(row[key]) for key in ("lut", "ff", "dsp", "bram")),
+            count(int(mhz * 1e6 / row["cycles"])),
+        ]
+        for row in hardware.get("intervals", [])
+    ]
 
 
 def _rates(clock_mhz: tuple[float, float], interval: int) -> str:

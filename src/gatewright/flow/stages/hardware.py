@@ -159,13 +159,16 @@ class Hardware:
         from gatewright.lower.compile import lower
         from gatewright.lower.estimate import estimate
         from gatewright.lower.inventory import inventory
+        from gatewright.lower.tensor.compile import intervals
 
-        lowered = lower(self._load_program(), self.vectors(), self._target(), choices_of(self.config))
-        figures = estimate(lowered)
+        program, target, choices = self._load_program(), self._target(), choices_of(self.config)
+        lowered = lower(program, self.vectors(), target, choices)
+        figures, paced = estimate(lowered), lowered.paced is not None
         try:
             check_fit(self.part, lut=figures.lut, ff=figures.ff, dsp=figures.dsp, bram=figures.bram)
         except BudgetError as error:
-            raise BudgetError(f"estimated before synthesis: {error}") from None
+            advice = ', or hardware.interval = "fit", which takes the cycles that it must' if paced else ""
+            raise BudgetError(f"estimated before synthesis: {error}{advice}") from None
         self._hand_over(self._write_design(lowered, out), out)
         periods = {family: lowered.period_ns(family) for family in self.families}
         write_json(
@@ -175,6 +178,10 @@ class Hardware:
                 "checked": lowered.checked,
                 "period_ns": periods,
                 "units": [asdict(row) for row in inventory(lowered)] if lowered.elastic else [],
+                "intervals": [
+                    asdict(point)
+                    for point in (intervals(program, self.vectors(), target, choices, lowered) if paced else ())
+                ],
             },
         )
 

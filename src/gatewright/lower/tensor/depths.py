@@ -7,6 +7,8 @@ longer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
 
@@ -14,15 +16,46 @@ from gatewright.errors import LowerError
 from gatewright.lower.dataflow import Dataflow, Unit
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.streaming.rule import Counted, Rule
-from gatewright.lower.streaming.tokens import Net, Node, run
+from gatewright.lower.streaming.tokens import Net, Node, Paced, run
 from gatewright.lower.unrolled import Unrolled
 
 _FRAMES, _SHORT_BEATS = 5, 16
 _EFFORT_STEPS = 2_000_000  # of units, in all runs that try whether depths can be less: some ten seconds
 
 
+def roughly_sized(dataflow: Dataflow) -> Dataflow:
+    """Return the dataflow with depths that keep the interval, of which none is above one limit: a few runs."""
+    full = _filled(dataflow)
+    net, frames, interval = net_of(full), frames_of(full), full.initiation_interval
+    limit, most = 1, max(net.depths, default=1)
+    while limit < most:
+        depths = tuple(min(depth, limit) for depth in net.depths)
+        with suppress(LowerError):
+            return _with(full, depths, run(replace(net, depths=depths), frames=frames, within=interval))
+        limit *= 2
+    return full
+
+
 def sized(dataflow: Dataflow) -> Dataflow:
-    """Return the dataflow with the least depths that keep the interval, and what it then does.
+    """Return the dataflow with the least depths that keep the interval, and what it then does."""
+    full = _filled(dataflow)
+    net, frames, channels = net_of(full), frames_of(full), full.channels
+    depths = list(net.depths)
+    each = frames * sum(node.rule.steps for node in net.nodes)
+    order = list(range(len(depths)))
+    if 2 * each * len(depths) > _EFFORT_STEPS:  # not all can be tried: those first that have most bits to lose
+        order.sort(key=lambda i: -depths[i] * dataflow.word_bits(channels[i]))
+    spent = 0
+    for number in (number for number in order if depths[number] > 1):
+        if spent + each > _EFFORT_STEPS:
+            break
+        depths[number], tries = _least(net, depths, number, full.initiation_interval, frames)
+        spent += tries * each
+    return _with(full, depths, run(replace(net, depths=tuple(depths)), frames=frames))
+
+
+def _filled(dataflow: Dataflow) -> Dataflow:
+    """Return the dataflow with depths that no FIFO ever exceeds, and what it then does.
 
     The input reaches the units that read nothing else by wires, but those that look at a beat before they take it.
     """
@@ -38,26 +71,14 @@ def sized(dataflow: Dataflow) -> Dataflow:
         replace(channel, depth=int(not (channel.producer is None and channel.consumer in wired)))
         for channel in dataflow.channels
     )
-    dataflow = replace(dataflow, channels=channels)
-    net, frames = net_of(dataflow), frames_of(dataflow)
-    free = run(net, frames=frames, unbounded=True)
-    depths = [max(free.places[i], 1) if channel.depth else 0 for i, channel in enumerate(channels)]
-    each = frames * sum(node.rule.steps for node in net.nodes)
-    order = list(range(len(depths)))
-    if 2 * each * len(depths) > _EFFORT_STEPS:  # not all can be tried: those first that have most bits to lose
-        order.sort(key=lambda i: -depths[i] * dataflow.word_bits(channels[i]))
-    spent = 0
-    for number in (number for number in order if depths[number] > 1):
-        if spent + each > _EFFORT_STEPS:
-            break
-        depths[number], tries = _least(net, depths, number, free.interval_cycles, frames)
-        spent += tries * each
-    paced = run(replace(net, depths=tuple(depths)), frames=frames)
-    return replace(
-        dataflow,
-        channels=tuple(replace(c, depth=d) for c, d in zip(channels, depths, strict=True)),
-        paced=paced,
-    )
+    wide = replace(dataflow, channels=channels)
+    free = run(net_of(wide), frames=frames_of(wide), unbounded=True)
+    return _with(wide, [max(free.places[i], 1) if channel.depth else 0 for i, channel in enumerate(channels)], free)
+
+
+def _with(dataflow: Dataflow, depths: Sequence[int], paced: Paced) -> Dataflow:
+    channels = tuple(replace(c, depth=d) for c, d in zip(dataflow.channels, depths, strict=True))
+    return replace(dataflow, channels=channels, paced=paced)
 
 
 def _least(net: Net, depths: list[int], number: int, interval: int, frames: int) -> tuple[int, int]:
