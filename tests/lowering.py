@@ -1,5 +1,7 @@
 """Lowering in one line: what a test or benchmark does not say is unlimited, unrolled, in logic and rigid."""
 
+from collections.abc import Mapping
+
 from gatewright.fixedpoint import Ints
 from gatewright.ir import Program
 from gatewright.lower.compile import lower
@@ -27,6 +29,8 @@ def lower_for(
     interval: int = 0,
     fit: bool = False,
     engine: Engine = "auto",
+    engines: Mapping[str, Engine] | None = None,
+    fifo_depths: Mapping[str, int] | None = None,
 ) -> Dataflow:
     """Return `lower` of the Target and the Choices that these make."""
     target = Target(
@@ -46,6 +50,8 @@ def lower_for(
         interval=interval,
         fit=fit,
         engine=engine,
+        engines=engines or {},
+        fifo_depths=fifo_depths or {},
     )
     return lower(program, x, target, choices)
 

@@ -131,6 +131,20 @@ def test_one_word_less_costs_throughput_or_stops_the_design():
         run(net_of(made, [*depths[:skip], 9, *depths[skip + 1 :]]), frames=2)
 
 
+def test_depths_that_are_told_are_kept_or_refused():
+    """More words are taken as they are; too few for anything to move are refused by the channel's name."""
+    told = stream(residual(), fifo_depths={"x -> sum": 40})
+    (skip,) = (c for c in told.channels if c.producer is None and c.consumer == "sum")
+    assert (skip.depth, told.initiation_interval) == (40, 64)
+    with pytest.raises(
+        LowerError,
+        match=r"^hardware\.fifo_depths stops the design for good: 'x -> sum' has 9 words and needs 1\d, .* would hang",
+    ):
+        stream(residual(), fifo_depths={"x -> sum": 9})
+    with pytest.raises(LowerError, match=r"names 'x -> som', which is no FIFO\. Did you mean 'x -> sum'\?"):
+        stream(residual(), fifo_depths={"x -> som": 9})
+
+
 def test_a_frame_takes_no_more_than_its_beats():
     """Strides and pools take nothing: the input is the slowest."""
     program = residual()

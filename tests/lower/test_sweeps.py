@@ -163,3 +163,11 @@ def test_other_intervals_of_a_design_are_costed():
     assert len(cycles) >= 4
     for point in points:
         assert stream(program, interval=point.allowed).cost.lut <= point.lut
+
+
+def test_a_layer_has_the_engine_that_it_is_given():
+    program = conv((8, 8, 4), (3, 3), 8)
+    assert isinstance(stream(program, interval=64 * 72, engines={"c": "parallel"}).units[0], Windowed)
+    assert isinstance(stream(program, interval=64 * 72, engine="parallel", engines={"c": "folded"}).units[0], Swept)
+    with pytest.raises(LowerError, match=r"engines names 'd', which is no convolution and no dense layer of 'conv'"):
+        stream(program, engines={"d": "folded"})

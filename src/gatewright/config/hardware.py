@@ -13,7 +13,11 @@ from gatewright.words import OutputKind
 CellMapping = Literal["auto", "cells", "behavioural"]
 Framing = Literal["auto", "packets", "none"]
 Prefix = Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*_?)?$", max_length=24)]
+Depth = Annotated[int, Field(ge=1, le=2**20)]
 Reuse = Annotated[int, Field(ge=1, le=2**24)]
+
+
+_STREAMED = ("pixels_per_beat", "interval", "frames_per_second", "engine", "engines", "fifo_depths")
 
 
 class Hardware(Section):
@@ -29,7 +33,8 @@ class Hardware(Section):
     interval: cycles that a frame may take on it, 0: no more than its beats, "fit": as few as fit the part, by estimate;
     frames_per_second: says the same by the clock, 0: nothing. engine: of its convolutions: "parallel"
     takes a window in every cycle, "folded" shares multipliers over as many as the interval leaves, "auto" chooses for
-    each layer what is estimated to be smaller.
+    each layer what is estimated to be smaller; engines says it for single layers, by their names. fifo_depths: words of
+    single FIFOs, by the names that the report gives them, where not the least that keep the interval.
     multiplier: of folded layers: "dsp" blocks, "lut" logic, "auto" blocks where the part has enough of them.
     stream_bits: width of TDATA; 0 = a whole vector in one beat (initiation interval 1). framing: "packets" end with
     TLAST, which cuts torn vectors, and at which the input is in step again after a reset; "none": TLAST cuts nothing,
@@ -60,6 +65,8 @@ class Hardware(Section):
     interval: Count | Literal["fit"] = 0
     frames_per_second: Cost = 0.0
     engine: Literal["auto", "parallel", "folded"] = "auto"
+    engines: dict[str, Literal["auto", "parallel", "folded"]] = Field(default_factory=dict)
+    fifo_depths: dict[str, Depth] = Field(default_factory=dict)
     reuse_factor: Reuse | tuple[Reuse, ...] = 1
     multiplier: Literal["auto", "dsp", "lut"] = "auto"
     stream_bits: int = Field(default=0, ge=0, le=65536)
@@ -103,10 +110,13 @@ class Hardware(Section):
                 f'reuse_factor must be 1 with architecture "{self.architecture}", not {self.reuse_factor}; '
                 'set architecture = "folded"'
             )
-        streams = (self.pixels_per_beat, self.interval, self.frames_per_second, self.engine)
-        if self.architecture in ("parallel", "folded") and streams != (1, 0, 0.0, "auto"):
+        fields = type(self).model_fields
+        given = [
+            name for name in _STREAMED if getattr(self, name) != fields[name].get_default(call_default_factory=True)
+        ]
+        if self.architecture in ("parallel", "folded") and given:
             raise ValueError(
-                "pixels_per_beat, interval, frames_per_second and engine are of streams, not of architecture "
+                f"{', '.join(given)} must be left out, being of streams, with architecture "
                 f'"{self.architecture}"; set architecture = "stream"'
             )
         if self.interval and self.frames_per_second:

@@ -51,7 +51,11 @@ def _part(name: str, node: dict[str, Any], whole: dict[str, Any], kind: type[Sec
     required = set(node.get("required", ()))
     for key, value in node["properties"].items():
         if not _is_table(value, whole):
-            default = "required" if key in required else f"`{_written(kind.model_fields[key].default)}`"
+            default = (
+                "required"
+                if key in required
+                else f"`{_written(kind.model_fields[key].get_default(call_default_factory=True))}`"
+            )
             rows.append(f"| `{key}` | {_type(value, whole)} | {default} |")
     title = f"## `[{name}]`" if name else "## At the top"
     text = re.sub(r"\s*\n\s*\n\s*", "\n\n", (kind.__doc__ or "").strip())

@@ -106,6 +106,8 @@ def choices_of(config: Config) -> Choices:
         interval=_interval(config.hardware),
         fit=config.hardware.interval == "fit",
         engine=config.hardware.engine,
+        engines=config.hardware.engines,
+        fifo_depths=config.hardware.fifo_depths,
     )
 
 

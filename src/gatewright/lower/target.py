@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Multiplier = Literal["auto", "dsp", "lut"]
@@ -56,7 +57,8 @@ class Choices:
     positions of the input that come at a time; interval: cycles that a frame may take, where more than its beats; 0: no
     more than those. fit: instead as few as a design takes that fits the part, by estimate. engine: of convolutions on
     streams: "parallel" takes a window in every cycle, "folded" shares multipliers over several, "auto" chooses for each
-    what is estimated to be smaller.
+    what is estimated to be smaller; engines: of single layers, by name. fifo_depths: words of single channels, by the
+    name that channel_name gives them.
     """
 
     reuse: int | tuple[int, ...]
@@ -68,3 +70,9 @@ class Choices:
     interval: int = 0
     fit: bool = False
     engine: Engine = "auto"
+    engines: Mapping[str, Engine] = field(default_factory=dict[str, Engine])
+    fifo_depths: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def engine_of(self, layer: str) -> Engine:
+        """Return the engine that a layer was given, or the one for all."""
+        return self.engines.get(layer, self.engine)

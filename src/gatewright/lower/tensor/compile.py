@@ -7,14 +7,15 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from gatewright.errors import LowerError
+from gatewright.errors import LowerError, nearest
 from gatewright.fixedpoint import Ints
+from gatewright.ir.ops import Conv, Dense
 from gatewright.ir.program import Program
 from gatewright.ir.shapes import shapes
 from gatewright.lower.build.facts import Facts
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.target import Choices, Target
-from gatewright.lower.tensor.depths import sized
+from gatewright.lower.tensor.depths import sized, told
 from gatewright.lower.tensor.ends import entering
 from gatewright.lower.tensor.fitting import Point, bounds, point, shortest
 from gatewright.lower.tensor.normal import normal
@@ -43,6 +44,7 @@ def streamed(program: Program, x: Ints, target: Target, choices: Choices) -> Dat
             'hardware.architecture = "parallel"'
         )
     facts = Facts(program=normal(program))
+    _check_layers(facts.program, choices)
     make = partial(_units, facts, facts.interpreter.trace(x[:REPLAYED]), target, choices)
     beats = entering(facts, choices.pixels_per_beat).stream.beats
     interval = shortest(make, bounds(facts, beats), target.room) if choices.fit else choices.interval
@@ -51,7 +53,7 @@ def streamed(program: Program, x: Ints, target: Target, choices: Choices) -> Dat
             f"hardware.interval must be at least {beats}, for a frame of {program.name!r} comes in so many beats, not "
             f"{interval}; raise hardware.pixels_per_beat"
         )
-    made = sized(make(interval))
+    made = told(sized(make(interval)), choices.fifo_depths)
     if interval and made.initiation_interval > interval:
         raise LowerError(
             f"{program.name!r} takes {made.initiation_interval} cycles a frame, hardware.interval allows {interval}; "
@@ -77,6 +79,17 @@ def intervals(program: Program, x: Ints, target: Target, choices: Choices, made:
                 found.append(point(make(allowed), allowed))
     kept = {each.cycles: each for each in reversed(found)}
     return tuple(kept[cycles] for cycles in sorted(kept))
+
+
+def _check_layers(program: Program, choices: Choices) -> None:
+    """Raise LowerError where an engine is said for what is no layer with products."""
+    known = sorted({op.layer for op in program.ops if isinstance(op, Conv | Dense)})
+    for layer in choices.engines:
+        if layer not in known:
+            raise LowerError(
+                f"hardware.engines names {layer!r}, which is no convolution and no dense layer of {program.name!r}."
+                f"{nearest(layer, known)}"
+            )
 
 
 def _units(facts: Facts, trace: Mapping[str, Ints], target: Target, choices: Choices, interval: int) -> Dataflow:

@@ -7,13 +7,15 @@ longer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from math import inf
 from typing import assert_never
 
-from gatewright.errors import LowerError
+from gatewright.errors import LowerError, nearest
 from gatewright.lower.dataflow import Dataflow, Unit
+from gatewright.lower.elastic import channel_name
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.streaming.rule import Counted, Rule
 from gatewright.lower.streaming.tokens import Net, Node, Paced, run
@@ -52,6 +54,46 @@ def sized(dataflow: Dataflow) -> Dataflow:
         depths[number], tries = _least(net, depths, number, full.initiation_interval, frames)
         spent += tries * each
     return _with(full, depths, run(replace(net, depths=tuple(depths)), frames=frames))
+
+
+def told(dataflow: Dataflow, words: Mapping[str, int]) -> Dataflow:
+    """Return a sized dataflow with the depths that were told for some channels, and what it then does.
+
+    words: by channel_name. Raises LowerError for a name that no FIFO has, and where nothing would move any more, naming
+    the channel and the least words that let frames pass.
+    """
+    if not words:
+        return dataflow
+    places = {channel_name(channel): n for n, channel in enumerate(dataflow.channels) if channel.depth}
+    for name in words:
+        if name not in places:
+            raise LowerError(f"hardware.fifo_depths names {name!r}, which is no FIFO.{nearest(name, sorted(places))}")
+    depths = [channel.depth for channel in dataflow.channels]
+    for name, count in words.items():
+        depths[places[name]] = count
+    net, frames = net_of(dataflow, depths), frames_of(dataflow)
+    try:
+        return _with(dataflow, depths, run(net, frames=frames))
+    except LowerError as error:
+        needs = [
+            f"{name!r} has {count:,} words and needs {least:,}"
+            for name, count in words.items()
+            if (least := _alive(dataflow, places[name], count)) > count
+        ]
+        raise LowerError(
+            f"hardware.fifo_depths stops the design for good: {'; '.join(needs) or error}, beside the others' depths; "
+            "a board would hang. Give it more, or leave it out"
+        ) from None
+
+
+def _alive(dataflow: Dataflow, number: int, words: int) -> int:
+    """Return the least words, from `words` on, of one channel with which frames pass, the others as they are."""
+    low, high = words, max(dataflow.channels[number].depth, words)
+    while low < high:
+        middle = (low + high) // 2
+        depths = [middle if n == number else channel.depth for n, channel in enumerate(dataflow.channels)]
+        low, high = (middle + 1, high) if interval_of(dataflow, depths) == inf else (low, middle)
+    return high
 
 
 def _filled(dataflow: Dataflow) -> Dataflow:
@@ -106,7 +148,7 @@ def interval_of(dataflow: Dataflow, depths: list[int]) -> float:
     try:
         return run(net_of(dataflow, depths), frames=frames_of(dataflow)).interval_cycles
     except LowerError:
-        return float("inf")
+        return inf
 
 
 def frames_of(dataflow: Dataflow) -> int:

@@ -66,18 +66,19 @@ def sweep_of(
 ) -> Sweep | None:
     """Return the cheapest sweep of which a frame takes no more than `interval` cycles; None: all at once is cheaper.
 
-    matrix: (row of taps, column of taps, lanes, results). With choices.engine "folded" it is a sweep in any case: with
+    matrix: (row of taps, column of taps, lanes, results). With engine "folded" it is a sweep in any case: with
     choices.interval 0 the fastest one, where none is fast enough. Raises LowerError naming the layer and the least
-    interval of its sweeps, where choices.engine is "folded".
+    interval of its sweeps, where its engine is "folded".
     """
-    if choices.engine == "parallel":
+    engine = choices.engine_of(op.layer)
+    if engine == "parallel":
         return None
     groups = op.groups if isinstance(op, Conv) else 1
     found = [Sweep(window=window, sides=sides) for sides in all_sides(len(lanes), matrix.shape[-1], groups)]
     best, rough = _best(found, matrix, lanes, interval, target, choices)
     if best is not None:
-        return best if choices.engine == "folded" or rough < _at_once(matrix, window, lanes) else None
-    if choices.engine == "auto":
+        return best if engine == "folded" or rough < _at_once(matrix, window, lanes) else None
+    if engine == "auto":
         return None
     least = min(found, key=frame_cycles)
     if choices.interval:
@@ -88,13 +89,15 @@ def sweep_of(
     return least
 
 
-def frame_sweep(matrix: Ints, lanes: Sequence[Lane], interval: int, target: Target, choices: Choices) -> Sweep | None:
+def frame_sweep(
+    op: Dense, matrix: Ints, lanes: Sequence[Lane], interval: int, target: Target, choices: Choices
+) -> Sweep | None:
     """Return the cheapest sweep over whole frames, for a dense layer; None: a sum over the beats is cheaper.
 
     matrix: (1, beats, lanes, results).
     """
     beats, results = matrix.shape[1], matrix.shape[-1]
-    if choices.engine == "parallel":
+    if choices.engine_of(op.layer) == "parallel":
         return None
     one, none = (1, 1), ((0, 0), (0, 0))
     window = Window(grid=(1, beats), size=(1, beats), strides=one, dilation=one, pads=none)

@@ -65,7 +65,7 @@ class Products:
         lanes = [taken.lanes[i % stream.per_beat] for i in range(stream.elements)]
         matrix, offsets, up = aligned(op, facts, lanes)
         whole = matrix.reshape(1, stream.beats, stream.per_beat, -1)
-        sweep = frame_sweep(whole, taken.lanes, self.interval, self.target, self.choices)
+        sweep = frame_sweep(op, whole, taken.lanes, self.interval, self.target, self.choices)
         found = sweep and self._sweep(op, sweep, (whole, offsets, up), taken, name)
         if found:
             return found
