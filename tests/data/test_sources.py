@@ -134,7 +134,11 @@ def test_nan_names_row_and_column(make, tmp_path):
             Y + 0.5,
             "class labels must be names or whole numbers, not 0.5 of sample 1; for a continuous target set task",
         ),
-        (X, np.eye(2)[Y], "class labels must be one per row, not shape (40, 2); for one-hot labels give their argmax"),
+        (
+            X,
+            2 * np.eye(2)[Y],
+            "class labels must be one per row, not shape (40, 2); or one-hot, a single 1 in each row",
+        ),
         (X, np.array(["a", ""])[Y], "every row needs a label, but sample 2 of 40 has none; fill it in or drop the row"),
         (X.astype(complex), Y, "samples must be numbers, not complex128; convert them"),
         (X.astype(str), Y, "samples must be numbers, not <U21; convert them"),
@@ -230,7 +234,7 @@ def test_csv_that_is_no_table(make, tmp_path):
         (b"a,b\n", "a table must have rows below its header, not none"),
         (b"a,kind\n1,p,3,4\n2,n\n", "cannot be read as a table"),
         (b"a,kind\n1,p\n2,n,5,6\n", "it must be complete, with equally many cells in each line"),
-        (b"\xff\xfe\x00\x81", "cannot be read as a table"),
+        (b"\x81\x00", "cannot be read as a table: it holds a zero byte, so it is no text"),
         (b"a,kind\n1,p\n2\n3,n\n", "every row needs a label, but sample 2 of 3 has none; fill it in or drop the row"),
         (b"kind\np\nn\n", "a table needs feature columns beside 'kind'"),
     ]:

@@ -77,6 +77,44 @@ TABLES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {"label_column": "y", "split_column": "split"},
         {},
     ),
+    (
+        "an instrument's lines first, units below the names, Windows' letters, a separator at the end of rows",
+        "Prüfstand 7\nSchwelle;30;mV\n\nZeit (s);Größe;U;Art\ns;°C;V;\n"
+        + rows(*map(commas, [np.arange(120) / 4, *X.T[:2]]), KIND, [""] * 120, sep=";"),
+        {"label_column": "Art", "exclude_columns": ["Zeit (s)", ""], "scaling": "range"},
+        {},
+    ),
+    (
+        "R's header without the name of its first column, in quotes; words among numbers; a class of one row",
+        '"amp" "width" "Species"\n'
+        + rows(
+            [f'"{i}"' for i in range(120)],
+            ["OL" if i == 7 else x for i, x in enumerate(X[:, 0])],
+            X[:, 1],
+            ['"odd"', *KIND[1:]],
+            sep=" ",
+        ),
+        {
+            "label_column": "Species",
+            "exclude_columns": [""],
+            "exclude_classes": ["odd"],
+            "missing_values": ["OL"],
+            "missing": "drop",
+        },
+        {},
+    ),
+    (
+        "how Excel is told the separator; thousands set apart, a unit behind each number",
+        "sep=;\nWert;Länge;Art\n"
+        + rows(
+            [f"{2 + abs(x):.3f},5".replace(".", ".") for x in X[:, 0]],
+            [f"{c} mm" for c in commas(X[:, 1])],
+            KIND,
+            sep=";",
+        ),
+        {"label_column": "Art", "scaling": "range"},
+        {},
+    ),
 ]
 
 
@@ -84,11 +122,11 @@ TABLES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
 def test_init_writes_what_it_sees(tmp_path: Path, what: str, text: str, data: dict[str, Any], top: dict[str, Any]):
     del what
     source = tmp_path / "my lab.csv"
-    source.write_text(text)
+    source.write_bytes(text.encode("cp1252"))
     found, _ = drafted(source)
     assert found["name"] == "my_lab"
     assert found["data"]["source"] == "my lab.csv"
-    optional = {"group_column", "split_column", "missing", "exclude_columns"}
+    optional = {"group_column", "split_column", "missing", "missing_values", "exclude_columns", "exclude_classes"}
     assert {k: found["data"][k] for k in {*data, *(optional & set(found["data"]))}} == data
     assert {key: found[key] for key in top} == top
 
@@ -99,6 +137,17 @@ def test_init_on_arrays_and_images(tmp_path: Path):
     assert (found["data"]["x_key"], found["data"]["y_key"], found["data"]["scaling"]) == ("samples", "labels", "none")
     assert found["hardware"] == {"board": "ulx3s_25f", "clock_mhz": 25}
     assert "90 samples of 8 features, as ufixed<10,10>" in said
+    x = RNG.normal(size=(90, 3))
+    kept = {
+        "x_train": x[:60],
+        "y_train": np.eye(2)[np.arange(60) % 2],
+        "x_test": x[60:],
+        "y_test": np.eye(2)[np.arange(30) % 2],
+    }
+    np.savez(tmp_path / "b.npz", **kept)
+    found, said = drafted(tmp_path / "b.npz")
+    assert (found["data"]["x_key"], found["data"]["y_key"], found["task"]) == ("x_*", "y_*", "classification")
+    assert "split: source+validation" in said
     for number in range(60):
         place = tmp_path / "shots" / "ab"[number % 2]
         place.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,8 @@ class Data(Section):
     `sklearn:NAME`, `generator:NAME` (cosmic, clyc) or `python:MODULE:FUNCTION`.
     label_column: of a table; label_columns: a regression's several targets. feature_columns: names, patterns and ranges
     (`adc_*`, `t0:t63`) of a table's columns, () for all others; exclude_columns: those that are no features.
-    missing: what happens to gaps: "error", "drop" the row, "mean" of the training rows. separator, decimal, header: how
+    missing: what happens to gaps: "error", "drop" the row, "mean" of the training rows. missing_values: what a gap is
+    written as besides ("OL", "-999"). exclude_classes: labels whose rows are left out. separator, decimal, header: how
     a table is written, where what is seen in it is wrong (docs/data). table: the tree of a ROOT file with several.
     rows: what a sample is in LabVIEW's and oscilloscopes' files, a line or a whole curve ("records"); "auto": a line
     where a label's column is named. record_length: samples of a row, into which longer records are cut; 0: as they are.
@@ -71,6 +72,8 @@ class Data(Section):
     group_column: Column = ""
     split_column: Column = ""
     missing: Literal["error", "drop", "mean"] = "error"
+    missing_values: tuple[Column, ...] = ()
+    exclude_classes: tuple[Column, ...] = ()
     separator: str = ""
     decimal: Literal["auto", ".", ","] = "auto"
     header: Literal["auto", "yes", "no"] = "auto"

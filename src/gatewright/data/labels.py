@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.data.raw import Raw
-from gatewright.errors import DataError
+from gatewright.errors import DataError, nearest
 
 _DIGITS = r"\d{1,4000}"  # Python reads no longer numbers
 
@@ -23,10 +25,12 @@ def encode_labels(raw: Raw, task: str) -> tuple[NDArray[Any], tuple[str, ...]]:
     if task == "regression":
         return _targets(raw), ()
     labels = raw.y.reshape(-1) if raw.y.size == len(raw.x) else raw.y
+    if one_hot(labels):
+        labels = labels.argmax(axis=1)
     if labels.ndim != 1:
         raise DataError(
             f"{raw.origin}: class labels must be one per row, not shape {labels.shape}; "
-            f'for one-hot labels give their argmax; for several targets set task = "regression"'
+            f'or one-hot, a single 1 in each row; for several targets set task = "regression"'
         )
     if labels.dtype.kind == "f":
         labels = _whole(labels, raw.origin)
@@ -54,6 +58,43 @@ def encode_labels(raw: Raw, task: str) -> tuple[NDArray[Any], tuple[str, ...]]:
     rank = np.empty(len(names), dtype=np.int64)
     rank[order] = np.arange(len(names))
     return rank[inverse], tuple(names[i] for i in order)
+
+
+def leave_out(
+    raw: Raw, y: NDArray[Any], classes: tuple[str, ...], names: Sequence[str]
+) -> tuple[Raw, NDArray[Any], tuple[str, ...]]:
+    """Return samples, class indices and classes without the rows of some classes.
+
+    Raises DataError for a regression, for what is no class, and where fewer than two are left.
+    """
+    if not classes:
+        raise DataError(f'{raw.origin}: data.exclude_classes goes with task = "classification"; remove it')
+    for name in names:
+        if name not in classes:
+            raise DataError(
+                f"{raw.origin}: no class is called {name!r} (data.exclude_classes).{nearest(name, classes)}"
+            )
+    kept = [index for index, name in enumerate(classes) if name not in names]
+    if len(kept) < 2:
+        raise DataError(f"{raw.origin}: data.exclude_classes leaves {len(kept)} classes; at least 2 must stay")
+    rows = np.isin(y, kept)
+    index = np.zeros(len(classes), dtype=np.int64)
+    index[kept] = np.arange(len(kept))
+    raw = replace(
+        raw,
+        x=raw.x[rows],
+        y=raw.y[rows],
+        group=None if raw.group is None else raw.group[rows],
+        split=None if raw.split is None else raw.split[rows],
+    )
+    return raw, index[y[rows]], tuple(classes[i] for i in kept)
+
+
+def one_hot(labels: NDArray[Any]) -> bool:
+    """Say whether labels are (n, classes) zeros with a single 1 in each row, several classes among them."""
+    if labels.ndim != 2 or labels.shape[1] < 2 or labels.dtype.kind not in "biuf":
+        return False
+    return bool(((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all())
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -95,12 +136,13 @@ def _whole(labels: NDArray[Any], origin: str) -> NDArray[np.int64]:
 
 
 def _targets(raw: Raw) -> NDArray[np.float64]:
-    if raw.y.dtype.kind not in "biuf":
+    y = _read_numbers(raw.y)
+    if y.dtype.kind not in "biuf":
         raise DataError(
             f"{raw.origin}: regression targets must be numbers, not {raw.y.reshape(-1)[0].item()!r}; "
             f'choose another label column or set task = "classification"'
         )
-    y = raw.y.astype(np.float64).reshape(len(raw.y), -1)
+    y = y.astype(np.float64).reshape(len(raw.y), -1)
     bad = np.argwhere(~np.isfinite(y))
     if len(bad):
         row, column = (int(i) for i in bad[0])
@@ -109,3 +151,11 @@ def _targets(raw: Raw) -> NDArray[np.float64]:
             f"target {column + 1}; remove or repair the row"
         )
     return y
+
+
+def _read_numbers(y: NDArray[Any]) -> NDArray[Any]:
+    """Return targets as numbers where all are texts of numbers: a column some of whose rows were dropped."""
+    try:
+        return y.astype(np.float64) if y.dtype.kind == "U" else y
+    except ValueError:
+        return y

@@ -13,7 +13,7 @@ from gatewright.config import Config, parse_config
 from gatewright.data.auto_format import auto_format
 from gatewright.data.conditioning import condition_counted, conditioned_shape, make_contract, reduced
 from gatewright.data.dataset import AUTO, SPLITS, Dataset, input_format
-from gatewright.data.labels import encode_labels
+from gatewright.data.labels import encode_labels, leave_out
 from gatewright.data.raw import Raw, checked
 from gatewright.data.sources import read_source, source_name
 from gatewright.data.splits import make_split
@@ -60,6 +60,8 @@ def make_dataset(config: Config, raw: Raw) -> Dataset:
     data = config.data
     number = None if data.input_format == AUTO else input_format(data.input_format)
     y, classes = encode_labels(raw, config.task)
+    if data.exclude_classes:
+        raw, y, classes = leave_out(raw, y, classes, data.exclude_classes)
     split, method = make_split(y, data, origin=raw.origin, classes=classes, group=raw.group, given=raw.split)
     if classes:
         class_weights(config.class_weights, y[split == 0], classes)  # before anything is trained

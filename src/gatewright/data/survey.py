@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.data.readers.layout import Layout
-from gatewright.data.readers.tables import gaps_of, values_of
+from gatewright.data.readers.tables import gaps_of, values_of, with_gaps
 from gatewright.data.splits import SPELLINGS
 from gatewright.errors import DataError
 
@@ -46,7 +46,11 @@ NUMBERS = (
     "date",
     "",
 )
+TIMES = {"time", "timestamp", "t", "date", "datetime", "elapsed", "epoch", "clock", "zeit", "datum", "temps", "seconds"}
 MOST_CLASSES = 30  # beyond, whole numbers are taken for a quantity
+MOST_WORDS = 4  # among a column's numbers, that are taken for gaps
+LEAST = 3  # rows of a class: one for each split
+RARE = "fewer than 3 rows, one for each split"
 DROPPED = 0.1  # of the rows may have a gap, before gaps are filled instead
 FAR = 12.0  # deviations from the mean, beyond which a feature's range is that of its outliers
 
@@ -80,6 +84,8 @@ def survey_table(frame: pd.DataFrame, path: Path, layout: Layout | None, *, task
     Raises DataError for a table of one column, and where no column can be the label.
     """
     decimal = layout.decimal if layout else "."
+    words = _gap_words(frame, decimal)
+    frame = with_gaps(frame, words)
     columns = [_column(name, frame[name], decimal) for name in map(str, frame.columns)]
     if len(columns) < 2:
         raise DataError(f"{path}: a table needs features and a label, not the single column {columns[0].name!r}")
@@ -96,15 +102,23 @@ def survey_table(frame: pd.DataFrame, path: Path, layout: Layout | None, *, task
             keys[key], reasons[key] = hit.name, f"{hit.distinct} values"
             rest.remove(hit)
     out = {column.name: reason for column in rest if (reason := _no_feature(column, len(frame)))}
+    if all(column.name in out for column in rest):  # what only counts may still be what a quantity follows
+        out = {column.name: out[column.name] for column in rest if not column.numeric or column.distinct < 2}
     features = [column for column in rest if column.name not in out]
     if not features:
         raise DataError(f"{path}: no column beside {label.name!r} holds numbers that vary; check the separator")
     if out:
         keys["exclude_columns"] = list(out)
-        reasons["exclude_columns"] = ", ".join(f"{name}: {reason}" for name, reason in out.items())
+        reasons["exclude_columns"] = ", ".join(f"{name or 'no name'}: {reason}" for name, reason in out.items())
     holes = np.zeros(len(frame), dtype=bool)
     for column in (label, *features):
         holes |= gaps_of(frame[column.name])
+    if words:
+        keys["missing_values"], reasons["missing_values"] = words, "among numbers: taken for gaps"
+    if task == "classification":
+        names, counts = np.unique(_texts(frame[label.name][~holes], label), return_counts=True)
+        if rare := rare_classes(names.tolist(), counts.tolist()):
+            keys["exclude_classes"], reasons["exclude_classes"] = rare, RARE
     if holes.any():
         drop = holes.mean() <= DROPPED or gaps_of(frame[label.name]).any()
         keys["missing"] = "drop" if drop else "mean"
@@ -114,6 +128,33 @@ def survey_table(frame: pd.DataFrame, path: Path, layout: Layout | None, *, task
     return Survey(
         rows=len(frame), task=task, keys=keys, reasons=reasons, features=tuple(column.name for column in features)
     )
+
+
+def rare_classes(names: Sequence[str], counts: Sequence[int]) -> list[str]:
+    """Return the classes that are too few for three splits, where others are left and few rows are lost."""
+    rare = [name for name, count in zip(names, counts, strict=True) if count < LEAST]
+    lost = sum(count for count in counts if count < LEAST)
+    return rare if len(names) - len(rare) > 1 and lost <= DROPPED * sum(counts) else []
+
+
+def _texts(labels: Any, column: Column) -> NDArray[Any]:
+    """Return a label column as `encode_labels` names its classes."""
+    whole = column.whole and labels.dtype.kind == "f"
+    return labels.to_numpy(dtype=np.int64).astype(str) if whole else labels.to_numpy(dtype=str)
+
+
+def _gap_words(frame: Any, decimal: str) -> list[str]:
+    """Return what stands in columns of measured numbers and is none: a few words of few cells, as OL and Total."""
+    found: dict[str, None] = {}
+    for name in frame.columns:
+        values = values_of(frame[name], decimal)
+        bad = ~np.isfinite(values) & ~gaps_of(frame[name])
+        words = sorted(set(frame[name][bad].astype(str).str.strip()))
+        good = values[np.isfinite(values)]
+        measured = len(np.unique(good)) > MOST_CLASSES or bool((good != np.floor(good)).any())
+        if words and measured and bad.mean() <= DROPPED and len(words) <= MOST_WORDS:
+            found |= dict.fromkeys(words)
+    return list(found)
 
 
 def scaling(features: Sequence[NDArray[Any]]) -> tuple[str, str]:
@@ -165,10 +206,12 @@ def _no_feature(column: Column, rows: int) -> str:
     if column.distinct < 2:
         return "constant"
     steps = np.diff(column.values)
-    if column.whole and column.distinct == rows and len(steps) and bool((steps == 1).all()):
+    if column.whole and column.distinct == rows and len(steps) and steps[0] > 0 and bool((steps == steps[0]).all()):
         return "counts the rows"
     if column.distinct == rows and _like(column.name, NUMBERS):
         return "a number of its own for each row"
+    if len(steps) and bool((steps > 0).all()) and set(re.findall(r"[a-z]+", column.name.lower())) & TIMES:
+        return "a time that only rises"
     return ""
 
 

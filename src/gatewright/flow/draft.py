@@ -21,6 +21,7 @@ from gatewright.tools import write_atomic
 
 WEIGHTS = 1500  # that stay of a drafted student: some 10,000 LUTs
 _REASON = 90  # characters, at most
+_SPLIT = re.compile(r"(?<![a-z])(train|training|val|valid|validation|dev|test|testing)(?![a-z])", re.IGNORECASE)
 IDX_LABELS = (("images-idx3", "labels-idx1"), ("idx3", "idx1"), ("images", "labels"))
 
 
@@ -197,12 +198,22 @@ def _format(draft: Draft, path: Path, task: str) -> None:
 
 def _archive(draft: Draft, path: Path) -> None:
     """Choose the arrays of an archive: those called x and y, else the largest, and one of as many rows."""
-    from gatewright.data.readers.arrays import opener_of
+    from gatewright.data.readers.arrays import STAR, opener_of, split_arrays
 
     with opener_of(path)(path) as archive:
         arrays = {name: archive[name] for name in archive.files if archive[name].dtype.kind in "biufSU"}
     if not arrays:
         raise DataError(f"{path}: has no array of numbers; save it with numpy.savez(file, x=..., y=...)")
+    draft.reasons["source"] = f"arrays {', '.join(f'{name} {array.shape}' for name, array in arrays.items())}"
+    starred = dict.fromkeys(
+        name[: at.start()] + STAR + name[at.end() :] for name in arrays for at in _SPLIT.finditer(name)
+    )
+    pairs = [key for key in starred if len(split_arrays(list(arrays), key)) > 1]
+    pairs.sort(key=lambda key: -sum(arrays[name].size for name in split_arrays(list(arrays), key).values()))
+    if len(pairs) == 2:
+        draft.data |= {"x_key": pairs[0], "y_key": pairs[1]}
+        draft.reasons["x_key"] = "its own split: " + ", ".join(split_arrays(list(arrays), pairs[0]).values())
+        return
     rows = max(arrays.values(), key=lambda array: array.size)
     x = next((name for name in arrays if name.lower() in ("x", "data", "samples", "x_train")), "")
     x = x or next(name for name, array in arrays.items() if array is rows)
@@ -214,7 +225,6 @@ def _archive(draft: Draft, path: Path) -> None:
     known = ("y", "label", "labels", "target", "targets", "y_train", "class")
     y = next((name for name in fits if name.lower() in known), fits[0])
     draft.data |= {key: name for key, name in (("x_key", x), ("y_key", y)) if name != key[0]}
-    draft.reasons["source"] = f"arrays {', '.join(f'{name} {array.shape}' for name, array in arrays.items())}"
     for key, names in (("group_key", ("group", "run", "subject")), ("split_key", ("split", "set"))):
         if (hit := next((name for name in fits if name.lower() in names), None)) is not None:
             draft.data[key] = hit
@@ -222,9 +232,12 @@ def _archive(draft: Draft, path: Path) -> None:
 
 def _raw(draft: Draft, task: str) -> None:
     """Read a source that is no table and choose its task and scaling."""
+    import numpy as np
+
+    from gatewright.data.labels import one_hot
     from gatewright.data.raw import checked
     from gatewright.data.sources import read_source
-    from gatewright.data.survey import MOST_CLASSES, scaling
+    from gatewright.data.survey import MOST_CLASSES, RARE, rare_classes, scaling
 
     read = parse_config({"name": "draft", "data": draft.data}).data
     try:
@@ -238,9 +251,13 @@ def _raw(draft: Draft, task: str) -> None:
         raw = checked(read_source(parse_config({"name": "draft", "data": draft.data}).data))
     y = raw.y
     few = y.dtype.kind in "SUbO" or (y.dtype.kind in "iu" and y.size <= len(raw.x) and int(y.max()) < 4 * MOST_CLASSES)
-    draft.task = task or ("classification" if few or raw.classes else "regression")
+    draft.task = task or ("classification" if few or raw.classes or one_hot(y) else "regression")
     flat = raw.x.reshape(len(raw.x), -1)
     draft.features = flat.shape[1]
+    if draft.task == "classification" and y.ndim == 1:
+        names, counts = np.unique(y.astype(str), return_counts=True)
+        if rare := rare_classes(names.tolist(), counts.tolist()):
+            draft.data["exclude_classes"], draft.reasons["exclude_classes"] = rare, RARE
     draft.data["scaling"], draft.reasons["scaling"] = scaling([flat.ravel()] if raw.x.ndim > 2 else list(flat.T))
     draft.data["input_format"] = "auto"
     draft.reasons["input_format"] = "`gatewright data` says which it takes"
@@ -252,8 +269,9 @@ def _labels_beside(path: Path) -> str:
         beside = path.with_name(path.name.replace(old, new))
         if beside != path and beside.is_file():
             return str(beside)
-    for name in ("y", "labels", f"{path.name.split('.')[0]}_labels"):
-        if (beside := path.with_name(f"{name}.npy")).is_file():
+    stem = path.name.split(".")[0]
+    for name in (re.sub(r"(?<![^_])[xX](?![^_])", "y", stem), "y", "labels", f"{stem}_labels"):
+        if (beside := path.with_name(f"{name}.npy")) != path and beside.is_file():
             return str(beside)
     raise DataError(f"{path}: holds samples only, and no labels lie beside it, e.g. labels.npy; put them there")
 

@@ -17,8 +17,9 @@ from typing import Any
 from gatewright.config import Data
 from gatewright.data.readers.layout import unreadable
 from gatewright.data.readers.table import Table, truncated
+from gatewright.data.readers.text import all_lines
 from gatewright.errors import DataError
-from gatewright.tools import DAMAGE, open_stream
+from gatewright.tools import DAMAGE
 
 KIND = "an ARFF file"
 NUMERIC = ("numeric", "real", "integer")
@@ -37,8 +38,7 @@ def read_arff(path: Path, _: Data) -> Table:
     import pandas as pd
 
     try:
-        with open_stream(path) as file:
-            lines = file.read().decode("utf-8-sig").splitlines()
+        lines = all_lines(path)
     except (*DAMAGE, UnicodeDecodeError) as error:
         raise unreadable(path, error) from None
     kinds: dict[str, tuple[str, ...] | str] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,19 @@ from numpy.typing import NDArray
 from gatewright.config import Data
 from gatewright.data.raw import Raw
 from gatewright.data.readers.archives import Archive, open_hdf5, open_mat
+from gatewright.data.splits import SPELLINGS
 from gatewright.errors import DataError, nearest
 from gatewright.tools import DAMAGE, load_npy, open_npz, open_stream
 
+STAR = "*"
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
 def read_npz(data: Data) -> Raw:
     """Read an .npz archive: x_key and y_key (or an .npy/IDX file in data.labels), group_key and split_key if set.
 
-    An array feature_names of one text per column names the features.
+    An array feature_names of one text per column names the features. A name with a star stands for the arrays of
+    several splits, which are joined: x_key "x_*" and y_key "y_*" for x_train, y_train, x_test, y_test.
     """
     return _arrays(data, "an .npz archive")
 
@@ -43,6 +46,8 @@ def _arrays(data: Data, kind: str) -> Raw:
     path = Path(data.source)
     try:
         with opener_of(path)(path) as archive:
+            if STAR in data.x_key:
+                return _joined(archive, data, path)
             x = _member(archive, data.x_key, "data.x_key", path)
             y = read_labels(data.labels) if data.labels else _member(archive, data.y_key, "data.y_key", path)
             group = _member(archive, data.group_key, "data.group_key", path) if data.group_key else None
@@ -53,6 +58,45 @@ def _arrays(data: Data, kind: str) -> Raw:
     if names is None or names.dtype.kind != "U" or x.ndim != 2 or names.shape != (x.shape[1],):
         return Raw(x=x, y=y, group=group, split=split, origin=str(path))
     return Raw(x=x, y=y, group=group, split=split, feature_names=tuple(names.tolist()), origin=str(path))
+
+
+def split_arrays(names: Sequence[str], key: str) -> dict[str, str]:
+    """Return by split ("train", "val", "test", as they spell it) the names that a key with a star stands for."""
+    before, _, after = key.partition(STAR)
+    found = {
+        name[len(before) : len(name) - len(after)]: name
+        for name in names
+        if len(name) > len(before) + len(after) and name.startswith(before) and name.endswith(after)
+    }
+    return {word: name for word, name in found.items() if word.lower() in SPELLINGS and not word.isdecimal()}
+
+
+def _joined(archive: Archive, data: Data, path: Path) -> Raw:
+    """Return the samples of all splits, each of an array of its own."""
+    named = split_arrays(archive.files, data.x_key), split_arrays(archive.files, data.y_key)
+    if len(named[0]) < 2 or set(named[0]) != set(named[1]):
+        raise DataError(
+            f"{path}: data.x_key {data.x_key!r} and data.y_key {data.y_key!r} must stand for arrays of the same "
+            f"splits, train and test at least, not {', '.join(named[0].values()) or 'none'} and "
+            f"{', '.join(named[1].values()) or 'none'}; it holds {', '.join(archive.files)}"
+        )
+    if data.labels or data.group_key or data.split_key:
+        raise DataError(
+            f"{path}: a data.x_key with a star goes with no data.labels, group_key or split_key; leave them out"
+        )
+    xs, ys = [archive[name] for name in named[0].values()], [archive[named[1][word]] for word in named[0]]
+    for word, x, y in zip(named[0], xs, ys, strict=True):
+        if x.ndim == 0 or x.shape[1:] != xs[0].shape[1:] or len(x) != len(y) or y.shape[1:] != ys[0].shape[1:]:
+            raise DataError(
+                f"{path}: the arrays of {word} have shapes {x.shape} and {y.shape}, those of {next(iter(named[0]))} "
+                f"{xs[0].shape} and {ys[0].shape}; each must have as many labels as samples, and samples one shape"
+            )
+    return Raw(
+        x=np.concatenate(xs),
+        y=np.concatenate(ys),
+        split=np.repeat(list(named[0]), [len(x) for x in xs]),
+        origin=str(path),
+    )
 
 
 def read_npy(data: Data) -> Raw:

@@ -15,8 +15,9 @@ from gatewright.config import Data
 from gatewright.data.readers.layout import unreadable
 from gatewright.data.readers.sheets import sheet, unique
 from gatewright.data.readers.table import Table, truncated
+from gatewright.data.readers.text import all_lines
 from gatewright.errors import DataError
-from gatewright.tools import DAMAGE, open_stream
+from gatewright.tools import DAMAGE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,9 +36,8 @@ def is_lvm(head: bytes) -> bool:
 def read_lvm(path: Path, data: Data) -> Table:
     """Read the segments of a .lvm file. Raises DataError naming the line."""
     try:
-        with open_stream(path) as file:
-            lines = file.read().decode("utf-8-sig", errors="replace").splitlines()
-    except DAMAGE as error:
+        lines = all_lines(path)
+    except (*DAMAGE, UnicodeDecodeError) as error:
         raise unreadable(path, error) from None
     ends = [number for number, line in enumerate(lines) if _ends(line)]
     if not ends:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from gatewright.config import Data
 from gatewright.data.readers.layout import HEAD_LINES, Layout, cells, is_number, unreadable
 from gatewright.data.readers.sheets import sheet, unique
 from gatewright.data.readers.table import Table
+from gatewright.data.readers.text import encoding_of, head_lines
 from gatewright.tools import DAMAGE, open_stream
 
 _UNIT = re.compile(r"\(.*\)|(second|volt|sequence|sec|amp)s?|[munp]?[sva]|div", re.IGNORECASE)
@@ -49,8 +49,8 @@ def read_scope(path: Path, data: Data) -> Table:
     import pandas as pd
 
     try:
-        with open_stream(path) as file:
-            found = _curves(_lines(b"".join(islice(file, HEAD_LINES)), whole=True))
+        encoding = encoding_of(path)
+        found = _curves(head_lines(path, encoding, HEAD_LINES))
         if found is None:
             raise ValueError("no lines of equally many numbers follow its first lines")
         with open_stream(path) as file:
@@ -65,9 +65,9 @@ def read_scope(path: Path, data: Data) -> Table:
                 index_col=False,
                 keep_default_na=False,
                 low_memory=False,
-                encoding="latin-1",
+                encoding=encoding,
             )
-    except DAMAGE as error:
+    except (*DAMAGE, UnicodeDecodeError) as error:
         raise unreadable(path, error) from None
     frame.columns = list(found.names)
     layout = Layout(
@@ -79,10 +79,10 @@ def read_scope(path: Path, data: Data) -> Table:
     return sheet(path, [(frame, times)], data, layout)
 
 
-def _lines(head: bytes, *, whole: bool = False) -> list[str]:
+def _lines(head: bytes) -> list[str]:
     text = head.decode("latin-1").removeprefix("\xef\xbb\xbf")
     lines = text.splitlines()
-    return (lines if whole or text.endswith("\n") else lines[:-1])[:HEAD_LINES]  # the last may be cut
+    return (lines if text.endswith("\n") else lines[:-1])[:HEAD_LINES]  # the last may be cut
 
 
 def _curves(lines: list[str]) -> Curves | None:

@@ -17,7 +17,7 @@ from gatewright.config import Data
 from gatewright.data.raw import Raw
 from gatewright.data.readers.arrays import read_labels
 from gatewright.data.readers.columns import choose_columns
-from gatewright.data.readers.layout import Layout, read_layout, unreadable
+from gatewright.data.readers.layout import GAPS, Layout, is_number, read_layout, unreadable
 from gatewright.data.readers.table import Table
 from gatewright.errors import DataError
 from gatewright.tools import DAMAGE, open_stream
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from gatewright.data.readers.formats import Format
 
-GAPS = ("", "na", "n/a", "nan", "null", "none", "?", "-", "missing")
-"""What an empty cell is written as, in lower case."""
 _SHOWN = 8  # faulty columns that an error names
 
 
@@ -59,6 +57,7 @@ def table_raw(table: Table, data: Data, path: Path) -> Raw:
         path, columns, data, numbered=layout is not None and layout.header is None, usual=table.features
     )
     decimal = layout.decimal if layout else "."
+    frame = with_gaps(frame, data.missing_values)
     if data.missing == "drop":
         gaps = np.zeros(len(frame), dtype=bool)
         for name in (*chosen.features, *chosen.labels):
@@ -109,7 +108,7 @@ def load_table(path: Path, layout: Layout) -> pd.DataFrame:
                 low_memory=False,
                 index_col=False,
                 skipinitialspace=True,
-                encoding="utf-8-sig",
+                encoding=layout.encoding,
             )
     except pd.errors.EmptyDataError as error:
         if layout.header is not None:
@@ -118,6 +117,8 @@ def load_table(path: Path, layout: Layout) -> pd.DataFrame:
     except (*DAMAGE, pd.errors.ParserWarning) as error:
         raise unreadable(path, error) from None
     names = layout.names(frame.shape[1])
+    if names.count("") > 1:
+        names = [name or f"column{number}" for number, name in enumerate(names)]
     if len(names) != frame.shape[1]:
         raise unreadable(path, ValueError(f"{len(names)} names stand above {frame.shape[1]} cells"))
     if twice := next((name for name in names if names.count(name) > 1), None):
@@ -180,13 +181,60 @@ def _line(row: int, layout: Layout) -> int:
 
 
 def values_of(column: Any, decimal: str) -> NDArray[Any]:
-    """Return a column's numbers, NaN for what is none. (rows,)."""
+    """Return a column's numbers, NaN for what is none. (rows,).
+
+    Groups of three digits may be set apart (1,234.5), and one unit may stand behind all numbers (12 mV).
+    """
     import pandas as pd
 
-    if decimal == "," and column.dtype.kind not in "biuf":
-        column = column.astype(str).str.replace(",", ".")
-    values = np.asarray(pd.to_numeric(column, errors="coerce"))
+    texts = column.dtype.kind not in "biuf"
+    plain = column.astype(str).str.replace(",", ".") if texts and decimal == "," else column
+    values = np.asarray(pd.to_numeric(plain, errors="coerce"))
+    if texts and np.isnan(values).any():
+        cells = column.astype(str).str.strip()
+        for mended in (_ungrouped(cells, decimal), _without_unit(cells, decimal)):
+            if mended is not None:
+                values = np.asarray(pd.to_numeric(mended, errors="coerce"))
     return values if values.dtype.kind in "biuf" else values.astype(np.float64)
+
+
+def _without_unit(column: Any, decimal: str) -> Any:
+    """Return a column's numbers without the unit that stands behind each; None where there is not one for all."""
+    held = column[~gaps_of(column)]
+    parts = held.str.extract(rf"^([-+]?\d+(?:\{decimal}\d*)?(?:[eE][-+]?\d+)?)\s*([%°µμΩ$€/A-Za-z]{{1,8}})$")
+    if held.empty or parts.isna().any(axis=None) or parts[1].nunique() > 1:
+        return None
+    return parts[0].str.replace(decimal, ".", regex=False).reindex(column.index, fill_value="")
+
+
+def _ungrouped(column: Any, decimal: str) -> Any:
+    """Return a column's texts without what sets groups of three digits apart; None where that is not sure.
+
+    It is where every cell is such a number or a gap, and one at least can be nothing else: 1,234 may be 1.234.
+    """
+    mark = "." if decimal == "," else ","
+    blanks = r"'\u2019 \u00a0\u202f"
+    number = rf"[-+]?\d{{1,3}}(?:[{mark}{blanks}]?\d{{3}})*(?:\{decimal}\d*)?"
+    groups = rf"(?:[{blanks}]\d{{3}})+|(?:\{mark}\d{{3}}){{2,}}|(?:\{mark}\d{{3}})+(?=\{decimal})"
+    sure = rf"[-+]?\d{{1,3}}(?:{groups})(?:\{decimal}\d*)?"
+    held = column[~gaps_of(column)]
+    if held.empty or not held.str.fullmatch(number).all() or not held.str.fullmatch(sure).any():
+        return None
+    return column.str.replace(rf"[{mark}{blanks}]", "", regex=True).str.replace(decimal, ".", regex=False)
+
+
+def with_gaps(frame: Any, words: Sequence[str]) -> Any:
+    """Return a table in which cells that say one of these words, or their number, are empty."""
+    numeric = [float(word) for word in words if is_number(word)]
+    found = frame.copy() if words else frame
+    for name in found.columns if words else ():
+        column = found[name]
+        if column.dtype.kind in "biuf":
+            hit = np.isin(column.to_numpy(dtype=np.float64), numeric)
+            found[name] = column.mask(hit) if hit.any() else column
+        else:
+            found[name] = column.mask(column.astype(str).str.strip().isin(list(words)), "")
+    return found
 
 
 def gaps_of(column: Any) -> NDArray[np.bool_]:
