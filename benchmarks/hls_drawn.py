@@ -1,7 +1,8 @@
 """How many drawn programs hls4ml computes to the bit: `python -m benchmarks.hls_drawn vitis 40`; needs [hls], [dev].
 
-Each program is a chain of dense layers, ReLUs and casts of any width, sign, rounding and overflow. It is exact on 64
-vectors, every layer, or refused with its reasons; anything else is a fault, and ends with 1.
+A third are chains of dense layers, ReLUs and casts of any width, sign, rounding and overflow; a third networks of
+convolutions, pools, products, tables and joins, io_parallel; a third such ones on streams, io_stream. Each is exact on
+64 vectors, every layer, or refused with its reasons; anything else is a fault, and ends with 1.
 """
 
 from __future__ import annotations
@@ -12,15 +13,24 @@ from collections import Counter
 from pathlib import Path
 
 import hypothesis
+from hypothesis.strategies import SearchStrategy
 
 from gatewright.errors import GatewrightError, LowerError
-from gatewright.hls import Backend, Settings, compare, translate, write_project
+from gatewright.hls import Backend, Io, Settings, build, compare, translate, write_project
 from gatewright.ir import Interpreter, Program
 from gatewright.sim.toolchain import find_compiler
-from tests.programs import codes, programs
+from tests.images import image_programs
+from tests.operators import samples
+from tests.programs import programs
+
+FAMILIES = (
+    ("dense", programs(chain=True), Io.PARALLEL),
+    ("image", image_programs(), Io.PARALLEL),
+    ("image", image_programs(), Io.STREAM),
+)
 
 
-def drawn(count: int, seed: int) -> list[Program]:
+def drawn(family: SearchStrategy[Program], count: int, seed: int) -> list[Program]:
     """Return so many programs, the same for the same seed."""
     found: list[Program] = []
 
@@ -32,7 +42,7 @@ def drawn(count: int, seed: int) -> list[Program]:
         deadline=None,
         suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.filter_too_much],
     )
-    @hypothesis.given(programs(chain=True))
+    @hypothesis.given(family)
     def take(program: Program) -> None:
         found.append(program)
 
@@ -40,30 +50,39 @@ def drawn(count: int, seed: int) -> list[Program]:
     return found
 
 
+def outcome(program: Program, target: Backend, io: Io) -> tuple[str, str]:
+    """Return "exact", "refused" or "wrong", and the reason of the last two."""
+    try:
+        network = translate(program, target, io)
+    except LowerError as refusal:
+        return "refused", str(refusal)
+    x = samples(program, 64, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        results = Interpreter(network.program).run(x)
+        try:
+            project = write_project(network, Settings(backend=target, io=io), x, results, Path(folder))
+            build(project, find_compiler())
+            compare(project, x)
+        except GatewrightError as fault:
+            return "wrong", str(fault)
+    return "exact", ""
+
+
 def main(backend: str, count: str = "40", seed: str = "1") -> int:
     """Print what became of the programs; 1 where one differs."""
     target = Backend[backend.upper()]
-    outcomes: Counter[str] = Counter()
-    for number, program in enumerate(drawn(int(count), int(seed))):
-        try:
-            network = translate(program, target)
-        except LowerError as refusal:
-            outcomes["refused"] += 1
-            print(f"{number}: {refusal}")
-            continue
-        x = codes(program, 64, 1)
-        with tempfile.TemporaryDirectory() as folder:
-            results = Interpreter(network.program).run(x)
-            try:
-                project = write_project(network, Settings(backend=target), x, results, Path(folder))
-                compare(project, x, find_compiler())
-            except GatewrightError as fault:
-                outcomes["wrong"] += 1
-                print(f"{number}: {fault}")
-            else:
-                outcomes["exact"] += 1
-    print(", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())))
-    return 1 if outcomes["wrong"] else 0
+    each = -(-int(count) // len(FAMILIES))
+    wrong = 0
+    for name, family, io in FAMILIES:
+        outcomes: Counter[str] = Counter()
+        for number, program in enumerate(drawn(family, each, int(seed))[:each]):
+            found, reason = outcome(program, target, io)
+            outcomes[found] += 1
+            if reason:
+                print(f"{name} {io.value} {number}: {found}: {reason}", flush=True)
+        print(f"{name} {io.value}: " + ", ".join(f"{n} {found}" for found, n in sorted(outcomes.items())), flush=True)
+        wrong += outcomes["wrong"]
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 #
 # Expected: padding never wins a maximum, as in Keras, whose "same" padding hls4ml's comment cites. hls4ml pads with a number
 # whose top bit alone is set: the least of a signed type, but the middle of an unsigned one, as a ReLU's results have.
-# Why it matters here: gatewright refuses pooling in `gatewright hls` until it gives such layers a signed type.
+# Why it matters here: `gatewright hls` casts such values to a signed type in front of the layer.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

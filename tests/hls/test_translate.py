@@ -10,7 +10,7 @@ import pytest
 from gatewright.errors import ConfigError, LowerError, MissingToolError
 from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.flow.hls import hls_project
-from gatewright.hls import Backend, HlsType, Settings, translate
+from gatewright.hls import Backend, HlsType, Io, Settings, translate
 from gatewright.hls.layers import AP_ROUNDING, identifiers
 from gatewright.hls.write import hls_config, layer_list
 from gatewright.ir import Add, ArgMax, Const, Constant, Dense, Input, Max, Op, Program, Relu, Requant, save_program
@@ -82,9 +82,10 @@ def test_formats_of_elements_become_a_quantizer_with_a_type_for_each():
     made = translate(program(both, mixed, constants=tables), Backend.VITIS).layers[-1]
     assert made.kind == "FixedPointQuantizer"
     keep_negative, bits, whole = (part.tolist() for part in made.settings["mask_kbi"])
-    assert (keep_negative, bits, whole) == ([[0, 1]], [[4, 0]], [[3, 0]])  # one symmetric bit holds 0 alone
-    with pytest.raises(LowerError, match="hls4ml has no quantizer in Quartus"):
-        translate(program(both, mixed, constants=tables), Backend.QUARTUS)
+    assert (keep_negative, bits, whole) == ([[0, 0]], [[4, 0]], [[3, 0]])  # one symmetric bit holds 0 alone
+    casts = translate(program(both, mixed, constants=tables), Backend.QUARTUS).layers[-2:]
+    assert [(layer.kind, layer.op) for layer in casts] == [("Activation", ""), ("ApplyAlpha", "fc.act")]
+    assert casts[1].settings["scale_data"].tolist() == [1.0, 0.0]
 
 
 def test_refusals_name_each_layer_and_the_reason():
@@ -94,20 +95,22 @@ def test_refusals_name_each_layer_and_the_reason():
     with pytest.raises(LowerError) as refused:
         translate(program(up, constant, most), Backend.VITIS)
     assert str(refused.value) == (
-        "program 'p' is not handed over: for 2 of its operations hls4ml's Vitis back end has nothing that equals them "
-        "to the bit:\n"
+        "program 'p' is not handed over: for 2 of its operations hls4ml's Vitis back end (io_parallel) has nothing "
+        "that equals them to the bit:\n"
         "  layer 'fc' (%fc.act): rounding ceil is no mode of ap_fixed or ac_fixed; choose another\n"
         "  layer 'most' (%most): max with a constant\n"
         "change these layers, or compile them by `gatewright build`"
     )
 
 
-def test_a_rounding_that_drops_more_bits_than_there_are_is_refused_where_ap_fixed_reads_too_far():
+def test_a_rounding_that_drops_more_bits_than_there_are_is_0_where_ap_fixed_reads_too_far():
     coarse = replace(CAST, frac_bits=-5, keep_frac_bits=(-5,))
-    with pytest.raises(LowerError, match="it rounds 8 bits away of a value of 7"):
-        translate(program(coarse), Backend.VITIS)
-    assert translate(program(coarse), Backend.QUARTUS)
-    assert translate(program(replace(coarse, rounding=Rounding.TRUNCATE)), Backend.VITIS)
+    (_, widths, _) = translate(program(coarse), Backend.VITIS).layers[-1].settings["mask_kbi"]
+    assert widths.tolist() == [[0]]
+    (times,) = translate(program(coarse), Backend.VITIS, Io.STREAM).layers[-1:]
+    assert times.settings["scale_data"].tolist() == [0.0]
+    floor = translate(program(replace(coarse, rounding=Rounding.TRUNCATE)), Backend.VITIS).layers[-1]
+    assert str(floor.types["result"]) == "fixed<4,9,TRN,SAT_SYM,0>"
 
 
 def test_a_constant_beside_a_result_is_a_scale_and_an_offset():

@@ -12,11 +12,24 @@ from gatewright.cli.given import program_file, read_codes
 @click.command("hls")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--backend", default="vitis", show_default=True, help="vitis, vivado, quartus or catapult.")
+@click.option("--io", default="parallel", show_default=True, help="parallel, or stream: a pixel at a time.")
+@click.option("--strategy", default="latency", show_default=True, help="latency, or resource: few multipliers in turn.")
+@click.option("--reuse", default=1, show_default=True, help="How often each multiplier is used.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the project.")
 @click.option("--part", default="", help="The chip, as the vendor's tool spells it [default: hls4ml's].")
 @click.option("--clock-ns", default=5.0, show_default=True, help="Clock period.")
 @click.option("--codes", type=click.Path(path_type=Path), help="Input integers to compare on, .npy (n, inputs).")
-def hls_command(run: Path, backend: str, out: Path, part: str, clock_ns: float, codes: Path | None) -> None:
+def hls_command(
+    run: Path,
+    backend: str,
+    io: str,
+    strategy: str,
+    reuse: int,
+    out: Path,
+    part: str,
+    clock_ns: float,
+    codes: Path | None,
+) -> None:
     """Write RUN (a run directory or a program.txt) as an hls4ml project, and prove that its C++ equals the program.
 
     The C++ is compiled with g++ and compared by == on the run's samples, every layer. What hls4ml cannot compute to the
@@ -25,7 +38,17 @@ def hls_command(run: Path, backend: str, out: Path, part: str, clock_ns: float, 
     from gatewright.flow.hls import hls_project
 
     program_file(run)
-    done = hls_project(run, out, backend=backend, codes=read_codes(codes), part=part, clock_ns=clock_ns)
+    done = hls_project(
+        run,
+        out,
+        backend=backend,
+        io=io,
+        strategy=strategy,
+        reuse_factor=reuse,
+        codes=read_codes(codes),
+        part=part,
+        clock_ns=clock_ns,
+    )
     compared = done.compared
     kind = "random vectors" if done.drawn else "vectors"
     click.echo(f"{compared.vectors:,} {kind}, {len(compared.layers)} layers, {compared.values:,} values: all equal")

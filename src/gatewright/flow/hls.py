@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from gatewright.errors import ConfigError, nearest
 from gatewright.fixedpoint import Ints
 from gatewright.flow.codes import checked_codes
-from gatewright.hls import Backend, Compared, HlsNetwork, Settings, compare, translate, write_project
+from gatewright.hls import (
+    Backend,
+    Compared,
+    HlsNetwork,
+    Io,
+    Settings,
+    Strategy,
+    build,
+    compare,
+    translate,
+    write_project,
+)
 from gatewright.ir import Interpreter, Program, load_program
 from gatewright.sim.toolchain import find_compiler
 from gatewright.tools import need, new_directory, write_json
 
 VECTORS = 2000
+Choice = TypeVar("Choice", bound=Enum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +48,9 @@ def hls_project(
     out: Path,
     *,
     backend: str = "vitis",
+    io: str = "parallel",
+    strategy: str = "latency",
+    reuse_factor: int = 1,
     codes: Ints | None = None,
     part: str = "",
     clock_ns: float = 5.0,
@@ -42,25 +58,41 @@ def hls_project(
 ) -> HlsResult:
     """Write the hls4ml project of a program.txt or a run directory into `out`, compile its C++, and compare.
 
+    io: "parallel", or "stream" for a pixel at a time. strategy, reuse_factor: hls4ml's, of every layer; it takes the
+    nearest factor that a layer has.
+
     codes: (n, *input shape) input integers; None takes at most VECTORS samples of the run, or random ones of a file.
     compiler: the start of a C++ compiler's command line; None looks for one. `out` is replaced whole or not at all.
     Raises LowerError with every operation that has no exact counterpart, MismatchError, MissingToolError, DataError.
     """
-    names = {kind.name.lower(): kind for kind in Backend}
-    if backend.lower() not in names:
-        raise ConfigError(f"no HLS back end {backend!r}.{nearest(backend, list(names))}")
+    target = _chosen(backend, Backend, "HLS back end")
+    streams = _chosen(io, Io, "io type")
+    plan = _chosen(strategy, Strategy, "strategy")
+    if reuse_factor < 1:
+        raise ConfigError(f"the reuse factor must be 1 or more, not {reuse_factor!r}")
     program = load_program(source / "program" / "program.txt" if source.is_dir() else source)
-    network = translate(program, names[backend.lower()])
+    network = translate(program, target, streams)
     need("hls4ml", "an HLS project", "hls")
     own = _samples(source, program) if codes is None and source.is_dir() else codes
     x = checked_codes(own, program, VECTORS)
-    settings = Settings(backend=names[backend.lower()], part=part, clock_ns=clock_ns)
+    settings = Settings(
+        backend=target, io=streams, part=part, clock_ns=clock_ns, strategy=plan, reuse_factor=reuse_factor
+    )
     found = list(compiler) if compiler is not None else find_compiler()
     with new_directory(out) as folder:
         project = write_project(network, settings, x, Interpreter(network.program).run(x), folder)
-        compared = compare(project, x, found)
+        build(project, found)
+        compared = compare(project, x)
         write_json(folder / "compared.json", _record(network, settings, compared, own is None))
     return HlsResult(folder=out, network=network, compared=compared, drawn=own is None)
+
+
+def _chosen(word: str, choices: type[Choice], what: str) -> Choice:
+    """Return the member of that name. Raises ConfigError."""
+    names = {choice.name.lower(): choice for choice in choices}
+    if word.lower() not in names:
+        raise ConfigError(f"no {what} {word!r}.{nearest(word, list(names))}")
+    return names[word.lower()]
 
 
 def _samples(run: Path, program: Program) -> Ints | None:
@@ -78,6 +110,9 @@ def _record(network: HlsNetwork, settings: Settings, compared: Compared, drawn: 
     return {
         "program": network.program.name,
         "backend": settings.backend.name.lower(),
+        "io": settings.io.name.lower(),
+        "strategy": settings.strategy.name.lower(),
+        "reuse_factor": settings.reuse_factor,
         "vectors": compared.vectors,
         "drawn": drawn,
         "values": compared.values,

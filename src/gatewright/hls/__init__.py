@@ -3,8 +3,8 @@
 Nothing here imports hls4ml before a project is written.
 """
 
-from gatewright.hls.compare import Compared, compare
-from gatewright.hls.layers import Backend, HlsLayer, HlsNetwork, HlsType, Refusal
+from gatewright.hls.compare import Compared, build, compare
+from gatewright.hls.layers import Backend, HlsLayer, HlsNetwork, HlsType, Io, Refusal, Strategy
 from gatewright.hls.translate import translate
 from gatewright.hls.write import HlsProject, Settings, write_project
 
@@ -15,8 +15,11 @@ __all__ = [
     "HlsNetwork",
     "HlsProject",
     "HlsType",
+    "Io",
     "Refusal",
     "Settings",
+    "Strategy",
+    "build",
     "compare",
     "translate",
     "write_project",

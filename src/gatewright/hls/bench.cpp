@@ -1,16 +1,18 @@
 // Test bench: every vector of tb_data/inputs.txt through the network, every result compared with tb_data/expected.txt.
 //
 // Returns 0 where all are equal, 1 where one is not or a file is short. Without arguments it is what a vendor's C
-// simulation and cosimulation run. With one, FILE, it compares nothing and writes there, for each vector as doubles, the
-// results and then every layer of TRACED.
+// simulation and cosimulation run. With three, FILE FIRST COUNT, it compares nothing and writes there, for each of COUNT
+// vectors from FIRST on as doubles, the results and then every layer of TRACED.
 
 #include "@NAME@_bridge.cpp"
 
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <string>
 #include <vector>
 
 namespace {
@@ -46,8 +48,12 @@ void write(std::ofstream &file, const double *values, size_t count) {
 int main(int argc, char **argv) {
     std::ifstream inputs("tb_data/inputs.txt"), expected("tb_data/expected.txt");
     std::ofstream record;
-    if (argc > 1) {
+    const bool recording = argc > 3;
+    size_t first = 0, count = SIZE_MAX;
+    if (recording) {
         record.open(argv[1], std::ios::binary);
+        first = std::stoul(argv[2]);
+        count = std::stoul(argv[3]);
         allocate_trace_storage(sizeof(double));
     }
     std::vector<long long> codes(INPUTS), wanted(RESULTS);
@@ -55,11 +61,13 @@ int main(int argc, char **argv) {
     size_t vectors = 0, wrong = 0;
     unsigned short input_size = 0, result_size = 0; // which some back ends' bridges fill
     (void)input_size, (void)result_size;
-    while (read(inputs, codes)) {
+    for (size_t i = 0; i < first; i++)
+        read(inputs, codes);
+    while (vectors < count && read(inputs, codes)) {
         for (size_t i = 0; i < INPUTS; i++)
             x[i] = std::ldexp(static_cast<double>(codes[i]), -INPUT_FRAC_BITS);
         @NAME@_double(x.data(), y.data()@SIZES@);
-        if (argc > 1) {
+        if (recording) {
             write(record, y.data(), RESULTS);
             for (const Traced *t = TRACED; t->size; t++)
                 write(record, static_cast<const double *>((*nnet::trace_outputs)[t->name]), t->size);
@@ -81,7 +89,7 @@ int main(int argc, char **argv) {
         std::cout << "FAIL: tb_data/inputs.txt holds no vector" << std::endl;
         return 1;
     }
-    if (argc > 1)
+    if (recording)
         return 0;
     std::cout << (wrong ? "FAIL: " : "PASS: ") << vectors << " vectors, " << wrong << " wrong results" << std::endl;
     return wrong ? 1 : 0;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from gatewright.errors import MismatchError, ToolError
 from gatewright.fixedpoint import Ints
+from gatewright.hls.emulate import copy_quick
 from gatewright.hls.layers import Backend, HlsLayer
 from gatewright.hls.write import NAME, HlsProject, bench_file
 from gatewright.ir import Interpreter
@@ -29,6 +31,8 @@ INCLUDES: dict[Backend, tuple[str, ...]] = {
     ),
 }
 
+RECORDED = 1 << 22  # numbers of every layer that are on the disk at a time
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
@@ -39,38 +43,49 @@ class Compared:
     values: int
 
 
-def compile_argv(compiler: Sequence[str], backend: Backend) -> list[str]:
-    """Return the command that compiles a project's emulation and its bench to ./bench, in the project's folder."""
+def compile_argv(compiler: Sequence[str], backend: Backend, out: Path) -> list[str]:
+    """Return the command that compiles the emulation and its bench to `out`, in a copy of the project."""
     includes = [f"-I{folder}" for folder in INCLUDES[backend]]
     files = [bench_file(backend), f"firmware/{NAME}.cpp"]
-    return [*compiler, "-std=c++17", "-O1", "-w", *includes, *files, "-o", "bench"]
+    return [*compiler, "-std=c++17", "-O1", "-w", *includes, *files, "-o", str(out)]
 
 
-def compare(project: HlsProject, codes: Ints, compiler: Sequence[str], *, timeout_s: float = 3600.0) -> Compared:
-    """Compile the emulation, run it on the codes that the project was written with, and compare with the interpreter.
+def build(project: HlsProject, compiler: Sequence[str], *, timeout_s: float = 3600.0) -> None:
+    """Compile the emulation and the bench to ./bench in the project's folder. Raises ToolError of the compiler."""
+    folder = project.folder
+    with tempfile.TemporaryDirectory(prefix="gatewright-hls-") as quick:
+        copy_quick(folder, Path(quick))
+        argv = compile_argv(compiler, project.settings.backend, folder.resolve() / "bench")
+        run_tool(argv, cwd=Path(quick), log=folder / "compile.log", timeout_s=timeout_s)
+
+
+def compare(project: HlsProject, codes: Ints, *, timeout_s: float = 3600.0) -> Compared:
+    """Run the emulation that was built on the codes that the project was written with; compare with the interpreter.
 
     codes: (n, *input shape). Every layer that hls4ml keeps is compared, the last of which is the project's output.
-    Raises MismatchError that names the first layer, element and value that differ, and ToolError of the compiler.
+    Raises MismatchError that names the first layer, element and value that differ.
     """
     folder = project.folder
-    run_tool(
-        compile_argv(compiler, project.settings.backend), cwd=folder, log=folder / "compile.log", timeout_s=timeout_s
-    )
-    run_tool(["./bench", "record.bin"], cwd=folder, log=folder / "bench.log", timeout_s=timeout_s)
     interpreter = Interpreter(project.network.program)
-    trace, known = interpreter.trace(codes), interpreter.ranges
+    known = interpreter.ranges
     output = next(layer for layer in project.network.layers if layer.op == project.network.program.output)
     columns = [output, *project.traced]
     sizes = [prod(known[layer.op].lo.shape) for layer in columns]
-    record = _record(folder / "record.bin", len(codes), sum(sizes))
     starts = np.cumsum([0, *sizes])
     order = [*range(1, len(columns)), 0]  # the layers as they come, then the output as the caller gets it
-    for at in order:
-        layer = columns[at]
-        found = record[:, starts[at] : starts[at + 1]] * 2.0 ** known[layer.op].frac_bits
-        _equal(layer, found, trace[layer.op].reshape(len(codes), -1))
+    at_once = max(1, RECORDED // sum(sizes))
+    for first in range(0, len(codes), at_once):
+        part = codes[first : first + at_once]
+        argv = ["./bench", "record.bin", str(first), str(len(part))]
+        run_tool(argv, cwd=folder, log=folder / "bench.log", timeout_s=timeout_s)
+        record, trace = _record(folder / "record.bin", len(part), sum(sizes)), interpreter.trace(part)
+        for at in order:
+            layer = columns[at]
+            found = record[:, starts[at] : starts[at + 1]] * 2.0 ** known[layer.op].frac_bits
+            _equal(layer, found, trace[layer.op].reshape(len(part), -1), first)
     (folder / "record.bin").unlink()
-    return Compared(vectors=len(codes), layers=tuple(layer.op for layer in project.traced), values=record.size)
+    layers = tuple(layer.op for layer in project.traced)
+    return Compared(vectors=len(codes), layers=layers, values=len(codes) * sum(sizes))
 
 
 def _record(path: Path, vectors: int, columns: int) -> NDArray[np.float64]:
@@ -83,13 +98,13 @@ def _record(path: Path, vectors: int, columns: int) -> NDArray[np.float64]:
     return values.reshape(vectors, columns)
 
 
-def _equal(layer: HlsLayer, found: NDArray[np.float64], wanted: Ints) -> None:
+def _equal(layer: HlsLayer, found: NDArray[np.float64], wanted: Ints, first: int) -> None:
     wrong = np.argwhere(found != wanted)  # doubles of integers of at most 53 bits: exact
     if not len(wrong):
         return
     vector, element = map(int, wrong[0])
     raise MismatchError(
-        f"layer {layer.layer!r} (%{layer.op}), element {element} of vector {vector}: hls4ml's C++ computes "
+        f"layer {layer.layer!r} (%{layer.op}), element {element} of vector {first + vector}: hls4ml's C++ computes "
         f"{found[vector, element]:g}, the program {wanted[vector, element]}; {len(wrong):,} of {wanted.size:,} values "
         "differ. Nothing was handed over; please report it with the program"
     )

@@ -21,6 +21,20 @@ class Backend(Enum):
     CATAPULT = "Catapult"
 
 
+class Io(Enum):
+    """How tensors pass between layers, by hls4ml's spelling: all at once, or a pixel at a time."""
+
+    PARALLEL = "io_parallel"
+    STREAM = "io_stream"
+
+
+class Strategy(Enum):
+    """How hls4ml multiplies, by its spelling: all products of a layer at once, or few multipliers in turn."""
+
+    LATENCY = "Latency"
+    RESOURCE = "Resource"
+
+
 AP_ROUNDING: Mapping[Rounding, str] = {
     Rounding.TRUNCATE: "TRN",
     Rounding.HALF_UP: "RND",

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gatewright.errors import LowerError
-from gatewright.hls.layers import Backend, HlsLayer, HlsNetwork, Refusal, identifiers
-from gatewright.hls.rules import RULES, Site, exact
+from gatewright.hls.layers import Backend, HlsLayer, HlsNetwork, Io, Refusal, identifiers
+from gatewright.hls.rules import RULES
+from gatewright.hls.site import Site, exact
 from gatewright.ir import Program, ranges
 from gatewright.ir.op_tables import ArgMax, Softmax, Thresholds, TopK
 from gatewright.ir.ops import Const
@@ -20,7 +21,7 @@ HOST = ArgMax | TopK | Softmax | Thresholds
 """What may follow the project on the host, where it is the program's end."""
 
 
-def translate(program: Program, backend: Backend) -> HlsNetwork:
+def translate(program: Program, backend: Backend, io: Io = Io.PARALLEL) -> HlsNetwork:
     """Return the layers. Raises LowerError that names each operation without an exact counterpart, and why."""
     kept, host = _without_host(program)
     known = ranges(kept)
@@ -30,7 +31,7 @@ def translate(program: Program, backend: Backend) -> HlsNetwork:
     for op in kept.ops:
         if isinstance(op, Const):
             continue
-        site = Site(program=kept, known=known, words=words, backend=backend)
+        site = Site(program=kept, known=known, words=words, backend=backend, io=io)
         rule = RULES.get(type(op))
         reason = exact(known[op.name]) if rule else f"hls4ml has no layer for {type(op).__name__.lower()}"
         found = reason or (rule(op, site) if rule else "")
@@ -42,7 +43,7 @@ def translate(program: Program, backend: Backend) -> HlsNetwork:
         lines = "".join(f"\n  {refusal}" for refusal in refused)
         raise LowerError(
             f"program {program.name!r} is not handed over: for {len(refused)} of its operations hls4ml's "
-            f"{backend.value} back end has nothing that equals them to the bit:{lines}\n"
+            f"{backend.value} back end ({io.value}) has nothing that equals them to the bit:{lines}\n"
             "change these layers, or compile them by `gatewright build`"
         )
     return HlsNetwork(program=kept, layers=tuple(layer for layers in made.values() for layer in layers), host=host)

@@ -13,7 +13,7 @@ from typing import Any
 
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Ints
-from gatewright.hls.layers import Backend, HlsLayer, HlsNetwork
+from gatewright.hls.layers import Backend, HlsLayer, HlsNetwork, Io, Strategy
 from gatewright.ir import ranges
 from gatewright.tools import need, write_atomic
 
@@ -26,10 +26,11 @@ class Settings:
     """What hls4ml is told beside the network. part "": the back end's own; reuse_factor: of every layer."""
 
     backend: Backend = Backend.VITIS
+    io: Io = Io.PARALLEL
     part: str = ""
     clock_ns: float = 5.0
     reuse_factor: int = 1
-    strategy: str = "latency"
+    strategy: Strategy = Strategy.LATENCY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +90,14 @@ def hls_config(network: HlsNetwork, settings: Settings) -> dict[str, Any]:
             "Precision": {role: str(kind) for role, kind in layer.types.items()},
             "Trace": True,
             "ReuseFactor": settings.reuse_factor,
-            "Strategy": settings.strategy,
+            "Strategy": settings.strategy.value,
         }
         for layer in network.layers
     }
     model = {
         "Precision": {"default": "fixed<16,6>"},
         "ReuseFactor": settings.reuse_factor,
-        "Strategy": settings.strategy,
+        "Strategy": settings.strategy.value,
         "BitExact": False,
     }
     return {"Model": model, "LayerName": named}
@@ -109,6 +110,7 @@ def _graph(network: HlsNetwork, settings: Settings, out: Path) -> Any:
         project_name=NAME,
         backend=settings.backend.value,
         clock_period=settings.clock_ns,
+        io_type=settings.io.value,
         **({"part": settings.part} if settings.part else {}),
     )
     config["HLSConfig"] = hls_config(network, settings)
