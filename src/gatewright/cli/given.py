@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gatewright.errors import DataError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from gatewright.fixedpoint import Ints
 
 
@@ -32,3 +35,16 @@ def read_codes(path: Path | None) -> Ints | None:
         return load_npy(path)
     except DAMAGE as error:
         raise DataError(f"--codes {path} must be a .npy file of integers: {error}") from None
+
+
+def read_samples(path: Path) -> NDArray[Any]:
+    """Return the array of an .npy file, or x of an .npz archive. Raises DataError for anything else."""
+    from gatewright.tools import DAMAGE, load_npy, open_npz
+
+    try:
+        if not zipfile.is_zipfile(path):
+            return load_npy(path)
+        with open_npz(path) as archive:
+            return archive["x"]
+    except DAMAGE as error:
+        raise DataError(f"{path} must be a .npy file, or a .npz file with an array x: {error}") from None

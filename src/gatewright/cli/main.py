@@ -13,6 +13,7 @@ from gatewright.cli.deploy import deploy_command
 from gatewright.cli.draft import init_command
 from gatewright.cli.given import program_file, read_codes
 from gatewright.cli.hls import hls_command
+from gatewright.cli.hls_check import hls_check_command
 from gatewright.cli.lists import boards_command, parts_command, schema_command
 from gatewright.cli.lower import lower_command
 from gatewright.cli.model import COMMANDS
@@ -331,7 +332,7 @@ def doctor() -> None:
 
 
 LOOKING = (parts_command, boards_command, schema_command)
-HANDING = (lower_command, deploy_command, hls_command)
+HANDING = (lower_command, deploy_command, hls_command, hls_check_command)
 for _command in (init_command, predict_command, compare_command, *COMMANDS, *HANDING, search_command, *LOOKING):
     main.add_command(_command)
 

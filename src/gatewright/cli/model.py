@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from gatewright.cli.given import read_samples
 from gatewright.errors import ConfigError, DataError, ShapeError
 from gatewright.words import PlainOutput
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from gatewright.graph import Graph
     from gatewright.graph.nodes import Floats
 
@@ -276,7 +274,7 @@ def _load(path: Path, weights: Path | None, shape: str = "", data: Path | None =
     except ShapeError:
         if data is None:
             raise
-    return load_model(path, weights=weights, example_input=_array(data).shape[1:])
+    return load_model(path, weights=weights, example_input=read_samples(data).shape[1:])
 
 
 def _with_precision(graph: Graph, path: Path) -> Graph:
@@ -304,24 +302,11 @@ def _samples(path: Path, graph: Graph) -> Floats:
 
     from gatewright.graph import shapes
 
-    x = _array(path)
+    x = read_samples(path)
     shape = shapes(graph)[graph.nodes[0].name]
     if not np.issubdtype(x.dtype, np.number) or x.ndim < 2 or int(np.prod(x.shape[1:])) != int(np.prod(shape)):
         raise DataError(f"{path}: samples must be numbers (n, {', '.join(map(str, shape))}), not {x.dtype} {x.shape}")
     return x.reshape(len(x), *shape).astype(np.float64)
-
-
-def _array(path: Path) -> NDArray[Any]:
-    """Return the array of an .npy file, or x of an .npz archive. Raises DataError for anything else."""
-    from gatewright.tools import DAMAGE, load_npy, open_npz
-
-    try:
-        if not zipfile.is_zipfile(path):
-            return load_npy(path)
-        with open_npz(path) as archive:
-            return archive["x"]
-    except DAMAGE as error:
-        raise DataError(f"{path} must be a .npy file, or a .npz file with an array x: {error}") from None
 
 
 def _summary(graph: Graph) -> None:

@@ -20,14 +20,20 @@ from gatewright.importers.keras.archive import weights_beside
 from gatewright.tools import run_tool, write_json
 
 VARIABLE = "GATEWRIGHT_REFERENCE_PYTHON"
-WORKERS = {"onnxruntime": "onnx_worker.py", "qonnx": "onnx_worker.py", "keras": "keras_worker.py"} | dict.fromkeys(
-    ("xgboost", "lightgbm"), "trees_worker.py"
-)
+WORKERS = {
+    "onnxruntime": "onnx_worker.py",
+    "qonnx": "onnx_worker.py",
+    "keras": "keras_worker.py",
+    "xgboost": "trees_worker.py",
+    "lightgbm": "trees_worker.py",
+    "hls4ml": "hls4ml_worker.py",
+}
 INSTALL = {
     "onnxruntime": "onnx onnxruntime",
     "qonnx": "qonnx",
     "xgboost": "xgboost-cpu",
     "lightgbm": "lightgbm",
+    "hls4ml": "hls4ml==1.3.0, and for QKeras tensorflow-cpu==2.15.1 tf_keras==2.15.1 qkeras",
     "keras": "keras, or tensorflow-cpu==2.15.1 tf_keras==2.15.1 qkeras for Keras 2 and QKeras",
 }
 Answer = dict[str, NDArray[Any]]
