@@ -15,7 +15,10 @@ from tests.report.test_page import checked
 
 
 def unit(name: str, *feeds: tuple[str, int], cycles: int = 64) -> dict[str, Any]:
-    read = [{"source": source, "value": source, "words": words, "bits": 8, "beats": 64} for source, words in feeds]
+    read = [
+        {"source": source, "value": source, "words": words, "bits": 8, "beats": 64, "less": ""}
+        for source, words in feeds
+    ]
     cells = {"latency_cycles": 3, "lut": 1200, "ff": 5, "dsp": 0, "bram": 2}
     return {"name": name, "kind": "window, parallel", "cycles": cycles, **cells, "feeds": read}
 
@@ -54,15 +57,34 @@ def test_the_page_shows_units_and_says_which_sets_the_interval():
     assert bottleneck(UNITS)["name"] == "middle"
     assert unit_rows(UNITS)[2] == ["middle", "window, parallel", "99", "3", "1\u202f200", "5", "0", "2"]
     results = sample.classification()
+    skip = {**UNITS[3], "feeds": [{**feed, "less": "stops"} for feed in UNITS[3]["feeds"]]}
     results["hardware"] |= {
         "boundaries": "elastic",
         "greatest_latency_cycles": 120,
-        "channels": [{"name": "a -> middle", "depth": 9, "greatest_fill": 7}],
-        "units": UNITS,
+        "channels": [
+            {"name": "a<b>& -> middle", "depth": 6, "greatest_fill": 5},
+            {"name": "input -> sum", "depth": 40, "greatest_fill": 39},
+        ],
+        "units": [*UNITS[:3], skip, UNITS[4]],
+        "intervals": [
+            {"allowed": 99, "cycles": 90, "lut": 1, "ff": 2, "dsp": 3, "bram": 4},
+            {
+                "allowed": 2000,
+                "cycles": results["hardware"]["initiation_interval"],
+                "lut": 1,
+                "ff": 2,
+                "dsp": 3,
+                "bram": 4,
+            },
+        ],
     }
     assert list(problems(results)) == []
     page = render(results, history=sample.history())
     checked(page)
     assert "<em>middle</em> takes most cycles and so sets the interval" in page
     assert "a&lt;b&gt;&amp;" in page
+    assert "what comes while middle is busy" in page
+    assert "early, sum waits for another" in page
+    assert page.count("nothing moves any more") == 1
+    assert page.count(" (this design)") == 1
     assert "a<b>" not in page

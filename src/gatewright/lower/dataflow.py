@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from gatewright.fixedpoint import Fixed, Ints
 from gatewright.ir.program import Program
@@ -30,6 +31,9 @@ from gatewright.lower.unrolled import Unrolled
 
 Unit = Unrolled | Folded | Windowed | Pooled | Summed | Swept | Resampled | Regrouped | Joined | Reordered | Recurrent
 
+Less = Literal["", "slower", "stops"]
+"""What a FIFO of one word less does: frames take longer, or nothing moves any more."""
+
 MARKS = 2
 """Bits that travel with every vector through an elastic design: the last of its packet, and torn."""
 
@@ -40,7 +44,8 @@ class Channel:
 
     producer, consumer: names of units; None is the world outside, which gives the input and takes the result.
     depth: beats that wait between the two; 0 joins both by wires (and, in a rigid group, by what holds an early value
-    until its reader starts), any other is a FIFO between elastic ends.
+    until its reader starts), any other is a FIFO between elastic ends. less: what a run of tokens with one beat less
+    showed, "" where none was made.
     """
 
     name: str
@@ -48,6 +53,7 @@ class Channel:
     consumer: str | None
     port: Port
     depth: int
+    less: Less = ""
 
     @property
     def value(self) -> str:

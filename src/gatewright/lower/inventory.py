@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from gatewright.lower.dataflow import Channel, Dataflow, Unit
+from gatewright.lower.dataflow import Channel, Dataflow, Less, Unit
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
@@ -26,7 +26,7 @@ INPUT, OUTPUT = "input", "output"
 class Feed:
     """What a unit reads. source: the unit that makes it, or "input"; words: of the FIFO, 0 for wires; bits: of a word.
 
-    beats: that a vector, or a frame, takes.
+    beats: that a vector, or a frame, takes. less: what one word less would do, where that was tried.
     """
 
     source: str
@@ -34,6 +34,7 @@ class Feed:
     words: int
     bits: int
     beats: int
+    less: Less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,4 +147,5 @@ def _feed(dataflow: Dataflow, channel: Channel) -> Feed:
         words=channel.depth,
         bits=dataflow.word_bits(channel),
         beats=channel.stream.beats,
+        less=channel.less,
     )

@@ -41,6 +41,20 @@ def unit_rows(units: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     return [[unit["name"], unit["kind"], *(count(unit[key]) for key in keys)] for unit in units]
 
 
+def channel_rows(channels: Sequence[Mapping[str, Any]], units: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return the rows of the table of FIFOs: channel, words, greatest fill, why it has them, what one less would do."""
+    readers = {f"{feed['value']} -> {unit['name']}": (unit, feed) for unit in units for feed in unit["feeds"]}
+    rows: list[list[str]] = []
+    for channel in channels:
+        unit, feed = readers.get(channel["name"], ({"name": "", "feeds": ()}, {"less": ""}))
+        several, deep = len(unit["feeds"]) > 1, channel["depth"] > 1
+        why = f"early, {unit['name']} waits for another" if several else f"what comes while {unit['name']} is busy"
+        less = {"": "", "slower": "frames take longer", "stops": "nothing moves any more"}[feed["less"]]
+        filled = (count(channel["depth"]), count(channel["greatest_fill"]))
+        rows.append([channel["name"], *filled, why if deep and unit["name"] else "", less])
+    return rows
+
+
 def _lanes(skips: Sequence[tuple[int, int, Any]]) -> list[int]:
     """Return for each skip the place beside the units in which no other one runs along."""
     taken: list[list[tuple[int, int]]] = []

@@ -17,7 +17,7 @@ from gatewright.report.clocks import (
     source_text,
     usable_mhz,
 )
-from gatewright.report.diagram import bottleneck, dataflow_picture, unit_rows
+from gatewright.report.diagram import bottleneck, channel_rows, dataflow_picture, unit_rows
 from gatewright.report.numbers import DASH, THIN, count, difference, percent, significant, unit
 
 Results = Mapping[str, Any]
@@ -92,7 +92,7 @@ def sections(results: Results) -> dict[str, Any]:
         "latency_header": latency_header,
         "latency_rows": latency_rows,
         "design": design_facts(results),
-        "channels": [[c["name"], count(c["depth"]), count(c["greatest_fill"])] for c in hardware.get("channels", [])],
+        "channels": channel_rows(hardware.get("channels", []), units),
         "units": unit_rows(units),
         "intervals": _intervals(hardware),
         "dataflow": dataflow_picture(units) if units else "",

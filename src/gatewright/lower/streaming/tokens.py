@@ -59,6 +59,10 @@ class Paced:
     frames: int
 
 
+class StuckError(LowerError):
+    """Nothing moves any more."""
+
+
 _UNBOUNDED = 1 << 40
 _ENTRY, _EXIT = -1, -2  # who else moves beside units: the input with those that it reaches by wires, the output
 
@@ -66,7 +70,8 @@ _ENTRY, _EXIT = -1, -2  # who else moves beside units: the input with those that
 def run(net: Net, *, frames: int, unbounded: bool = False, within: int = 0) -> Paced:
     """Return how a run goes. within: an interval; a run ends as soon as it shows whether its own is longer.
 
-    Raises LowerError where nothing moves any more, naming who waits, and where the interval is longer than `within`.
+    Raises StuckError where nothing moves any more, naming who waits; LowerError where the interval is longer than
+    `within`.
     """
     return _Run(net, frames, unbounded, within).paced()
 
@@ -203,7 +208,7 @@ class _Run:
                 awake |= wakes.pop(cycle, set[int]())
             if not awake and cycle not in due and left < self.frames * results:
                 if not due and not wakes:
-                    raise LowerError(self._stuck())
+                    raise StuckError(self._stuck())
                 cycle = min((*due, *wakes))
                 awake = wakes.pop(cycle, set[int]())
         gaps = [b - a for a, b in pairwise(ended)] + [0] * (self.frames - len(ended))

@@ -14,11 +14,11 @@ from math import inf
 from typing import assert_never
 
 from gatewright.errors import LowerError, nearest
-from gatewright.lower.dataflow import Dataflow, Unit
+from gatewright.lower.dataflow import Dataflow, Less, Unit
 from gatewright.lower.elastic import channel_name
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.streaming.rule import Counted, Rule
-from gatewright.lower.streaming.tokens import Net, Node, Paced, run
+from gatewright.lower.streaming.tokens import Net, Node, Paced, StuckError, run
 from gatewright.lower.unrolled import Unrolled
 
 _FRAMES, _SHORT_BEATS = 5, 16
@@ -47,13 +47,14 @@ def sized(dataflow: Dataflow) -> Dataflow:
     order = list(range(len(depths)))
     if 2 * each * len(depths) > _EFFORT_STEPS:  # not all can be tried: those first that have most bits to lose
         order.sort(key=lambda i: -depths[i] * dataflow.word_bits(channels[i]))
-    spent = 0
+    spent, shown = 0, dict[int, Less]()
     for number in (number for number in order if depths[number] > 1):
         if spent + each > _EFFORT_STEPS:
             break
-        depths[number], tries = _least(net, depths, number, full.initiation_interval, frames)
+        depths[number], tries, shown[number] = _least(net, depths, number, full.initiation_interval, frames)
         spent += tries * each
-    return _with(full, depths, run(replace(net, depths=tuple(depths)), frames=frames))
+    made = _with(full, depths, run(replace(net, depths=tuple(depths)), frames=frames))
+    return replace(made, channels=tuple(replace(c, less=shown.get(n, "")) for n, c in enumerate(made.channels)))
 
 
 def told(dataflow: Dataflow, words: Mapping[str, int]) -> Dataflow:
@@ -71,6 +72,8 @@ def told(dataflow: Dataflow, words: Mapping[str, int]) -> Dataflow:
     depths = [channel.depth for channel in dataflow.channels]
     for name, count in words.items():
         depths[places[name]] = count
+    channels = tuple(replace(c, less="" if channel_name(c) in words else c.less) for c in dataflow.channels)
+    dataflow = replace(dataflow, channels=channels)
     net, frames = net_of(dataflow, depths), frames_of(dataflow)
     try:
         return _with(dataflow, depths, run(net, frames=frames))
@@ -123,24 +126,25 @@ def _with(dataflow: Dataflow, depths: Sequence[int], paced: Paced) -> Dataflow:
     return replace(dataflow, channels=channels, paced=paced)
 
 
-def _least(net: Net, depths: list[int], number: int, interval: int, frames: int) -> tuple[int, int]:
+def _least(net: Net, depths: list[int], number: int, interval: int, frames: int) -> tuple[int, int, Less]:
     """Return the least depth of one channel, the others as they are, that keeps the interval, and the runs it took.
 
-    One word less than ever fills it is tried first, for most often that is too few.
+    And what one word less showed. One word less than ever fills it is tried first, for most often that is too few.
     """
-    low, high, tries = 1, depths[number], 0
+    low, high, tries, less = 1, depths[number], 0, dict[int, Less]()
     middle = high - 1
     while low < high:
         tries += 1
         tried = replace(net, depths=(*depths[:number], middle, *depths[number + 1 :]))
         try:
             run(tried, frames=frames, within=interval)
-        except LowerError:
+        except LowerError as error:
             low = middle + 1
+            less[low] = "stops" if isinstance(error, StuckError) else "slower"
         else:
             high = middle
         middle = (low + high) // 2
-    return high, tries
+    return high, tries, less.get(high, "")
 
 
 def interval_of(dataflow: Dataflow, depths: list[int]) -> float:
