@@ -33,8 +33,21 @@ def predict_command(run: Path, samples: Path, out: Path | None) -> None:
 @click.command("compare")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--plot", type=click.Path(path_type=Path), help="Also draw score over LUTs, .svg, .png or .pdf.")
-def compare_command(runs: tuple[Path, ...], plot: Path | None) -> None:
-    """Set finished RUNS side by side: scores, resources, latency; * marks the best."""
+@click.option("--hls", type=click.Path(path_type=Path), help="Folder with a vendor's HLS reports of the same network.")
+def compare_command(runs: tuple[Path, ...], plot: Path | None, hls: Path | None) -> None:
+    """Set finished RUNS side by side: scores, resources, latency; * marks the best.
+
+    With --hls FOLDER one RUN beside what Vivado HLS or Vitis HLS estimates of the same network.
+    """
+    if hls is not None:
+        from gatewright.hls.reports import read_hls_reports
+        from gatewright.report.beside_hls import beside_hls
+        from gatewright.report.compare import read_results
+
+        if len(runs) != 1 or plot is not None:
+            raise ConfigError("--hls sets one RUN beside the reports; name one, and no --plot")
+        click.echo(beside_hls(read_results(runs[0]), read_hls_reports(hls)))
+        return
     from gatewright.report.compare import compare_plot, compare_text, read_runs
 
     found = read_runs(runs)

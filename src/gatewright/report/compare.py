@@ -37,7 +37,7 @@ class Compared:
 
 def read_runs(paths: Sequence[Path]) -> list[Compared]:
     """Return the runs' figures, in the order given. Raises GatewrightError for what is no finished run."""
-    return [_compared(path, _results(path)) for path in paths]
+    return [_compared(path, read_results(path)) for path in paths]
 
 
 def compare_text(runs: Sequence[Compared]) -> str:
@@ -80,7 +80,8 @@ def compare_plot(runs: Sequence[Compared], path: Path) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def _results(path: Path) -> dict[str, Any]:
+def read_results(path: Path) -> dict[str, Any]:
+    """Return a finished run's results. Raises GatewrightError for what is none."""
     file = path / "results.json" if path.is_dir() else path
     try:
         return json.loads(file.read_text())
