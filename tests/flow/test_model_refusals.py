@@ -126,7 +126,10 @@ def test_two_gigabytes_claimed_by_a_kilobyte(tmp_path: Path, data: Path):
 def test_layers_without_hardware_are_named_before_anything_runs(tmp_path: Path, data: Path):
     layers = (conv("conv1", RNG.integers(-3, 4, (2, 1, 2)) / 4), Activation(name="relu", kind="relu"))
     save_graph(chain((4, 1), *layers), tmp_path / "m.npz")
-    message = fails(tmp_path / "m.npz", data, "--set", "model.quantize=exact", "--set", "hardware.output=scores")
+    folds = ("--set", "hardware.architecture=folded", "--set", "hardware.reuse_factor=2")
+    message = fails(
+        tmp_path / "m.npz", data, "--set", "model.quantize=exact", "--set", "hardware.output=scores", *folds
+    )
     assert "layer 'conv1': no hardware for Conv" in message
     assert 'model.quantize = "qat"' in message
 

@@ -61,8 +61,9 @@ def test_what_cannot_be_built_ends_with_status_2(tmp_path, program: Program, set
     assert not (tmp_path / "out" / "rtl").exists()
 
 
-def test_an_image_without_streams_says_what_to_set(tmp_path):
-    done = command(tmp_path, residual(), "build", "--out", str(tmp_path / "out"))
+def test_an_image_that_is_folded_without_streams_says_what_to_set(tmp_path):
+    given = ("--set", "hardware.reuse_factor=4", "--set", "hardware.architecture=folded")
+    done = command(tmp_path, residual(), "build", "--out", str(tmp_path / "out"), *given)
     assert done.exit_code == 2
     assert 'set hardware.architecture = "stream"' in done.output
     assert not (tmp_path / "out").exists()

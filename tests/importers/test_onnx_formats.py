@@ -133,9 +133,9 @@ def test_a_model_that_flattens_its_image_first_is_one_of_vectors_on_every_road(t
         for words in (["import", path, "--program", program, "--input-format", "fixed<4,4>"], ["estimate", program])
     ]
     told = [CliRunner().invoke(main, [str(word) for word in line]) for line in words]
-    assert [done.exit_code for done in told] == [0, 0, 0, 2]
+    assert [done.exit_code for done in told] == [0, 0, 0, 0]
     assert load_program(paths[0].with_suffix(".txt")).input.shape == (12,)
-    assert "layer 'conv1_2': no hardware for Conv" in told[-1].output
+    assert "initiation_interval 1" in " ".join(told[-1].output.split())
 
 
 def quantized_product(folder, scale, weight_scale, result_scale):

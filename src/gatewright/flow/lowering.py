@@ -127,13 +127,14 @@ def taken(program: Program, choices: Choices) -> Program:
     from gatewright.lower.build.support import check_supported, flat_input
     from gatewright.lower.passes.constants import constants_to_dense
     from gatewright.lower.passes.rounding import join_layers
+    from gatewright.lower.passes.vectors import of_vectors
     from gatewright.lower.tensor.compile import streams
 
     joined = join_layers(program if choices.stream == "always" else flat_input(program))
     if streams(joined, choices):
         return joined
     made = constants_to_dense(joined)
-    check_supported(made)
+    check_supported(of_vectors(made) if choices.reuse == 1 else made)
     return made
 
 

@@ -57,8 +57,8 @@ class Stream:
         return self.elements // self.per_beat
 
     def cut(self, values: Ints) -> Ints:
-        """Return values (n, *shape) as beats (n, beats, per_beat)."""
-        moved = values.transpose(0, *(1 + axis for axis in self.order))
+        """Return values (n, *shape), or as vectors, as beats (n, beats, per_beat)."""
+        moved = values.reshape(len(values), *self.shape).transpose(0, *(1 + axis for axis in self.order))
         return moved.reshape(len(values), self.beats, self.per_beat)
 
     def join(self, beats: Ints) -> Ints:

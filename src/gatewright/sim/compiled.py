@@ -59,4 +59,5 @@ def simulate_compiled(
 def _channel_values(manifest: RtlManifest, folder: Path, x: Ints) -> dict[str, Ints]:
     if not manifest.channels:
         return {}
-    return channel_values(manifest.channels, Interpreter(load_program(folder / LOWERED)).trace(x))
+    lowered = load_program(folder / LOWERED)
+    return channel_values(manifest.channels, Interpreter(lowered).trace(x.reshape(len(x), *lowered.input.shape)))
