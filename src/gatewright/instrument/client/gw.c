@@ -5,12 +5,16 @@
 
 #define STICKY 4u /* in both FIFOs' status */
 
-/* What a call exchanges: codes or values of the user, one of the two each way; expected: what the codes must be. */
+#define BURST 16u /* words that are made, or taken, between two looks at what they are made of */
+
+/* What a call exchanges: codes, values of the user or words, one of them each way; expected: what the codes must be. */
 typedef struct {
     const int64_t *codes_in;
     const double *values_in;
+    const uint32_t *words_in;
     int64_t *codes_out;
     double *values_out;
+    uint32_t *words_out;
     const int64_t *expected;
 } exchange;
 
@@ -129,41 +133,90 @@ static int failed(gw_block *block, int status)
     return status;
 }
 
-static int run(gw_block *block, const exchange *with, size_t x_count, size_t y_count)
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Every code or value must fit its format; block->place is the last that was looked at. */
+static int checked(gw_block *block, const exchange *with, size_t count)
 {
-    const gw_design *design = block->design;
-    const size_t vectors = x_count / frame_codes(&design->x);
-    const size_t given = vectors * frame_words(&design->x), due = vectors * frame_words(&design->y);
-    const uint32_t depth = cbRead(block->base, GW_DEPTHS) >> 16;
-    size_t sent = 0, got = 0, place;
-    uint32_t idle = 0;
-    uint64_t partial = 0;
-    if (x_count % frame_codes(&design->x) != 0 || y_count != vectors * frame_codes(&design->y)) return GW_BAD_COUNT;
-    for (place = 0; place < x_count; place++) {
+    size_t place;
+    for (place = 0; place < count; place++) {
         int64_t code;
-        const int status = code_in(design, with, place, &code);
+        const int status = code_in(block->design, with, place, &code);
         block->place = place;
         if (status != GW_OK) return status;
     }
+    return GW_OK;
+}
+
+static void send(const gw_block *block, const exchange *with, size_t number, size_t count)
+{
+    uint32_t words[BURST];
+    size_t i;
+    if (with->words_in) {
+        gw_write_words(block, with->words_in + number, count);
+        return;
+    }
+    for (i = 0; i < count; i++) words[i] = word_in(block->design, with, number + i);
+    gw_write_words(block, words, count);
+}
+
+static int take(gw_block *block, const exchange *with, size_t number, size_t count, uint64_t *partial)
+{
+    uint32_t words[BURST];
+    size_t i;
+    if (with->words_out) {
+        gw_read_words(block, with->words_out + number, count);
+        return GW_OK;
+    }
+    gw_read_words(block, words, count);
+    for (i = 0; i < count; i++) {
+        const int status = word_out(block, with, number + i, words[i], partial);
+        if (status != GW_OK) return status;
+    }
+    return GW_OK;
+}
+
+static int run(gw_block *block, const exchange *with, size_t vectors)
+{
+    const gw_design *design = block->design;
+    const size_t given = vectors * frame_words(&design->x), due = vectors * frame_words(&design->y);
+    const size_t most_out = with->words_in ? given : BURST, most_in = with->words_out ? due : BURST;
+    const uint32_t depth = cbRead(block->base, GW_DEPTHS) >> 16;
+    size_t sent = 0, got = 0, room, count;
+    uint32_t idle = 0, status;
+    uint64_t partial = 0;
     while (got < due) {
         int moved = 0;
-        uint32_t status, count;
         if (sent < given) {
             status = cbRead(block->base, CB_OFIFO_STATUS);
             if (status & STICKY) return failed(block, GW_OVERFLOW);
-            for (count = depth - (status >> 16); count > 0 && sent < given; count--, sent++, moved = 1)
-                cbWrite(block->base, CB_OFIFO_VALUE, word_in(design, with, sent));
+            for (room = least(depth - (status >> 16), given - sent); room > 0; room -= count, sent += count, moved = 1) {
+                count = least(room, most_out);
+                send(block, with, sent, count);
+            }
         }
         status = cbRead(block->base, CB_IFIFO_STATUS);
         if (status & STICKY) return failed(block, GW_UNDERFLOW);
-        for (count = status >> 16; count > 0 && got < due; count--, got++, moved = 1) {
-            const int wrong = word_out(block, with, got, cbRead(block->base, CB_IFIFO_VALUE), &partial);
+        for (room = least(status >> 16, due - got); room > 0; room -= count, got += count, moved = 1) {
+            int wrong;
+            count = least(room, most_in);
+            wrong = take(block, with, got, count, &partial);
             if (wrong != GW_OK) return failed(block, wrong);
         }
         idle = moved ? 0 : idle + 1;
         if (idle > block->patience) return failed(block, GW_TIMEOUT);
     }
     return GW_OK;
+}
+
+/* Run codes or values, which are checked first. */
+static int run_checked(gw_block *block, const exchange *with, size_t x_count, size_t y_count)
+{
+    const size_t in = frame_codes(&block->design->x), vectors = x_count / in;
+    int status;
+    if (x_count % in != 0 || y_count != vectors * frame_codes(&block->design->y)) return GW_BAD_COUNT;
+    status = checked(block, with, x_count);
+    return status == GW_OK ? run(block, with, vectors) : status;
 }
 
 int gw_open(gw_block *block, uintptr_t base, const gw_design *design)
@@ -190,22 +243,85 @@ void gw_reset(gw_block *block)
 
 int gw_run(gw_block *block, const int64_t *x, size_t x_count, int64_t *y, size_t y_count)
 {
-    const exchange with = {x, NULL, y, NULL, NULL};
-    return run(block, &with, x_count, y_count);
+    const exchange with = {x, NULL, NULL, y, NULL, NULL, NULL};
+    return run_checked(block, &with, x_count, y_count);
 }
 
 int gw_infer(gw_block *block, const double *x, size_t x_count, double *y, size_t y_count)
 {
-    const exchange with = {NULL, x, NULL, y, NULL};
-    return run(block, &with, x_count, y_count);
+    const exchange with = {NULL, x, NULL, NULL, y, NULL, NULL};
+    return run_checked(block, &with, x_count, y_count);
 }
 
 int gw_self_test(gw_block *block)
 {
     const gw_design *design = block->design;
-    const exchange with = {design->test_x, NULL, NULL, NULL, design->test_y};
+    const exchange with = {design->test_x, NULL, NULL, NULL, NULL, NULL, design->test_y};
     const size_t vectors = design->vectors;
-    return run(block, &with, vectors * frame_codes(&design->x), vectors * frame_codes(&design->y));
+    return run_checked(block, &with, vectors * frame_codes(&design->x), vectors * frame_codes(&design->y));
+}
+
+int gw_run_words(gw_block *block, const uint32_t *x, size_t x_count, uint32_t *y, size_t y_count)
+{
+    const exchange with = {NULL, NULL, x, NULL, NULL, y, NULL};
+    const size_t in = frame_words(&block->design->x), vectors = x_count / in;
+    if (x_count % in != 0 || y_count != vectors * frame_words(&block->design->y)) return GW_BAD_COUNT;
+    return run(block, &with, vectors);
+}
+
+int gw_pack(gw_block *block, const int64_t *x, size_t x_count, uint32_t *words)
+{
+    const exchange with = {x, NULL, NULL, NULL, NULL, NULL, NULL};
+    const size_t in = frame_codes(&block->design->x), count = x_count / in * frame_words(&block->design->x);
+    size_t number;
+    int status;
+    if (x_count % in != 0) return GW_BAD_COUNT;
+    status = checked(block, &with, x_count);
+    for (number = 0; status == GW_OK && number < count; number++) words[number] = word_in(block->design, &with, number);
+    return status;
+}
+
+int gw_unpack(gw_block *block, const uint32_t *words, size_t count, int64_t *y)
+{
+    const exchange with = {NULL, NULL, NULL, y, NULL, NULL, NULL};
+    uint64_t partial = 0;
+    size_t number;
+    if (count % frame_words(&block->design->y) != 0) return GW_BAD_COUNT;
+    for (number = 0; number < count; number++) (void)word_out(block, &with, number, words[number], &partial);
+    return GW_OK;
+}
+
+/* Eight at a time: a small processor spends more on counting words than on moving them. */
+void gw_write_words(const gw_block *block, const uint32_t *words, size_t count)
+{
+    const uintptr_t base = block->base;
+    for (; count >= 8u; count -= 8u, words += 8) {
+        cbWrite(base, CB_OFIFO_VALUE, words[0]);
+        cbWrite(base, CB_OFIFO_VALUE, words[1]);
+        cbWrite(base, CB_OFIFO_VALUE, words[2]);
+        cbWrite(base, CB_OFIFO_VALUE, words[3]);
+        cbWrite(base, CB_OFIFO_VALUE, words[4]);
+        cbWrite(base, CB_OFIFO_VALUE, words[5]);
+        cbWrite(base, CB_OFIFO_VALUE, words[6]);
+        cbWrite(base, CB_OFIFO_VALUE, words[7]);
+    }
+    for (; count > 0; count--) cbWrite(base, CB_OFIFO_VALUE, *words++);
+}
+
+void gw_read_words(const gw_block *block, uint32_t *words, size_t count)
+{
+    const uintptr_t base = block->base;
+    for (; count >= 8u; count -= 8u, words += 8) {
+        words[0] = cbRead(base, CB_IFIFO_VALUE);
+        words[1] = cbRead(base, CB_IFIFO_VALUE);
+        words[2] = cbRead(base, CB_IFIFO_VALUE);
+        words[3] = cbRead(base, CB_IFIFO_VALUE);
+        words[4] = cbRead(base, CB_IFIFO_VALUE);
+        words[5] = cbRead(base, CB_IFIFO_VALUE);
+        words[6] = cbRead(base, CB_IFIFO_VALUE);
+        words[7] = cbRead(base, CB_IFIFO_VALUE);
+    }
+    for (; count > 0; count--) *words++ = cbRead(base, CB_IFIFO_VALUE);
 }
 
 void gw_counters(const gw_block *block, gw_counts *counts)
