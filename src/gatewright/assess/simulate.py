@@ -15,55 +15,61 @@ from gatewright.tools import run_tool, write_atomic
 
 LIMIT_CYCLES = 1_000_000_000
 """A program that runs longer hangs: the client's own time-out comes long before."""
-_LEVEL = 1  # of the compiler's optimisation; see docs/deploy.md
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """A compiled system. program: its bench, which reads the firmware's file when it starts."""
+
+    program: Path
+    build_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What a simulated program printed, and how it ended. code: what it stopped with; seconds: of the CPU."""
+    """What a simulated program printed, the cycles until it stopped, and the seconds of the CPU."""
 
     text: str
-    code: int
     cycles: int
-    build_seconds: float
-    run_seconds: float
+    seconds: float
 
 
-def simulate_system(folder: Path, firmware: Firmware, *, cache: Path | None = None, level: int = _LEVEL) -> Said:
-    """Build the system in `folder` (system_files wrote it) with Verilator and run it until its program stops.
+def build_system(folder: Path, firmware: Firmware, *, cache: Path | None = None, level: int = 1) -> System:
+    """Compile the system in `folder`, as system_files wrote it, with Verilator.
 
-    cache: where Verilator's compiled library is kept. Raises ToolError for a program that traps, touches an address
-    where nothing is, or never stops, and MissingToolError without a simulator.
+    cache: where Verilator's compiled library is kept; level: the compiler's -O level. Raises MissingToolError without
+    a simulator, ToolError where it fails.
     """
-    verilator, model = find_verilator(), folder / "model"
+    verilator, model = find_verilator(), (folder / "model").resolve()
     model.mkdir(exist_ok=True)
     sources = (folder / "verilog" / "files.f").read_text().split()
     argv = [
-        verilator.program, "--cc", "--prefix", "Vsoc", "--top-module", TOP, "--Mdir", str(model.resolve()), "-O3",
-        "--flatten", "-Wno-lint", "-Wno-style", "-Wno-TIMESCALEMOD", "--output-split", "20000",
+        verilator.program, "--cc", "--prefix", "Vsoc", "--top-module", TOP, "--Mdir", str(model), "-O3", "--flatten",
+        "-Wno-lint", "-Wno-style", "-Wno-TIMESCALEMOD", "--output-split", "20000",
         f'-GFIRMWARE="{firmware.hex_file.resolve()}"', f"-GRAM_WORDS={firmware.ram_words}",
         f"-GCLOCKS_PER_BIT={CLOCKS_PER_BIT}",
         *(f"verilog/{name}" for name in sources),
     ]  # fmt: skip
-    built = run_tool(argv, cwd=folder, log=folder / "verilator.log", env=verilator.env).seconds
+    before = children_seconds()
+    run_tool(argv, cwd=folder, log=folder / "verilator.log", env=verilator.env)
     write_atomic(model / "bench.cpp", part("bench.cpp"))
     files = [model / "bench.cpp", *sorted(model.glob("Vsoc*.cpp"))]
-    before = children_seconds()
-    program = compile_model(files, out=model.resolve(), includes=[f"-I{model.resolve()}"], cache=cache, level=level)
-    built += children_seconds() - before
+    program = compile_model(files, out=model, includes=[f"-I{model}"], cache=cache, level=level)
+    return System(program=program, build_seconds=children_seconds() - before)
+
+
+def run_system(system: System, folder: Path) -> Said:
+    """Run the system until its program stops; the log lies in `folder`.
+
+    Raises ToolError for a program that traps, touches an address where nothing is, or never stops.
+    """
     log = folder / "uart.log"
-    done = run_tool([str(program), str(LIMIT_CYCLES), str(CLOCKS_PER_BIT)], cwd=folder, log=log)
-    found = re.search(r"^simulated (stopped|lost|limit) (\d+) (\d+)\n\Z", done.stdout, re.MULTILINE)
+    done = run_tool([str(system.program), str(LIMIT_CYCLES), str(CLOCKS_PER_BIT)], cwd=folder, log=log)
+    found = re.search(r"^simulated (stopped|lost|limit) \d+ (\d+)\n\Z", done.stdout, re.MULTILINE)
     if found is None or found[1] != "stopped":
         what = {
             "lost": "trapped, or touched an address where nothing is",
             "limit": f"did not stop within {LIMIT_CYCLES:,} cycles",
         }.get(found[1] if found else "", "left no word of its end")
         raise ToolError(f"the simulated processor's program must come to its end, but it {what}; what it said: {log}")
-    return Said(
-        text=done.stdout[: found.start()],
-        code=int(found[2]),
-        cycles=int(found[3]),
-        build_seconds=built,
-        run_seconds=done.seconds,
-    )
+    return Said(text=done.stdout[: found.start()], cycles=int(found[2]), seconds=done.seconds)

@@ -1,4 +1,4 @@
-"""What is installed in, the RISC-V compiler and the processor's Verilog to use out; all that is missing in one error."""
+"""What is installed in, the RISC-V compiler and the processor's Verilog out; or all that is missing, in one error."""
 
 from __future__ import annotations
 
