@@ -1,5 +1,8 @@
 """What was measured behind a processor in; rows, and the picture of single vectors, out."""
 
+# pyright: reportUnknownMemberType=false
+# (matplotlib's own annotations are partial)
+
 from __future__ import annotations
 
 from collections.abc import Mapping
