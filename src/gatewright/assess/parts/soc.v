@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A system on a chip around the block @block@: PicoRV32 (ISC licence, picorv32.v), RAM, UART, timer, the block on AXI4-Lite.
 //
-//   0x00000000  RAM, RAM_WORDS words, with the program from the file FIRMWARE: one hexadecimal word a line
+//   0x00000000  RAM, RAM_WORDS words, with the program from the file FIRMWARE (a hexadecimal word a line)
 //   0x40000000  the block, by the AXI4-Lite adapter of PicoRV32
 //   0x80000000  write: a byte to the UART, waiting until it is free
 //   0x80000004  read: cycles since the reset, 32 bits
@@ -13,7 +13,7 @@
 //   rst_n      synchronous, active low. The RAM keeps what the program wrote: it sets its own variables.
 `default_nettype none
 module soc #(
-    parameter FIRMWARE = "firmware.hex",
+    parameter FIRMWARE = "",
     parameter RAM_WORDS = 16384,
     parameter CLOCKS_PER_BIT = 16
 ) (
@@ -78,7 +78,11 @@ module soc #(
     reg [31:0] ram_rdata;
     reg        ram_done;
     wire       ram_asked = mem_valid && for_ram && !ram_done;
-    initial $readmemh(FIRMWARE, ram);
+    generate
+        if (FIRMWARE != "") begin : g_firmware  // yosys reads the file of a default as well
+            initial $readmemh(FIRMWARE, ram);
+        end
+    endgenerate
     always @(posedge clk) begin
         ram_done <= ram_asked && rst_n;
         if (ram_asked) begin
