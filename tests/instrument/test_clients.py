@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +94,36 @@ def test_the_c_client(bundle: Path):
         "at 4",
         "message the bitstream is of another run than this client: load the one of this bundle",
     ]
+    assert values == expected_values(0.37 * np.arange(15.0) - 1.5).ravel().tolist()
+
+
+MACHINES = {"x86": ("cc", []), "arm": ("arm-linux-gnueabihf-gcc", ["qemu-arm"])}
+"""Of the tests: a compiler, and what runs its programs. CI does without ARM: 50 MB for one test."""
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_one_file_in_c_on_every_machine(bundle: Path, tmp_path: Path, machine: str):
+    """The client, compiled as C for a machine, drives the same simulated block over pipes."""
+    compiler, runner = MACHINES[machine]
+    lacking = [name for name in (compiler, *runner) if shutil.which(name) is None]
+    if lacking:
+        pytest.skip(f"no {', '.join(lacking)}; apt install gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user")
+    client, work = bundle / "client", bundle.parent / "work"
+    argv = [compiler, "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O1", "-ffp-contract=off", "-static"]
+    sources = [str(client / "gw.c"), *map(str, client.glob("*_block.c")), str(HERE / "piped.c")]
+    include = [f"-I{client}", f"-I{work}", f"-DDESIGN={json.loads((client / 'block.json').read_text())['name']}"]
+    run_tool([*argv, *include, *sources, "-o", "client"], cwd=tmp_path, log=tmp_path / "cc.log")
+    with (
+        subprocess.Popen([work / "model", "pipe"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as block,
+        subprocess.Popen(
+            [*runner, tmp_path / "client"], stdin=block.stdout, stdout=block.stdin, stderr=subprocess.PIPE, text=True
+        ) as program,
+    ):
+        said = program.communicate(timeout=120)[1].splitlines()
+        assert block.stdin is not None
+        block.stdin.close()
+    assert said[:3] == ["self-test 0", "words 0 0", "infer 0"]
+    values = [float(line.split()[1]) for line in said[3:]]
     assert values == expected_values(0.37 * np.arange(15.0) - 1.5).ravel().tolist()
 
 

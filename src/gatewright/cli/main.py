@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gatewright.cli.assess import assess_command
 from gatewright.cli.deploy import deploy_command
 from gatewright.cli.draft import init_command
 from gatewright.cli.given import program_file, read_codes
@@ -332,7 +333,7 @@ def doctor() -> None:
 
 
 LOOKING = (parts_command, boards_command, schema_command)
-HANDING = (lower_command, deploy_command, hls_command, hls_check_command)
+HANDING = (lower_command, deploy_command, assess_command, hls_command, hls_check_command)
 for _command in (init_command, predict_command, compare_command, *COMMANDS, *HANDING, search_command, *LOOKING):
     main.add_command(_command)
 

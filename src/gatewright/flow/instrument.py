@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,19 +15,27 @@ if TYPE_CHECKING:
     from gatewright.fixedpoint import Ints
     from gatewright.instrument.header import Units
     from gatewright.instrument.registers import Block
+    from gatewright.instrument.top import WrittenBlock
     from gatewright.ir import Program
+    from gatewright.rtl.manifest import RtlManifest
 
 VECTORS = 200
 """Stored in a bundle, at most."""
 
 
-def deploy_run(run: Path, out: Path, *, depth: int = 0, registers: int = 16) -> Block:
-    """Write the bundle of a run or a build to the folder `out`; return its block.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """A run's design as a block. x, y: codes of stored samples and of their results, (n, codes) each."""
 
-    depth: words of each FIFO, 0: as suits; registers: of the user's logic, each way.
-    Raises GatewrightError where there is no design yet, or where `out` is there, LowerError for an impossible depth.
-    """
-    from gatewright.instrument.bundle import write_bundle
+    made: WrittenBlock
+    program: Program
+    manifest: RtlManifest
+    x: Ints
+    y: Ints
+
+
+def read_instrument(run: Path, *, depth: int = 0, registers: int = 16) -> Instrument:
+    """Return the block of a run or a build, with its stored samples; depth, registers: as in `deploy_run`."""
     from gatewright.instrument.registers import FifoPair
     from gatewright.instrument.top import make_block
     from gatewright.ir import Interpreter, load_program, ranges
@@ -38,8 +47,6 @@ def deploy_run(run: Path, out: Path, *, depth: int = 0, registers: int = 16) -> 
             f"{run} must be the directory of a run or a build that has reached the stage rtl, but has no {file.name}; "
             "gatewright run or gatewright build makes it"
         )
-    if out.exists():
-        raise GatewrightError(f"{out} must not be there yet, for a bundle is written whole; choose another --out")
     manifest, program = RtlManifest.load(run / "rtl"), load_program(file)
     made = make_block(
         manifest,
@@ -52,8 +59,22 @@ def deploy_run(run: Path, out: Path, *, depth: int = 0, registers: int = 16) -> 
     )
     x = _codes(run)
     y = Interpreter(program).run(x.reshape(len(x), *program.input.shape))
-    write_bundle(made, out, x=x.reshape(len(x), -1), y=y.reshape(len(x), -1), units=_units(run, program, y[0].size))
-    return made.block
+    return Instrument(made=made, program=program, manifest=manifest, x=x.reshape(len(x), -1), y=y.reshape(len(x), -1))
+
+
+def deploy_run(run: Path, out: Path, *, depth: int = 0, registers: int = 16) -> Block:
+    """Write the bundle of a run or a build to the folder `out`; return its block.
+
+    depth: words of each FIFO, 0: as suits; registers: of the user's logic, each way.
+    Raises GatewrightError where there is no design yet, or where `out` is there, LowerError for an impossible depth.
+    """
+    from gatewright.instrument.bundle import write_bundle
+
+    if out.exists():
+        raise GatewrightError(f"{out} must not be there yet, for a bundle is written whole; choose another --out")
+    found = read_instrument(run, depth=depth, registers=registers)
+    write_bundle(found.made, out, x=found.x, y=found.y, units=_units(run, found.program, found.y.shape[1]))
+    return found.made.block
 
 
 def _codes(run: Path) -> Ints:
@@ -74,7 +95,12 @@ def _units(run: Path, program: Program, results: int) -> Units:
         return Units()
     meta: dict[str, Any] = json.loads(data.read_text())
     scaling = meta["contract"]["scaling"]
-    known = scaling["mode"] != "none" and len(scaling["scale"]) == prod(program.input.shape)
+    known, wanted = scaling["mode"] != "none", prod(program.input.shape)
+    if known and len(scaling["scale"]) != wanted:
+        raise GatewrightError(
+            f"{data}: the scaling must have {wanted} factors, one for each code of the program's input, not "
+            f"{len(scaling['scale'])}: data and program are of different runs; run the configuration again"
+        )
     last = program.op(program.output)
     scale = () if isinstance(last, ArgMax | Softmax | Thresholds | TopK) else _per_result(export, results)
     return Units(

@@ -25,6 +25,7 @@ from gatewright.flow.stages.hardware import Hardware
 from gatewright.flow.stages.imported import read_model
 from gatewright.flow.stages.model import ModelNetworks
 from gatewright.flow.stages.networks import TrainedNetworks
+from gatewright.report.built import ASSESSED
 from gatewright.tools import digest, write_json
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ class Flow:
                 name="report",
                 title="write results.json and report.html",
                 run=self._report,
-                needs=("data", *(stage.name for stage in (*networks, *hardware) if stage.name != "front")),
+                needs=("data", *(stage.name for stage in (*networks, *hardware) if stage.name != "front"), ASSESSED),
                 settings=c.model_dump(),
                 root_files=("results.json", "history.json", "config.json", "report.html"),
             ),
@@ -271,25 +272,13 @@ class Flow:
         load_dataset(self.config).save(out)
 
     def _report(self, out: Path) -> None:
-        from gatewright.report import validate_results, write_report
-        from gatewright.report.collect import collect
+        from gatewright.flow.reporting import write_run_report
 
-        run, hardware = self.directory.path, self.hardware
-        collected = collect(self.config, run, hardware.part, hardware.board, hardware.families)
-        validate_results(collected.results)
-        write_json(out / "results.json", collected.results)
-        write_json(run / "history.json", collected.history)
-        write_json(run / "config.json", self.config.model_dump(mode="json"))
-        write_json(run / "results.json", collected.results)
-        write_report(
-            run,
-            collected.results,
-            history=collected.history,
-            examples=collected.examples,
-            stages=collected.stages,
-            ranges=collected.ranges,
-            command="gatewright run config.json",
+        hardware = self.hardware
+        results = write_run_report(
+            self.config, self.directory.path, part=hardware.part, board=hardware.board, families=hardware.families
         )
+        write_json(out / "results.json", results)
 
 
 def test_vectors(data: Path, count: int) -> Ints:

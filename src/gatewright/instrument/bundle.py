@@ -44,8 +44,7 @@ def write_bundle(made: WrittenBlock, folder: Path, *, x: Ints, y: Ints, units: U
 
 def bundle_files(made: WrittenBlock, *, x: Ints, y: Ints, units: Units) -> dict[str, bytes]:
     """Return name -> content of the bundle's files, but the manifest."""
-    block = made.block
-    kept = max(1, min(VECTORS, len(x), MOST_CODES // (x.shape[1] + y.shape[1])))  # C takes what a chip has room for
+    block, kept = made.block, kept_vectors(x, y)
     verilog = {f"verilog/{name}": text for name, text in made.files.items()}
     texts = {
         **verilog,
@@ -61,6 +60,11 @@ def bundle_files(made: WrittenBlock, *, x: Ints, y: Ints, units: Units) -> dict[
     }
     found = {name: text.encode() for name, text in texts.items()}
     return found | {"client/vectors_x.npy": _npy(x), "client/vectors_y.npy": _npy(y)}
+
+
+def kept_vectors(x: Ints, y: Ints) -> int:
+    """Return how many of the vectors the client in C stores: it takes what a chip has room for."""
+    return max(1, min(VECTORS, len(x), MOST_CODES // (x.shape[1] + y.shape[1])))
 
 
 def record(block: Block, units: Units) -> dict[str, Any]:

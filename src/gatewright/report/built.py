@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from gatewright.chips import FAMILIES, Part, router
 from gatewright.chips import part as find_part
+from gatewright.tools import digest
 
 if TYPE_CHECKING:
     from gatewright.deploy import Board
     from gatewright.sim import SimReport
 
 
+ASSESSED = "assess"
+"""The folder of a run that `gatewright assess` writes; no stage is."""
+
+
 def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -> dict[str, Any]:
-    """Return the keys hardware, estimate, synthesis, bitstream and board of results.json (docs/results.md).
+    """Return the keys hardware, estimate, synthesis, bitstream, board and assessment of results.json (docs/results.md).
 
     run: the folder that holds the stages' folders. What the output means is the caller's to add.
     """
@@ -53,7 +58,15 @@ def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -
         "synthesis": {family: _synthesis(run, family, part, board, estimated) for family in families},
         "bitstream": f"bitstream/{manifest.top}.bit" if board else None,
         "board": _board(run, board) if board else None,
+        **_assessed(run),
     }
+
+
+def _assessed(run: Path) -> dict[str, Any]:
+    """Return what was measured behind a processor, where it was measured of the design that is there now."""
+    found: dict[str, Any] = _json(file) if (file := run / ASSESSED / "assessment.json").is_file() else {}
+    same = found.get("design") == digest(run / "rtl" / "design.json")
+    return {"assessment": found["results"]} if same else {}
 
 
 def _elastic(simulated: SimReport, estimated: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
     x, y = data.part("test")
 
     # the simulator compared every one of these outputs with the hardware's (mismatches is 0, or the run stopped)
-    on_chip = _on_chip(config, program, x, y, data.classes, _output_scale(run))
+    answered = on_chip(config, program, x, y, data.classes, output_scale(run))
 
     parts = {name: figures(network).part() for name, network in networks.items()}
     outputs = {name: graph_outputs(network, x, data.format) for name, network in networks.items()}
@@ -85,14 +85,14 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
     }
     results["hardware"] |= {
         "output": config.hardware.output,
-        **{key: value for key, value in on_chip.items() if key != "per_class"},
+        **{key: value for key, value in answered.items() if key != "per_class"},
     }
     return Collected(
         results=results, history=history, examples=_examples(data), stages=_stages(run), ranges=ranges_of(run)
     )
 
 
-def _on_chip(
+def on_chip(
     config: Config,
     program: Program,
     x: NDArray[Any],
@@ -238,7 +238,7 @@ def _compression(teacher: Mapping[str, Any], student: Mapping[str, Any]) -> dict
     }
 
 
-def _output_scale(run: Path) -> NDArray[np.float64]:
+def output_scale(run: Path) -> NDArray[np.float64]:
     """Return what a score of the hardware times 2**-frac_bits is multiplied by to be the model's: () or (scores,)."""
     path = run / "program" / "export.json"
     scale = np.array(_json(path)["output_scale"]) if path.is_file() else np.ones(1)

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from gatewright.report import hardware, view
+from gatewright.report import assessment, hardware, view
 from gatewright.report.clocks import ns_text, usable_mhz
 from gatewright.report.figures import front_picture, learning_curves, sample_pictures
 from gatewright.report.model import chain_table, facts, layer_table, names
@@ -88,6 +88,7 @@ def render(
         layer_header=layer_header,
         layer_rows=layer_rows,
         **hardware.sections(results),
+        **assessment.sections(results),
         **ending(results, files, command),
     )
 

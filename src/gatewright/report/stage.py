@@ -69,6 +69,13 @@ _MEANINGS: tuple[tuple[str, str | None], ...] = (
     ("bitstream/*.v", "Verilog of the board's top"),
     ("bitstream/*.log", "log of the tool"),
     ("bitstream/*", "placement and routing"),
+    ("assess/assessment.json", "what was measured behind a processor"),
+    ("assess/*.log", None),
+    ("assess/speed.json", None),
+    ("assess/*/soc.v", "the system around the design: processor, RAM, UART, timer"),
+    ("assess/verilog/*", None),
+    ("assess/*/firmware.hex", "what the system's RAM begins with"),
+    ("assess/firmware/*", None),
     ("*.log", "log of a tool"),
 )
 _LISTED = 60  # the page lists no more than that many files

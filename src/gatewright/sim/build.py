@@ -51,8 +51,9 @@ def build_bench(device: Device, *, out: Path, cache: Path | None = None, level: 
         if not path.is_file():
             raise GatewrightError(f"no Verilog file {path}; {top!r} cannot be simulated without it")
     check_probes(device.probes, device.layers)
-    verilator, compiler = find_verilator(), find_compiler()
-    before = _children_seconds()
+    verilator = find_verilator()
+    find_compiler()
+    before = children_seconds()
     out = out.resolve()
     shutil.rmtree(out, ignore_errors=True)
     model = out / "model"
@@ -69,19 +70,30 @@ def build_bench(device: Device, *, out: Path, cache: Path | None = None, level: 
     header = (model / f"{PREFIX}___024root.h").read_text()
     check_members(top, device.probes, header, device.channels)
 
-    units = _units([out / "bench.cpp", *sorted(model.glob("*.cpp"))], out)
-    includes = [f"-I{out}", f"-I{model}", *verilator.includes]
+    files = [out / "bench.cpp", *sorted(model.glob("*.cpp"))]
+    program = compile_model(files, out=out, includes=[f"-I{out}", f"-I{model}"], cache=cache, level=level)
+    return Bench(
+        program=program,
+        device=device,
+        simulator=f"Verilator {verilator.version}",
+        build_cpu_seconds=children_seconds() - before,
+    )
+
+
+def compile_model(
+    files: Sequence[Path], *, out: Path, includes: Sequence[str], cache: Path | None = None, level: int = 1
+) -> Path:
+    """Compile a model's C++ files with their bench's and Verilator's library to a program in `out`; return its path.
+
+    cache and level: as in build_bench. Raises MissingToolError without a C++ compiler, ToolError where it fails.
+    """
+    verilator, compiler = find_verilator(), find_compiler()
     objects = [
-        *_compile(compiler, units, out, includes, level=level),
+        *_compile(compiler, _units(files, out), out, [*includes, *verilator.includes], level=level),
         *_runtime(verilator, compiler, cache or out / "runtime"),
     ]
     run_tool(link_argv(compiler, objects=objects, target=out / "bench"), cwd=out, log=out / "link.log")
-    return Bench(
-        program=out / "bench",
-        device=device,
-        simulator=f"Verilator {verilator.version}",
-        build_cpu_seconds=_children_seconds() - before,
-    )
+    return out / "bench"
 
 
 def lint(*, sources: Sequence[Path], top: str, out: Path) -> None:
@@ -136,7 +148,7 @@ def _compile(
         return list(pool.map(one, files))
 
 
-def _children_seconds() -> float:
+def children_seconds() -> float:
     """CPU seconds of all finished child processes."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

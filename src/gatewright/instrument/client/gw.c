@@ -5,14 +5,26 @@
 
 #define STICKY 4u /* in both FIFOs' status */
 
-/* What a call exchanges: codes or values of the user, one of the two each way; expected: what the codes must be. */
+#define BURST 16u /* words that are made, or taken, between two looks at what they are made of */
+
+/* What a call exchanges: codes, values of the user or words, one of them each way; expected: what the codes must be. */
 typedef struct {
     const int64_t *codes_in;
     const double *values_in;
+    const uint32_t *words_in;
     int64_t *codes_out;
     double *values_out;
+    uint32_t *words_out;
     const int64_t *expected;
 } exchange;
+
+/* Where a call is in what it sends or receives: the next code among all, which of its piece it is, its bytes that are
+ * done, and the bits of the others, or of these. */
+typedef struct {
+    size_t place;
+    uint32_t element, part;
+    uint64_t bits;
+} cursor;
 
 static uint32_t lane_bytes(const gw_frame *frame) { return (frame->width_bits + 7u) / 8u; }
 static uint32_t beat_words(const gw_frame *frame) { return (frame->elements * lane_bytes(frame) + 3u) / 4u; }
@@ -65,61 +77,69 @@ static int encode(const gw_design *design, double value, size_t which, int64_t *
     return GW_OK;
 }
 
-static int code_in(const gw_design *design, const exchange *with, size_t place, int64_t *code)
+/* Make the next words that are sent. The codes have been checked. */
+static void pack(const gw_design *design, const exchange *with, cursor *at, uint32_t *words, size_t count)
 {
-    if (with->values_in) return encode(design, with->values_in[place], place % frame_codes(&design->x), code);
-    *code = with->codes_in[place];
-    return *code < lowest(&design->x) || *code > highest(&design->x) ? GW_BAD_VALUE : GW_OK;
-}
-
-/* Word `number` of all that is sent. The codes have been checked. */
-static uint32_t word_in(const gw_design *design, const exchange *with, size_t number)
-{
-    const gw_frame *frame = &design->x;
-    const size_t lane = lane_bytes(frame), beat = number / beat_words(frame);
-    size_t byte = number % beat_words(frame) * 4u;
-    uint32_t word = 0, shift;
-    int64_t code = 0;
-    size_t known = (size_t)-1;
-    for (shift = 0; shift < 32u; shift += 8u, byte++) {
-        const size_t element = byte / lane;
-        if (element >= frame->elements) break;
-        if (element != known) (void)code_in(design, with, beat * frame->elements + element, &code);
-        known = element;
-        word |= (uint32_t)((uint64_t)code >> (8u * (byte % lane)) & 0xFFu) << shift;
+    const uint32_t lane = lane_bytes(&design->x), elements = design->x.elements;
+    cursor now = *at; /* a copy: it stays in registers */
+    for (; count > 0; count--) {
+        uint32_t word = 0, shift;
+        for (shift = 0; shift < 32u && now.element < elements; shift += 8u) {
+            if (now.part == 0) {
+                int64_t code = 0;
+                if (with->codes_in)
+                    code = with->codes_in[now.place];
+                else
+                    (void)encode(design, with->values_in[now.place], now.place % frame_codes(&design->x), &code);
+                now.bits = (uint64_t)code;
+            }
+            word |= (uint32_t)(now.bits & 0xFFu) << shift;
+            now.bits >>= 8;
+            if (++now.part < lane) continue;
+            now.part = 0;
+            now.element++;
+            now.place++;
+        }
+        if (now.element == elements) now.element = 0; /* the next piece begins in the next word */
+        *words++ = word;
     }
-    return word;
+    *at = now;
 }
 
-/* Take word `number` of all that is received; partial: bytes of a code that began in a word before. */
-static int word_out(gw_block *block, const exchange *with, size_t number, uint32_t word, uint64_t *partial)
+/* Take the next words that were received. */
+static int unpack(gw_block *block, const exchange *with, cursor *at, const uint32_t *words, size_t count)
 {
     const gw_frame *frame = &block->design->y;
-    const size_t lane = lane_bytes(frame), beat = number / beat_words(frame);
-    size_t byte = number % beat_words(frame) * 4u;
-    uint32_t shift;
-    for (shift = 0; shift < 32u; shift += 8u, byte++) {
-        const size_t element = byte / lane, place = beat * frame->elements + element;
-        uint64_t bits;
-        int64_t code;
-        if (element >= frame->elements) break;
-        if (byte % lane == 0) *partial = 0;
-        *partial |= (uint64_t)(word >> shift & 0xFFu) << (8u * (byte % lane));
-        if (byte % lane != lane - 1u) continue;
-        bits = *partial & (((uint64_t)1 << frame->width_bits) - 1u);
-        code = (int64_t)bits;
-        if (code > highest(frame)) code -= (int64_t)1 << frame->width_bits;
-        if (with->codes_out) with->codes_out[place] = code;
-        if (with->values_out) {
-            const double *scale = block->design->y_scale;
-            const double value = (double)code * power_of_two(-frame->frac_bits);
-            with->values_out[place] = scale ? value * scale[place % frame_codes(frame)] : value;
+    const double *scale = block->design->y_scale;
+    const uint32_t lane = lane_bytes(frame), elements = frame->elements;
+    const uint64_t mask = ((uint64_t)1 << frame->width_bits) - 1u;
+    const int64_t most = highest(frame);
+    cursor now = *at;
+    for (; count > 0; count--, words++) {
+        uint32_t shift;
+        for (shift = 0; shift < 32u && now.element < elements; shift += 8u) {
+            const uint64_t byte = *words >> shift & 0xFFu;
+            int64_t code;
+            now.bits = now.part == 0 ? byte : now.bits | byte << (8u * now.part);
+            if (++now.part < lane) continue;
+            code = (int64_t)(now.bits & mask);
+            if (code > most) code -= (int64_t)mask + 1;
+            if (with->codes_out) with->codes_out[now.place] = code;
+            if (with->values_out) {
+                const double value = (double)code * power_of_two(-frame->frac_bits);
+                with->values_out[now.place] = scale ? value * scale[now.place % frame_codes(frame)] : value;
+            }
+            if (with->expected && with->expected[now.place] != code) {
+                block->place = now.place;
+                return GW_MISMATCH;
+            }
+            now.part = 0;
+            now.element++;
+            now.place++;
         }
-        if (with->expected && with->expected[place] != code) {
-            block->place = place;
-            return GW_MISMATCH;
-        }
+        if (now.element == elements) now.element = 0;
     }
+    *at = now;
     return GW_OK;
 }
 
@@ -129,41 +149,88 @@ static int failed(gw_block *block, int status)
     return status;
 }
 
-static int run(gw_block *block, const exchange *with, size_t x_count, size_t y_count)
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Every code or value must fit its format; else block->place is the first that does not. */
+static int checked(gw_block *block, const exchange *with, size_t count)
 {
     const gw_design *design = block->design;
-    const size_t vectors = x_count / frame_codes(&design->x);
-    const size_t given = vectors * frame_words(&design->x), due = vectors * frame_words(&design->y);
-    const uint32_t depth = cbRead(block->base, GW_DEPTHS) >> 16;
-    size_t sent = 0, got = 0, place;
-    uint32_t idle = 0;
-    uint64_t partial = 0;
-    if (x_count % frame_codes(&design->x) != 0 || y_count != vectors * frame_codes(&design->y)) return GW_BAD_COUNT;
-    for (place = 0; place < x_count; place++) {
-        int64_t code;
-        const int status = code_in(design, with, place, &code);
-        block->place = place;
-        if (status != GW_OK) return status;
+    const int64_t low = lowest(&design->x), high = highest(&design->x);
+    size_t place = 0;
+    int64_t code;
+    if (with->codes_in)
+        while (place < count && with->codes_in[place] >= low && with->codes_in[place] <= high) place++;
+    else
+        while (place < count && encode(design, with->values_in[place], place % frame_codes(&design->x), &code) == GW_OK)
+            place++;
+    if (place == count) return GW_OK;
+    block->place = place;
+    return GW_BAD_VALUE;
+}
+
+static void send(const gw_block *block, const exchange *with, cursor *at, size_t number, size_t count)
+{
+    uint32_t words[BURST];
+    if (with->words_in) {
+        gw_write_words(block, with->words_in + number, count);
+        return;
     }
+    pack(block->design, with, at, words, count);
+    gw_write_words(block, words, count);
+}
+
+static int take(gw_block *block, const exchange *with, cursor *at, size_t number, size_t count)
+{
+    uint32_t words[BURST];
+    if (with->words_out) {
+        gw_read_words(block, with->words_out + number, count);
+        return GW_OK;
+    }
+    gw_read_words(block, words, count);
+    return unpack(block, with, at, words, count);
+}
+
+static int run(gw_block *block, const exchange *with, size_t vectors)
+{
+    const gw_design *design = block->design;
+    const size_t given = vectors * frame_words(&design->x), due = vectors * frame_words(&design->y);
+    const size_t most_out = with->words_in ? given : BURST, most_in = with->words_out ? due : BURST;
+    const uint32_t depth = cbRead(block->base, GW_DEPTHS) >> 16;
+    size_t sent = 0, got = 0, room, count;
+    uint32_t idle = 0, status;
+    cursor in = {0, 0, 0, 0}, out = {0, 0, 0, 0};
     while (got < due) {
         int moved = 0;
-        uint32_t status, count;
         if (sent < given) {
             status = cbRead(block->base, CB_OFIFO_STATUS);
             if (status & STICKY) return failed(block, GW_OVERFLOW);
-            for (count = depth - (status >> 16); count > 0 && sent < given; count--, sent++, moved = 1)
-                cbWrite(block->base, CB_OFIFO_VALUE, word_in(design, with, sent));
+            for (room = least(depth - (status >> 16), given - sent); room > 0; room -= count, sent += count, moved = 1) {
+                count = least(room, most_out);
+                send(block, with, &in, sent, count);
+            }
         }
         status = cbRead(block->base, CB_IFIFO_STATUS);
         if (status & STICKY) return failed(block, GW_UNDERFLOW);
-        for (count = status >> 16; count > 0 && got < due; count--, got++, moved = 1) {
-            const int wrong = word_out(block, with, got, cbRead(block->base, CB_IFIFO_VALUE), &partial);
+        for (room = least(status >> 16, due - got); room > 0; room -= count, got += count, moved = 1) {
+            int wrong;
+            count = least(room, most_in);
+            wrong = take(block, with, &out, got, count);
             if (wrong != GW_OK) return failed(block, wrong);
         }
         idle = moved ? 0 : idle + 1;
         if (idle > block->patience) return failed(block, GW_TIMEOUT);
     }
     return GW_OK;
+}
+
+/* Run codes or values, which are checked first. */
+static int run_checked(gw_block *block, const exchange *with, size_t x_count, size_t y_count)
+{
+    const size_t in = frame_codes(&block->design->x), vectors = x_count / in;
+    int status;
+    if (x_count % in != 0 || y_count != vectors * frame_codes(&block->design->y)) return GW_BAD_COUNT;
+    status = checked(block, with, x_count);
+    return status == GW_OK ? run(block, with, vectors) : status;
 }
 
 int gw_open(gw_block *block, uintptr_t base, const gw_design *design)
@@ -190,22 +257,82 @@ void gw_reset(gw_block *block)
 
 int gw_run(gw_block *block, const int64_t *x, size_t x_count, int64_t *y, size_t y_count)
 {
-    const exchange with = {x, NULL, y, NULL, NULL};
-    return run(block, &with, x_count, y_count);
+    const exchange with = {x, NULL, NULL, y, NULL, NULL, NULL};
+    return run_checked(block, &with, x_count, y_count);
 }
 
 int gw_infer(gw_block *block, const double *x, size_t x_count, double *y, size_t y_count)
 {
-    const exchange with = {NULL, x, NULL, y, NULL};
-    return run(block, &with, x_count, y_count);
+    const exchange with = {NULL, x, NULL, NULL, y, NULL, NULL};
+    return run_checked(block, &with, x_count, y_count);
 }
 
 int gw_self_test(gw_block *block)
 {
     const gw_design *design = block->design;
-    const exchange with = {design->test_x, NULL, NULL, NULL, design->test_y};
+    const exchange with = {design->test_x, NULL, NULL, NULL, NULL, NULL, design->test_y};
     const size_t vectors = design->vectors;
-    return run(block, &with, vectors * frame_codes(&design->x), vectors * frame_codes(&design->y));
+    return run_checked(block, &with, vectors * frame_codes(&design->x), vectors * frame_codes(&design->y));
+}
+
+int gw_run_words(gw_block *block, const uint32_t *x, size_t x_count, uint32_t *y, size_t y_count)
+{
+    const exchange with = {NULL, NULL, x, NULL, NULL, y, NULL};
+    const size_t in = frame_words(&block->design->x), vectors = x_count / in;
+    if (x_count % in != 0 || y_count != vectors * frame_words(&block->design->y)) return GW_BAD_COUNT;
+    return run(block, &with, vectors);
+}
+
+int gw_pack(gw_block *block, const int64_t *x, size_t x_count, uint32_t *words)
+{
+    const exchange with = {x, NULL, NULL, NULL, NULL, NULL, NULL};
+    const size_t in = frame_codes(&block->design->x);
+    cursor at = {0, 0, 0, 0};
+    if (x_count % in != 0) return GW_BAD_COUNT;
+    if (checked(block, &with, x_count) != GW_OK) return GW_BAD_VALUE;
+    pack(block->design, &with, &at, words, x_count / in * frame_words(&block->design->x));
+    return GW_OK;
+}
+
+int gw_unpack(gw_block *block, const uint32_t *words, size_t count, int64_t *y)
+{
+    const exchange with = {NULL, NULL, NULL, y, NULL, NULL, NULL};
+    cursor at = {0, 0, 0, 0};
+    if (count % frame_words(&block->design->y) != 0) return GW_BAD_COUNT;
+    return unpack(block, &with, &at, words, count);
+}
+
+/* Eight at a time: a small processor spends more on counting words than on moving them. */
+void gw_write_words(const gw_block *block, const uint32_t *words, size_t count)
+{
+    const uintptr_t base = block->base;
+    for (; count >= 8u; count -= 8u, words += 8) {
+        cbWrite(base, CB_OFIFO_VALUE, words[0]);
+        cbWrite(base, CB_OFIFO_VALUE, words[1]);
+        cbWrite(base, CB_OFIFO_VALUE, words[2]);
+        cbWrite(base, CB_OFIFO_VALUE, words[3]);
+        cbWrite(base, CB_OFIFO_VALUE, words[4]);
+        cbWrite(base, CB_OFIFO_VALUE, words[5]);
+        cbWrite(base, CB_OFIFO_VALUE, words[6]);
+        cbWrite(base, CB_OFIFO_VALUE, words[7]);
+    }
+    for (; count > 0; count--) cbWrite(base, CB_OFIFO_VALUE, *words++);
+}
+
+void gw_read_words(const gw_block *block, uint32_t *words, size_t count)
+{
+    const uintptr_t base = block->base;
+    for (; count >= 8u; count -= 8u, words += 8) {
+        words[0] = cbRead(base, CB_IFIFO_VALUE);
+        words[1] = cbRead(base, CB_IFIFO_VALUE);
+        words[2] = cbRead(base, CB_IFIFO_VALUE);
+        words[3] = cbRead(base, CB_IFIFO_VALUE);
+        words[4] = cbRead(base, CB_IFIFO_VALUE);
+        words[5] = cbRead(base, CB_IFIFO_VALUE);
+        words[6] = cbRead(base, CB_IFIFO_VALUE);
+        words[7] = cbRead(base, CB_IFIFO_VALUE);
+    }
+    for (; count > 0; count--) *words++ = cbRead(base, CB_IFIFO_VALUE);
 }
 
 void gw_counters(const gw_block *block, gw_counts *counts)

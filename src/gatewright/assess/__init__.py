@@ -1,0 +1,1 @@
+"""A block in, what it does behind a processor out: a system on a chip that is built, simulated and measured."""

@@ -1,0 +1,76 @@
+"""Images without streams: the same integers as vectors, one design that takes a whole image in a cycle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatewright.errors import LowerError
+from gatewright.fixedpoint import Fixed
+from gatewright.flow.codes import random_codes
+from gatewright.ir import Constant, Interpreter, Program
+from gatewright.ir.op_tables import ArgMax
+from gatewright.ir.ops import Conv, Input
+from gatewright.lower.passes import vectors
+from gatewright.lower.passes.vectors import of_vectors
+from gatewright.rtl.manifest import write_design
+from gatewright.sim import require_match, simulate_compiled
+from tests.images import image_programs
+from tests.lower.test_streams import moving, residual
+from tests.lowering import lower_for
+
+
+@given(st.one_of(image_programs(layers=3), image_programs(layers=3, moves=True)))
+@settings(max_examples=25, deadline=None)
+def test_every_result_keeps_its_name_and_its_integers(program: Program):
+    made = of_vectors(program)
+    x = random_codes(program, 5, seed=4)
+    want, got = Interpreter(program).trace(x), Interpreter(made).trace(x.reshape(len(x), -1))
+    named = [op.name for op in program.ops if op.name in got]
+    assert program.output in named
+    for name in named:
+        assert np.array_equal(got[name], want[name].reshape(len(x), -1)), name
+
+
+@pytest.mark.sim
+@pytest.mark.slow
+@pytest.mark.parametrize("program", [residual(), moving()])
+def test_a_whole_image_every_cycle(tmp_path, program: Program):
+    """A network with a skip, one that moves elements about: every layer in simulation, a result in each cycle."""
+    made = lower_for(program, random_codes(program, 8), family="xc7", clock_mhz=100)
+    assert (made.initiation_interval, len(made.units)) == (1, 1)
+    manifest = write_design(made, program_hash="0" * 64, stream_bits=0, folder=tmp_path / "rtl")
+    report = simulate_compiled(
+        program,
+        manifest,
+        random_codes(program, 60, seed=9),
+        folder=tmp_path / "rtl",
+        stall_fraction=0.3,
+        seed=1,
+        out=tmp_path / "sim",
+    )
+    require_match(report)
+    assert report.initiation_interval == 1
+    assert report.probes_compared > 100 * 60
+
+
+def test_what_has_no_such_form_is_refused_by_layer(monkeypatch):
+    size, window = (6, 6, 2), {"strides": (1, 1), "dilation": (1, 1), "pads": ((1, 1), (1, 1)), "groups": 1}
+    given = Input(name="x", layer="input", shape=size, format=Fixed(width_bits=4, frac_bits=0))
+    conv = Conv(name="c", layer="conv1", source="x", weight="w", bias="b", **window)
+    constants = {"w": Constant(np.ones((3, 3, 2, 3), np.int64), 0), "b": Constant(np.zeros(3, np.int64), 0)}
+    best = ArgMax(name="best", layer="class", source="c")
+    each = Program(name="p", ops=(given, conv, best), output="best", constants=constants)
+    with pytest.raises(LowerError, match=r"^layer 'class': ArgMax \(op 'best'\) of each position is not built in the"):
+        of_vectors(each)
+    program = Program(name="p", ops=(given, conv), output="c", constants=constants)
+    with pytest.raises(LowerError, match=r"no hardware for Conv .*; set hardware\.architecture = .stream"):
+        lower_for(program, random_codes(program, 2), family="xc7", clock_mhz=100, reuse=2)
+    monkeypatch.setattr(vectors, "MOST_PRODUCTS", 1000)
+    with pytest.raises(LowerError, match=r"layer 'conv1': .* is the layer with which more than 1,000 products come at"):
+        of_vectors(program)
+    monkeypatch.setattr(vectors, "MOST_CELLS", 72 * 107)
+    with pytest.raises(LowerError, match=r"layer 'conv1': .* of 72 numbers to 108 is too large to be computed at once"):
+        of_vectors(program)
