@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gatewright.config import Config
 from gatewright.report.built import built
 from gatewright.report.model import model_part, ranges_of
+from gatewright.report.numbers import THIN, significant
 from gatewright.report.stage import StageRow
 from gatewright.tools import digest, package_version
 from gatewright.version import __version__
@@ -39,8 +40,13 @@ class Collected:
     ranges: list[dict[str, Any]]
 
 
-def collect(config: Config, run: Path, part: Part, board: Board | None, families: Sequence[str]) -> Collected:
-    """Read every stage's files under `run`. Deterministic: no times, no absolute paths."""
+def collect(
+    config: Config, run: Path, part: Part, board: Board | None, families: Sequence[str], kept: Collection[str] = ()
+) -> Collected:
+    """Read every stage's files under `run`. Deterministic, but for the stages' seconds; no absolute paths.
+
+    kept: stages that an earlier call made.
+    """
     from gatewright.data import Dataset
     from gatewright.export.vectors import graph_outputs
     from gatewright.graph import load_graph
@@ -88,7 +94,7 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
         **{key: value for key, value in on_chip.items() if key != "per_class"},
     }
     return Collected(
-        results=results, history=history, examples=_examples(data), stages=_stages(run), ranges=ranges_of(run)
+        results=results, history=history, examples=_examples(data), stages=_stages(run, kept), ranges=ranges_of(run)
     )
 
 
@@ -251,7 +257,7 @@ def _examples(data: Dataset) -> dict[str, NDArray[Any]]:
     return {name: x[y == i][:_PICTURES_PER_CLASS] for i, name in enumerate(data.classes)}
 
 
-def _stages(run: Path) -> list[StageRow]:
+def _stages(run: Path, kept: Collection[str]) -> list[StageRow]:
     rows: list[StageRow] = []
     order = ("data", "model", "teacher", "student", "program", "rtl", "sim", "synth/*", "bitstream")
     for pattern in order:
@@ -259,5 +265,8 @@ def _stages(run: Path) -> list[StageRow]:
             record = _json(path)
             name = str(path.parent.relative_to(run))
             tools = {tool: version for tool, version in record["packages"].items() if version}
-            rows.append(StageRow(name=name, title=record["title"], key=record["key"], tools=tools))
+            note = f"{significant(record['seconds'])}{THIN}s" if "seconds" in record else ""
+            if name in kept:
+                note += ", kept from an earlier run" if note else "kept from an earlier run"
+            rows.append(StageRow(name=name, title=record["title"], key=record["key"], tools=tools, note=note))
     return rows

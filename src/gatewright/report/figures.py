@@ -78,7 +78,7 @@ def front_picture(front: Mapping[str, Any], name: str, *, key: str = "score", pe
     lut, score = [float(p["lut"]) for p in points], [abs(float(p[key])) for p in points]
     figure, axes = axes_of(4.2, 2.4)
     axes.plot(lut, score, color=STUDENT, linewidth=1.2, marker="o", markersize=4, label="points of the front")
-    axes.plot(lut[chosen], score[chosen], color=ACCENT, marker="o", markersize=9, linestyle="none", label="chosen")
+    mark_chosen(axes, lut[chosen], score[chosen])
     if max(lut) > 4 * max(min(lut), 1.0):
         logarithmic_x(axes)
     if percent:
@@ -91,6 +91,12 @@ def front_picture(front: Mapping[str, Any], name: str, *, key: str = "score", pe
     )
     title = f"{name} against LUTs"
     return Picture(title=title, alt=alt, html=svg_of(figure, title, alt))
+
+
+def mark_chosen(axes: Axes, x: float, y: float) -> None:
+    """Draw the chosen point of a front: a ring that is whole wherever the point lies."""
+    axes.plot(x, y, color=ACCENT, marker="o", markersize=9, linestyle="none", label="chosen", clip_on=False, zorder=5)
+    axes.margins(y=0.08)
 
 
 def logarithmic_x(axes: Axes) -> None:
@@ -139,12 +145,14 @@ def _chart(title: str, lines: Sequence[_Line], *, percent: bool) -> list[Picture
         axes.plot(line.x, line.y, color=line.colour, linewidth=1.4, linestyle=style, label=line.label)
     if percent:
         values = [y for line in lines for y in line.y]
-        axes.set_ylim(max(0.0, min(values) - 0.02), min(1.005, max(values) + 0.05))
+        room = max(0.02, 0.06 * (max(values) - min(values)))
+        axes.set_ylim(min(values) - room, max(values) + room)
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}\u202f%")
     elif max(y for line in lines for y in line.y) > 10 * min(y for line in lines for y in line.y) > 0:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.margins(x=0.04, **({} if percent else {"y": 0.08}))  # no curve touches its frame
     axes.set_xlabel("epoch")
     if len(lines) > 1:
         axes.legend(frameon=False, labelcolor=INK, fontsize=8, handlelength=1.6, borderaxespad=0.2)
