@@ -46,8 +46,13 @@ def test_no_page_has_anything_cut_or_overflowing(tmp_path: Path):
     compare_plot([compared(1), compared(2), compared(3)], tmp_path / "compare.svg")
     svg = (tmp_path / "compare.svg").read_text(encoding="utf-8")
     pages = {
-        "report": render(sample.classification(), history=sample.history(), examples=sample.images()),
-        "regression": render(sample.regression(), history=sample.history()),
+        "report": render(
+            sample.classification(),
+            history=sample.history(),
+            examples=sample.images(),
+            judged=sample.judged("classification"),
+        ),
+        "regression": render(sample.regression(), history=sample.history(), judged=sample.judged("regression")),
         "anomaly": page_of(sample.anomaly(front=True)),
         "search": render_search(search()),
         "compare": f"<!DOCTYPE html><style>svg {{ width: 100%; height: auto }}</style>{svg[svg.index('<svg') :]}",

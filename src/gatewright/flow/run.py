@@ -270,6 +270,7 @@ class Flow:
             examples=collected.examples,
             stages=collected.stages,
             ranges=collected.ranges,
+            judged=collected.judged,
             command="gatewright run config.json",
         )
 

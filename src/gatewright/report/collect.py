@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gatewright.config import Config
 from gatewright.report.built import built
+from gatewright.report.judged import Judged
 from gatewright.report.model import model_part, ranges_of
 from gatewright.report.numbers import THIN, significant
 from gatewright.report.stage import StageRow
@@ -38,6 +39,7 @@ class Collected:
     examples: dict[str, NDArray[Any]]
     stages: list[StageRow]
     ranges: list[dict[str, Any]]
+    judged: Judged
 
 
 def collect(
@@ -94,7 +96,12 @@ def collect(
         **{key: value for key, value in on_chip.items() if key != "per_class"},
     }
     return Collected(
-        results=results, history=history, examples=_examples(data), stages=_stages(run, kept), ranges=ranges_of(run)
+        results=results,
+        history=history,
+        examples=_examples(data),
+        stages=_stages(run, kept),
+        ranges=ranges_of(run),
+        judged=Judged(y=y, outputs=outputs["student"], targets=data.contract.get("targets", ())),
     )
 
 
@@ -187,15 +194,23 @@ def _scores(
             "test_rmse_low": found["interval"][0],
             "test_rmse_high": found["interval"][1],
             "test_r2": sum(target["r2"] for target in found["targets"]) / len(found["targets"]),
+            "targets": [{key: target[key] for key in ("rmse", "mae", "r2", "bias")} for target in found["targets"]],
         }
     return {
         "test_accuracy": found["value"],
         "test_accuracy_low": found["interval"][0],
         "test_accuracy_high": found["interval"][1],
+        "test_balanced_accuracy": _balanced(found["per_class"]),
         **({} if found["auc"] is None else {"test_auc": found["auc"]}),
         "confusion": found["confusion"],
         "per_class": [_class_row(name, row) for name, row in found["per_class"].items()],
     }
+
+
+def _balanced(per_class: Mapping[str, Mapping[str, Any]]) -> float:
+    """Return the mean of the classes' recalls: the accuracy if all classes were equally frequent."""
+    recalls = [row["recall"] for row in per_class.values() if row["recall"] is not None]
+    return sum(recalls) / len(recalls)
 
 
 def _class_row(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,6 +240,8 @@ def data_part(data: Dataset, weights: str | Mapping[str, float] = "none") -> dic
         "classes": list(data.classes),
         **({"class_counts": counts} if data.classes else {}),
         **({"class_weights": by_class.tolist()} if by_class is not None else {}),
+        **({"groups": data.contract["split"]["groups"]} if "groups" in data.contract.get("split", {}) else {}),
+        **({"targets": data.contract["targets"]} if "targets" in data.contract else {}),
         "features": data.x.shape[1],
         "format": str(data.format),
     }
