@@ -42,11 +42,16 @@ def test_run_again_edit(small: Path, tmp_path: Path):
     assert (whole / results["bitstream"]).stat().st_size > 50_000
     assert "m_small.bit" in done.stdout
     assert "report.html" in done.stdout
+    assert re.search(r"synth/xc7: about \d+ s, a guess from \d+ estimated LUTs", done.stdout)
+    assert re.search(r"Seconds per stage: data \d+\.\d, teacher .*; \d+\.\d this time", done.stdout)
 
     # nothing changed: nothing runs; a setting of synthesis changes: only that and the report run
     assert stages_run(gatewright("run", small, "--out", whole).stdout) == []
     again = gatewright("run", small, "--out", whole, "--set", "simulation.seed=2")
     assert stages_run(again.stdout) == ["sim", "report"]
+    assert re.search(r"teacher \d+\.\d \(unchanged\), .* sim \d+\.\d, ", again.stdout)
+    page = (whole / "report.html").read_text()
+    assert len(re.findall(r"\u202fs, kept from an earlier run", page)) == 8
 
     # one adder changed by hand: simulation of the files as they are names it
     layer = whole / "rtl" / "m_small_fc1.v"

@@ -8,6 +8,7 @@ import numpy as np
 
 from gatewright.intervals import wilson
 from gatewright.report import StageRow
+from gatewright.report.judged import Judged
 
 CLASSES = [str(digit) for digit in range(10)]
 
@@ -30,6 +31,8 @@ def scores(matrix: list[list[int]]) -> dict[str, Any]:
         "test_accuracy": hits / total,
         "test_accuracy_low": low,
         "test_accuracy_high": high,
+        "test_balanced_accuracy": float(np.mean(np.diag(matrix) / np.sum(matrix, axis=1))),
+        "test_auc": 0.9876,
         "confusion": matrix,
     }
 
@@ -161,13 +164,34 @@ def regression() -> dict[str, Any]:
     results = classification()
     results |= {"name": "muon_pt", "task": "regression", "bitstream": None, "board": None, "synthesis": {}}
     results["data"] = {**results["data"], "classes": [], "class_counts": {}}
+    results["data"] |= {"targets": ["momentum (GeV)", "angle"], "groups": {"train": 20, "validation": 5, "test": 6}}
     for who in ("teacher", "student", "hardware"):
-        for key in ("test_accuracy", "test_accuracy_low", "test_accuracy_high", "confusion"):
+        for key in (
+            "test_accuracy",
+            "test_accuracy_low",
+            "test_accuracy_high",
+            "confusion",
+            "test_auc",
+            "test_balanced_accuracy",
+        ):
             del results[who][key]
-        results[who] |= {"test_rmse": 0.0421, "test_r2": 0.981}
+        row = {"rmse": 0.0421, "mae": 0.03, "r2": 0.981, "bias": -0.002}
+        results[who] |= {"test_rmse": 0.0421, "test_r2": 0.981, "targets": [row, row]}
     results["hardware"] |= {"output": "scores", "initiation_interval": 4}
     del results["hardware"]["family"]
     return results
+
+
+def judged(task: str) -> Judged:
+    """Return 360 test samples with answers: of ten classes, or of two targets, one of which is far off for one."""
+    draw = np.random.default_rng(7)
+    y = np.arange(360) % 10
+    if task == "classification":
+        return Judged(y=y, outputs=5.0 * np.eye(10)[y] + draw.normal(0.0, 2.0, (360, 10)))
+    y = draw.normal(0.0, [30.0, 0.2], (360, 2))
+    said = y + draw.normal(0.0, [4.0, 0.02], (360, 2))
+    said[5, 0] += 150.0
+    return Judged(y=y, outputs=said, targets=("momentum (GeV)", "angle"))
 
 
 def anomaly(*, threshold: bool = True, front: bool = False) -> dict[str, Any]:

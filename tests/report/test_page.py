@@ -169,7 +169,7 @@ def test_front_over_decades_is_labelled_at_1_2_and_5():
     figure = page[page.index("Validation accuracy against LUTs") :]
     drawn = re.findall(r"<!-- ([^>]*?) -->|<text[^>]*>([^<]*)</text>", figure[: figure.index("</svg>")])
     labels = [a or b for a, b in drawn]
-    assert [v for v in labels if v.isdigit()] == ["1000", "200", "500", "2000", "5000"]
+    assert [v for v in labels if v.isdigit()] == ["1000", "200", "500", "2000", "5000", "0", "1", "2"]
     assert not any("10^" in v or "\u00d7" in v for v in labels)
 
 

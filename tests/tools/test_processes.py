@@ -64,6 +64,22 @@ def test_children_that_a_finished_command_left_are_ended(tmp_path):
     assert gone(lambda: sleepers("62.5", tmp_path))
 
 
+def test_cpu_seconds_are_those_of_the_command_alone(tmp_path):
+    busy = threading.Thread(
+        target=run_tool,
+        args=(["sh", "-c", "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"],),
+        kwargs={"cwd": tmp_path, "log": tmp_path / "busy.log"},
+    )
+    busy.start()
+    idle = run_tool(["sh", "-c", "sleep 0.1"], cwd=tmp_path, log=tmp_path / "idle.log")
+    busy.join()
+    again = run_tool(
+        ["sh", "-c", "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"], cwd=tmp_path, log=tmp_path / "l"
+    )
+    assert again.seconds > 0
+    assert idle.seconds < again.seconds / 4
+
+
 def test_end_tools_ends_those_of_other_threads(tmp_path):
     said: list[str] = []
 

@@ -13,6 +13,7 @@ from gatewright.cli.assess import assess_command
 from gatewright.cli.deploy import deploy_command
 from gatewright.cli.draft import init_command
 from gatewright.cli.given import program_file, read_codes
+from gatewright.cli.heard import Heard
 from gatewright.cli.hls import hls_command
 from gatewright.cli.hls_check import hls_check_command
 from gatewright.cli.lists import boards_command, parts_command, schema_command
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from gatewright.config import Config
     from gatewright.fit.anomaly.autoencoder import Weighting
     from gatewright.flow.anomaly import Kind
-    from gatewright.flow.rundir import Stage
     from gatewright.lower.target import Multiplier
 
 STAGE_COMMANDS = {
@@ -75,8 +75,13 @@ SET = click.option(
 OUT = click.option("--out", type=click.Path(path_type=Path), help="Run directory [default: runs/NAME]")
 
 
+JOBS = click.option(
+    "--jobs", default=1, show_default=True, type=click.IntRange(1), help="Simulation, syntheses and placement at once."
+)
+
+
 def _options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (SET, OUT, click.argument("config", type=click.Path(path_type=Path))):
+    for option in (JOBS, SET, OUT, click.argument("config", type=click.Path(path_type=Path))):
         command = option(command)
     return command
 
@@ -90,6 +95,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--weights", type=click.Path(path_type=Path), help="The .h5 beside a Keras .json; model.weights.")
 @click.option("--precision", type=click.Path(path_type=Path), help="Its hls4ml-style precisions; model.precision.")
 @click.option("--data", help="Samples with labels; data.source.")
+@JOBS
 def run_command(
     config: Path | None,
     out: Path | None,
@@ -99,6 +105,7 @@ def run_command(
     weights: Path | None,
     precision: Path | None,
     data: str | None,
+    jobs: int,
 ) -> None:
     """Carry CONFIG from data to the report, skipping what is already done.
 
@@ -108,9 +115,9 @@ def run_command(
 
     given = shortcut(model=model, weights=weights, precision=precision, data=data)
     if config is not None:
-        _run(load_config(config, settings, given), out, until)
+        _run(load_config(config, settings, given), out, until, jobs)
     elif model is not None and data is not None:
-        _run(model_config(model, settings, given), out, until)
+        _run(model_config(model, settings, given), out, until, jobs)
     else:
         raise ConfigError("run needs a configuration, CONFIG.toml, or --model FILE with --data SAMPLES")
 
@@ -118,12 +125,12 @@ def run_command(
 def _stage_command(name: str, stage: str, text: str) -> None:
     @main.command(name, help=f"{text} Runs what it needs before, skips what is done.")
     @_options
-    def command(config: Path, out: Path | None, settings: tuple[str, ...]) -> None:
+    def command(config: Path, out: Path | None, settings: tuple[str, ...], jobs: int) -> None:
         from gatewright.config import load_config
 
         loaded = load_config(config, settings)
         folder = out or Path("runs") / loaded.name
-        _run(loaded, folder, stage)
+        _run(loaded, folder, stage, jobs)
         if stage == "data":
             from gatewright.data import Dataset
             from gatewright.data.summary import summary_text
@@ -199,7 +206,8 @@ def estimate(
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of hardware, synthesis or simulation."
 )
-def build(program: Path, out: Path | None, codes: Path | None, settings: tuple[str, ...]) -> None:
+@JOBS
+def build(program: Path, out: Path | None, codes: Path | None, settings: tuple[str, ...], jobs: int) -> None:
     """Compile PROGRAM (a program.txt, e.g. of an imported model), simulate it exactly, and synthesize it."""
     from gatewright.config import override
     from gatewright.flow.build import build_program
@@ -212,7 +220,8 @@ def build(program: Path, out: Path | None, codes: Path | None, settings: tuple[s
             )
         override(tables, setting)
     folder = out or Path("builds") / program.stem
-    results = build_program(program, folder, codes=read_codes(codes), notify=_notify, warn=_warn, **tables)
+    with Heard() as heard:
+        results = build_program(program, folder, codes=read_codes(codes), jobs=jobs, notify=heard, warn=_warn, **tables)
     _echo_build(results)
     click.echo(f"{'build directory':<20} {folder}")
 
@@ -274,6 +283,7 @@ def anomaly_command(
     config: Path,
     out: Path | None,
     settings: tuple[str, ...],
+    jobs: int,
     normal: tuple[str, ...],
     false_alarms: float | None,
     kind: Kind,
@@ -291,18 +301,20 @@ def anomaly_command(
 
     loaded = load_config(config, settings)
     folder = out or Path("runs") / loaded.name
-    results = run_anomaly(
-        loaded,
-        normal,
-        folder,
-        kind=kind,
-        false_alarms=false_alarms,
-        weighting=weighting,
-        beta=beta,
-        notify=_notify,
-        warn=_warn,
-        progress=sys.stderr.isatty(),
-    )
+    with Heard() as heard:
+        results = run_anomaly(
+            loaded,
+            normal,
+            folder,
+            kind=kind,
+            false_alarms=false_alarms,
+            weighting=weighting,
+            beta=beta,
+            jobs=jobs,
+            notify=heard,
+            warn=_warn,
+            progress=sys.stderr.isatty(),
+        )
     low, high = results["interval"]
     click.echo(
         f"{'AUC':<20} {results['value']:.4f} (95 %: {low:.4f} to {high:.4f}), "
@@ -338,29 +350,28 @@ for _command in (init_command, predict_command, compare_command, *COMMANDS, *HAN
     main.add_command(_command)
 
 
-def _notify(stage: Stage, status: str) -> None:
-    if status == "running":
-        click.echo(f"[{stage.name}] {stage.title}")
-    elif status == "cached":
-        click.echo(f"[{stage.name}] unchanged")
-
-
 def _warn(text: str) -> None:
     click.echo(f"gatewright: warning: {text}", err=True)
 
 
-def _run(config: Config, out: Path | None, until: str) -> None:
+def _run(config: Config, out: Path | None, until: str, jobs: int) -> None:
     from gatewright.flow.run import run
 
-    done = run(
-        config,
-        out or Path("runs") / config.name,
-        until=until,
-        progress=sys.stderr.isatty(),
-        notify=_notify,
-        warn=_warn,
-    )
+    with Heard() as heard:
+        done = run(
+            config,
+            out or Path("runs") / config.name,
+            until=until,
+            jobs=jobs,
+            progress=sys.stderr.isatty(),
+            notify=heard,
+            warn=_warn,
+        )
     if done.results is not None:
         from gatewright.report.headline import headline
 
         click.echo(headline(done.results, done.path))
+    if done.times:
+        from gatewright.report.headline import times_line
+
+        click.echo(times_line(done.times, done.ran))

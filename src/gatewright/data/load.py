@@ -51,7 +51,18 @@ def dataset_from_arrays(
     config = parse_config({"name": name, "task": task, "data": keys}, where="dataset_from_arrays")
     columns = tuple(map(str, x.columns)) if hasattr(x, "columns") else None
     given = [None if part is None else np.asarray(part) for part in (group, split)]
-    raw = Raw(x=np.asarray(x), y=np.asarray(y), group=given[0], split=given[1], feature_names=columns, origin=name)
+    named = (
+        tuple(map(str, y.columns)) if hasattr(y, "columns") else (str(y.name),) if getattr(y, "name", None) else None
+    )
+    raw = Raw(
+        x=np.asarray(x),
+        y=np.asarray(y),
+        group=given[0],
+        split=given[1],
+        feature_names=columns,
+        target_names=named,
+        origin=name,
+    )
     return make_dataset(config, checked(raw))
 
 
@@ -87,6 +98,11 @@ def make_dataset(config: Config, raw: Raw) -> Dataset:
         },
         "classes": list(classes),
     }
+    if raw.group is not None:
+        groups = {name: len(np.unique(raw.group[split == part])) for part, name in enumerate(SPLITS)}
+        contract["split"]["groups"] = groups
+    if raw.target_names and not classes:
+        contract["targets"] = list(raw.target_names)
     names = _feature_names(raw, contract)
     return Dataset(
         name=config.name,

@@ -17,7 +17,8 @@ class Raw:
 
     x: (n, ...) numbers; y: (n,) labels or numbers, or (n, targets) numbers; group and split: (n,) or None.
     classes: names by class index where the source fixes their order, else None.
-    feature_names: one per column of a 2-D x, or None. fill: NaN are gaps, which the training rows' means will fill.
+    feature_names: one per column of a 2-D x, or None. target_names: of y's columns, where the source has names.
+    fill: NaN are gaps, which the training rows' means will fill.
     origin: how errors name the source.
     """
 
@@ -28,6 +29,7 @@ class Raw:
     split: NDArray[Any] | None = None
     classes: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
+    target_names: tuple[str, ...] | None = None
     fill: bool = False
 
 

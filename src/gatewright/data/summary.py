@@ -22,6 +22,8 @@ def summary_text(data: Dataset) -> str:
         lines.append("  gaps: filled with the training means")
     lines += [f"  split: {contract['split']['method']}, seed {contract['split']['seed']}", ""]
     lines += _targets(data)
+    if groups := contract["split"].get("groups"):
+        lines.append(f"{'groups':<20}" + "".join(f"{groups[name]:>12,}" for name in SPLITS))
     clipped = {name: count for name, count in contract.get("clipped", {}).items() if count}
     for name, count in clipped.items():
         cells = contract["split"]["rows"][name] * data.x.shape[1]
@@ -34,7 +36,8 @@ def _targets(data: Dataset) -> list[str]:
     if data.task != "classification":
         rows = "".join(f"{int((data.split == part).sum()):>12,}" for part in range(len(SPLITS)))
         y = data.y.reshape(len(data.y), -1)
-        spans = [f"target {number}: {column.min():g} to {column.max():g}" for number, column in enumerate(y.T, start=1)]
+        names = data.contract.get("targets") or [f"target {number}" for number in range(1, y.shape[1] + 1)]
+        spans = [f"{name}: {column.min():g} to {column.max():g}" for name, column in zip(names, y.T, strict=True)]
         return [f"{'':<20}{heads}", f"{'rows':<20}{rows}", *spans]
     counts = np.array(
         [np.bincount(data.y[data.split == part], minlength=len(data.classes)) for part in range(len(SPLITS))]

@@ -46,6 +46,7 @@ def run_anomaly(
     false_alarms: float | None = None,
     weighting: Weighting | None = None,
     beta: float | None = None,
+    jobs: int = 1,
     notify: Callable[[Stage, str], None] = unheard,
     warn: Callable[[str], None] = warnings.warn,
     progress: bool = False,
@@ -121,7 +122,9 @@ def run_anomaly(
             name: getattr(config, name).model_dump(exclude_unset=True)
             for name in ("hardware", "synthesis", "simulation")
         }
-        hardware = build_program(out / "program.txt", out / "hardware", codes=x, notify=notify, warn=warn, **tables)
+        hardware = build_program(
+            out / "program.txt", out / "hardware", codes=x, jobs=jobs, notify=notify, warn=warn, **tables
+        )
         hardware["hardware"]["output"] = stage.kind
         scores = scored.scores(x)
         results = {

@@ -15,8 +15,8 @@ from gatewright.fixedpoint import Ints
 from gatewright.flow.clocks import warn_unreachable
 from gatewright.flow.codes import checked_codes
 from gatewright.flow.lowering import chip_of, choices_of, taken
-from gatewright.flow.run import execute
 from gatewright.flow.rundir import RunDirectory, Stage, unheard
+from gatewright.flow.schedule import execute
 from gatewright.flow.stages.hardware import Hardware
 from gatewright.ir import Program, load_program, save_program
 from gatewright.ir.text import print_program
@@ -32,6 +32,7 @@ def build_program(
     hardware: Mapping[str, Any] | None = None,
     synthesis: Mapping[str, Any] | None = None,
     simulation: Mapping[str, Any] | None = None,
+    jobs: int = 1,
     notify: Callable[[Stage, str], None] = unheard,
     warn: Callable[[str], None] = warnings.warn,
 ) -> dict[str, Any]:
@@ -40,8 +41,8 @@ def build_program(
     Keys: name, and as in results.json hardware, estimate, synthesis, bitstream, board.
     codes: (n, *input shape) input integers, every one of which is simulated and compared; None draws
     simulation.vectors random ones. hardware, synthesis, simulation: the configuration's tables of these names.
-    Stages are cached as in `run`. Raises ProgramError, DataError for codes that do not fit, ConfigError, and from the
-    stage that failed.
+    Stages are cached, and run side by side with jobs, as in `run`. Raises ProgramError, DataError for codes that do not
+    fit, ConfigError, and from the stage that failed.
     """
     given = load_program(program)
     config = parse_config(
@@ -74,7 +75,7 @@ def build_program(
         settings=[print_program(loaded), digest(np.ascontiguousarray(checked).tobytes())],
     )
     execute(
-        directory, [take, *stages.stages()], "bitstream", warn, look_ahead=False
+        directory, [take, *stages.stages()], warn, look_ahead=False, jobs=jobs
     )  # what comes before a missing tool: Verilog
     warn_unreachable(directory.folder("rtl"), warn)
     results = {"name": config.name, **built(out, part, board, stages.families)}

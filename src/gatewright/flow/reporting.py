@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,19 @@ if TYPE_CHECKING:
 
 
 def write_run_report(
-    config: Config, run: Path, *, part: Part, board: Board | None, families: Sequence[str]
+    config: Config,
+    run: Path,
+    *,
+    part: Part,
+    board: Board | None,
+    families: Sequence[str],
+    kept: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Write the run's files that show it, and return the content of results.json."""
+    """Write the run's files that show it, and return the content of results.json. kept: stages of an earlier call."""
     from gatewright.report import validate_results, write_report
     from gatewright.report.collect import collect
 
-    collected = collect(config, run, part, board, families)
+    collected = collect(config, run, part, board, families, kept)
     validate_results(collected.results)
     write_json(run / "history.json", collected.history)
     write_json(run / "config.json", config.model_dump(mode="json"))
@@ -33,6 +39,7 @@ def write_run_report(
         examples=collected.examples,
         stages=collected.stages,
         ranges=collected.ranges,
+        judged=collected.judged,
         command="gatewright run config.json",
     )
     return collected.results

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewright.config import Config, load_config, parse_config
-from gatewright.errors import ConfigError, DataError, MissingToolError, nearest
+from gatewright.errors import ConfigError, DataError, nearest
 from gatewright.flow.advice import advice
 from gatewright.flow.clocks import warn_unreachable
 from gatewright.flow.lowering import chip_of
 from gatewright.flow.rundir import RunDirectory, Stage, unheard
+from gatewright.flow.schedule import execute
 from gatewright.flow.stages.hardware import Hardware
 from gatewright.flow.stages.imported import read_model
 from gatewright.flow.stages.model import ModelNetworks
@@ -52,11 +53,15 @@ STAGES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """A finished run. results: the content of results.json, None where the run stopped earlier."""
+    """A finished run. results: the content of results.json, None where the run stopped earlier.
+
+    times: wall-clock seconds of every stage, in order; of those that are not in `ran`, when they last ran.
+    """
 
     path: Path
     ran: tuple[str, ...]
     results: dict[str, Any] | None
+    times: Mapping[str, float]
 
     @property
     def report(self) -> Path:
@@ -102,6 +107,7 @@ def run(
     group: Any = None,
     split: Any = None,
     until: str = "report",
+    jobs: int = 1,
     progress: bool = False,
     notify: Callable[[Stage, str], None] = unheard,
     warn: Callable[[str], None] = warnings.warn,
@@ -112,7 +118,9 @@ def run(
     X, y: samples in memory in place of data.source: (n, ...) numbers or a frame, and labels or targets; group, split:
     (n,), as of a file. They are written to samples.npz in `out`, so that the run can be repeated.
 
-    notify(stage, status) hears "running", "done" and "cached"; warn(text) hears of files that were edited by hand.
+    jobs: how many of simulation, syntheses and placement run at once; each keeps a core busy.
+    notify(stage, status) hears "running", "done", "cached" and guesses of how long; warn(text) hears of files that were
+    edited by hand. How long each stage took is written to times.json.
     Raises a GatewrightError before any work where the configuration cannot succeed, and from the stage that failed
     otherwise; finished stages stay and are used by the next run.
     """
@@ -120,16 +128,18 @@ def run(
     if until not in STAGES:
         raise ConfigError(f"no stage {until!r}.{nearest(until, list(STAGES))}")
     flow = Flow.prepare(config, out, progress=progress, notify=notify)
-    ran = execute(flow.directory, flow.stages(), until, warn)
+    stages = up_to(flow.stages(), until)
+    ran = execute(flow.directory, stages, warn, jobs=jobs)
+    times = write_times(flow.directory, stages, ran)
     if STAGES.index(until) >= STAGES.index("rtl"):
         warn_unreachable(flow.directory.folder("rtl"), warn)
     file = out / "results.json"
     if until != "report" or not file.is_file():
-        return RunResult(path=out, ran=ran, results=None)
+        return RunResult(path=out, ran=ran, results=None, times=times)
     results = json.loads(file.read_text())
     for text in advice(results, json.loads((out / "history.json").read_text())):
         warn(text)
-    return RunResult(path=out, ran=ran, results=results)
+    return RunResult(path=out, ran=ran, results=results, times=times)
 
 
 def _given(
@@ -149,47 +159,17 @@ def _given(
     return config if isinstance(config, Config) else parse_config(dict(config), base=Path.cwd()), folder
 
 
-def execute(
-    directory: RunDirectory,
-    stages: Sequence[Stage],
-    until: str,
-    warn: Callable[[str], None],
-    *,
-    look_ahead: bool = True,
-) -> tuple[str, ...]:
-    """Run stages up to and including `until`; return the names of those that were not cached.
-
-    look_ahead: raise MissingToolError before any work for what any of them lacks, not where it is needed.
-    """
-    ran: list[str] = []
-    wanted = [stage for stage in stages if STAGES.index(stage.name.split("/")[0]) <= STAGES.index(until)]
-    with directory.locked():
-        checked = not look_ahead
-        for number, stage in enumerate(wanted):
-            if not checked and not directory.is_current(stage):
-                _check_tools(directory, wanted[number:])
-                checked = True
-            if directory.execute(stage):
-                ran.append(stage.name)
-            elif edited := directory.edited(stage.name):
-                warn(f"{directory.folder(stage.name)}: {', '.join(edited)} edited by hand, used as they are")
-    return tuple(ran)
+def write_times(directory: RunDirectory, stages: Sequence[Stage], ran: Sequence[str]) -> dict[str, float]:
+    """Write times.json, each stage's seconds and whether it ran now, and return the seconds by stage."""
+    times = {stage.name: seconds for stage in stages if (seconds := directory.seconds(stage.name)) is not None}
+    rows = [{"name": name, "seconds": seconds, "ran": name in ran} for name, seconds in times.items()]
+    write_json(directory.path / "times.json", {"stages": rows})
+    return times
 
 
-def _check_tools(directory: RunDirectory, stages: Sequence[Stage]) -> None:
-    """Raise MissingToolError before any work where stages that are not done need what is not installed."""
-    missing: dict[str, str] = {}
-    for stage in stages:
-        if stage.check is not None and not directory.is_current(stage):
-            try:
-                stage.check()
-            except MissingToolError as error:
-                missing.setdefault(str(error), stage.name)
-    if missing:
-        lines = "".join(f"\n  stage {name}: {text}" for text, name in missing.items())
-        done = stages[0].name if stages[0].name not in missing.values() else ""
-        hint = f"; `--until STAGE` stops before, e.g. at {done}" if done else ""
-        raise MissingToolError(f"not everything that this needs is installed{hint}:{lines}")
+def up_to(stages: Sequence[Stage], until: str) -> list[Stage]:
+    """Return the stages up to and including `until`."""
+    return [stage for stage in stages if STAGES.index(stage.name.split("/")[0]) <= STAGES.index(until)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,9 +254,14 @@ class Flow:
     def _report(self, out: Path) -> None:
         from gatewright.flow.reporting import write_run_report
 
-        hardware = self.hardware
+        hardware, directory = self.hardware, self.directory
         results = write_run_report(
-            self.config, self.directory.path, part=hardware.part, board=hardware.board, families=hardware.families
+            self.config,
+            directory.path,
+            part=hardware.part,
+            board=hardware.board,
+            families=hardware.families,
+            kept=directory.kept,
         )
         write_json(out / "results.json", results)
 

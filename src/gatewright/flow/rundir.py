@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +31,8 @@ class Stage:
 
     needs: stages whose files it reads. settings: JSON-like values it depends on. packages: distributions whose
     versions matter. root_files: files at the run's root that it writes besides its folder. check(): raises
-    MissingToolError where a program or package that it starts is not installed.
+    MissingToolError where a program or package that it starts is not installed. outside: its work is done by programs
+    that it starts, and it needs nothing of its neighbours that are so too. expects(): how long it may take, in words.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Stage:
     packages: tuple[str, ...] = ()
     root_files: tuple[str, ...] = ()
     check: Callable[[], None] | None = None
+    outside: bool = False
+    expects: Callable[[], str] | None = None
 
 
 def unheard(_stage: Stage, _status: str) -> None:
@@ -49,10 +53,14 @@ def unheard(_stage: Stage, _status: str) -> None:
 
 @dataclass(slots=True)
 class RunDirectory:
-    """One directory of stage folders; `notify(stage, status)` is told "cached", "running" and "done"."""
+    """One directory of stage folders; `notify(stage, status)` is told "cached", "running" and "done".
+
+    And, of a stage that may take long, any other text: how long. kept: stages that were found as they should be.
+    """
 
     path: Path
     notify: Callable[[Stage, str], None] = unheard
+    kept: list[str] = field(default_factory=list[str])
 
     @contextlib.contextmanager
     def locked(self) -> Generator[None]:
@@ -81,9 +89,13 @@ class RunDirectory:
         """Run a stage unless its results are there and current; returns whether it ran."""
         key, versions = self.key(stage), self._versions(stage)
         if self._is_current(stage, key):
+            self.kept.append(stage.name)
             self.notify(stage, "cached")
             return False
         self.notify(stage, "running")
+        if stage.expects is not None:
+            self.notify(stage, stage.expects())
+        began = time.monotonic()
         for above in list(Path(stage.name).parents)[:-1]:
             require_folder(self.path / above)
         with new_directory(self.folder(stage.name)) as out:
@@ -96,7 +108,13 @@ class RunDirectory:
             except Exception as error:
                 self._explain(stage, out, error)
                 raise
-            record = {"key": key, "title": stage.title, "packages": versions, "files": self._files(out)}
+            record = {
+                "key": key,
+                "title": stage.title,
+                "packages": versions,
+                "seconds": round(time.monotonic() - began, 2),
+                "files": self._files(out),
+            }
             write_json(out / "stage.json", record)
         shutil.rmtree(self.path / "failed" / stage.name, ignore_errors=True)
         shutil.rmtree(self.work(stage.name), ignore_errors=True)
@@ -120,6 +138,11 @@ class RunDirectory:
         record: Any = _read(self.folder(stage.name) / "stage.json").get("packages")
         made: Mapping[str, str] = cast("Mapping[str, str]", record) if isinstance(record, dict) else {}
         return {name: package_version(name) or made.get(name) for name in stage.packages}
+
+    def seconds(self, stage: str) -> float | None:
+        """Return how long a stage took when it ran, None where that is not known."""
+        found = _read(self.folder(stage) / "stage.json").get("seconds")
+        return found if isinstance(found, float) else None
 
     def edited(self, stage: str) -> list[str]:
         """Return the stage's files that differ from what the stage wrote."""

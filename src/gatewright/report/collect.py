@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from gatewright.config import Config
 from gatewright.report.built import built
+from gatewright.report.judged import Judged
 from gatewright.report.model import model_part, ranges_of
+from gatewright.report.numbers import THIN, significant
 from gatewright.report.stage import StageRow
 from gatewright.tools import digest, package_version
 from gatewright.version import __version__
@@ -37,10 +39,16 @@ class Collected:
     examples: dict[str, NDArray[Any]]
     stages: list[StageRow]
     ranges: list[dict[str, Any]]
+    judged: Judged
 
 
-def collect(config: Config, run: Path, part: Part, board: Board | None, families: Sequence[str]) -> Collected:
-    """Read every stage's files under `run`. Deterministic: no times, no absolute paths."""
+def collect(
+    config: Config, run: Path, part: Part, board: Board | None, families: Sequence[str], kept: Collection[str] = ()
+) -> Collected:
+    """Read every stage's files under `run`. Deterministic, but for the stages' seconds; no absolute paths.
+
+    kept: stages that an earlier call made.
+    """
     from gatewright.data import Dataset
     from gatewright.export.vectors import graph_outputs
     from gatewright.graph import load_graph
@@ -88,7 +96,12 @@ def collect(config: Config, run: Path, part: Part, board: Board | None, families
         **{key: value for key, value in answered.items() if key != "per_class"},
     }
     return Collected(
-        results=results, history=history, examples=_examples(data), stages=_stages(run), ranges=ranges_of(run)
+        results=results,
+        history=history,
+        examples=_examples(data),
+        stages=_stages(run, kept),
+        ranges=ranges_of(run),
+        judged=Judged(y=y, outputs=outputs["student"], targets=data.contract.get("targets", ())),
     )
 
 
@@ -181,15 +194,23 @@ def _scores(
             "test_rmse_low": found["interval"][0],
             "test_rmse_high": found["interval"][1],
             "test_r2": sum(target["r2"] for target in found["targets"]) / len(found["targets"]),
+            "targets": [{key: target[key] for key in ("rmse", "mae", "r2", "bias")} for target in found["targets"]],
         }
     return {
         "test_accuracy": found["value"],
         "test_accuracy_low": found["interval"][0],
         "test_accuracy_high": found["interval"][1],
+        "test_balanced_accuracy": _balanced(found["per_class"]),
         **({} if found["auc"] is None else {"test_auc": found["auc"]}),
         "confusion": found["confusion"],
         "per_class": [_class_row(name, row) for name, row in found["per_class"].items()],
     }
+
+
+def _balanced(per_class: Mapping[str, Mapping[str, Any]]) -> float:
+    """Return the mean of the classes' recalls: the accuracy if all classes were equally frequent."""
+    recalls = [row["recall"] for row in per_class.values() if row["recall"] is not None]
+    return sum(recalls) / len(recalls)
 
 
 def _class_row(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,6 +240,8 @@ def data_part(data: Dataset, weights: str | Mapping[str, float] = "none") -> dic
         "classes": list(data.classes),
         **({"class_counts": counts} if data.classes else {}),
         **({"class_weights": by_class.tolist()} if by_class is not None else {}),
+        **({"groups": data.contract["split"]["groups"]} if "groups" in data.contract.get("split", {}) else {}),
+        **({"targets": data.contract["targets"]} if "targets" in data.contract else {}),
         "features": data.x.shape[1],
         "format": str(data.format),
     }
@@ -251,7 +274,7 @@ def _examples(data: Dataset) -> dict[str, NDArray[Any]]:
     return {name: x[y == i][:_PICTURES_PER_CLASS] for i, name in enumerate(data.classes)}
 
 
-def _stages(run: Path) -> list[StageRow]:
+def _stages(run: Path, kept: Collection[str]) -> list[StageRow]:
     rows: list[StageRow] = []
     order = ("data", "model", "teacher", "student", "program", "rtl", "sim", "synth/*", "bitstream")
     for pattern in order:
@@ -259,5 +282,8 @@ def _stages(run: Path) -> list[StageRow]:
             record = _json(path)
             name = str(path.parent.relative_to(run))
             tools = {tool: version for tool, version in record["packages"].items() if version}
-            rows.append(StageRow(name=name, title=record["title"], key=record["key"], tools=tools))
+            note = f"{significant(record['seconds'])}{THIN}s" if "seconds" in record else ""
+            if name in kept:
+                note += ", kept from an earlier run" if note else "kept from an earlier run"
+            rows.append(StageRow(name=name, title=record["title"], key=record["key"], tools=tools, note=note))
     return rows

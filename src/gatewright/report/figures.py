@@ -27,6 +27,7 @@ INK, MUTED, GRID, TEACHER, STUDENT, ACCENT = "#010101", "#020202", "#030303", "#
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "line", TEACHER: "teacher", STUDENT: "student", ACCENT: "accent"}
 
 MIN_PIXELS = 8  # of either side of an image; fewer are channels
+_APART = (0.11, 0.12)  # of the chart's width and height, between names of points
 MAX_TRACES = 12  # per class: enough to see the spread, few enough to see one
 
 
@@ -78,19 +79,46 @@ def front_picture(front: Mapping[str, Any], name: str, *, key: str = "score", pe
     lut, score = [float(p["lut"]) for p in points], [abs(float(p[key])) for p in points]
     figure, axes = axes_of(4.2, 2.4)
     axes.plot(lut, score, color=STUDENT, linewidth=1.2, marker="o", markersize=4, label="points of the front")
-    axes.plot(lut[chosen], score[chosen], color=ACCENT, marker="o", markersize=9, linestyle="none", label="chosen")
+    mark_chosen(axes, lut[chosen], score[chosen])
+    label_points(axes, lut, score, [str(p["point"]) for p in points], first=chosen)
     if max(lut) > 4 * max(min(lut), 1.0):
         logarithmic_x(axes)
     if percent:
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}\u202f%")
     axes.set_xlabel("estimated LUTs of the core")
-    axes.legend(frameon=False, labelcolor=INK, fontsize=8)
+    legend_below(figure)
     alt = (
         f"{name} of {len(points)} students from {lut[0]:.0f} LUTs, {_word(score[0], percent)}, to {lut[-1]:.0f} LUTs, "
         f"{_word(score[-1], percent)}; chosen: {lut[chosen]:.0f} LUTs, {_word(score[chosen], percent)}."
     )
     title = f"{name} against LUTs"
     return Picture(title=title, alt=alt, html=svg_of(figure, title, alt))
+
+
+def mark_chosen(axes: Axes, x: float, y: float) -> None:
+    """Draw the chosen point of a front: a ring that is whole wherever the point lies."""
+    axes.plot(x, y, color=ACCENT, marker="o", markersize=9, linestyle="none", label="chosen", clip_on=False, zorder=5)
+    axes.margins(y=0.08)
+
+
+def label_points(axes: Axes, x: Sequence[float], y: Sequence[float], names: Sequence[str], *, first: int = 0) -> None:
+    """Write the points' names above them, `first` before all others, and none where it would lie on another."""
+    wide, high = (np.ptp(values) or 1.0 for values in (np.log(np.maximum(x, 1.0)), np.asarray(y)))
+    places = list(zip(np.log(np.maximum(x, 1.0)) / wide, np.asarray(y) / high, strict=True))
+    placed: list[int] = []
+    for index in sorted(range(len(names)), key=lambda i: (i != first, i)):
+        apart = (np.subtract(places[index], places[other]) for other in placed)
+        if all(abs(dx) > _APART[0] or abs(dy) > _APART[1] for dx, dy in apart):
+            axes.annotate(
+                names[index], (x[index], y[index]), xytext=(0, 6), textcoords="offset points", ha="center",
+                fontsize=7, color=INK, annotation_clip=False,
+            )  # fmt: skip
+            placed.append(index)
+
+
+def legend_below(figure: Figure) -> None:
+    """Put the legend below the chart, where it lies on no point."""
+    figure.legend(frameon=False, labelcolor=INK, fontsize=8, loc="outside lower center", ncols=4, columnspacing=1.2)
 
 
 def logarithmic_x(axes: Axes) -> None:
@@ -139,12 +167,14 @@ def _chart(title: str, lines: Sequence[_Line], *, percent: bool) -> list[Picture
         axes.plot(line.x, line.y, color=line.colour, linewidth=1.4, linestyle=style, label=line.label)
     if percent:
         values = [y for line in lines for y in line.y]
-        axes.set_ylim(max(0.0, min(values) - 0.02), min(1.005, max(values) + 0.05))
+        room = max(0.02, 0.06 * (max(values) - min(values)))
+        axes.set_ylim(min(values) - room, max(values) + room)
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}\u202f%")
     elif max(y for line in lines for y in line.y) > 10 * min(y for line in lines for y in line.y) > 0:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.margins(x=0.04, **({} if percent else {"y": 0.08}))  # no curve touches its frame
     axes.set_xlabel("epoch")
     if len(lines) > 1:
         axes.legend(frameon=False, labelcolor=INK, fontsize=8, handlelength=1.6, borderaxespad=0.2)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gatewright.report import assessment, hardware, view
 from gatewright.report.clocks import ns_text, usable_mhz
 from gatewright.report.figures import front_picture, learning_curves, sample_pictures
+from gatewright.report.judged import Judged, judged_pictures
 from gatewright.report.model import chain_table, facts, layer_table, names
 from gatewright.report.numbers import count, percent, significant, size
 from gatewright.report.ranges import range_pictures
@@ -30,6 +31,7 @@ def write_report(
     examples: Mapping[str, NDArray[Any]] | None = None,
     stages: Sequence[StageRow] = (),
     ranges: Sequence[Mapping[str, Any]] = (),
+    judged: Judged | None = None,
     files: Sequence[FileRow] | None = None,
     command: str = "gatewright run CONFIG.toml",
 ) -> Path:
@@ -37,7 +39,8 @@ def write_report(
 
     results: as in results.json (docs/results.md). history: {"teacher": rows, "student": rows}, as in history.json.
     examples: class -> input codes of a few samples, (n, *shape of a sample).
-    ranges: rows of gatewright.export.profile, as dicts. files: what to list; None lists the run directory.
+    ranges: rows of gatewright.export.profile, as dicts. judged: test samples and what was
+    answered. files: what to list; None lists the run directory.
     command: what repeats the run.
     The same arguments give the same bytes. Raises GatewrightError where results break their schema.
     """
@@ -45,7 +48,14 @@ def write_report(
     path = run / "report.html"
     rows = run_files(run) if files is None else files
     page = render(
-        results, history=history, examples=examples, stages=stages, ranges=ranges, files=rows, command=command
+        results,
+        history=history,
+        examples=examples,
+        stages=stages,
+        ranges=ranges,
+        judged=judged,
+        files=rows,
+        command=command,
     )
     write_atomic(path, page)
     return path
@@ -58,6 +68,7 @@ def render(
     examples: Mapping[str, NDArray[Any]] | None = None,
     stages: Sequence[StageRow] = (),
     ranges: Sequence[Mapping[str, Any]] = (),
+    judged: Judged | None = None,
     files: Sequence[FileRow] = (),
     command: str = "gatewright run CONFIG.toml",
 ) -> str:
@@ -81,6 +92,9 @@ def render(
         confusions=view.confusions(results),
         recall_header=recall_header,
         recall_rows=recall_rows,
+        judged=judged_pictures(judged, results),
+        balanced=view.balanced_rows(results),
+        targets=view.target_rows(results),
         front=_front(results),
         model=_model(results, ranges),
         called=names(results),

@@ -9,7 +9,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gatewright.report.figures import ACCENT, GRID, INK, MUTED, STUDENT, Picture, axes_of, logarithmic_x, svg_of
+from gatewright.report.figures import (
+    GRID,
+    MUTED,
+    STUDENT,
+    Picture,
+    axes_of,
+    label_points,
+    legend_below,
+    logarithmic_x,
+    mark_chosen,
+    svg_of,
+)
 from gatewright.report.numbers import DASH, count, fixed, interval, percent, significant, unit
 from gatewright.report.page import render_template
 from gatewright.report.view import Card
@@ -168,15 +179,7 @@ def _front_picture(result: Result, *, share: bool) -> list[Picture]:
         )
     chosen: Row | None = result["chosen"]
     if chosen:
-        axes.plot(
-            chosen["lut"],
-            abs(chosen["score"]),
-            color=ACCENT,
-            marker="o",
-            markersize=9,
-            linestyle="none",
-            label="chosen",
-        )
+        mark_chosen(axes, chosen["lut"], abs(chosen["score"]))
     low, high = min(p["lut"] for p in points), max(p["lut"] for p in points)
     if result["max_lut"] <= 3 * high:
         axes.axvline(result["max_lut"], color=GRID, linewidth=1.4)
@@ -185,10 +188,20 @@ def _front_picture(result: Result, *, share: bool) -> list[Picture]:
     if share:
         best = max(abs(p["score"]) for p in points)
         if front:
-            axes.set_ylim(max(0.0, 2.2 * min(abs(p["score"]) for p in front) - 1.2 * best - 0.01), best + 0.01)
+            low_end = max(0.0, 2.2 * min(abs(p["score"]) for p in front) - 1.2 * best - 0.01)
+            axes.set_ylim(low_end, best + max(0.01, 0.08 * (best - low_end)))
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}\u202f%")
+    if front:
+        mine = [(p["trial"], p["point"]) for p in front]
+        first = (
+            mine.index((chosen["trial"], chosen["point"]))
+            if chosen and (chosen["trial"], chosen["point"]) in mine
+            else 0
+        )
+        places = [p["lut"] for p in front], [abs(p["score"]) for p in front]
+        label_points(axes, *places, [f"{trial}.{point}" for trial, point in mine], first=first)
     axes.set_xlabel("estimated LUTs of the core; the line is the budget")
-    axes.legend(frameon=False, labelcolor=INK, fontsize=8)
+    legend_below(figure)
     name = "Validation accuracy" if share else "Validation RMSE"
     alt = f"{name} of {len(points)} students from {low:,.0f} to {high:,.0f} LUTs, {len(front)} of them on the front."
     title = f"{name} against LUTs"

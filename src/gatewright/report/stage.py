@@ -36,6 +36,7 @@ _MEANINGS: tuple[tuple[str, str | None], ...] = (
     ("work/*", None),
     ("report.html", None),
     ("results.json", "every number of this page, for programs (schema: docs/results.md)"),
+    ("times.json", "how long each stage took"),
     ("history.json", "loss and scores of every epoch"),
     ("anomaly.json", "every number of this page, for programs"),
     ("config.json", "the configuration of this run"),

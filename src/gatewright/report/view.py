@@ -150,6 +150,8 @@ def data_rows(results: Results) -> tuple[list[str], list[list[str]]]:
         if all(split in per_class for split in splits)
     ]
     rows.append(["all", *(count(data["samples"][split]) for split in splits)])
+    if "groups" in data:
+        rows.append(["groups, each in one split", *(count(data["groups"].get(split)) for split in splits)])
     return ["class", *splits], rows
 
 
@@ -187,6 +189,33 @@ def recall_rows(results: Results) -> tuple[list[str], list[list[str]]]:
         if matrices:
             rows.append([name, count(sum(matrices[0])), *(_recall(counts, index) for counts in matrices)])
     return ["class", "test samples", *(f"recall, {called[who]}" for who in known)], rows
+
+
+def balanced_rows(results: Results) -> list[list[str]]:
+    """Return rows of (network, accuracy, balanced accuracy, area under the ROC curve), where they are known."""
+    called = {**names(results), "hardware": "hardware"}
+    return [
+        [
+            called[who],
+            *(percent(results[who].get(key), digits(results)) for key in ("test_accuracy", "test_balanced_accuracy")),
+            DASH if results[who].get("test_auc") is None else fixed(results[who]["test_auc"], 4),
+        ]
+        for who in ("teacher", "student", "hardware")
+        if "test_balanced_accuracy" in results[who]
+    ]
+
+
+def target_rows(results: Results) -> list[list[str]]:
+    """Return rows of (target, network, RMSE, MAE, R², bias) of a regression, where they are known."""
+    called = {**names(results), "hardware": "hardware"}
+    known = [who for who in ("teacher", "student", "hardware") if results[who].get("targets")]
+    count_ = len(results[known[0]]["targets"]) if known else 0
+    targets = results["data"].get("targets") or [f"target {number}" for number in range(1, count_ + 1)]
+    return [
+        [target, called[who], *(significant(results[who]["targets"][k][key]) for key in ("rmse", "mae", "r2", "bias"))]
+        for k, target in enumerate(targets)
+        for who in known
+    ]
 
 
 def _recall(counts: list[int], index: int) -> str:

@@ -1,8 +1,9 @@
-"""A pipe and a command in; the command's end as its own out, and all its processes ended when the pipe closes.
+"""Two pipes and a command in; its end and CPU seconds out, and all its processes ended when the first pipe closes.
 
-`tools/processes.py` runs this file as a program, `python -I -S keeper.py FD COMMAND...`: FD is the end to read of a
+`tools/processes.py` runs this file as a program, `python -I -S keeper.py FD CPU COMMAND...`: FD is the end to read of a
 pipe whose other end only the caller has. The system closes that one when the caller ends, be it killed, so nothing that
-the command started works on unseen. Imports nothing of the package: it has to start in milliseconds.
+the command started works on unseen. Into CPU go the seconds that the command took (user + system), its children's
+included, when all of it has ended. Imports nothing of the package: it has to start in milliseconds.
 """
 
 from __future__ import annotations
@@ -41,6 +42,13 @@ def main(leash: int, argv: list[str]) -> int:
     return status if ended else os.waitpid(child, 0)[1]
 
 
+def tell_cpu(pipe: int) -> None:
+    """Write the CPU seconds of all children that have ended."""
+    times = os.times()
+    os.write(pipe, f"{times.children_user + times.children_system:.2f}".encode())
+    os.close(pipe)
+
+
 def end_as(status: int) -> None:
     """End this process as that of a waitpid status did: with its code, or by its signal."""
     code = os.waitstatus_to_exitcode(status)
@@ -53,4 +61,6 @@ def end_as(status: int) -> None:
 
 
 if __name__ == "__main__":
-    end_as(main(int(sys.argv[1]), sys.argv[2:]))
+    ended_as = main(int(sys.argv[1]), sys.argv[3:])
+    tell_cpu(int(sys.argv[2]))
+    end_as(ended_as)

@@ -64,12 +64,9 @@ def run_tool(
     Raises MissingToolError when argv[0] cannot be started, ToolError (with the log's tail and path) when it
     exits non-zero or runs past timeout_s.
     """
-    import resource
-
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {**os.environ, **(env or {})}
     _require(argv[0], cwd, environment)
-    code, output = _kept(argv, cwd, environment, timeout_s)
+    code, output, seconds = _kept(argv, cwd, environment, timeout_s)
     text = output.decode(errors="replace")
     if code is None:
         write_atomic(log, text)
@@ -82,39 +79,42 @@ def run_tool(
             write_atomic(log, whole)
         raise ToolError(f"{' '.join(argv)[:200]}\nexited with {code}, expected 0. {full}Last lines of {log}:\n{tail}")
     write_atomic(log, whole)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return ToolRun(argv=tuple(argv), log=log, stdout=text, seconds=seconds)
 
 
 def _kept(
     argv: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout_s: float | None
-) -> tuple[int | None, bytes]:
-    """Return the exit code, None where the time was over, and all that was printed."""
+) -> tuple[int | None, bytes, float]:
+    """Return the exit code, None where the time was over, all that was printed, and the CPU seconds."""
     leash = _Leash()
+    told, tell = os.pipe()
     try:
         with subprocess.Popen(
-            [sys.executable, "-I", "-S", str(KEEPER), str(leash.keeper), *argv],
+            [sys.executable, "-I", "-S", str(KEEPER), str(leash.keeper), str(tell), *argv],
             cwd=cwd,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=(leash.keeper,),
+            pass_fds=(leash.keeper, tell),
             start_new_session=True,  # a terminal's Ctrl-C is for us; we end the command
         ) as process:
             try:
                 output, _ = process.communicate(timeout=timeout_s)
             except subprocess.TimeoutExpired:
                 leash.close()
-                return None, process.communicate()[0]
+                return None, process.communicate()[0], 0.0
             except BaseException:
                 leash.close()
                 raise
-            return process.returncode, output
+        os.close(tell)
+        tell = -1
+        return process.returncode, output, float(os.read(told, 64) or 0)
     finally:
         leash.close()
-        os.close(leash.keeper)
+        for end in (leash.keeper, told, tell):
+            if end >= 0:
+                os.close(end)
 
 
 def _require(program: str, cwd: Path, environment: Mapping[str, str]) -> None:

