@@ -137,9 +137,7 @@ def test_a_scaling_of_another_run_is_refused(tmp_path: Path):
     build = tmp_path / "build"
     write_json(build / "data" / "dataset.json", {"contract": {"scaling": {"mode": "range", "scale": [1.0] * 4}}})
     write_json(build / "program" / "export.json", {"output_scale": [1.0]})
-    with pytest.raises(
-        GatewrightError, match=r"must have 5 factors, one for each code of the .* input, not 4: "
-    ):
+    with pytest.raises(GatewrightError, match=r"must have 5 factors, one for each code of the .* input, not 4: "):
         deploy_run(build, tmp_path / "bundle")
 
 
