@@ -14,6 +14,7 @@ from benchmarks import (
     delays,
     emulator,
     estimate,
+    hls_project,
     imports,
     imports_keras,
     imports_onnx,
@@ -70,6 +71,7 @@ ALL: dict[str, Benchmark] = {
         imports_recurrent.run, False, "recurrent networks quantized after training (trains six small ones)"
     ),
     "imports_speed": Benchmark(imports_speed.run, False, "import and emulation beside hls4ml, jet MLP and SVHN CNN"),
+    "hls_project": Benchmark(hls_project.run, False, "hls4ml configurations that break: predicted, compiled, mended"),
     "reuse": Benchmark(reuse.run, False, "LUT, FF, DSP, cycles over reuse factors, xc7 and ecp5"),
     "same": Benchmark(same.run, False, "whole runs and builds beside those of a git revision, byte for byte"),
     "soc": Benchmark(soc.run, False, "the cosmic example behind a processor: cycles, seconds of simulation"),

@@ -150,6 +150,7 @@ def test_a_bound_holds_and_a_type_in_the_configuration_without_effect_is_said():
         limit = limits[layer.name]
         assert limit is not None
         assert layer.error <= limit
+    assert "accum fixed<16,6>: sums of other inputs can reach -" in judged_table(judged)
     names = {"soft": {"Precision": {"inv_inp": "ufixed<18,2>"}}, "sof": {}}
     noted = judge(replace(graph, used={**graph.used, "LayerName": names}), framework(), X, "").notes
     assert "Precision.inv_inp = ufixed<18,2> has no effect: hls4ml makes it fixed<18,8,RND,SAT>" in noted[0]
@@ -167,6 +168,8 @@ def test_assignments_are_those_of_ap_fixed():
     q, loss = assign(np.array([-5, 5, 300]), 2, parse_type("fixed<6,5,RND_CONV,SAT,0>"), "result")
     assert q.tolist() == [-2, 2, 31]
     assert (loss.rounded, loss.overflowed) == (2, 1)
+    with pytest.raises(FormatError, match=r"result: 3 bits at a step of 2\*\*-2 do not fit int64 as fixed"):
+        assign(np.array([5]), 2, parse_type("fixed<62,-2,TRN,WRAP,0>"), "result")
     q, _ = assign_real(np.array([np.inf, -0.3]), parse_type("fixed<6,5,TRN,WRAP,0>"), "weight")
     assert q.tolist() == [0, -1]
     with pytest.raises(FormatError, match="must be a fixed-point one such as fixed<16,6,TRN,WRAP,0>"):

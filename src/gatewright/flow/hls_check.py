@@ -132,6 +132,7 @@ def _better(
         suggestion = suggest(graph, judged, width_bits=width_bits)
         known = {layer.name for layer in graph.layers}
         graph = ask_hls4ml(replace(configuration, hls=suggestion.hls), work, python=python)
+        graph = replace(graph, parsed=(*graph.parsed, *known))  # what was set for a layer that is gone now does no harm
         judged = judge(graph, network, x, judged.data)
         if known >= {layer.name for layer in graph.layers}:
             return suggestion, graph, judged

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gatewright.errors import ConfigError, nearest
 from gatewright.importers.keras.archive import weights_beside
@@ -97,14 +97,17 @@ def _read(path: Path) -> dict[str, Any]:
     class Loader(yaml.SafeLoader):  # type: ignore[name-defined, misc]
         """Reads the tag by which hls4ml's own files name a Keras model as the name."""
 
-    Loader.add_constructor("!keras_model", lambda loader, node: loader.construct_scalar(node))
+    def name(loader: Any, node: Any) -> str:
+        return str(loader.construct_scalar(node))
+
+    Loader.add_constructor("!keras_model", name)
     try:
-        given = yaml.load(path.read_text(), Loader=Loader)
+        given: Any = yaml.load(path.read_text(), Loader=Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: expected an hls4ml configuration, YAML or JSON: {error}") from None
     if not isinstance(given, dict):
         raise ConfigError(f"{path}: expected an hls4ml configuration such as 'HLSConfig: ...', not {given!r:.80}")
-    return given
+    return cast("dict[str, Any]", given)
 
 
 def _check(hls: Any, where: str) -> None:
@@ -113,9 +116,12 @@ def _check(hls: Any, where: str) -> None:
         raise ConfigError(
             f"{where}: expected HLSConfig with 'Model: {{Precision: ap_fixed<16,6>, ReuseFactor: 1}}', not {hls!r:.80}"
         )
-    for key in hls:
+    keys = cast("Mapping[str, Any]", hls)
+    for key in keys:
         if key not in _PARTS:
-            raise ConfigError(f"{where}: HLSConfig has a key {key!r}, which hls4ml leaves out.{nearest(key, _PARTS)}")
+            raise ConfigError(
+                f"{where}: HLSConfig has a key {key!r}, which hls4ml leaves out.{nearest(key, list(_PARTS))}"
+            )
     for key in ("Precision", "ReuseFactor"):
         if key not in hls["Model"]:
             raise ConfigError(f"{where}: HLSConfig.Model has no {key}, which hls4ml needs")

@@ -9,6 +9,7 @@ from gatewright.hls.project.functions import (
     activation,
     exact_activation,
     exact_merge,
+    exact_moved,
     highest,
     merge,
     moved,
@@ -30,7 +31,7 @@ class Rule:
 
 SUMS, SCALED = Rule(typed=sums, real=exact_sums), Rule(typed=scaled, real=exact_scaled)
 ACTIVATION, POOLED = Rule(typed=activation, real=exact_activation), Rule(typed=pooled, real=highest)
-MOVED = Rule(typed=moved, real=lambda layer, x: x.reshape(len(x), *layer.shape))
+MOVED = Rule(typed=moved, real=exact_moved)
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("Dense", "Conv1D", "Conv2D", "PointwiseConv1D", "PointwiseConv2D"), SUMS),
     **dict.fromkeys(("BatchNormalization", "ApplyAlpha"), SCALED),

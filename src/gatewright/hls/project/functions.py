@@ -124,6 +124,11 @@ def moved(layer: ReadLayer, sources: Sequence[Signal]) -> Computed:
     return Signal(q=source.q.reshape(len(source.q), *layer.shape), kind=source.kind), ()
 
 
+def exact_moved(layer: ReadLayer, x: Floats) -> Floats:
+    """Return the same in real numbers."""
+    return x.reshape(len(x), *layer.shape)
+
+
 def highest(layer: ReadLayer, x: np.ndarray) -> np.ndarray | None:
     """Return the greatest value of each window, None where it is padded or no such pooling. x: (n, *shape)."""
     s = layer.settings

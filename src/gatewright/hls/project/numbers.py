@@ -26,7 +26,7 @@ class Signal:
     @property
     def values(self) -> Floats:
         """Return the numbers, exact for types of at most 53 bits."""
-        return self.q * 2.0**-self.kind.fixed.frac_bits
+        return self.q.astype(np.float64) * 2.0**-self.kind.fixed.frac_bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,12 @@ class Loss:
     worst: float
     possible: tuple[float, float] | None = None
     remark: str = ""
+
+    @property
+    def may_overflow(self) -> bool:
+        """Whether sums of other inputs, of the source's type, can lie outside of the type."""
+        lo, hi = (end * 2.0**-self.kind.fixed.frac_bits for end in ends(self.kind))
+        return self.possible is not None and (self.possible[0] < lo or self.possible[1] > hi)
 
 
 def parse_type(text: str) -> HlsType:
@@ -78,14 +84,14 @@ def assign(q: Ints, frac_bits: int, kind: HlsType, role: str) -> tuple[Ints, Los
     """Assign integers of a full-precision result to a type. q: any shape, q * 2**-frac_bits."""
     drop = frac_bits - kind.fixed.frac_bits
     peak = int(np.abs(q).max(initial=0)).bit_length()
-    if peak - min(drop, 0) > MAX_BITS:
+    if drop > MAX_BITS or peak - min(drop, 0) > MAX_BITS:
         raise FormatError(f"{role}: {peak} bits at a step of 2**-{frac_bits} do not fit int64 as {kind}")
     kept = rounded(q, drop, kind.rounding)
     stored, outside = _overflow(kept, kind)
-    scale = 2.0**-frac_bits
-    step = 2.0**-kind.fixed.frac_bits
+    wanted = q.astype(np.float64) * 2.0**-frac_bits
+    got = stored.astype(np.float64) * 2.0**-kind.fixed.frac_bits
     exact = q if drop <= 0 else kept << drop
-    return stored, _loss(role, kind, q * scale, stored * step, int((exact != q).sum()) if drop > 0 else 0, outside)
+    return stored, _loss(role, kind, wanted, got, int((exact != q).sum()) if drop > 0 else 0, outside)
 
 
 def assign_real(values: Floats, kind: HlsType, role: str) -> tuple[Ints, Loss]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from math import ceil, log2
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -73,8 +73,8 @@ def suggest(graph: HlsLayerGraph, judged: Judged, *, width_bits: int | None = No
 
 
 def _merge(entry: dict[str, Any], settings: Mapping[str, Any]) -> None:
-    precision = entry.get("Precision")
-    own = dict(precision) if isinstance(precision, Mapping) else {}
+    precision: Any = entry.get("Precision")
+    own = cast("dict[str, Any]", precision) if isinstance(precision, dict) else {}
     entry.update(settings)
     replaced = {key.removesuffix("_t") for key in settings}  # hls4ml does not read these where they stand now
     entry["Precision"] = {**{k: v for k, v in own.items() if k not in replaced}, **settings["Precision"]}
@@ -290,6 +290,8 @@ def _on_grid(values: Floats) -> bool:
 
 def _default_width(used: Mapping[str, Any]) -> int:
     """Return the width of the configuration's default type."""
-    precision = used.get("Model", {}).get("Precision")
-    text = precision.get("default", "") if isinstance(precision, Mapping) else str(precision or "")
+    given: Any = used.get("Model", {}).get("Precision")
+    if isinstance(given, dict):
+        given = cast("dict[str, Any]", given).get("default")
+    text = str(given or "")
     return Fixed.parse(text).width_bits if "fixed" in text else WIDTH_BITS

@@ -62,7 +62,8 @@ def record(judged: Judged, limits: Mapping[str, float | None]) -> dict[str, Any]
 
 def _line(layer: LayerJudged, wide: int) -> str:
     numbers = f"{layer.error:>9.2g}{layer.own:>9.2g}{layer.peak:>10.4g}"
-    words = "" if layer.verdict is Verdict.EQUAL else "; ".join(filter(None, map(_words, layer.losses)))
+    told = [loss for loss in layer.losses if loss.may_overflow or layer.verdict is not Verdict.EQUAL]
+    words = "; ".join(filter(None, map(_words, told)))
     return f"{layer.name:<{wide}}  {layer.kind:<14.13}{layer.verdict.value:<9}{numbers}  {words}".rstrip()
 
 
@@ -75,6 +76,8 @@ def _words(loss: Loss) -> str:
         return f"{name}: {seen}" + (f" ({loss.remark})" if loss.remark else "")
     if loss.remark:
         return f"{name}: {loss.remark}"
+    if loss.possible is not None and loss.may_overflow:
+        return f"{name}: sums of other inputs can reach {loss.possible[0]:.4g} .. {loss.possible[1]:.4g}"
     if not loss.rounded or loss.role not in _LOST:
         return ""
     return (
@@ -95,6 +98,7 @@ def _loss(loss: Loss) -> dict[str, Any]:
         "greatest": loss.greatest,
         "worst": loss.worst,
         "possible": loss.possible,
+        "may_overflow": loss.may_overflow,
         "remark": loss.remark,
     }
 

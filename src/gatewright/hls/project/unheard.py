@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from gatewright.errors import FormatError, nearest
 from gatewright.fixedpoint import Overflow
@@ -15,7 +15,7 @@ from gatewright.importers.fixed import parse
 
 def unheard(graph: HlsLayerGraph) -> tuple[str, ...]:
     """Return one sentence for each layer that is named and is none, and each type that hls4ml makes another."""
-    names = graph.used.get("LayerName") or {}
+    names: dict[str, Any] = graph.used.get("LayerName") or {}
     return tuple(_sentences(graph, names))
 
 
@@ -25,10 +25,11 @@ def _sentences(graph: HlsLayerGraph, names: Mapping[str, Any]) -> Iterator[str]:
     for name, entry in names.items():
         if name not in every:
             yield f"LayerName {name!r} is no layer of the model: hls4ml passes over it.{nearest(name, every)}"
-        precision = entry.get("Precision") if isinstance(entry, Mapping) else None
-        if name not in layers or not isinstance(precision, Mapping):
+        settings = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
+        given: Any = settings.get("Precision")
+        if name not in layers or not isinstance(given, dict):
             continue
-        for role, text in precision.items():
+        for role, text in cast("dict[str, Any]", given).items():
             made = layers[name].types.get(role)
             asked = _asked(str(text))
             if made is not None and asked is not None and asked != made:

@@ -5,7 +5,7 @@ Each request names a model (.h5, .json with `weights`, .keras or .onnx), `hls`, 
 `graph`, JSON of hls4ml's layers after all of its passes; `w:LAYER:NAME`, their weights as floats; `hls`, the
 configuration that was used; with `compile`, `t:LAYER`, what the C++ that g++ compiled computes for x; or of `missing`,
 the package that is not installed; or of `error`. A request whose `hls` is a word, "name", "type" or "model", gets the
-configuration that hls4ml's config_from_keras_model writes with this granularity.
+configuration that hls4ml's config_from_keras_model, or _onnx_model, writes with this granularity.
 """
 
 from __future__ import annotations
@@ -51,13 +51,25 @@ def converted(request: dict[str, Any]) -> Answer:
     config["HLSConfig"] = request["hls"]
     model, kind = request["model"], Path(request["model"]).suffix
     if kind == ".onnx":
-        graph = import_module("hls4ml.converters.onnx_to_hls").onnx_to_hls({**config, "OnnxModel": model})
+        graph = onnx(model, config, request)
     elif kind == ".keras":
-        graph = keras3(model, config)
+        graph = keras3(model, config, request)
     else:
         names = {"KerasJson": model, "KerasH5": request["weights"]} if kind == ".json" else {"KerasH5": model}
         graph = keras2({**config, **names}, request)
     return answer_of(graph, request)
+
+
+def onnx(path: str, config: dict[str, Any], request: dict[str, Any]) -> Any:
+    """Return hls4ml's graph of an ONNX file."""
+    model = import_module("onnx").load(path)
+    if isinstance(config["HLSConfig"], str):
+        config["HLSConfig"] = import_module("hls4ml.utils.config").config_from_onnx_model(
+            model, granularity=config["HLSConfig"], backend=config["Backend"]
+        )
+    layers, inputs, outputs = import_module("hls4ml.converters.onnx_to_hls").parse_onnx_model(model)
+    told(request, config, layers)
+    return import_module("hls4ml.model.graph").ModelGraph.from_layer_list(config, layers, inputs, outputs)
 
 
 def legacy_keras() -> None:
@@ -72,24 +84,21 @@ def legacy_keras() -> None:
 
 
 def keras2(config: dict[str, Any], request: dict[str, Any]) -> Any:
-    """Return hls4ml's graph of a Keras 2 file, which it reads without Keras where no layer is QKeras'.
-
-    Puts the names of the layers before hls4ml's passes into the request, "parsed".
-    """
+    """Return hls4ml's graph of a Keras 2 file, which it reads without Keras where no layer is QKeras'."""
     module = import_module("hls4ml.converters.keras_v2_to_hls")
     arch, reader = module.get_model_arch(config)
     if isinstance(config["HLSConfig"], str):
-        converters = import_module("hls4ml.converters")
+        converters: Any = import_module("hls4ml.converters")
         converters.KerasModelReader = lambda _: reader  # it would ask a live model for the weights
         config["HLSConfig"] = import_module("hls4ml.utils.config").config_from_keras_model(
             arch, granularity=config["HLSConfig"], backend=config["Backend"]
         )
     layers, inputs, outputs, _ = module.parse_keras_model(arch, reader)
-    request["parsed"] = [layer["name"] for layer in layers]
+    told(request, config, layers)
     return import_module("hls4ml.model.graph").ModelGraph.from_layer_list(config, layers, inputs, outputs)
 
 
-def keras3(path: str, config: dict[str, Any]) -> Any:
+def keras3(path: str, config: dict[str, Any], request: dict[str, Any]) -> Any:
     """Return hls4ml's graph of a Keras 3 file."""
     backends = [name for name in ("tensorflow", "jax", "torch") if find_spec(name)]
     os.environ.setdefault("KERAS_BACKEND", backends[0] if backends else "tensorflow")
@@ -101,7 +110,14 @@ def keras3(path: str, config: dict[str, Any]) -> Any:
         config["HLSConfig"] = import_module("hls4ml.utils.config").config_from_keras_model(
             model, granularity=config["HLSConfig"], backend=config["Backend"]
         )
+    told(request, config, [{"name": name} for name in config["HLSConfig"].get("LayerName", {})])
     return import_module("hls4ml.converters").keras_v3_to_hls({**config, "KerasModel": model})
+
+
+def told(request: dict[str, Any], config: dict[str, Any], layers: list[dict[str, Any]]) -> None:
+    """Put the configuration and the names of the layers into the request, before hls4ml's passes add to both."""
+    request["used"] = json.dumps(config["HLSConfig"], default=str)
+    request["parsed"] = [layer["name"] for layer in layers]
 
 
 def answer_of(graph: Any, request: dict[str, Any]) -> Answer:
@@ -115,10 +131,10 @@ def answer_of(graph: Any, request: dict[str, Any]) -> Answer:
         "version": version("hls4ml"),
         "output": [variable.name for variable in graph.get_output_variables()],
         "layers": [description(layer) for layer in layers],
-        "parsed": request.get("parsed", [layer.name for layer in layers]),
+        "parsed": request["parsed"],
     }
     answer["graph"] = np.array(json.dumps(described))
-    answer["hls"] = np.array(json.dumps(graph.config.config["HLSConfig"], default=str))
+    answer["hls"] = np.array(request["used"])
     if request["compile"]:
         for layer in layers:
             layer.set_attr("trace", True)
