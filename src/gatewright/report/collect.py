@@ -107,7 +107,7 @@ def _on_chip(
     """
     from gatewright.ir import Interpreter, Thresholds, ranges, softmax_error
 
-    trace, last = Interpreter(program).trace(x), program.op(program.output)
+    trace, last = Interpreter(program).trace(x.reshape(-1, *program.input.shape)), program.op(program.output)
     known = ranges(program)
 
     def real(name: str) -> NDArray[Any]:
