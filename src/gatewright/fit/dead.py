@@ -82,8 +82,8 @@ def _read(after: Dense | Conv, channels: int) -> NDArray[np.bool_]:
     Inputs of a dense layer behind maps read channel (input modulo channels); a depthwise filter reads its own.
     """
     if isinstance(after, Conv) and after.groups > 1:
-        return after.weight.any(axis=tuple(range(after.weight.ndim - 1)))
-    return after.weight.reshape(-1, channels, after.weight.shape[-1]).any(axis=(0, 2))
+        return np.count_nonzero(after.weight, axis=tuple(range(after.weight.ndim - 1))) > 0
+    return np.count_nonzero(after.weight.reshape(-1, channels, after.weight.shape[-1]), axis=(0, 2)) > 0
 
 
 def _between(graph: Graph) -> list[list[AnyNode]]:
