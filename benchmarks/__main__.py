@@ -11,6 +11,7 @@ from functools import partial
 from benchmarks import (
     adders,
     compression,
+    convolutions,
     delays,
     emulator,
     estimate,
@@ -62,6 +63,7 @@ ALL: dict[str, Benchmark] = {
         for name in compression.NAMES
     },
     "truth_tables": Benchmark(truth_tables.run, False, "students of truth tables on MNIST; training is resumed"),
+    "convolutions": Benchmark(convolutions.run, False, "students with convolutions on MNIST; training is resumed"),
     "trees": Benchmark(trees.run, False, "boosted trees, exact against XGBoost and LightGBM, MAGIC and MNIST"),
     "study": Benchmark(study.run, False, "pruning, quantization, distillation alone and together, 5 seeds"),
     "imports": Benchmark(imports.run, False, "every model file of any format: exact, float or refused, in one table"),

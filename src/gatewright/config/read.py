@@ -160,7 +160,6 @@ OTHER_NAMES = {  # what other tools call a key of ours, which no likeness of let
     "delimiter": "separator",
     "sep": "separator",
     "lr": "learning_rate",
-    "layers": "hidden",
     "frequency_mhz": "clock_mhz",
     "fpga": "part",
     "device": "part",

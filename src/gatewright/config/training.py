@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from gatewright.config.layers import LayerLine, Layers, network_lines
 from gatewright.config.section import LAYERS, Cost, Count, Fraction, Most, Number, Section, Size, Weight
 
 Bits = Annotated[int, Field(ge=1, le=32)]
@@ -38,9 +39,39 @@ class Optimizer(Section):
         return self.batch_size or min(64, max(8, samples // 16))
 
 
-class Teacher(Optimizer):
-    """Float network: one hidden layer per number, ReLU between.
+class Network(Optimizer):
+    """What teacher and student have in common: hidden layers, behind which a dense output layer follows."""
 
+    hidden: Hidden = ()
+    layers: Layers = ()
+
+    @property
+    def lines(self) -> tuple[LayerLine, ...]:
+        """The hidden layers, whichever way they are written."""
+        return network_lines(self.layers, self.hidden)
+
+    @property
+    def weighted(self) -> int:
+        """How many hidden layers have weights."""
+        return sum(line.weighted for line in self.lines)
+
+    @property
+    def spatial(self) -> bool:
+        """Whether samples are read as images or signals: any layer is not a dense one."""
+        return any(line.kind != "dense" for line in self.lines)
+
+    @model_validator(mode="after")
+    def _written_once(self) -> Self:
+        default = type(self).model_fields["hidden"].default
+        if self.layers and self.hidden != default:
+            raise ValueError("hidden and layers both name the hidden layers; leave one out")
+        return self
+
+
+class Teacher(Network):
+    """Float network: hidden layers with ReLU between, one dense layer per number of hidden, or layers, a line each.
+
+    layers: as the student's.
     pretrained: a trained network to start from, whose sizes then hold: a run directory, or a folder with graph.npz;
     epochs 0 takes it as it is.
     """
@@ -139,9 +170,10 @@ class Pruning(Section):
         return self
 
 
-class Student(Optimizer):
+class Student(Network):
     """Quantized network. Bit widths: one number for all layers or one per layer (hidden layers and the output).
 
+    layers: instead of hidden, a line for each hidden layer: "conv 3x3 8", "pool 2", "dense 32" (docs/training).
     weight_bits, bias_bits, activation_bits count all bits; a bias width of 0 follows the accumulator. Weights of 1 bit
     are binary (-1, +1), of 2 bits ternary (-1, 0, +1), times one power of two per layer; a pruned weight is 0.
     activation: of hidden layers. "relu" has activation_bits; "sign" is -1 or +1, one bit; "ternary" -1, 0 or +1.
@@ -170,7 +202,7 @@ class Student(Optimizer):
 
     @model_validator(mode="after")
     def _per_layer(self) -> Student:
-        layers = len(self.hidden) + 1
+        layers = self.weighted + 1
         for key, count in (("weight_bits", layers), ("activation_bits", layers - 1)):
             value: int | tuple[int, ...] = getattr(self, key)
             if isinstance(value, tuple) and len(value) != count:
@@ -181,15 +213,39 @@ class Student(Optimizer):
             raise ValueError("bias_bits must be 0 (as the accumulator) or at least 2, not 1")
         if self.activation != "relu" and self.precision != "fixed":
             raise ValueError(f'activation "{self.activation}" has fixed widths; set precision = "fixed"')
-        if self.activation != "relu" and not self.hidden:
+        if self.activation != "relu" and not self.weighted:
             raise ValueError(f'activation "{self.activation}" needs hidden layers; set hidden')
-        if self.pruning.kind == "neurons" and not self.hidden:
+        if self.pruning.kind == "neurons" and not self.weighted:
             raise ValueError('pruning.kind "neurons" needs hidden layers; set hidden or another kind')
+        if self.spatial:
+            self._check_spatial()
         if self.precision == "learned" and self.pruning != Pruning():
             raise ValueError('precision "learned" prunes by its widths; leave the table pruning out')
         if self.precision == "tables" and self.pruning != Pruning():
             raise ValueError('precision "tables" has no weights to prune; leave the table pruning out')
         return self
+
+    def _check_spatial(self) -> None:
+        """Refuse what layers other than dense ones do not have yet."""
+        line = next(line for line in self.lines if line.kind != "dense")
+        if self.precision != "fixed":
+            raise ValueError(
+                f'precision "{self.precision}" is for dense layers, not for {line.text!r}; set precision = "fixed"'
+            )
+        if self.activation != "relu":
+            raise ValueError(
+                f'activation "{self.activation}" is for dense layers, not beside {line.text!r}; set activation = "relu"'
+            )
+        if self.pruning.budget_ebops:
+            raise ValueError(
+                f"pruning.budget_ebops counts dense layers, not {line.text!r}; set pruning.budget_lut instead"
+            )
+        deep = next((line for line in self.lines if line.kind == "depthwise"), None)
+        if deep is not None and self.pruning.kind == "neurons":
+            raise ValueError(
+                f'pruning.kind "neurons" cannot take filters of {deep.text!r}, which are the channels before it; '
+                "use another kind, or layers of conv"
+            )
 
 
 class Augment(Section):

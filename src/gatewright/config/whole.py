@@ -13,7 +13,7 @@ from gatewright.config.data import Data, Model
 from gatewright.config.hardware import COMPARED, Hardware, Simulation, Synthesis
 from gatewright.config.search import Search
 from gatewright.config.section import Section, Seed, Weight
-from gatewright.config.training import Augment, Distill, Student, Teacher
+from gatewright.config.training import Augment, Distill, Network, Student, Teacher
 
 
 def _named(name: str) -> str:
@@ -83,8 +83,8 @@ class Config(Section):
             )
         if self.task == "regression" and self.class_weights != "none":
             raise ValueError("class_weights are a classification's, a regression has no classes; leave them out")
-        for who, hidden in (("teacher", self.teacher.hidden), ("student", self.student.hidden)):
-            weights = sum(a * b for a, b in pairwise(hidden))
+        for who, network in (("teacher", self.teacher), ("student", self.student)):
+            weights = sum(a * b for a, b in pairwise(network.hidden))
             if weights > MOST_WEIGHTS:
                 raise ValueError(
                     f"{who}.hidden asks for {weights:,} weights between its layers, at most {MOST_WEIGHTS:,} can be "
@@ -100,7 +100,13 @@ class Config(Section):
             self._check_hints()
         if self.student.precision == "tables":
             self._check_tables()
-        factors, layers = self.hardware.reuse_factor, len(self.student.hidden) + 1
+        if self.student.spatial and self.hardware.architecture not in ("auto", "stream"):
+            line = next(line for line in self.student.lines if line.kind != "dense")
+            raise ValueError(
+                f'student.layers {line.text!r} is built on streams of pixels; set hardware.architecture = "auto" or '
+                f'"stream", not "{self.hardware.architecture}"'
+            )
+        factors, layers = self.hardware.reuse_factor, self.student.weighted + 1
         if isinstance(factors, tuple) and len(factors) != layers and self.model is None:
             raise ValueError(
                 f"hardware.reuse_factor must be one number or {layers} numbers (one per dense layer), "
@@ -117,13 +123,20 @@ class Config(Section):
             raise ValueError(
                 f'distill.hint_weight has no effect with student.precision "{self.student.precision}"; set it to 0'
             )
-        hidden = [("student", self.distill.hint_layers[1], len(self.student.hidden))]
+        hidden: list[tuple[str, int, Network]] = [("student", self.distill.hint_layers[1], self.student)]
         if not self.teacher.pretrained:
-            hidden.append(("teacher", self.distill.hint_layers[0], len(self.teacher.hidden)))
-        for who, layer, count in hidden:
+            hidden.append(("teacher", self.distill.hint_layers[0], self.teacher))
+        for who, layer, network in hidden:
+            count = network.weighted
             if not -count <= layer < count:
                 raise ValueError(
                     f"distill.hint_layers must name hidden layers; the {who} has {count}, counted from 0, not {layer}"
+                )
+            line = [line for line in network.lines if line.weighted][layer]
+            if line.kind != "dense":
+                raise ValueError(
+                    f"distill.hint_layers must name dense layers, not {line.text!r} of the {who}; set "
+                    "distill.hint_weight = 0, or name another layer"
                 )
 
     def _check_tables(self) -> None:

@@ -1,4 +1,4 @@
-"""A frozen network of dense layers in, an equal one without its dead neurons out: emptied, or taken away."""
+"""A frozen network of layers in a row in, an equal one without dead neurons and filters out: emptied, or taken away."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.fit.frozen import dense_layers
+from gatewright.fit.frozen import weighted_layers
 from gatewright.fixedpoint import Grid
 from gatewright.graph.evaluate import evaluate
-from gatewright.graph.nodes import AnyNode, Dense, Floats, Graph, Input, Quantize, Stored, Table
+from gatewright.graph.nodes import AnyNode, Conv, Dense, Floats, Graph, Input, Quantize, Reshape, Stored, Table
 
 
 def remove_dead(graph: Graph) -> Graph:
     """Return a network with equal outputs in which neurons without inputs or without readers hold only zeros.
 
-    graph: dense layers in a row. A neuron whose incoming weights are all zero is a constant: it moves into the next
-    layer's bias and its outgoing weights become zero. A neuron that nothing reads loses its incoming weights and bias.
-    Shapes stay. A constant that the next bias's format cannot hold exactly is left where it is.
+    graph: dense layers, convolutions and pools in a row. A neuron whose incoming weights are all zero is a constant: it
+    moves into the next layer's bias and its outgoing weights become zero, where both layers are dense; hardware knows
+    the range of a filter that is one. What nothing reads loses its incoming weights and bias. Shapes stay. A constant
+    that the next bias's format cannot hold exactly is left where it is.
     """
-    layers, between = dense_layers(graph), _between(graph)
+    layers, between = weighted_layers(graph), _between(graph)
     for index in range(len(layers) - 1):
         here, after = layers[index], layers[index + 1]
+        if not isinstance(here, Dense) or not isinstance(after, Dense):
+            continue
         constant = ~here.weight.any(axis=0) & after.weight.any(axis=1)
         value = _made_of(here.bias, between[index]) if constant.any() else here.bias
         for neuron in np.flatnonzero(constant):
@@ -37,44 +40,55 @@ def remove_dead(graph: Graph) -> Graph:
         layers[index + 1] = after
     for index in reversed(range(len(layers) - 1)):
         here = layers[index]
-        read = layers[index + 1].weight.any(axis=1)
+        read = _read(layers[index + 1], here.bias.size)
         layers[index] = replace(here, weight=here.weight * read, bias=here.bias * read)
     return _with_nodes(graph, layers)
 
 
 def shrink(graph: Graph) -> Graph:
-    """Return a network with equal outputs whose hidden layers have lost the neurons that nothing reads.
+    """Return a network with equal outputs whose hidden layers have lost the neurons and filters that nothing reads.
 
-    graph: dense layers in a row. One neuron per layer stays. Layers become smaller: (n_in, n_out) -> (kept, kept). A
-    neuron that only such neurons read goes, too.
+    graph: dense layers, convolutions but depthwise ones, and pools in a row. One neuron per layer stays. Layers become
+    smaller: (n_in, n_out) -> (kept, kept). A neuron that only such neurons read goes, too.
     """
-    layers, between = dense_layers(graph), _between(graph)
+    layers, between = weighted_layers(graph), _between(graph)
     changed: list[AnyNode] = []
     for index in reversed(range(len(layers) - 1)):
         here, after = layers[index], layers[index + 1]
-        keep = np.count_nonzero(after.weight, axis=1) > 0
+        keep = _read(after, here.bias.size)
         keep[0] |= not keep.any()
         stored = here.stored
         layers[index] = replace(
             here,
-            weight=here.weight[:, keep],
+            weight=here.weight[..., keep],
             bias=here.bias[keep],
             stored=stored
             and Stored(weight=_kept(stored.weight, keep, outputs=True), bias=_kept(stored.bias, keep, outputs=True)),
         )
         changed += [_kept_node(node, keep) for node in between[index]]
+        inputs = np.resize(keep, after.weight.shape[-2])
         stored = after.stored
         layers[index + 1] = replace(
             after,
-            weight=after.weight[keep],
-            stored=stored and replace(stored, weight=_kept(stored.weight, keep, outputs=False)),
+            weight=after.weight[..., inputs, :],
+            stored=stored and replace(stored, weight=_kept(stored.weight, inputs, outputs=False)),
         )
     return _with_nodes(graph, [*layers, *changed])
 
 
+def _read(after: Dense | Conv, channels: int) -> NDArray[np.bool_]:
+    """Return which channels of the layer before have a weight that is not zero: (channels,).
+
+    Inputs of a dense layer behind maps read channel (input modulo channels); a depthwise filter reads its own.
+    """
+    if isinstance(after, Conv) and after.groups > 1:
+        return np.count_nonzero(after.weight, axis=tuple(range(after.weight.ndim - 1))) > 0
+    return np.count_nonzero(after.weight.reshape(-1, channels, after.weight.shape[-1]), axis=(0, 2)) > 0
+
+
 def _between(graph: Graph) -> list[list[AnyNode]]:
-    """Return the nodes behind each dense layer but the last, up to the next one."""
-    at = [index for index, node in enumerate(graph.nodes) if isinstance(node, Dense)]
+    """Return the nodes behind each layer with weights but the last, up to the next one."""
+    at = [index for index, node in enumerate(graph.nodes) if isinstance(node, Dense | Conv)]
     return [list(graph.nodes[a + 1 : b]) for a, b in itertools.pairwise(at)]
 
 
@@ -94,11 +108,13 @@ def _with_nodes(graph: Graph, nodes: Sequence[AnyNode]) -> Graph:
 
 
 def _kept_node(node: AnyNode, keep: NDArray[np.bool_]) -> AnyNode:
-    """Return an elementwise node for the elements that are kept."""
+    """Return what stands between two layers, for the channels that are kept."""
     if isinstance(node, Table):
         return replace(node, values=node.values[keep])
+    if isinstance(node, Reshape):  # a map as a vector
+        return replace(node, shape=(node.shape[0] // keep.size * int(keep.sum()),))
     if not isinstance(node, Quantize):
-        return node  # a ReLU, or thresholds that all neurons share
+        return node  # a ReLU, a pool, or thresholds that all neurons share
     parts = {key: getattr(node, key) for key in ("scale", "lo", "hi", "zero_point")}
     return replace(node, **{key: part[keep] if part.size > 1 else part for key, part in parts.items()})
 

@@ -1,4 +1,4 @@
-"""What training has fixed in, a Graph of dense layers in a row out; and what the layers of such a graph are."""
+"""What training has fixed in, a Graph of layers in a row out; and what the layers of such a graph are."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from gatewright.fixedpoint import Fixed, Grid, Overflow, Rounding
 from gatewright.graph.nodes import (
     Activation,
     AnyNode,
+    Conv,
     Dense,
     Floats,
     Graph,
     Input,
+    Pads,
     Quantize,
     Stored,
     Table,
@@ -27,14 +29,18 @@ from gatewright.graph.nodes import (
 CODES = "x"  # the node of the input codes' values; `x.read` is what is left of them where they are cut
 
 
-def frozen_graph(source: Fixed, layers: Iterable[list[AnyNode]], *, classes: tuple[str, ...]) -> Graph:
+def frozen_graph(
+    source: Fixed, layers: Iterable[list[AnyNode]], *, classes: tuple[str, ...], shape: tuple[int, ...] = ()
+) -> Graph:
     """Return the graph of layers in a row that read input codes in format `source`.
 
-    Each layer's nodes are in order; every node reads the one before it.
+    Each layer's nodes are in order; every node reads the one before it. shape: of a sample, () for a vector of as many
+    features as the first layer, a dense one, reads.
     """
     rest = [node for layer in layers for node in layer]
-    first = next(node for node in rest if isinstance(node, Dense))
-    nodes: list[AnyNode] = [Input(name="input", shape=(len(first.weight),))]
+    if not shape:
+        shape = (len(next(node for node in rest if isinstance(node, Dense)).weight),)
+    nodes: list[AnyNode] = [Input(name="input", shape=shape)]
     for node in (codes_node(source), *rest):
         nodes.append(replace(node, sources=(nodes[-1].name,)))
     return Graph(name="network", nodes=tuple(nodes), output=nodes[-1].name, classes=classes, precision="double")
@@ -54,13 +60,48 @@ def dense_layer(
     then: Iterable[AnyNode] = (),
 ) -> list[AnyNode]:
     """Return y = x @ weight + bias and what follows it. FitError for numbers that are not finite."""
-    for key, value in (("weight", weight), ("bias", bias)):
-        if not np.isfinite(value).all():
-            raise FitError(f"layer {name!r}: {key} must be finite; lower learning_rate")
-    numbers = [np.array(value, dtype=np.float64) for value in (weight, bias)]
-    for value in numbers:
-        value.setflags(write=False)
-    return [Dense(name=name, weight=numbers[0], bias=numbers[1], stored=stored), *then]
+    return [
+        Dense(name=name, weight=_fixed(name, "weight", weight), bias=_fixed(name, "bias", bias), stored=stored),
+        *then,
+    ]
+
+
+def conv_layer(
+    name: str,
+    weight: Floats,
+    bias: Floats,
+    *,
+    strides: tuple[int, ...],
+    pads: Pads,
+    groups: int,
+    stored: Stored | None = None,
+    then: Iterable[AnyNode] = (),
+) -> list[AnyNode]:
+    """Return a convolution and what follows it. weight: (*kernel, channels in / groups, filters).
+
+    FitError for numbers that are not finite.
+    """
+    conv = Conv(
+        name=name,
+        weight=_fixed(name, "weight", weight),
+        bias=_fixed(name, "bias", bias),
+        weight_scale=np.array(1.0),
+        strides=strides,
+        dilation=(1,) * len(strides),
+        pads=pads,
+        groups=groups,
+        stored=stored,
+    )
+    return [conv, *then]
+
+
+def _fixed(layer: str, key: str, value: Floats) -> Floats:
+    """Return a copy of a layer's numbers that nobody can change; FitError where they are not finite."""
+    if not np.isfinite(value).all():
+        raise FitError(f"layer {layer!r}: {key} must be finite; lower learning_rate")
+    value = np.array(value, dtype=np.float64)
+    value.setflags(write=False)
+    return value
 
 
 def relu(layer: str, grid: Grid | None) -> list[AnyNode]:
@@ -92,9 +133,14 @@ def dense_layers(graph: Graph) -> list[Dense]:
     return [node for node in graph.nodes if isinstance(node, Dense)]
 
 
+def weighted_layers(graph: Graph) -> list[Dense | Conv]:
+    """Return the layers with weights of a network that was trained here, in order, the dense output layer last."""
+    return [node for node in graph.nodes if isinstance(node, Dense | Conv)]
+
+
 def is_quantized(graph: Graph) -> bool:
     """Tell whether every layer's weights have formats."""
-    return all(layer.stored is not None for layer in dense_layers(graph))
+    return all(layer.stored is not None for layer in weighted_layers(graph))
 
 
 def read_node(graph: Graph) -> Quantize | None:

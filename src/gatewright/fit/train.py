@@ -14,14 +14,16 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 from gatewright.config import Augment, Config, Student
+from gatewright.config.layers import LayerLine, network_lines
 from gatewright.data.weights import class_weights
 from gatewright.errors import FitError
 from gatewright.export.vectors import graph_outputs
 from gatewright.fit.device import device_of
-from gatewright.fit.frozen import dense_layers, is_quantized
+from gatewright.fit.frozen import is_quantized, weighted_layers
 from gatewright.fit.modules.dense import Widths
+from gatewright.fit.modules.plan import planned, sample_shape
 from gatewright.fit.modules.stack import Stack
-from gatewright.fit.modules.stacks import dense_stack
+from gatewright.fit.modules.stacks import dense_stack, layer_stack
 from gatewright.fit.modules.steps import STEPS
 from gatewright.fit.training.augment import Inputs
 from gatewright.fit.training.checkpoint import Checkpoint
@@ -31,6 +33,7 @@ from gatewright.fit.training.loop import Job, Row, Watch, one_thread, train
 from gatewright.fit.training.recipe import Estimate, Recipe
 from gatewright.fit.training.teach import Teacher, lesson, load_teacher
 from gatewright.graph import Graph
+from gatewright.graph.nodes import Conv
 from gatewright.graph.store import checksum
 from gatewright.sources import code_digest
 from gatewright.tools import digest
@@ -65,8 +68,8 @@ def train_teacher(config: Config, data: Dataset, *, work: Path, progress: bool =
         if start is not None and not settings.epochs:
             return Trained(network=start, history=())
         tensors = Tensors(config, data)
-        hidden = settings.hidden if start is None else tuple(v.bias.size for v in dense_layers(start)[:-1])
-        module = _stack(config, tensors, hidden=hidden, widths=None, stage=1)
+        lines = settings.lines if start is None else _lines_of(start, settings.pretrained)
+        module = _stack(config, tensors, lines=lines, widths=None, stage=1)
         fold_units(module, tensors, per_feature=True)
         if start is not None:
             if is_quantized(start):
@@ -127,7 +130,7 @@ def train_student(
     with one_thread():
         taught = lesson(teacher, data, config, features)
         tensors = Tensors(config, data, taught.outputs)
-        module = _stack(config, tensors, hidden=settings.hidden, widths=layer_widths(settings), stage=2)
+        module = _stack(config, tensors, lines=settings.lines, widths=layer_widths(settings), stage=2)
         fold_units(module, tensors, per_feature=False)
         if start is not None:
             module.start_from(start)
@@ -172,7 +175,7 @@ def untrained_student(config: Config, data: Dataset) -> Graph:
     """
     with one_thread():
         tensors = Tensors(config, data)
-        module = _stack(config, tensors, hidden=config.student.hidden, widths=layer_widths(config.student), stage=2)
+        module = _stack(config, tensors, lines=config.student.lines, widths=layer_widths(config.student), stage=2)
         fold_units(module, tensors, per_feature=False)
         sample = tensors.x[:: max(1, len(tensors.x) // CALIBRATION_SAMPLES)]
         recipe = Recipe(config.student, module, sample, None, quantize=True)
@@ -190,7 +193,7 @@ class Tensors:
                 f"{data.format.width_bits} (data.input_format {data.format}); choose a narrower input_format"
             )
         self.task = config.task
-        self.source = data.format
+        self.source, self.shape = data.format, data.shape
         self.device = device_of(config.device)
         unit = 2.0**-self.source.frac_bits
         (x, y), (x_val, y_val) = data.part("train"), data.part("validation")
@@ -257,19 +260,46 @@ class Tensors:
         return {"validation_loss": loss, "validation_rmse": rmse, "score": -loss}
 
 
+def check_layers(config: Config, data: Dataset) -> None:
+    """Raise FitError where layers of teacher or student do not suit the data's samples; before any training."""
+    outputs = len(data.classes) or (1 if data.y.ndim == 1 else data.y.shape[1])
+    for who, network in (("teacher", config.teacher), ("student", config.student)):
+        if network.spatial:
+            planned(network.lines, sample_shape(network.lines, data.shape), outputs, who)
+
+
 def _stack(
-    config: Config, tensors: Tensors, *, hidden: tuple[int, ...], widths: list[Widths] | None, stage: int
+    config: Config, tensors: Tensors, *, lines: tuple[LayerLine, ...], widths: list[Widths] | None, stage: int
 ) -> Stack:
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + stage)
-    settings = config.student if widths else config.teacher
+    who, settings = ("student", config.student) if widths else ("teacher", config.teacher)
+    if any(line.kind != "dense" for line in lines):
+        return layer_stack(
+            planned(lines, sample_shape(lines, tensors.shape), tensors.outputs, who),
+            source=tensors.source,
+            widths=widths,
+            dropout=settings.dropout,
+            generator=generator,
+        ).to(tensors.device)
     return dense_stack(
-        [tensors.x.shape[1], *hidden, tensors.outputs],
+        [tensors.x.shape[1], *(line.units for line in lines), tensors.outputs],
         source=tensors.source,
         widths=widths,
         dropout=settings.dropout,
         generator=generator,
         steps=STEPS.get(config.student.activation) if widths else None,
     ).to(tensors.device)
+
+
+def _lines_of(start: Graph, name: str) -> tuple[LayerLine, ...]:
+    """Return the hidden layers of a trained network of dense ones; FitError for any other."""
+    layers = weighted_layers(start)
+    if any(isinstance(layer, Conv) for layer in layers):
+        raise FitError(
+            f"teacher.pretrained {name} has convolutions, which cannot be trained further; set teacher.epochs = 0 to "
+            "take it as it is"
+        )
+    return network_lines((), (layer.bias.size for layer in layers[:-1]))
 
 
 def fold_units(module: Stack, tensors: Tensors, *, per_feature: bool) -> None:
@@ -284,8 +314,10 @@ def fold_units(module: Stack, tensors: Tensors, *, per_feature: bool) -> None:
 
 
 def fold_inputs(module: Stack, tensors: Tensors, *, per_feature: bool) -> None:
-    """Give the first layers the inputs' centre and scale; see `fold_units`."""
+    """Give the first layers the inputs' centre and scale; see `fold_units`. Of maps, a channel is a feature."""
     x = tensors.x.double()
+    if module.shape:
+        x = x.reshape(-1, module.shape[-1])
     common = x.var(dim=0, correction=0).mean().sqrt().clamp(min=1e-12)
     deviation = x.std(dim=0, correction=0).clamp(min=FLOOR * common)
     gain = (1.0 / deviation)[:, None] if per_feature else 1.0 / common
@@ -299,7 +331,7 @@ def _positive(deviation: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def layer_widths(student: Student) -> list[Widths]:
     """Return the bits of each layer of config.student, the output layer last."""
-    count = len(student.hidden) + 1
+    count = student.weighted + 1
     weight = (student.weight_bits,) * count if isinstance(student.weight_bits, int) else student.weight_bits
     bits = student.activation_bits
     activation = (bits,) * (count - 1) if isinstance(bits, int) else bits
@@ -334,7 +366,7 @@ def check_alive(stage: str, network: Graph, data: Dataset, config: Config) -> No
         remedy = "lower teacher.learning_rate or raise teacher.epochs"
     elif config.student.precision == "tables":
         remedy = "raise student.tables.layers or student.epochs, or choose other student.tables.thresholds"
-    for layer in dense_layers(network):
+    for layer in weighted_layers(network):
         if not layer.weight.any():
             raise FitError(f"{stage}: layer {layer.name!r} has no weight left, expected at least one; {remedy}")
     x, y = data.part("validation")

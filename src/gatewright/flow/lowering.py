@@ -153,10 +153,11 @@ def cost_as_built(program: Program, x: Ints, config: Config, part: Part) -> Esti
     from gatewright.lower.estimate import estimate
 
     target, choices = target_of(config, part), choices_of(config)
+    x = x[:COST_SAMPLES].reshape(-1, *program.input.shape)
     try:
-        return estimate(lower(program, x[:COST_SAMPLES], target, choices))
+        return estimate(lower(program, x, target, choices))
     except LowerError:
         if target == target.without_limits():
             raise
     free = replace(target.without_limits(), clock_mhz=target.clock_mhz or FREE_CLOCK_MHZ)
-    return estimate(lower(program, x[:COST_SAMPLES], free, choices))
+    return estimate(lower(program, x, free, choices))

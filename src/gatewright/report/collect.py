@@ -120,7 +120,7 @@ def on_chip(
     """
     from gatewright.ir import Interpreter, Thresholds, ranges, softmax_error
 
-    trace, last = Interpreter(program).trace(x), program.op(program.output)
+    trace, last = Interpreter(program).trace(x.reshape(-1, *program.input.shape)), program.op(program.output)
     known = ranges(program)
 
     def real(name: str) -> NDArray[Any]:

@@ -29,6 +29,7 @@ WEIGHTS = ("fixed", "learned")
 # What some kinds of precision alone read: drawn in their trials only.
 ONLY: dict[str, tuple[str, ...]] = {
     "student.hidden": WEIGHTS,
+    "student.layers": ("fixed",),
     "student.weight_bits": ("fixed",),
     "student.bias_bits": ("fixed",),
     "student.activation_bits": ("fixed",),
@@ -140,15 +141,15 @@ def default_space(config: Config) -> dict[str, Any]:
         "distill.weight": {"low": 0.0, "high": 1.0},
     }
     precisions = _precisions(config, asked)
-    if sizes and set(precisions) & set(WEIGHTS):
+    if sizes and set(precisions) & set(WEIGHTS) and not (student.layers or "student.layers" in asked):
         space["student.hidden"] = {
             "low": max(2, min(sizes) // 2),
             "high": 2 * max(sizes),
             "log": True,
             "layers": [layers, layers] if per_layer else [max(1, layers - 1), layers],
         }
-    if config.teacher.pretrained:
-        del space["teacher.hidden"]  # its sizes hold
+    if config.teacher.pretrained or config.teacher.layers or "teacher.layers" in asked:
+        del space["teacher.hidden"]  # its sizes hold, or its lines
     if "fixed" in precisions:
         space |= {
             "student.weight_bits": {"low": 3, "high": 8},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -132,16 +133,24 @@ class TrainDense(TrainLayer):
     def forward(self, x: Tensor, read: Format | None) -> tuple[Tensor, Format | None]:
         """Return sums or activations. x: (n, n_in) -> (n, n_out)."""
         weight, bias = self._values(read)
-        return self._activate(torch.addmm(bias, x, weight), quantized=read is not None)
+        return self._activate(self._sums(x, weight, bias), quantized=read is not None)
+
+    def _sums(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Return x @ weight + bias."""
+        return torch.addmm(bias, x, weight)
+
+    def _shift(self, values: Any, weight: Any) -> Any:
+        """Return what values, one per input, add to each output; tensors or arrays."""
+        return values @ weight
 
     def _values(self, read: Format | None) -> tuple[Tensor, Tensor]:
         """Return (weight, bias) as the hardware has them, with gradients; float where read is None."""
         weight = self._weight(quantized=read is not None)
         bias = self.bias * self.bias_gain + self.bias_shift
         if read is None or read.offset is None:
-            bias = bias - self.centre @ weight
+            bias = bias - self._shift(self.centre, weight)
         else:
-            bias = bias + read.offset @ weight
+            bias = bias + self._shift(read.offset, weight)
         if read is not None:
             bias = fake_quantize(bias, *self._bias_tensors(bias, read))
         return weight, bias
@@ -190,7 +199,7 @@ class TrainDense(TrainLayer):
         """Choose the formats of weights, then of activations. x: (n, n_in) -> (n, n_out)."""
         self._fit_weight_grid(first=first)
         weight, bias = self._values(read)
-        z = torch.addmm(bias, x, weight)
+        z = self._sums(x, weight, bias)
         if self.relu:
             self._fit_activation_grid(z)
         return self._activate(z, quantized=True)
@@ -232,8 +241,8 @@ class TrainDense(TrainLayer):
         if read is None:
             weight = _float64(self.weight) * _float64(self.gain) * _float64(self.mask)
             bias = _float64(self.bias) * _float64(self.bias_gain) + _float64(self.bias_shift)
-            bias = bias - _float64(self.centre) @ weight
-            return dense_layer(name, weight, bias, then=relu(name, None) if self.relu else ()), None
+            bias = bias - self._shift(_float64(self.centre), weight)
+            return self._nodes(name, weight, bias, None, relu(name, None) if self.relu else []), None
         assert self.bits is not None
         weight_t, bias_t = self._values(read)
         weight, bias, grid = _float64(weight_t), _float64(bias_t), self._weight_grid()
@@ -243,7 +252,13 @@ class TrainDense(TrainLayer):
         then = relu(name, self._activation_grid()) if self.relu else []
         if self.steps is not None:
             then = steps(name, self.steps.thresholds)
-        return dense_layer(name, weight, bias, stored=stored, then=then), self._gives
+        return self._nodes(name, weight, bias, stored, then), self._gives
+
+    def _nodes(
+        self, name: str, weight: Floats, bias: Floats, stored: Stored | None, then: list[AnyNode]
+    ) -> list[AnyNode]:
+        """Return the layer of these numbers and what follows it."""
+        return dense_layer(name, weight, bias, stored=stored, then=then)
 
 
 def _reading_counts(weight: Floats, bias: Floats, grid: Grid, before: Steps) -> tuple[Floats, Floats, Stored]:

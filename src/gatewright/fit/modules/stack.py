@@ -29,6 +29,7 @@ class Stack(nn.Module):
     step that takes the place of the walk from layer to layer; it computes the same.
     shrinkage: weight of the penalty that comes before pruning; goal: sparsity that a budget asks for. They are the
     recipe's, and kept here so that a checkpoint holds them. chunk: samples that are evaluated at once, 0 for all.
+    shape: of a sample as the first layer reads it, row-major in (n, features) and channels last; () for a vector.
     """
 
     shrinkage: Tensor
@@ -46,8 +47,10 @@ class Stack(nn.Module):
         quantizing: bool = False,
         chunk: int = 0,
         packed: Packed | None = None,
+        shape: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
+        self.shape = shape
         self.source, self.generator, self.dropout = source, generator, dropout
         self.quantizing, self.chunk = quantizing, chunk
         self.projection = self.offset = None
@@ -100,6 +103,7 @@ class Stack(nn.Module):
 
     def _walked(self, x: Tensor, costs: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
         self._lend()
+        x = self._shaped(x)
         read = self._reads if self.quantizing else None
         hidden: list[Tensor] = []
         for layer, is_hidden in zip(self.layers, self._hidden, strict=True):
@@ -157,7 +161,10 @@ class Stack(nn.Module):
 
     @torch.no_grad()
     def fold_inputs(self, centre: Tensor, gain: Tensor) -> None:
-        """Let the first layers read (x - centre) * gain. centre: (features,), float64; gain: () or (features, 1)."""
+        """Let the first layers read (x - centre) * gain. centre: (channels,), float64; gain: () or (channels, 1).
+
+        The channels of a vector are its features.
+        """
         left: tuple[Tensor, Tensor] | None = centre, gain
         for layer in self.layers:
             if left is not None:
@@ -170,7 +177,7 @@ class Stack(nn.Module):
 
     @torch.no_grad()
     def start_from(self, graph: Graph) -> None:
-        """Begin with the weights and biases of a float graph of the same layers; units are folded already."""
+        """Begin with the weights and biases of a float graph of the same dense layers; units are folded already."""
         self._lend()
         for layer, given in zip(self.weighted, float_layers(graph), strict=True):
             layer.start(given.weight, given.bias)
@@ -185,6 +192,7 @@ class Stack(nn.Module):
         self.quantizing = True
         self.refresh()
         self._lend()
+        x = self._shaped(x)
         read: Format | None = self._reads
         for layer in self.layers:
             assert read is not None, "a layer reads the sums of another"
@@ -212,15 +220,18 @@ class Stack(nn.Module):
         self._lend()
         start = self._reads if self.quantizing else None
         for part in () if x is None else x.split(CHUNK):
-            values, read = part.double(), start
+            values, read = self._shaped(part.double()), start
             for layer in self.layers:
                 values, read = layer.observe(values, read)
         read, layers = start, list[list[AnyNode]]()
         for name, layer in zip(self.names, self.layers, strict=True):
             nodes, read = layer.freeze(name, read)
             layers.append(nodes)
-        graph = frozen_graph(self.source, layers, classes=classes)
+        graph = frozen_graph(self.source, layers, classes=classes, shape=self.shape)
         return remove_dead(graph) if self.quantizing else graph
+
+    def _shaped(self, x: Tensor) -> Tensor:
+        return x.view(-1, *self.shape) if self.shape else x
 
     def _lend(self) -> None:
         if self.packed is not None:

@@ -1,20 +1,26 @@
-"""Sizes and widths in, a Stack of dense layers out: with fixed widths, or with learnt ones."""
+"""Layers and widths in, a Stack out: of dense layers, with fixed widths or learnt ones, or of any layers."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import assert_never
 
 import torch
 
 from gatewright.config import Granularity
+from gatewright.fit.modules.conv import TrainConv
 from gatewright.fit.modules.dense import TrainDense, Widths
 from gatewright.fit.modules.learned import LearnedDense, LearnedRead
 from gatewright.fit.modules.packed import Packed
+from gatewright.fit.modules.plan import Planned
+from gatewright.fit.modules.pool import TrainFlatten, TrainPool
 from gatewright.fit.modules.protocol import TrainLayer
 from gatewright.fit.modules.stack import Stack
 from gatewright.fit.modules.steps import Steps
 from gatewright.fixedpoint import Fixed
+
+CHUNK_SAMPLES = 512  # that maps are evaluated of at once
 
 
 def dense_stack(
@@ -39,6 +45,40 @@ def dense_stack(
             steps=steps if index < last else None,
         )
     return Stack(layers, source=source, dropout=dropout, generator=generator)
+
+
+def layer_stack(
+    plan: Sequence[Planned],
+    *,
+    source: Fixed,
+    widths: Sequence[Widths] | None,
+    dropout: float,
+    generator: torch.Generator,
+) -> Stack:
+    """Return layers as planned, ReLU behind all with weights but the last; widths: of these; None: float.
+
+    A mean has as many bits as the activations of the last layer with weights before it, or as the input.
+    """
+    layers: dict[str, TrainLayer] = {}
+    seen = 0
+    for layer in plan:
+        own = widths[seen] if widths and layer.line.weighted else None
+        match layer.line.kind:
+            case "conv" | "depthwise":
+                layers[layer.name] = TrainConv(layer, widths=own, generator=generator)
+            case "dense":
+                (n_in,), (n_out,) = layer.reads, layer.gives
+                relu = layer is not plan[-1]
+                layers[layer.name] = TrainDense(n_in, n_out, widths=own, relu=relu, generator=generator)
+            case "flatten":
+                layers[layer.name] = TrainFlatten(layer)
+            case "max" | "average" | "global max" | "global average":
+                bits = widths[seen - 1].activation if widths and seen else source.width_bits
+                layers[layer.name] = TrainPool(layer, bits=bits, signed=source.signed and not seen)
+            case _:
+                assert_never(layer.line.kind)
+        seen += layer.line.weighted
+    return Stack(layers, source=source, dropout=dropout, generator=generator, chunk=CHUNK_SAMPLES, shape=plan[0].reads)
 
 
 def learned_stack(

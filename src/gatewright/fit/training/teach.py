@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gatewright.config import Config
 from gatewright.errors import FitError, ModelError
 from gatewright.export.vectors import graph_outputs, graph_trace
-from gatewright.fit.frozen import codes_node, dense_layers
+from gatewright.fit.frozen import codes_node, weighted_layers
 from gatewright.graph import Graph, load_graph, shapes
 from gatewright.graph.nodes import Floats, Quantize
 
@@ -86,13 +86,13 @@ def _outputs(teacher: Teacher, data: Dataset) -> Floats:
 
 
 def hidden_features(teacher: Graph, data: Dataset, layer: int) -> Floats:
-    """Return the activations of a hidden layer, -1 the last, for every sample: (n, neurons)."""
-    hidden = dense_layers(teacher)[:-1]
+    """Return the activations of a hidden layer, -1 the last, for every sample: (n, neurons), of maps (n, elements)."""
+    hidden = weighted_layers(teacher)[:-1]
     if not -len(hidden) <= layer < len(hidden):
         raise FitError(
             f"distill.hint_layers[0] must name one of the teacher's {len(hidden)} hidden layers, not {layer}"
         )
-    return graph_trace(teacher, data.x)[f"{hidden[layer].name}.act"]
+    return graph_trace(teacher, data.x)[f"{hidden[layer].name}.act"].reshape(len(data.x), -1)
 
 
 def with_targets(data: Dataset, targets: NDArray[Any]) -> Dataset:
@@ -128,7 +128,7 @@ def load_teacher(path: Path, data: Dataset) -> Graph:
     except ModelError as error:
         raise FitError(f"teacher.pretrained {path}: {error}") from None
     check_classes(network, data, f"teacher.pretrained {path}")
-    if not dense_layers(network) or not isinstance(network.nodes[1], Quantize):
+    if not weighted_layers(network) or not isinstance(network.nodes[1], Quantize):
         raise FitError(f"teacher.pretrained {path} must be a network that gatewright trained, not an imported model")
     first, *rest = network.nodes[1:]
     codes = replace(codes_node(data.format), name=first.name, sources=first.sources)

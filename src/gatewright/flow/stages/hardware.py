@@ -147,7 +147,8 @@ class Hardware:
         from gatewright.lower.pipeline.clock import limit_cycles
 
         target, work = target_of(self.config, self.part), self.directory.work("placed")
-        lowered = lower(self._load_program(), self.vectors(), target.without_limits(), choices_of(self.config))
+        program = self._load_program()
+        lowered = lower(program, self._codes(program), target.without_limits(), choices_of(self.config))
 
         def place(design: Dataflow, number: int) -> float | None:
             rtl = _empty(work / f"{number}" / "rtl")
@@ -168,7 +169,8 @@ class Hardware:
         from gatewright.lower.tensor.compile import intervals
 
         program, target, choices = self._load_program(), self._target(), choices_of(self.config)
-        lowered = lower(program, self.vectors(), target, choices)
+        codes = self._codes(program)
+        lowered = lower(program, codes, target, choices)
         figures, paced = estimate(lowered), lowered.paced is not None
         try:
             check_fit(self.part, lut=figures.lut, ff=figures.ff, dsp=figures.dsp, bram=figures.bram)
@@ -185,8 +187,7 @@ class Hardware:
                 "period_ns": periods,
                 "units": [asdict(row) for row in inventory(lowered)] if lowered.elastic else [],
                 "intervals": [
-                    asdict(point)
-                    for point in (intervals(program, self.vectors(), target, choices, lowered) if paced else ())
+                    asdict(point) for point in (intervals(program, codes, target, choices, lowered) if paced else ())
                 ],
             },
         )
@@ -197,7 +198,8 @@ class Hardware:
         from gatewright.rtl.beats import pack
         from gatewright.rtl.handover import VECTORS, write_handover
 
-        x = self.vectors()[:VECTORS]
+        program = self._load_program()
+        x = self._codes(program)[:VECTORS]
         meta: dict[str, Any] = {}
         if "data" in self.reads:
             meta = json.loads((self.directory.folder("data") / "dataset.json").read_text())
@@ -205,7 +207,7 @@ class Hardware:
             manifest,
             out,
             given=pack(manifest.source, x.reshape(len(x), -1)),
-            expected=pack(manifest.result, Interpreter(self._load_program()).run(x).reshape(len(x), -1)),
+            expected=pack(manifest.result, Interpreter(program).run(x).reshape(len(x), -1)),
             contract=meta.get("contract"),
             classes=meta.get("classes", ()),
         )
@@ -215,10 +217,11 @@ class Hardware:
         from gatewright.sim import require_match, simulate_compiled
 
         folder = self.directory.folder("rtl")
+        program = self._load_program()
         report = simulate_compiled(
-            self._load_program(),
+            program,
             RtlManifest.load(folder),
-            self.vectors(),
+            self._codes(program),
             folder=folder,
             stall_fraction=self.config.simulation.stall_fraction,
             seed=self.config.simulation.seed,
@@ -297,6 +300,10 @@ class Hardware:
             framing=self.config.hardware.framing,
             io_registers=self.config.hardware.io_registers,
         )
+
+    def _codes(self, program: Program) -> Ints:
+        """Return the codes that every comparison uses, in the shape that the program reads: (n, *input shape)."""
+        return self.vectors().reshape(-1, *program.input.shape)
 
     def _load_program(self) -> Program:
         from gatewright.ir import load_program

@@ -175,7 +175,10 @@ def _with_layers(config: Config, imported: Imported) -> Config:
     from gatewright.export.vectors import class_scores
     from gatewright.fit.start import hidden_layers
 
-    from_model = imported.settings.start != "random" and config.student.precision != "tables"
+    if config.student.layers and imported.settings.start == "model":
+        raise ConfigError('model.start = "model" gives the student its layers; leave student.layers out')
+    own = imported.settings.start == "random" or config.student.precision == "tables" or config.student.layers
+    from_model = not own
     hidden = hidden_layers(class_scores(imported.graph, 0)) if from_model else None
     if hidden is None:
         if imported.settings.start == "model":

@@ -195,11 +195,13 @@ class TrainedNetworks:
         write_json(out / "chosen.json", rows[chosen])
 
     def training_data(self) -> Dataset:
-        """Return the dataset, once output stage and tables suit its classes: no training for what cannot be built."""
+        """Return the dataset, once output stage, layers and tables suit it: no training for what cannot be built."""
         from gatewright.data import Dataset
+        from gatewright.fit.train import check_layers
 
         data = Dataset.load(self.directory.folder("data"))
         output_stage(self.config).check_scores(len(data.classes) or (1 if data.y.ndim == 1 else data.y.shape[1]))
+        check_layers(self.config, data)
         if self.config.student.precision == "tables":
             from gatewright.fit.truth_tables import check_shared
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ def _program(out: Path, config: Config, directory: RunDirectory, imported: Impor
     data = Dataset.load(directory.folder("data"))
     graph = load_graph(directory.folder("student") / "graph.npz")
     if imported is None:
-        made = export_graph(graph, name=config.name, output=output_stage(config))
+        made = export_graph(graph, name=config.name, output=output_stage(config), precision=graph.precision)
     else:
         made = exported(graph, config, data.format, imported.road)
         _check_values(made, config)
@@ -61,10 +62,8 @@ def check_reads(made: Exported, data: Dataset) -> None:
     read, source = made.program.input, data.format
     if read.format != source:
         raise ExportError(f"the network reads {read.format}, not {source}; train it on this dataset")
-    if read.shape != (data.x.shape[1],):
-        raise ExportError(
-            f"the network reads {read.shape[0]} features, not {data.x.shape[1]}; train it on this dataset"
-        )
+    if (features := prod(read.shape)) != data.x.shape[1]:
+        raise ExportError(f"the network reads {features} features, not {data.x.shape[1]}; train it on this dataset")
 
 
 def _check_values(made: Exported, config: Config) -> None:

@@ -1,0 +1,100 @@
+"""Lines of layers: what they ask for, and what is said of a wrong one."""
+
+import pytest
+
+from gatewright.config import parse_config
+from gatewright.config.layers import FORMS, LayerLine, network_lines, parse_layer
+from gatewright.errors import ConfigError
+
+
+def config(**student: object):
+    raw = {"name": "x", "data": {"source": "y"}, "hardware": {"architecture": "auto"}, "student": student}
+    return parse_config(raw)
+
+
+def test_lines_are_layers():
+    assert parse_layer("conv 3x2 8 padding valid stride 2") == LayerLine(
+        text="conv 3x2 8 padding valid stride 2", kind="conv", size=(3, 2), stride=(2,), padding="valid", units=8
+    )
+    assert parse_layer("pool 2").kind == parse_layer("max pool 2x2").kind == "max"
+    assert parse_layer("global average pool").kind == "global average"
+    for words, form in FORMS.items():
+        assert parse_layer(form.example).kind == form.kind
+        assert form.example.startswith(words)
+    student = config(layers=["conv  3 8", "dense 5"]).student
+    assert student.layers == ("conv 3 8", "dense 5")  # as they are written, spaces aside
+    assert (student.weighted, student.spatial) == (2, True)
+    assert network_lines((), (7, 5)) == network_lines(("dense 7", "dense 5"), ())
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("convv 3x3 8", "student.layers.0: layer 'convv 3x3 8': there is no layer 'convv'. Did you mean 'conv'?"),
+        ("max pol 2", "there is no layer 'max pol'. Did you mean 'max pool'?"),
+        (
+            "residual 2",
+            "there is no layer 'residual'. Write one of 'conv KERNEL FILTERS [stride N] [padding same|valid]'",
+        ),
+        (
+            "conv 3x3",
+            "layer 'conv 3x3': FILTERS is missing; write 'conv KERNEL FILTERS [stride N] [padding same|valid]', ",
+        ),
+        ("conv 3x3x3 8", "KERNEL must be a whole number from 1 to 65,536 or two as in 3x2, not '3x3x3'; write 'conv"),
+        ("dense 0", "NEURONS must be a whole number from 1 to 65,536, not '0'; write 'dense NEURONS', e.g. 'dense 32'"),
+        ("conv 3 8 strid 2", "'strid' is not expected. Did you mean 'stride'? Write 'conv KERNEL FILTERS"),
+        (
+            "pool 2 padding same",
+            "'padding' is not expected. Known: stride. Write 'pool SIZE [stride N]', e.g. 'pool 2'",
+        ),
+        ("conv 3 8 padding sam", "padding must be 'same' or 'valid', not 'sam'. Did you mean 'same'?"),
+        ("conv 3 8 stride", "stride needs a value; write 'conv KERNEL"),
+        ("", "layer '': it is empty; write one of 'conv KERNEL"),
+    ],
+)
+def test_a_wrong_line_says_the_nearest_right_one(line: str, message: str):
+    with pytest.raises(ConfigError) as caught:
+        config(layers=[line])
+    assert message in str(caught.value)
+
+
+CONV = ["conv 3 8", "dense 4"]
+
+
+@pytest.mark.parametrize(
+    ("student", "message"),
+    [
+        ({"hidden": [4], "layers": CONV}, "student: hidden and layers both name the hidden layers; leave one out"),
+        (
+            {"layers": CONV, "precision": "learned"},
+            "precision \"learned\" is for dense layers, not for 'conv 3 8'; set",
+        ),
+        ({"layers": CONV, "activation": "sign"}, "activation \"sign\" is for dense layers, not beside 'conv 3 8'; set"),
+        (
+            {"layers": CONV, "pruning": {"budget_ebops": 9}},
+            "pruning.budget_ebops counts dense layers, not 'conv 3 8'; set",
+        ),
+        (
+            {"layers": ["depthwise 3"], "pruning": {"kind": "neurons"}},
+            "pruning.kind \"neurons\" cannot take filters of 'depthwise 3', which are the channels before it",
+        ),
+        ({"layers": CONV, "weight_bits": [4, 4]}, "weight_bits must be one number or 3 numbers (one per layer), not 2"),
+    ],
+)
+def test_what_layers_of_maps_do_not_have_is_refused(student: dict[str, object], message: str):
+    with pytest.raises(ConfigError) as caught:
+        config(**student)
+    assert message in str(caught.value)
+
+
+def test_layers_of_maps_need_streams_and_dense_hints():
+    raw = {"name": "x", "data": {"source": "y"}, "student": {"layers": CONV}}
+    with pytest.raises(
+        ConfigError, match=r"student\.layers 'conv 3 8' is built on streams of pixels; set hardware\.arch"
+    ):
+        parse_config(raw)
+    hints = {"hint_weight": 0.1, "hint_layers": [-1, 0]}
+    with pytest.raises(
+        ConfigError, match=r"hint_layers must name dense layers, not 'conv 3 8' of the student; set dist"
+    ):
+        parse_config({**raw, "hardware": {"architecture": "stream"}, "distill": hints})
