@@ -16,7 +16,22 @@ from gatewright.errors import ProgramError
 from gatewright.fixedpoint import Ints
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK, Trees
-from gatewright.ir.ops import Add, Basic, Const, Conv, Dense, Elementwise, Input, MatMul, Max, Min, Mul, Pool, Requant, Sub
+from gatewright.ir.ops import (
+    Add,
+    Basic,
+    Const,
+    Conv,
+    Dense,
+    Elementwise,
+    Input,
+    MatMul,
+    Max,
+    Min,
+    Mul,
+    Pool,
+    Requant,
+    Sub,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

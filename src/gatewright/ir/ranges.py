@@ -194,9 +194,7 @@ def _matmul(left: Range, right: Range) -> Range:
     """Return the sum of the intervals of the products: both values are taken as independent."""
     if left.peak * right.peak * left.lo.shape[-1] >= _SAFE:
         left, right = _wide(left), _wide(right)
-    corners = [
-        np.expand_dims(a, -1) * np.expand_dims(b, -3) for a in (left.lo, left.hi) for b in (right.lo, right.hi)
-    ]
+    corners = [np.expand_dims(a, -1) * np.expand_dims(b, -3) for a in (left.lo, left.hi) for b in (right.lo, right.hi)]
     lo, hi = np.minimum.reduce(corners).sum(axis=-2), np.maximum.reduce(corners).sum(axis=-2)
     return Range(lo, hi, left.frac_bits + right.frac_bits)
 

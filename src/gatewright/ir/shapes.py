@@ -11,7 +11,22 @@ from gatewright.errors import ProgramError
 from gatewright.fixedpoint import MAX_BITS, Ints
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK, Trees
-from gatewright.ir.ops import Add, Const, Conv, Dense, Elementwise, Input, MatMul, Max, Min, Mul, Pool, PoolKind, Requant, Sub
+from gatewright.ir.ops import (
+    Add,
+    Const,
+    Conv,
+    Dense,
+    Elementwise,
+    Input,
+    MatMul,
+    Max,
+    Min,
+    Mul,
+    Pool,
+    PoolKind,
+    Requant,
+    Sub,
+)
 from gatewright.ir.program import Constant, Op, Program, Scan, constants_of, sources
 from gatewright.ir.trees import outputs_of_trees
 from gatewright.ir.windows import pool_cells, window_counts

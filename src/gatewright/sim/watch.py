@@ -42,7 +42,7 @@ def watched_values(program: Program, trace: Mapping[str, Ints], manifest: RtlMan
     if not manifest.watch:
         return {}
     last = {op.layer: op.name for op in program.ops if not isinstance(op, Input)}
-    values = {layer: trace[name].copy() for layer, name in last.items()}
+    values = {layer: trace[name].reshape(len(trace[name]), -1).copy() for layer, name in last.items()}
     for signal in manifest.watch:
         values[signal.layer][:, signal.element] >>= signal.shift
     return values

@@ -8,21 +8,23 @@ from typing import Any
 from gatewright.errors import ModelError
 from gatewright.importers.hints import misspelt
 from gatewright.importers.keras import activation_layers as act
-from gatewright.importers.keras import conv, dense, folded, lut_dense, merging, pooling, shaping, wrappers
+from gatewright.importers.keras import attention, conv, dense, folded, lut_dense, merging, pooling, shaping, wrappers
 from gatewright.importers.keras.builder import Builder, Value
 from gatewright.importers.keras.call import Call
+from gatewright.importers.keras.einsum import einsum_dense
 from gatewright.importers.keras.families import Hgq2Call, KerasCall, QKerasCall
 from gatewright.importers.keras.hgq1 import fixed_point_quantizer
 from gatewright.importers.keras.normalization import batch_normalization, normalization, rescaling
 from gatewright.importers.keras.recurrent import recurrent
 from gatewright.importers.keras.settings import Settings
+from gatewright.importers.keras.softmax import softmax
 from gatewright.importers.keras.weights import LayerWeights
 
 Handler = Callable[[Call], Value]
 
 KERAS: dict[str, Handler] = {
     "Dense": dense.dense,
-    "EinsumDense": dense.einsum_dense,
+    "EinsumDense": einsum_dense,
     "BinaryDense": dense.binary_dense,
     "TernaryDense": dense.ternary_dense,
     "Conv1D": conv.conv(1),
@@ -107,7 +109,10 @@ QKERAS: dict[str, Handler] = {
 }
 HGQ2: dict[str, Handler] = {
     "QDense": dense.dense,
-    "QEinsumDense": dense.einsum_dense,
+    "QEinsumDense": einsum_dense,
+    "QMultiHeadAttention": attention.multi_head,
+    "QLinformerAttention": attention.linformer,
+    "QSoftmax": softmax,
     "QBatchNormDense": dense.batch_norm_dense,
     "QDenseT": lut_dense.dense_t,
     "QConvT1D": lut_dense.conv_t(1),
@@ -154,9 +159,6 @@ CODE = {
             "GroupQueryAttention",
             "Attention",
             "AdditiveAttention",
-            "QMultiHeadAttention",
-            "QLinformerAttention",
-            "QLinformer",
         ),
         "attention multiplies computed values with each other, for which there is no support yet",
     ),

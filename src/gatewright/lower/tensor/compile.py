@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gatewright.errors import LowerError
 from gatewright.fixedpoint import Ints
+from gatewright.ir.ops import MatMul
 from gatewright.ir.program import Program
 from gatewright.ir.shapes import shapes
 from gatewright.lower.build.facts import Facts
@@ -22,6 +23,8 @@ def streams(program: Program, choices: Choices) -> bool:
     """Tell whether a program is built of units on streams: as chosen, or because not all of its values are vectors."""
     if choices.stream != "auto":
         return choices.stream == "always"
+    if any(isinstance(op, MatMul) for op in program.ops):  # whose two operands meet only where both are whole
+        return False
     return any(len(shape) > 1 for shape in shapes(program).values())
 
 
