@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ class Builder:
     """Collects nodes in order. `layer`, `kind`: whose nodes are being added; layers, kinds: by node and by layer.
 
     left_out: the result behind which a log-softmax stands that the host may compute; nothing else may read it.
+    rules: of layers that a rule describes, by class.
     hgq2: the version whose meaning its layers have.
     """
 
@@ -38,6 +39,7 @@ class Builder:
     layers: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     hgq2: Hgq2Version = "0.2"
+    rules: Mapping[str, Any] = field(default_factory=dict[str, Any])
     layer: str = ""
     kind: str = ""
     left_out: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -32,6 +32,10 @@ class Equation:
     summed: str
     kept: str
     made: str
+
+    def without_extra(self) -> Equation:
+        """Return the equation of a kernel without the axes that are in nothing else, those that are summed first."""
+        return replace(self, kernel=self.summed + self.made)
 
 
 def einsum_dense(call: Call) -> Value:
@@ -63,9 +67,20 @@ def einsum_dense(call: Call) -> Value:
 def parse(call: Call, rank: int) -> Equation:
     """Return the labels of the setting `equation` for a value of so many axes; ModelError where it is none of ours."""
     text = call.settings.take("equation")
-    form = re.fullmatch(r"([a-zA-Z.]+),([a-zA-Z]+)->([a-zA-Z.]+)", str(text).replace(" ", ""))
-    if not form:
+    found = parse_equation(str(text), rank)
+    if found is None:
         raise call.settings.refuse("equation", text, REMEDY)
+    return found
+
+
+def parse_equation(text: str, rank: int, *, extra: bool = False) -> Equation | None:
+    """Return the labels of an equation for a value of so many axes, None where it is none of ours.
+
+    extra: the kernel may have axes that are in neither value nor result.
+    """
+    form = re.fullmatch(r"([a-zA-Z.]+),([a-zA-Z]+)->([a-zA-Z.]+)", text.replace(" ", ""))
+    if not form:
+        return None
     value, kernel, result = form.groups()
     if "..." in value:
         spare = SPARE[: rank + 1 - len(value.replace("...", ""))]
@@ -76,11 +91,12 @@ def parse(call: Call, rank: int) -> Equation:
         len(value) != rank
         or any("." in part or len(set(part)) < len(part) or first in part for part in labels)
         or set(value) & set(kernel) & set(result)
-        or (set(value) | set(kernel)) - set(result) - (set(value) & set(kernel))
+        or set(value) - set(result) - set(kernel)
+        or (set(kernel) - set(result) - set(value) and not extra)
         or set(result) - set(value) - set(kernel)
     )
     if wrong:
-        raise call.settings.refuse("equation", text, REMEDY)
+        return None
 
     def among(part: str, other: str) -> str:
         return "".join(label for label in part if label in other)

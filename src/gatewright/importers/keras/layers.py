@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from gatewright.errors import ModelError
@@ -16,6 +16,7 @@ from gatewright.importers.keras.families import Hgq2Call, KerasCall, QKerasCall
 from gatewright.importers.keras.hgq1 import fixed_point_quantizer
 from gatewright.importers.keras.normalization import batch_normalization, normalization, rescaling
 from gatewright.importers.keras.recurrent import recurrent
+from gatewright.importers.keras.rules import described
 from gatewright.importers.keras.settings import Settings
 from gatewright.importers.keras.softmax import softmax
 from gatewright.importers.keras.weights import LayerWeights
@@ -191,8 +192,15 @@ def family_of(entry: dict[str, Any], where: str) -> tuple[str, str]:
     return MODULES[root], kind
 
 
-def refuse_unknown(entry: dict[str, Any], path: str) -> None:
-    """Raise ModelError for a layer that no table has, before anything else about the model is judged."""
+def _class_of(entry: dict[str, Any]) -> str:
+    """Return a layer's class without the package that it is registered for."""
+    return str(entry.get("class_name")).rpartition(">")[2]
+
+
+def refuse_unknown(entry: dict[str, Any], path: str, rules: Collection[str] = ()) -> None:
+    """Raise ModelError for a layer that no table has and no rule, before anything else about the model is judged."""
+    if _class_of(entry) in rules:
+        return
     config = entry.get("config")
     name = str((config.get("name") if isinstance(config, dict) else None) or entry.get("name") or entry["class_name"])
     family, kind = family_of(entry, f"layer {path + name!r}")
@@ -212,20 +220,21 @@ def run_layer(
     name = str(
         (config.get("name") if isinstance(config, dict) else None) or entry.get("name") or entry.get("class_name")
     )
-    family, kind = family_of(entry, f"layer {path + name!r}")
+    rule = builder.rules.get(_class_of(entry))
+    family, kind = ("keras", _class_of(entry)) if rule else family_of(entry, f"layer {path + name!r}")
     where = f"layer {path + name!r} ({kind})"
-    refuse_unknown(entry, path)
+    refuse_unknown(entry, path, builder.rules)
     if not isinstance(config, dict):
         raise ModelError(f"{where}: its configuration must be an object, not {config!r}")
     make, table = FAMILIES[family]
-    if kind not in table:  # a plain layer under the name of another package
+    if rule is None and kind not in table:  # a plain layer under the name of another package
         make, table = FAMILIES["keras"]
     settings = Settings(name, kind, config, path)
     settings.check_dtype()
     before = builder.layer, builder.kind
     builder.enter(name, kind)
     call = make(builder, settings, weights, inputs, major)
-    y = call.finish(table[kind](call))
+    y = call.finish(table[kind](call) if rule is None else described(call, rule))
     settings.done()
     weights.done()
     builder.layer, builder.kind = before

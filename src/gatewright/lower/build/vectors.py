@@ -20,7 +20,7 @@ from gatewright.ir.shapes import Shape, matmul_shape
 from gatewright.lower.build.builder import CircuitBuilder
 from gatewright.lower.build.choose import common_scale, maximum, minimum
 from gatewright.lower.build.multiply import multiply
-from gatewright.lower.circuit.nodes import Ref
+from gatewright.lower.circuit.nodes import GreaterEqual, Ref, Select
 
 _T = TypeVar("_T")
 
@@ -73,7 +73,10 @@ def _combined(b: CircuitBuilder, op: Binary, x: Ref, y: Ref) -> Ref:
         case Add():
             return Ref(x.node, x.shift + 1) if x == y else b.add(x, y, False)
         case Sub():
-            return Ref(b.const(0)) if x == y else b.add(x, y, True)
+            if x == y:
+                return Ref(b.const(0))
+            ends = (0, b.span(x)[1] - b.span(y)[0]) if x.shift == y.shift and is_greater(b, x.node, y.node) else None
+            return b.add(x, y, True, ends)
         case Mul():
             return multiply(b, x, y)
         case Max() | Min():
@@ -83,6 +86,18 @@ def _combined(b: CircuitBuilder, op: Binary, x: Ref, y: Ref) -> Ref:
             return Ref(choose(b, *common_scale(b, [x, y])), min(x.shift, y.shift))
         case _:
             assert_never(op)
+
+
+def is_greater(b: CircuitBuilder, greatest: int, node: int) -> bool:
+    """Tell whether a node is a maximum of which the other is an operand, of it or of a maximum that it is made of."""
+    if greatest == node:
+        return True
+    found = b.nodes[greatest]
+    if not isinstance(found, Select):
+        return False
+    condition = b.nodes[found.condition]
+    chosen = isinstance(condition, GreaterEqual) and (condition.a, condition.b) == (found.a, found.b)
+    return chosen and (is_greater(b, found.a, node) or is_greater(b, found.b, node))
 
 
 def origins(op: Wires, shape: Shape) -> list[int]:
