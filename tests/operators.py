@@ -19,6 +19,7 @@ from gatewright.ir import (
     Fill,
     Input,
     Lookup,
+    MatMul,
     Max,
     Min,
     Mul,
@@ -156,6 +157,29 @@ def grow_binary(g: Growing) -> None:
     pair = [source, g.draw(st.sampled_from(fit))]
     left, right = pair if g.draw(st.booleans()) else pair[::-1]
     g.add(kind, left=left, right=right)
+
+
+def grow_matmul(g: Growing) -> None:
+    """Of two earlier results, one of them transposed or reshaped as it has to be, or of one with a constant."""
+    shape, source = g.shape, g.last
+    if len(shape) < 2:
+        grow_reshape(g)
+        return
+    n, k = shape[-2:]
+    known = shapes(g.program)
+    fit = [name for name, s in known.items() if len(s) > 1 and s[-2] == k and broadcasts(s[:-2], shape[:-2])]
+    swap = (*range(len(shape) - 2), len(shape) - 1, len(shape) - 2)
+    if fit and g.draw(st.booleans()):
+        g.add(MatMul, left=source, right=g.draw(st.sampled_from(fit)))
+    elif g.draw(st.booleans()):
+        g.add(Transpose, source=source, axes=swap)
+        pair = (source, g.last) if g.draw(st.booleans()) else (g.last, source)
+        g.add(MatMul, left=pair[0], right=pair[1])
+    else:
+        m, batch = g.draw(st.integers(1, 3)), g.draw(st.sampled_from((shape[:-2], ())))
+        last, value = g.draw(st.sampled_from((True, False))), g.draw(st.integers(1, 3))
+        g.add(Const, value=g.constant(*batch, *((k, m) if last else (value, n))))
+        g.add(MatMul, left=source if last else g.last, right=g.last if last else source)
 
 
 def broadcasts(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
@@ -298,6 +322,7 @@ GROW = {
     "relu": grow_relu,
     "requant": Growing.requant,
     "binary": grow_binary,
+    "matmul": grow_matmul,
     "concat": grow_concat,
     "reshape": grow_reshape,
     "transpose": grow_transpose,
@@ -389,6 +414,14 @@ def meaning(op: Op, program: Program, values: dict[str, np.ndarray], sample: np.
             return np.maximum(values[op.left], values[op.right])
         case Min():
             return np.minimum(values[op.left], values[op.right])
+        case MatMul():
+            a, b = values[op.left], values[op.right]
+            y = np.empty(shapes(program)[op.name], dtype=object)
+            batch = y.shape[:-2]
+            a, b = (np.broadcast_to(v, (*batch, *v.shape[-2:])) for v in (a, b))
+            for *at, i, j in np.ndindex(y.shape):
+                y[(*at, i, j)] = sum(a[(*at, i, c)] * b[(*at, c, j)] for c in range(a.shape[-1]))
+            return y
         case Concat():
             return np.concatenate([values[name] for name in op.sources], axis=op.axis)
         case Reshape():

@@ -1,6 +1,7 @@
 """Random programs for property tests: every shape, width, sign, rounding, overflow and sparsity that the IR allows."""
 
 import itertools
+import math
 
 import numpy as np
 from hypothesis import strategies as st
@@ -222,13 +223,13 @@ def requant(name: str, source: str, *, frac_bits: int, width_bits: int, signed: 
 
 
 def codes(program: Program, count: int, seed: int = 0) -> np.ndarray:
-    """Return input codes (count, n): the format's corners first, then uniform ones."""
-    fixed, size = program.input.format, program.input.shape[-1]
+    """Return input codes (count, *shape): the format's corners first, then uniform ones."""
+    fixed, size = program.input.format, math.prod(program.input.shape)
     rng = np.random.default_rng(seed)
     x = rng.integers(fixed.lo, fixed.hi, (count, size), endpoint=True)
     corners = rng.random((count // 4, size)) < 0.5
     x[: count // 4] = np.where(corners, fixed.lo, fixed.hi)
-    return x
+    return x.reshape(count, *program.input.shape)
 
 
 def mlp(

@@ -171,8 +171,6 @@ def test_rescaling_and_activation_objects(tmp_path):
         "LayerNormalization",
         "QAdaptiveActivation",
         "QDenseBatchnorm",
-        "QMultiHeadAttention",
-        "QLinformerAttention",
     ],
 )
 def test_layers_without_support_are_named_for_what_they_are(tmp_path, kind):

@@ -92,7 +92,3 @@ def test_hardware_names_the_layer():
     program = Program(name="p", ops=(image, dataclasses.replace(pool, source="x")), output="most", constants={})
     with pytest.raises(LowerError, match=r"layer 'pool': no hardware for Pool \(op 'most'\) in the parallel and"):
         lower_for(program, samples(program, 2), family="ecp5", clock_mhz=100.0, reuse=2)
-    flat = Reshape(name="flat", layer="flatten", source="x", shape=(3,))
-    program = Program(name="p", ops=(image, flat), output="flat", constants={})
-    with pytest.raises(LowerError, match=r"layer 'input': Input \(op 'x'\) has shape \(3, 1\), and the parallel and"):
-        lower_for(program, samples(program, 2), family="ecp5", clock_mhz=100.0, reuse=2)

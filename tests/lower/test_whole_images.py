@@ -1,4 +1,4 @@
-"""Images without streams: the same integers as vectors, one design that takes a whole image in a cycle."""
+"""Windows without streams: the same integers from dense layers, one design that takes a whole image in a cycle."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from gatewright.errors import LowerError
 from gatewright.fixedpoint import Fixed
 from gatewright.flow.codes import random_codes
 from gatewright.ir import Constant, Interpreter, Program
-from gatewright.ir.op_tables import ArgMax
 from gatewright.ir.ops import Conv, Input
-from gatewright.lower.passes import vectors
-from gatewright.lower.passes.vectors import of_vectors
+from gatewright.lower.passes import windows
+from gatewright.lower.passes.windows import windows_to_dense
 from gatewright.rtl.manifest import write_design
 from gatewright.sim import require_match, simulate_compiled
 from tests.images import image_programs
@@ -25,13 +24,11 @@ from tests.lowering import lower_for
 @given(st.one_of(image_programs(layers=3), image_programs(layers=3, moves=True)))
 @settings(max_examples=25, deadline=None)
 def test_every_result_keeps_its_name_and_its_integers(program: Program):
-    made = of_vectors(program)
+    made = windows_to_dense(program)
     x = random_codes(program, 5, seed=4)
-    want, got = Interpreter(program).trace(x), Interpreter(made).trace(x.reshape(len(x), -1))
-    named = [op.name for op in program.ops if op.name in got]
-    assert program.output in named
-    for name in named:
-        assert np.array_equal(got[name], want[name].reshape(len(x), -1)), name
+    want, got = Interpreter(program).trace(x), Interpreter(made).trace(x)
+    for name in want:
+        assert np.array_equal(got[name], want[name]), name
 
 
 @pytest.mark.sim
@@ -61,16 +58,12 @@ def test_what_has_no_such_form_is_refused_by_layer(monkeypatch):
     given = Input(name="x", layer="input", shape=size, format=Fixed(width_bits=4, frac_bits=0))
     conv = Conv(name="c", layer="conv1", source="x", weight="w", bias="b", **window)
     constants = {"w": Constant(np.ones((3, 3, 2, 3), np.int64), 0), "b": Constant(np.zeros(3, np.int64), 0)}
-    best = ArgMax(name="best", layer="class", source="c")
-    each = Program(name="p", ops=(given, conv, best), output="best", constants=constants)
-    with pytest.raises(LowerError, match=r"^layer 'class': ArgMax \(op 'best'\) of each position is not built in the"):
-        of_vectors(each)
     program = Program(name="p", ops=(given, conv), output="c", constants=constants)
     with pytest.raises(LowerError, match=r"no hardware for Conv .*; set hardware\.architecture = .stream"):
         lower_for(program, random_codes(program, 2), family="xc7", clock_mhz=100, reuse=2)
-    monkeypatch.setattr(vectors, "MOST_PRODUCTS", 1000)
+    monkeypatch.setattr(windows, "MOST_PRODUCTS", 1000)
     with pytest.raises(LowerError, match=r"layer 'conv1': .* is the layer with which more than 1,000 products come at"):
-        of_vectors(program)
-    monkeypatch.setattr(vectors, "MOST_CELLS", 72 * 107)
+        windows_to_dense(program)
+    monkeypatch.setattr(windows, "MOST_CELLS", 72 * 107)
     with pytest.raises(LowerError, match=r"layer 'conv1': .* of 72 numbers to 108 is too large to be computed at once"):
-        of_vectors(program)
+        windows_to_dense(program)

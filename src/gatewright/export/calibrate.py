@@ -32,6 +32,7 @@ from gatewright.graph.nodes import (
     Floats,
     Graph,
     Input,
+    MatMul,
     Pool,
     Quantize,
     Scan,
@@ -227,7 +228,7 @@ def _bits(node: AnyNode, readers: list[AnyNode], graph: Graph, settings: Calibra
     """Return how many bits the quantizer behind a result gets, 0 for none."""
     given = (settings.layer_activation_bits or {}).get(node.name)
     if not isinstance(
-        node, Input | Dense | Conv | ConvTranspose | Affine | Activation | Combine | Pool | Softmax
+        node, Input | Dense | Conv | ConvTranspose | Affine | Activation | Combine | MatMul | Pool | Softmax
     ) or any(isinstance(r, Quantize | Thresholds) for r in readers):
         return 0
     if isinstance(node, Pool) and node.kind == "max":

@@ -29,6 +29,7 @@ from gatewright.graph.nodes import (
     ConvTranspose,
     Dense,
     Input,
+    MatMul,
     Pad,
     Pool,
     Quantize,
@@ -84,6 +85,8 @@ def emit(
             return _pool(builder, node, sources[0], lattice, shape)
         case Combine():
             return _combine(builder, node, sources, lattice, shape)
+        case MatMul():
+            return _matmul(builder, node, sources, lattice, shape)
         case Trees():
             return emit_trees(builder, node, code_of(node, sources[0]), lattice)
         case TopK():
@@ -314,4 +317,14 @@ def _combine(
     if lattice is None:
         raise refusal(node, "its sources have different real scales", "quantize both with one step before it")
     op = BINARY[node.kind](name=builder.fresh(), layer=builder.layer, left=left.op, right=right.op)
+    return Code(builder.add(op), lattice.scale, shape)
+
+
+def _matmul(
+    builder: ProgramBuilder, node: MatMul, sources: list[Result], lattice: Lattice | None, shape: Shape
+) -> Code:
+    left, right = (code_of(node, source) for source in sources)
+    if lattice is None:
+        raise refusal(node, "its sources have more than one real scale each", "quantize both with one step before it")
+    op = ir.MatMul(name=builder.fresh(), layer=builder.layer, left=left.op, right=right.op)
     return Code(builder.add(op), lattice.scale, shape)

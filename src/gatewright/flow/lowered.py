@@ -12,7 +12,7 @@ from gatewright.flow.lowering import choices_of, given_hardware, target_of
 from gatewright.ir import Program, load_program
 from gatewright.lower.build.support import check_supported
 from gatewright.lower.forms import form_names, forms
-from gatewright.lower.passes.vectors import of_vectors
+from gatewright.lower.passes.windows import windows_to_dense
 from gatewright.lower.text import circuit_text, program_text
 
 
@@ -35,8 +35,8 @@ def lowered_text(path: Path, *, after: str, codes: Ints | None = None, **hardwar
             f"{', '.join(names)}"
         )
     given = load_program(path)
-    program, x = of_vectors(given), checked_codes(codes, given, 256)
+    program, x = windows_to_dense(given), checked_codes(codes, given, 256)
     check_supported(program)
-    steps = forms(program, x.reshape(len(x), -1), target, truth_tables=choices.truth_tables)
+    steps = forms(program, x, target, truth_tables=choices.truth_tables)
     form = next(form for form in steps if form.after == after)
     return program_text(form.value) if isinstance(form.value, Program) else circuit_text(form.value, form.schedule)

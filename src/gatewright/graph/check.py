@@ -20,6 +20,7 @@ from gatewright.graph.nodes import (
     Dense,
     Graph,
     Input,
+    MatMul,
     Pad,
     Pool,
     Quantize,
@@ -81,7 +82,7 @@ def _arity(node: AnyNode) -> tuple[int, int]:
     match node:
         case Input() | Constant():
             return 0, 0
-        case Combine():
+        case Combine() | MatMul():
             return 2, 2
         case Concat():
             return 1, 1 << 30

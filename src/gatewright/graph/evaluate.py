@@ -39,6 +39,7 @@ from gatewright.graph.nodes import (
     Floats,
     Graph,
     Input,
+    MatMul,
     Pad,
     Pool,
     Precision,
@@ -59,6 +60,7 @@ from gatewright.graph.recurrent import as_scan
 from gatewright.graph.shapes import Shape, shapes
 from gatewright.graph.structure import align, move
 from gatewright.graph.trees import sum_trees
+from gatewright.ir.linear import matmul
 from gatewright.ir.windows import convolve, convolve_transposed, pool
 
 CHUNK_VALUES = 1 << 22  # values of the widest intermediate that are held at once
@@ -184,6 +186,9 @@ class _Evaluator:
                 return self._pool(node, lattice)
             case Combine():
                 return self._combine(node, lattice)
+            case MatMul():
+                y = matmul(*(self._operand(name, lattice) for name in node.sources))
+                return y if lattice else self._rounded(y)
             case Reshape() | Transpose() | Slice() | Concat() | Pad() | Upsample():
                 fill = node.value if isinstance(node, Pad) else 0
                 return move(node, [self._operand(name, lattice) for name in node.sources], fill)

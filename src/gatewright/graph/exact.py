@@ -28,6 +28,7 @@ from gatewright.graph.nodes import (
     Floats,
     Graph,
     Input,
+    MatMul,
     Pad,
     Pool,
     Quantize,
@@ -121,6 +122,8 @@ def lattice_of(node: AnyNode, sources: list[Lattice | None], shapes: list[Shape]
             return _pool(node, known[0], shapes[0])
         case Combine():
             return _combine(node, known, shapes)
+        case MatMul():
+            return _matmul(known, shapes)
         case Recurrent():
             return lattice_of(as_scan(node), sources, shapes)
         case Scan():
@@ -320,6 +323,14 @@ def _combine(node: Combine, sources: list[Lattice], shapes: list[Shape]) -> Latt
     scale = squeeze(left[0])
     peak = max(a.peak, b.peak) if node.kind in ("max", "min") else a.peak + b.peak
     return Lattice(scale, max(a.frac_bits, b.frac_bits), peak)
+
+
+def _matmul(sources: list[Lattice], shapes: list[Shape]) -> Lattice | None:
+    """Return the lattice of sums of products; each operand must have one scale for all of its elements."""
+    a, b = sources
+    if a.scale.size != 1 or b.scale.size != 1:
+        return None
+    return Lattice((a.scale * b.scale).reshape(()), a.frac_bits + b.frac_bits, a.peak * b.peak * shapes[0][-1])
 
 
 def _full(scale: Floats, shape: Shape, rank: int) -> Floats:

@@ -170,6 +170,11 @@ class Combine(Node):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MatMul(Node):
+    """The matrix product of two results over their last two axes, (..., n, k) @ (..., k, m); the others broadcast."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Concat(Node):
     """Results joined along an axis (of the shape without the sample axis; negative counts from the end)."""
 
@@ -339,6 +344,7 @@ AnyNode = (
     | Pool
     | Constant
     | Combine
+    | MatMul
     | Concat
     | Reshape
     | Transpose

@@ -20,6 +20,7 @@ from gatewright.graph.nodes import (
     Dense,
     Graph,
     Input,
+    MatMul,
     Pad,
     Pool,
     Quantize,
@@ -35,6 +36,7 @@ from gatewright.graph.nodes import (
     Trees,
     Upsample,
 )
+from gatewright.ir.shapes import matmul_shape
 from gatewright.ir.trees import broken_tables
 from gatewright.ir.windows import window_counts
 
@@ -83,6 +85,8 @@ def shape_of(node: AnyNode, sources: list[Shape]) -> Shape:
             return _elementwise(node, sources[0])
         case Combine():
             return _broadcast(node, sources)
+        case MatMul():
+            return _matmul(node, sources)
         case Concat():
             return _concat(node, sources)
         case Reshape():
@@ -223,6 +227,14 @@ def _broadcast(node: Combine, sources: list[Shape]) -> Shape:
         return np.broadcast_shapes(*sources)
     except ValueError:
         fail(node, "shapes that broadcast together", f"{sources[0]} and {sources[1]}")
+
+
+def _matmul(node: MatMul, sources: list[Shape]) -> Shape:
+    shape = matmul_shape(*sources)
+    if shape is None:
+        got = f"{sources[0]} and {sources[1]}"
+        fail(node, "shapes (..., n, k) and (..., k, m) whose first axes broadcast", got, "transpose or reshape one")
+    return shape
 
 
 def _concat(node: Concat, sources: list[Shape]) -> Shape:

@@ -23,6 +23,7 @@ from gatewright.graph.nodes import (
     Floats,
     Graph,
     Input,
+    MatMul,
     Pad,
     Pool,
     Quantize,
@@ -118,6 +119,8 @@ def _row(node: AnyNode, shape: Shape, lattice: Lattice | None, source: Shape) ->
             parameters, size, nonzero = counts(node)
             operations, live = source[0] * size, source[0] * nonzero
             weights = weight_format(node)
+        case MatMul():  # the products of two results, all of which count
+            operations = live = prod(shape) * source[-1]
         case Table():
             parameters = node.values.size
         case Trees():

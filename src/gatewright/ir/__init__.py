@@ -3,7 +3,7 @@
 from gatewright.ir.interp import Interpreter, run
 from gatewright.ir.op_moves import Concat, Fill, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK, Trees
-from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, PoolKind, Relu, Requant, Sub
+from gatewright.ir.ops import Add, Const, Conv, Dense, Input, MatMul, Max, Min, Mul, Pool, PoolKind, Relu, Requant, Sub
 from gatewright.ir.output import OutputStage, add_output_stage, softmax_error
 from gatewright.ir.program import Constant, Op, Program, Scan
 from gatewright.ir.ranges import Range, ranges
@@ -26,6 +26,7 @@ __all__ = [
     "Input",
     "Interpreter",
     "Lookup",
+    "MatMul",
     "Max",
     "Min",
     "Mul",

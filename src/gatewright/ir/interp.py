@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from gatewright.errors import ProgramError
 from gatewright.fixedpoint import Ints
-from gatewright.ir.linear import Linear
+from gatewright.ir.linear import Linear, matmul, matmul_carrier
 from gatewright.ir.lookups import cuts, look_up, softmax, threshold
 from gatewright.ir.moves import aligned, moved
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK, Trees
-from gatewright.ir.ops import Add, Binary, Const, Conv, Dense, Input, Max, Min, Mul, Pool, Relu, Requant, Sub
+from gatewright.ir.ops import Add, Binary, Const, Conv, Dense, Input, MatMul, Max, Min, Mul, Pool, Relu, Requant, Sub
 from gatewright.ir.program import Op, Program, Scan, sources
 from gatewright.ir.ranges import Range, ranges, scan_ranges
 from gatewright.ir.rounding import requant
@@ -41,7 +41,7 @@ class Interpreter:
 
     program: Program
     ranges: dict[str, Range] = field(default_factory=dict[str, Range])
-    _ready: dict[str, Linear | Interpreter | Forest | Ints] = field(init=False)
+    _ready: dict[str, Linear | Interpreter | Forest | Ints | np.dtype[Any]] = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.ranges:
@@ -91,10 +91,12 @@ class Interpreter:
             return max(size, self.program.constants[op.roots].q.size)
         return size
 
-    def _prepared(self, op: Op) -> Linear | Interpreter | Forest | Ints | None:
+    def _prepared(self, op: Op) -> Linear | Interpreter | Forest | Ints | np.dtype[Any] | None:
         if isinstance(op, Dense | Conv):
             x = self.ranges[op.source]
             return Linear.ready(op, self.program, x.magnitude[None], x.frac_bits, self.ranges[op.name].frac_bits)
+        if isinstance(op, MatMul):
+            return np.dtype(matmul_carrier(self.ranges[op.left].magnitude, self.ranges[op.right].magnitude))
         if isinstance(op, Scan):
             return Interpreter(op.body, scan_ranges(op, self.program, self.ranges[op.source])[0])
         if isinstance(op, Trees):
@@ -147,6 +149,10 @@ class Interpreter:
                 return requant(values[op.source], self.ranges[op.source].frac_bits, op)
             case Add() | Sub() | Mul() | Max() | Min():
                 return self._binary(op, values)
+            case MatMul():
+                kind = self._ready[op.name]
+                assert isinstance(kind, np.dtype)
+                return matmul(values[op.left].astype(kind), values[op.right].astype(kind)).astype(np.int64)
             case Concat():
                 frac = self.ranges[op.name].frac_bits
                 return np.concatenate([self._at(name, frac, values) for name in op.sources], axis=op.axis + 1)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.fixedpoint import Ints
+from gatewright.ir.moves import aligned
 from gatewright.ir.ops import Conv, Dense
 from gatewright.ir.program import Constant, Program
 from gatewright.ir.windows import convolve
@@ -37,6 +38,24 @@ def carrier(op: Dense | Conv, magnitude: Array, weight: Array) -> type[Any]:
         if bound < 2.0**bits:
             return kind
     return object
+
+
+def matmul(left: Array, right: Array) -> Array:
+    """Return the products of matrices, (n, ..., a, k) @ (n, ..., k, b), in the dtype of the operands.
+
+    The axes between the samples' and the last two broadcast, aligned at the last.
+    """
+    rank = max(left.ndim, right.ndim) - 1
+    return aligned(left, rank) @ aligned(right, rank)
+
+
+def matmul_carrier(left: Array, right: Array) -> type[Any]:
+    """Return the number type in which the products of two values of at most these magnitudes, (*shape), are exact.
+
+    Ranges that the verifier has proven to fit need nothing wider than int64.
+    """
+    bound = (left.astype(np.float64) @ right.astype(np.float64)).max() * (1 + 2**-20)
+    return next((kind for bits, kind in _EXACT if bound < 2.0**bits), np.int64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,19 @@ class Min:
     right: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatMul:
+    """The matrix product of two values over their last two axes: (..., n, k) @ (..., k, m) -> (..., n, m), exactly.
+
+    The axes before the last two broadcast as NumPy's do. The result's frac_bits is the sum of both.
+    """
+
+    name: str
+    layer: str
+    left: str
+    right: str
+
+
 Binary = Add | Sub | Mul | Max | Min
-Basic = Input | Const | Dense | Conv | Pool | Relu | Requant | Binary
+Basic = Input | Const | Dense | Conv | Pool | Relu | Requant | Binary | MatMul
 """Every op of this file: a new one joins here."""

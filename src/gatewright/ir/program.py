@@ -16,7 +16,22 @@ from gatewright.errors import ProgramError
 from gatewright.fixedpoint import Ints
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK, Trees
-from gatewright.ir.ops import Add, Basic, Const, Conv, Dense, Elementwise, Input, Max, Min, Mul, Pool, Requant, Sub
+from gatewright.ir.ops import (
+    Add,
+    Basic,
+    Const,
+    Conv,
+    Dense,
+    Elementwise,
+    Input,
+    MatMul,
+    Max,
+    Min,
+    Mul,
+    Pool,
+    Requant,
+    Sub,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +136,7 @@ def sources(op: Op) -> tuple[str, ...]:
     match op:
         case Input() | Const():
             return ()
-        case Add() | Sub() | Mul() | Max() | Min():
+        case Add() | Sub() | Mul() | Max() | Min() | MatMul():
             return op.left, op.right
         case Concat():
             return op.sources
@@ -152,7 +167,7 @@ def constants_of(op: Op) -> tuple[str, ...]:
             return (op.table,)
         case Softmax():
             return op.exp_table, op.reciprocal_table
-        case Input() | Elementwise() | Pool() | Requant() | Add() | Sub() | Mul() | Max() | Min():
+        case Input() | Elementwise() | Pool() | Requant() | Add() | Sub() | Mul() | Max() | Min() | MatMul():
             return ()
         case Concat() | Reshape() | Transpose() | Slice() | Pad() | Upsample() | ArgMax() | TopK():
             return ()

@@ -19,7 +19,7 @@ from gatewright.ir.lookups import cuts
 from gatewright.ir.moves import moved
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK, Trees
-from gatewright.ir.ops import Add, Binary, Const, Conv, Dense, Input, Max, Min, Mul, Pool, Relu, Requant, Sub
+from gatewright.ir.ops import Add, Binary, Const, Conv, Dense, Input, MatMul, Max, Min, Mul, Pool, Relu, Requant, Sub
 from gatewright.ir.program import Op, Program, Scan
 from gatewright.ir.rounding import ends as format_ends
 from gatewright.ir.rounding import per_element
@@ -99,6 +99,8 @@ def _range(op: Op, program: Program, known: dict[str, Range]) -> Range:
             return _requant(op, known[op.source])
         case Add() | Sub() | Mul() | Max() | Min():
             return _binary(op, known[op.left], known[op.right])
+        case MatMul():
+            return _matmul(known[op.left], known[op.right])
         case Concat():
             frac = max(known[name].frac_bits for name in op.sources)
             parts = [at_frac(known[name], frac) for name in op.sources]
@@ -185,6 +187,15 @@ def _product(op: Mul, left: Range, right: Range) -> Range:
     lo, hi = np.minimum.reduce(corners), np.maximum.reduce(corners)
     if op.left == op.right:  # a square is never negative, and 0 where its operand may be
         lo = np.where((left.lo <= 0) & (left.hi >= 0), 0, np.minimum(left.lo * left.lo, left.hi * left.hi))
+    return Range(lo, hi, left.frac_bits + right.frac_bits)
+
+
+def _matmul(left: Range, right: Range) -> Range:
+    """Return the sum of the intervals of the products: both values are taken as independent."""
+    if left.peak * right.peak * left.lo.shape[-1] >= _SAFE:
+        left, right = _wide(left), _wide(right)
+    corners = [np.expand_dims(a, -1) * np.expand_dims(b, -3) for a in (left.lo, left.hi) for b in (right.lo, right.hi)]
+    lo, hi = np.minimum.reduce(corners).sum(axis=-2), np.maximum.reduce(corners).sum(axis=-2)
     return Range(lo, hi, left.frac_bits + right.frac_bits)
 
 

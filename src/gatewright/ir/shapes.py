@@ -11,7 +11,22 @@ from gatewright.errors import ProgramError
 from gatewright.fixedpoint import MAX_BITS, Ints
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, SoftmaxVariant, Thresholds, TopK, Trees
-from gatewright.ir.ops import Add, Const, Conv, Dense, Elementwise, Input, Max, Min, Mul, Pool, PoolKind, Requant, Sub
+from gatewright.ir.ops import (
+    Add,
+    Const,
+    Conv,
+    Dense,
+    Elementwise,
+    Input,
+    MatMul,
+    Max,
+    Min,
+    Mul,
+    Pool,
+    PoolKind,
+    Requant,
+    Sub,
+)
 from gatewright.ir.program import Constant, Op, Program, Scan, constants_of, sources
 from gatewright.ir.trees import outputs_of_trees
 from gatewright.ir.windows import pool_cells, window_counts
@@ -29,6 +44,16 @@ def shapes(program: Program) -> dict[str, Shape]:
         except ProgramError as error:
             raise ProgramError(f"{where(program, index)}: {error}") from None
     return known
+
+
+def matmul_shape(left: Shape, right: Shape) -> Shape | None:
+    """Return the shape of the matrix product of two values, None where there is none."""
+    if len(left) < 2 or len(right) < 2 or left[-1] != right[-2]:
+        return None
+    try:
+        return (*np.broadcast_shapes(left[:-2], right[:-2]), left[-2], right[-1])
+    except ValueError:
+        return None
 
 
 def where(program: Program, index: int) -> str:
@@ -75,6 +100,8 @@ def _result(op: Op, index: int, given: list[Shape], program: Program) -> Shape:
                 return np.broadcast_shapes(*given)
             except ValueError:
                 raise ProgramError(f"shapes {given[0]} and {given[1]} do not broadcast; reshape one of them") from None
+        case MatMul():
+            return _matmul(*given)
         case Concat():
             return _concat(op, given)
         case Reshape():
@@ -130,6 +157,16 @@ def _dense(shape: Shape, weight: Constant, bias: Constant) -> Shape:
             f"weight must be ({shape[-1]}, n_out) and bias (n_out,), not {weight.q.shape} and {bias.q.shape}"
         )
     return (*shape[:-1], weight.q.shape[1])
+
+
+def _matmul(left: Shape, right: Shape) -> Shape:
+    shape = matmul_shape(left, right)
+    if shape is None:
+        raise ProgramError(
+            f"needs (..., n, k) and (..., k, m), whose first axes broadcast, not {left} and {right}; transpose or "
+            "reshape one of them"
+        )
+    return shape
 
 
 def _conv(op: Conv, shape: Shape, weight: Constant, bias: Constant) -> Shape:

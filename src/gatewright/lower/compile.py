@@ -15,7 +15,7 @@ from gatewright.lower.elastic import elastic
 from gatewright.lower.folded.factors import reuse_factors
 from gatewright.lower.partition import folded_group, units_by_layer, unrolled_whole
 from gatewright.lower.passes.run import run_passes
-from gatewright.lower.passes.vectors import of_vectors
+from gatewright.lower.passes.windows import windows_to_dense
 from gatewright.lower.target import Choices, Target
 from gatewright.lower.tensor.compile import streamed, streams
 
@@ -23,9 +23,9 @@ from gatewright.lower.tensor.compile import streamed, streams
 def lower(program: Program, x: Ints, target: Target, choices: Choices) -> Dataflow:
     """Compile to units and channels, replaying input codes x: (n, *input shape) after every pass.
 
-    With choices.stream units work on streams of pixels. Else images become vectors, and, without a reuse factor above
-    1, it is one unrolled unit; with choices.boundaries "elastic" each layer is a unit, and FIFOs join them. With
-    multiplier "auto" folded layers take DSP blocks where the part has enough for all of them, else logic.
+    With choices.stream units work on streams of pixels. Else, without a reuse factor above 1, it is one unrolled unit;
+    with choices.boundaries "elastic" each layer is a unit, and FIFOs join them. With multiplier "auto" folded layers
+    take DSP blocks where the part has enough for all of them, else logic.
     Raises LowerError for what has no hardware, for factors out of range, naming the nearest legal one, where a pass
     changes any layer's result, and where a latency limit cannot be met.
     """
@@ -35,7 +35,7 @@ def lower(program: Program, x: Ints, target: Target, choices: Choices) -> Datafl
         _check_latency(made)
         return made
     if choices.reuse == 1:
-        program, x = of_vectors(program), x.reshape(len(x), -1)
+        program = windows_to_dense(program)
     check_supported(program)
     factors = reuse_factors(program, choices.reuse)
     folds, waits = any(factor > 1 for factor in factors.values()), choices.boundaries == "elastic"

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
+from math import prod
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from gatewright.fixedpoint import Fixed, Ints
 from gatewright.ir.ops import Const as Constant
 from gatewright.ir.ops import Dense, Input
 from gatewright.ir.program import Op, sources
-from gatewright.lower.build.elements import build, compare
+from gatewright.lower.build.elements import build, compare, flat
 from gatewright.lower.build.facts import Facts
 from gatewright.lower.build.part import format_of, number_format, part_of
 from gatewright.lower.circuit.nodes import Circuit, Const, Ref
@@ -110,7 +111,7 @@ class _Partition:
     def __post_init__(self) -> None:
         given = self.facts.program.input
         lane = Lane(given.format.lo, given.format.hi, 0)
-        self.ports = {given.name: self._port(given.name, [lane] * given.shape[-1])}
+        self.ports = {given.name: self._port(given.name, [lane] * prod(given.shape))}
         self.makers = {given.name: None}
 
     def whole(self) -> Fixed:
@@ -282,8 +283,8 @@ class _Partition:
             layer_values=tuple((layer, tuple(refs)) for layer, refs in values),
         )
         given = np.concatenate([port.codes(self.trace)[:, 0] for port in takes], axis=1)
-        want = {layer: self.trace[facts.results[layer]] for layer, _ in values}
-        want["output"] = np.concatenate([self.trace[value] for value in gives], axis=1)
+        want = {layer: flat(self.trace[facts.results[layer]]) for layer, _ in values}
+        want["output"] = np.concatenate([flat(self.trace[value]) for value in gives], axis=1)
         circuit, checked = run_rewrites(
             circuit,
             family=self.target.family,

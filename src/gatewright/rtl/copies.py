@@ -45,21 +45,31 @@ def with_copies(module: Module, readers: int) -> Module:
     """
     if not readers:
         return module
-    items, changed = list(module.items), False
-    for register in reversed([item for item in module.items if isinstance(item, Register)]):
+    slots: list[list[Item]] = [[item] for item in module.items]  # an item, and the copies that come behind it
+    reading: dict[Name, set[tuple[int, int]]] = {}
+    for slot, item in enumerate(module.items):
+        for name in _names(item):
+            reading.setdefault(name, set()).add((slot, 0))
+    changed = False
+    for slot, register in reversed(list(enumerate(module.items))):
+        if not isinstance(register, Register):
+            continue
         name = register.target
-        reading = [number for number, item in enumerate(items) if name in _names(item)]
+        places = sorted(reading.get(name, ()))
         copies: list[Item] = []
-        for group in range(readers, len(reading), readers):
+        for group in range(readers, len(places), readers):
             copy = Name(f"{name.name}_copy{group // readers}", name.width, name.signed)
             copies.append(replace(register, target=copy, keep=True))
-            for number in reading[group : group + readers]:
-                items[number] = _mapped(items[number], lambda read, own=name, copy=copy: copy if read == own else read)
+            for at, place in places[group : group + readers]:
+                slots[at][place] = _mapped(
+                    slots[at][place], lambda read, own=name, copy=copy: copy if read == own else read
+                )
         if copies:
-            at = next(k for k, item in enumerate(items) if isinstance(item, Register) and item.target == name)
-            items[at : at + 1] = [replace(items[at], keep=True), *copies]
+            slots[slot] = [replace(slots[slot][0], keep=True), *copies]
+            for read in _names(register):
+                reading[read] |= {(slot, place) for place in range(1, len(copies) + 1)}
             changed = True
-    return replace(module, items=tuple(items)) if changed else module
+    return replace(module, items=tuple(item for slot in slots for item in slot)) if changed else module
 
 
 def _names(item: Item) -> set[Name]:

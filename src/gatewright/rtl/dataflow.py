@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
 from gatewright.lower.unrolled import Unrolled
@@ -73,7 +74,7 @@ class _Group:
         dataflow = self.dataflow
         program, claims = dataflow.program, dataflow.claims
         latency, interval = claims.latency_cycles, claims.initiation_interval
-        given, size = program.input.format, program.input.shape[-1]
+        given, size = program.input.format, prod(program.input.shape)
         x = Name("x", size * given.width_bits, False)
         inputs, items = input_elements(x, size, given.width_bits, given.signed)
         self.items += items

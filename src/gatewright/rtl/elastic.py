@@ -9,6 +9,7 @@ written to a channel of each: nothing is copied twice or dropped, for the start 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import prod
 
 from gatewright.lower.dataflow import MARKS, Channel, Dataflow, Unit
 from gatewright.rtl.channels import Channels, Link
@@ -68,7 +69,7 @@ class _Core:
     def design(self) -> Design:
         dataflow = self.dataflow
         program, claims = dataflow.program, dataflow.claims
-        given, size = program.input.format, program.input.shape[-1]
+        given, size = program.input.format, prod(program.input.shape)
         x = Name("x", size * given.width_bits, False)
         inputs, items = input_elements(x, size, given.width_bits, given.signed)
         self.items += [*items, Heading("starts, decided below")]

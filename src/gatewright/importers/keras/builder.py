@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gatewright.errors import ModelError
 from gatewright.graph.nodes import Activation, ActivationKind, Affine, AnyNode, Combine, Constant, Reshape, Transpose
 
+Hgq2Version = Literal["0.1", "0.2"]
 Floats = NDArray[np.float64]
 
 
@@ -29,16 +30,24 @@ class Builder:
     """Collects nodes in order. `layer`, `kind`: whose nodes are being added; layers, kinds: by node and by layer.
 
     left_out: the result behind which a log-softmax stands that the host may compute; nothing else may read it.
+    rules: of layers that a rule describes, by class.
+    hgq2: the version whose meaning its layers have.
     """
 
     nodes: list[AnyNode] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     layers: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
+    hgq2: Hgq2Version = "0.2"
+    rules: Mapping[str, Any] = field(default_factory=dict[str, Any])
     layer: str = ""
     kind: str = ""
     left_out: str = ""
     _by_name: dict[str, AnyNode] = field(default_factory=dict)
+
+    def node(self, x: Value) -> AnyNode:
+        """Return the node that gives a result."""
+        return self._by_name[x.name]
 
     def enter(self, layer: str, kind: str) -> None:
         """Name the layer whose nodes follow."""

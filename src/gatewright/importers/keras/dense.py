@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.errors import ModelError
 from gatewright.graph.nodes import Dense
 from gatewright.importers.keras.builder import Value
 from gatewright.importers.keras.call import Call, Weight
@@ -66,53 +65,35 @@ def batch_norm_dense(call: Call) -> Value:
     return call.activate(matmul(call, x, folded, bias.values))
 
 
-def einsum_dense(call: Call) -> Value:
-    """EinsumDense whose equation is a product over the last axis (`bc,cC->bC`, `...c,cC->...C`)."""
-    return _einsum(call, normalised=False)
-
-
 def einsum_dense_batchnorm(call: Call) -> Value:
-    """HGQ2's QEinsumDenseBatchnorm: output scale and mean folded into kernel and bias, then quantized."""
-    return _einsum(call, normalised=True)
+    """HGQ2's QEinsumDenseBatchnorm: output scale and mean folded into kernel and bias, then quantized.
 
-
-def _einsum(call: Call, *, normalised: bool) -> Value:
+    Its equation must be a product over the last axis, `bc,cC->bC` or `...c,cC->...C`.
+    """
     x = call.one_input()
     equation = call.settings.take("equation")
     form = re.fullmatch(r"([a-zA-Z.]+)([a-zA-Z]),\2([a-zA-Z])->\1\3", str(equation).replace(" ", ""))
     if not form or form[2] == form[3]:
         raise call.settings.refuse("equation", equation, "only a product over the last axis is, such as 'bc,cC->bC'")
-    bias_axes = call.settings.only("bias_axes", (None, form[3]), None, f"write {form[3]!r} or leave it out")
+    call.settings.only("bias_axes", (form[3],), None, f"write {form[3]!r}: the folded batch norm needs a bias")
     call.settings.only("lora_rank", (None,), None, "merge the adapter into the kernel before saving")
     call.settings.ignore("lora_alpha")
     shape = call.settings.take("output_shape")
     units = shape[-1] if isinstance(shape, list) and shape else shape
     if not isinstance(units, int):
         raise call.settings.refuse("output_shape", shape, "its last size must be known")
-    use_bias = bias_axes is not None
-    if not use_bias:
-        call.settings.ignore("bq_conf")
-    size = (x.shape[-1], units)
-    if not normalised:
-        stored = call.take("kernel", "bias") if use_bias else call.take("kernel")
-        kernel = call.check(stored["kernel"], size, "kernel")
-        offset: Array | None = call.check(stored["bias"], (units,), "bias") if use_bias else None
-    else:
-        if not use_bias:
-            raise ModelError(f"{call.where}: bias_axes is empty; the folded batch norm needs a bias")
-        call.settings.only("normalize_axes", (None, form[3]), None, f"write {form[3]!r} or leave it out")
-        call.settings.ignore("center", "epsilon")  # center: trained or not; epsilon: the layer uses Keras' own
-        gammas = ("gamma",) if call.settings.flag("scale", default=True) else ()
-        cost = ("beta", "ebops") if call.settings.flag("enable_ebops", default=False) else ()
-        stored = call.take("kernel", "bias", *gammas, *cost, "moving_mean", "moving_variance")
-        for name in ("bias", *gammas, "moving_mean", "moving_variance"):
-            call.check(stored[name], (units,), name)
-        gamma = stored["gamma"] if gammas else np.float32(1)
-        scaler = gamma / np.sqrt(stored["moving_variance"] + np.float32(1e-7))
-        kernel = call.check(stored["kernel"], size, "kernel") * scaler
-        offset = stored["bias"] + -stored["moving_mean"] * scaler
+    call.settings.only("normalize_axes", (None, form[3]), None, f"write {form[3]!r} or leave it out")
+    call.settings.ignore("center", "epsilon")  # center: trained or not; epsilon: the layer uses Keras' own
+    gammas = ("gamma",) if call.settings.flag("scale", default=True) else ()
+    cost = ("beta", "ebops") if call.settings.flag("enable_ebops", default=False) else ()
+    stored = call.take("kernel", "bias", *gammas, *cost, "moving_mean", "moving_variance")
+    for name in ("bias", *gammas, "moving_mean", "moving_variance"):
+        call.check(stored[name], (units,), name)
+    gamma = stored["gamma"] if gammas else np.float32(1)
+    scaler = gamma / np.sqrt(stored["moving_variance"] + np.float32(1e-7))
+    kernel = call.check(stored["kernel"], (x.shape[-1], units), "kernel") * scaler
     folded = call.quantize_weight("kernel", kernel)
-    bias = None if offset is None else call.quantize_weight("bias", offset).values
+    bias = call.quantize_weight("bias", stored["bias"] + -stored["moving_mean"] * scaler).values
     return call.activate(matmul(call, x, folded, bias))
 
 

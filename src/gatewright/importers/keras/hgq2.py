@@ -153,8 +153,11 @@ def _stepwise(part: Array, ones: tuple[int, ...]) -> Array:
 def quantize_value(builder: Builder, x: Value, conf: Any, store: LayerWeights, where: str) -> Value:
     """Add the quantizer's node. The widths' first axis is the samples' and must not vary."""
     form = read(conf, store, where)
-    if form is None:
-        return x
+    return x if form is None else quantize_by(builder, x, form, where)
+
+
+def quantize_by(builder: Builder, x: Value, form: Format, where: str) -> Value:
+    """Add the node of a quantizer whose format was read."""
     rank = len(x.shape) + 1
     if form.frac.ndim < rank and form.frac.shape[:1] == (1,):  # inside TimeDistributed: of one step, for all of them
         ones = (1,) * (rank - form.frac.ndim)

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from gatewright.errors import ModelError
 from gatewright.importers.hints import misspelt
 from gatewright.importers.keras import activation_layers as act
-from gatewright.importers.keras import conv, dense, folded, lut_dense, merging, pooling, shaping, wrappers
+from gatewright.importers.keras import attention, conv, dense, folded, lut_dense, merging, pooling, shaping, wrappers
 from gatewright.importers.keras.builder import Builder, Value
 from gatewright.importers.keras.call import Call
+from gatewright.importers.keras.einsum import einsum_dense
 from gatewright.importers.keras.families import Hgq2Call, KerasCall, QKerasCall
 from gatewright.importers.keras.hgq1 import fixed_point_quantizer
 from gatewright.importers.keras.normalization import batch_normalization, normalization, rescaling
 from gatewright.importers.keras.recurrent import recurrent
+from gatewright.importers.keras.rules import described
 from gatewright.importers.keras.settings import Settings
+from gatewright.importers.keras.softmax import softmax
 from gatewright.importers.keras.weights import LayerWeights
 
 Handler = Callable[[Call], Value]
 
 KERAS: dict[str, Handler] = {
     "Dense": dense.dense,
-    "EinsumDense": dense.einsum_dense,
+    "EinsumDense": einsum_dense,
     "BinaryDense": dense.binary_dense,
     "TernaryDense": dense.ternary_dense,
     "Conv1D": conv.conv(1),
@@ -107,7 +110,10 @@ QKERAS: dict[str, Handler] = {
 }
 HGQ2: dict[str, Handler] = {
     "QDense": dense.dense,
-    "QEinsumDense": dense.einsum_dense,
+    "QEinsumDense": einsum_dense,
+    "QMultiHeadAttention": attention.multi_head,
+    "QLinformerAttention": attention.linformer,
+    "QSoftmax": softmax,
     "QBatchNormDense": dense.batch_norm_dense,
     "QDenseT": lut_dense.dense_t,
     "QConvT1D": lut_dense.conv_t(1),
@@ -154,9 +160,6 @@ CODE = {
             "GroupQueryAttention",
             "Attention",
             "AdditiveAttention",
-            "QMultiHeadAttention",
-            "QLinformerAttention",
-            "QLinformer",
         ),
         "attention multiplies computed values with each other, for which there is no support yet",
     ),
@@ -189,8 +192,15 @@ def family_of(entry: dict[str, Any], where: str) -> tuple[str, str]:
     return MODULES[root], kind
 
 
-def refuse_unknown(entry: dict[str, Any], path: str) -> None:
-    """Raise ModelError for a layer that no table has, before anything else about the model is judged."""
+def _class_of(entry: dict[str, Any]) -> str:
+    """Return a layer's class without the package that it is registered for."""
+    return str(entry.get("class_name")).rpartition(">")[2]
+
+
+def refuse_unknown(entry: dict[str, Any], path: str, rules: Collection[str] = ()) -> None:
+    """Raise ModelError for a layer that no table has and no rule, before anything else about the model is judged."""
+    if _class_of(entry) in rules:
+        return
     config = entry.get("config")
     name = str((config.get("name") if isinstance(config, dict) else None) or entry.get("name") or entry["class_name"])
     family, kind = family_of(entry, f"layer {path + name!r}")
@@ -210,20 +220,21 @@ def run_layer(
     name = str(
         (config.get("name") if isinstance(config, dict) else None) or entry.get("name") or entry.get("class_name")
     )
-    family, kind = family_of(entry, f"layer {path + name!r}")
+    rule = builder.rules.get(_class_of(entry))
+    family, kind = ("keras", _class_of(entry)) if rule else family_of(entry, f"layer {path + name!r}")
     where = f"layer {path + name!r} ({kind})"
-    refuse_unknown(entry, path)
+    refuse_unknown(entry, path, builder.rules)
     if not isinstance(config, dict):
         raise ModelError(f"{where}: its configuration must be an object, not {config!r}")
     make, table = FAMILIES[family]
-    if kind not in table:  # a plain layer under the name of another package
+    if rule is None and kind not in table:  # a plain layer under the name of another package
         make, table = FAMILIES["keras"]
     settings = Settings(name, kind, config, path)
     settings.check_dtype()
     before = builder.layer, builder.kind
     builder.enter(name, kind)
     call = make(builder, settings, weights, inputs, major)
-    y = call.finish(table[kind](call))
+    y = call.finish(table[kind](call) if rule is None else described(call, rule))
     settings.done()
     weights.done()
     builder.layer, builder.kind = before

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gatewright.errors import ModelError
 from gatewright.graph import Graph, check
 from gatewright.graph.nodes import Input
 from gatewright.importers.keras.archive import Archive, open_archive
-from gatewright.importers.keras.builder import Builder
+from gatewright.importers.keras.builder import Builder, Hgq2Version
+from gatewright.importers.keras.rules import rules_of
 from gatewright.importers.keras.topology import (
     Context,
     entries,
@@ -23,10 +26,19 @@ from gatewright.importers.keras.topology import (
 from gatewright.importers.keras.weights import Array, LayerWeights, NamedWeights
 
 
-def load_keras(path: str | Path, weights: str | Path | None = None) -> Graph:
+def load_keras(
+    path: str | Path,
+    weights: str | Path | None = None,
+    *,
+    hgq2: Hgq2Version = "0.2",
+    rules: Mapping[str, Any] | None = None,
+) -> Graph:
     """Return the model in a `.keras`, `.h5` or `.json` file (plain Keras 2 and 3, QKeras, HGQ, HGQ2, pruned).
 
     weights: the `.h5` of a `.json` architecture; without it NAME_weights.h5, NAME.weights.h5 or NAME.h5 beside it.
+    hgq2: whose meaning a file has where versions of HGQ2 differ: 0.1 quantizes the input of an attention's softmax, 0.2
+    does not even read the quantizer that such a file holds.
+    rules: what layers of the model's own compute, by class, as `gatewright.importers.keras.rules` has it.
     Quantized weights are stored after their quantizers; quantizers of values become nodes. Raises ModelError, which
     names file, layer, key and value, for everything that is not understood or has no exact counterpart.
     """
@@ -35,9 +47,9 @@ def load_keras(path: str | Path, weights: str | Path | None = None) -> Graph:
         model = archive.architecture
         if not is_model(model):
             raise ModelError(f"{path.name}: expected a Sequential or functional model, got {model.get('class_name')!r}")
-        builder = Builder()
+        builder = Builder(hgq2=hgq2, rules=rules_of(rules or {}))
         try:
-            refuse_unknown_layers(model, path.name)
+            refuse_unknown_layers(model, path.name, builder.rules)
             name, shape = input_shape(model, path.name)
             builder.enter(name, "InputLayer")
             x = builder.add(Input, [], shape, shape=shape)
@@ -108,6 +120,10 @@ class _ByLayer:
     def child(self, name: str) -> NamedWeights:
         """A model as such holds layers only."""
         raise ModelError(f"{self.archive.label}: a model holds no {name!r}")
+
+    def holds(self, name: str) -> bool:  # noqa: ARG002  (the protocol's)
+        """A model as such holds layers only."""
+        return False
 
     def input_quantizer(self, at: int) -> NamedWeights:
         """A model as such quantizes nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,17 +57,20 @@ def entries(model: dict[str, Any], where: str) -> list[dict[str, Any]]:
     return layers
 
 
-def refuse_unknown_layers(model: dict[str, Any], where: str, path: str = "") -> None:
-    """Raise ModelError for the first layer of the model, or of one inside it, that cannot be taken."""
+def refuse_unknown_layers(model: dict[str, Any], where: str, rules: Collection[str], path: str = "") -> None:
+    """Raise ModelError for the first layer of the model, or of one inside it, that cannot be taken.
+
+    rules: the classes that a rule describes.
+    """
     if path.count("/") > DEEPEST:
         raise ModelError(f"{where}: models are nested more than {DEEPEST} deep; refused")
     for entry in entries(model, where):
         if is_model(entry):
-            refuse_unknown_layers(entry, where, f"{path}{name_of(entry)}/")
+            refuse_unknown_layers(entry, where, rules, f"{path}{name_of(entry)}/")
         elif is_operation(entry):
             refuse_unknown_operation(entry, f"layer {path + name_of(entry)!r}")
         elif entry["class_name"] != "InputLayer":
-            refuse_unknown(entry, path)
+            refuse_unknown(entry, path, rules)
         else:
             input_type(entry, path)
 

@@ -43,6 +43,10 @@ class LayerWeights(Protocol):
         """Return the weights of a layer inside (a cell, a wrapped layer, a quantizer)."""
         ...
 
+    def holds(self, name: str) -> bool:
+        """Say whether there are any weights of a layer inside."""
+        ...
+
     def layer(self, name: str, kind: str) -> LayerWeights:
         """Return the weights of a layer of this model."""
         ...
@@ -97,6 +101,10 @@ class NamedWeights:
             return self
         return NamedWeights(self.reader, f"{self.where}, {name}", inside, self.used)
 
+    def holds(self, name: str) -> bool:
+        """Say whether any weight stands below such a part."""
+        return bool(self.child(name).paths)
+
     def layer(self, name: str, kind: str) -> NamedWeights:  # noqa: ARG002  (weights by position need it)
         """Match the layer's name as a part of the weights' names (a model inside a model)."""
         inside = {parts: path for parts, path in self.paths.items() if name in parts[:-1]}
@@ -147,6 +155,10 @@ class NumberedWeights:
     def child(self, name: str) -> NumberedWeights:
         """Enter the group of a layer inside."""
         return NumberedWeights(self.reader, self.where, f"{self.path}/{name}", self.used)
+
+    def holds(self, name: str) -> bool:
+        """Say whether there is such a group."""
+        return bool(self.reader.children(f"{self.path}/{name}"))
 
     def layer(self, name: str, kind: str) -> NumberedWeights:
         """Enter layers/<class in snake case>[_n]: Keras numbers the layers of a class in order; `name` is checked.

@@ -102,10 +102,11 @@ def tensorflow(absent: list[str]) -> Callable[[dict[str, Any]], tuple[Any, Any]]
         sys.modules["keras"] = import_module("tf_keras")  # one Keras: what one registers is unknown to the other
     tf = import_module("tensorflow")
     keras = tf.keras
-    custom = _binary_net(tf)
+    custom = {**_binary_net(tf), **_graph_net(tf)}
     _name_as_before(tf)
     if qkeras := optional("qkeras.utils", absent):
         qkeras._add_supported_quantized_objects(custom)
+        _accept_newer(custom["quantized_bits"])
     if hgq := optional("HGQ.proxy.fixed_point_quantizer", absent):
         custom["FixedPointQuantizer"] = hgq.FixedPointQuantizer
     pruning = "tensorflow_model_optimization.python.core.sparsity.keras."
@@ -123,6 +124,18 @@ def tensorflow(absent: list[str]) -> Callable[[dict[str, Any]], tuple[Any, Any]]
             return model, keras.Model
 
     return load
+
+
+def _accept_newer(kind: Any) -> None:
+    """Let QKeras 0.9's quantized_bits read what QKeras' later sources write, where that says nothing."""
+    original = kind.__init__
+
+    def accept(self: Any, *args: Any, post_training_scale: Any = None, **kwargs: Any) -> None:
+        if post_training_scale is not None:
+            raise ValueError("post_training_scale is of a later QKeras than 0.9")
+        original(self, *args, **kwargs)
+
+    kind.__init__ = accept
 
 
 def _name_as_before(tf: Any) -> None:
@@ -200,6 +213,27 @@ def _binary_net(tf: Any) -> dict[str, Any]:
         "ternary_tanh": ternary_tanh,
         "relu1": lambda x: tf.clip_by_value(x, 0.0, 1.0),
     }
+
+
+def _graph_net(tf: Any) -> dict[str, Any]:
+    """The layer of interaction networks: a stored incidence of nodes and edges times the features."""
+
+    class NodeEdgeProjection(tf.keras.layers.Layer):
+        def __init__(self, receiving: bool = True, node_to_edge: bool = True, **kwargs: Any) -> None:
+            self.receiving, self.node_to_edge = receiving, node_to_edge
+            super().__init__(**kwargs)
+
+        def build(self, shape: Any) -> None:
+            count = int(shape[-2])  # n nodes have n (n - 1) edges
+            nodes = count if self.node_to_edge else round((1 + (1 + 4 * count) ** 0.5) / 2)
+            edges = nodes * (nodes - 1)
+            size = (1, edges, nodes) if self.node_to_edge else (1, nodes, edges)
+            self.adjacency_matrix = self.add_weight(name="adjacency_matrix", shape=size, trainable=False)
+
+        def call(self, inputs: Any) -> Any:
+            return tf.matmul(self.adjacency_matrix, inputs)
+
+    return {"NodeEdgeProjection": NodeEdgeProjection}
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ from gatewright.ir.interp import Interpreter
 from gatewright.ir.lookups import cuts
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK, Trees
-from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, Relu, Requant, Sub
+from gatewright.ir.ops import Add, Const, Conv, Dense, Input, MatMul, Max, Min, Mul, Pool, Relu, Requant, Sub
 from gatewright.ir.program import Op, Program, Scan
 from gatewright.ir.rounding import spread
+from gatewright.ir.shapes import Shape
 from gatewright.ir.trees import Forest
 from gatewright.lower.build.adders import adder_graph
 from gatewright.lower.build.builder import CircuitBuilder, Interval
@@ -31,7 +32,7 @@ from gatewright.lower.build.part import Part, format_of, whole
 from gatewright.lower.build.softmax import softmax
 from gatewright.lower.build.support import check_supported, no_hardware
 from gatewright.lower.build.trees import trees
-from gatewright.lower.build.vectors import binary, raised, rewired
+from gatewright.lower.build.vectors import binary, joined, matmul, raised, rewired
 from gatewright.lower.circuit.nodes import Circuit, GreaterEqual, Ref, Select, simulate
 
 
@@ -55,7 +56,7 @@ def build(
         elements += len(wires)
     for op in part.ops:
         builder.layer = op.layer
-        values[op.name] = _lower(op, program, builder, values, part.live[op.name], part.fracs, options, luts)
+        values[op.name] = _lower(op, program, builder, values, part, options, luts)
     last = {op.layer: op.name for op in part.ops}
     layer_values = tuple(
         (layer, tuple(ref if used else None for ref, used in zip(values[name], part.live[name], strict=True)))
@@ -80,36 +81,46 @@ def _lower(
     program: Program,
     b: CircuitBuilder,
     values: dict[str, list[Ref]],
-    live: Sequence[bool],
-    fracs: Mapping[str, int],
+    part: Part,
     options: dict[str, Any],
     luts: Luts,
 ) -> list[Ref]:
+    live, fracs, shapes = part.live[op.name], part.fracs, part.shapes
     match op:
         case Input():
             raise AssertionError(f"{op.name!r} is an input: a part of a program takes it, and does not build it")
         case Dense():
-            return _dense(op, program, b, values[op.source], live, fracs, options)
+            size = program.constants[op.bias].q.size
+            x, rows = _rows(values[op.source], shapes[op.source]), range(0, len(live), size)
+            parts = [
+                _dense(op, program, b, row, live[at : at + size], fracs, options)
+                for row, at in zip(x, rows, strict=True)
+            ]
+            return [ref for part in parts for ref in part]
         case Relu():
             tops = [b.span(ref)[1] for ref in values[op.source]]
             return [b.clamp(ref, 0, max(top, 0)) for ref, top in zip(values[op.source], tops, strict=True)]
         case Requant():
             return _requant(op, b, values[op.source], fracs[op.source])
         case Const():
-            return [_constant(b, int(v)) for v in program.constants[op.value].q]
+            return [_constant(b, int(v)) for v in program.constants[op.value].q.flat]
         case Mul():
-            return binary(b, op, values[op.left], values[op.right])
+            return binary(b, op, values[op.left], values[op.right], (shapes[op.left], shapes[op.right]))
+        case MatMul():
+            return matmul(b, values[op.left], values[op.right], live, (shapes[op.left], shapes[op.right]))
         case Add() | Sub() | Max() | Min():
             left, right = (raised(values[name], fracs[op.name] - fracs[name]) for name in (op.left, op.right))
-            return binary(b, op, left, right)
+            return binary(b, op, left, right, (shapes[op.left], shapes[op.right]))
         case Concat():
-            return [ref for name in op.sources for ref in raised(values[name], fracs[op.name] - fracs[name])]
+            parts = [raised(values[name], fracs[op.name] - fracs[name]) for name in op.sources]
+            return joined(parts, op.axis, [shapes[name] for name in op.sources])
         case Reshape() | Transpose() | Slice() | Pad() | Upsample():
-            return rewired(b, op, values[op.source])
+            return rewired(b, op, values[op.source], shapes[op.source])
         case ArgMax():
-            return [argmax(b, values[op.source])]
+            return [argmax(b, row) for row in _rows(values[op.source], shapes[op.source])]
         case TopK():
-            return top_k(b, values[op.source], op.k)
+            rows = _rows(values[op.source], shapes[op.source])
+            return [ref for row in rows for ref in top_k(b, row, op.k)]
         case Thresholds():
             at = cuts(program.constants[op.thresholds], fracs[op.source]).tolist()
             x = enumerate(values[op.source])
@@ -126,11 +137,17 @@ def _lower(
             ]
         case Softmax():
             exp_table, reciprocal_table = (program.constants[key].q for key in (op.exp_table, op.reciprocal_table))
-            return softmax(b, op, values[op.source], exp_table, reciprocal_table)
+            rows = _rows(values[op.source], shapes[op.source])
+            return [ref for row in rows for ref in softmax(b, op, row, exp_table, reciprocal_table)]
         case Conv() | Pool() | Scan():
             raise no_hardware(op)
         case _:
             assert_never(op)
+
+
+def _rows(x: list[Ref], shape: Shape) -> list[list[Ref]]:
+    """Return the elements of a value of a shape, those along its last axis together."""
+    return [x[at : at + shape[-1]] for at in range(0, len(x), shape[-1])]
 
 
 def _dense(
@@ -284,14 +301,19 @@ def _holding(b: CircuitBuilder, refs: tuple[Ref, ...], frac: int) -> Fixed:
 
 
 def check_circuit(program: Program, circuit: Circuit, x: Ints) -> int:
-    """Compare every layer's result with the program's, element by element, for input codes x: (n, elements).
+    """Compare every layer's result with the program's, element by element, for input codes x: (n, *shape).
 
     Elements that cannot reach the output are skipped, the output itself never. Returns the number of values compared;
     raises LowerError naming layer, element and sample.
     """
     trace = Interpreter(program).trace(x)
-    want = {op.layer: trace[op.name] for op in program.ops if not isinstance(op, Input)}
-    return compare(x, want | {"output": trace[program.output]}, [True] * len(circuit.outputs), circuit)
+    want = {op.layer: flat(trace[op.name]) for op in program.ops if not isinstance(op, Input)}
+    return compare(flat(x), want | {"output": flat(trace[program.output])}, [True] * len(circuit.outputs), circuit)
+
+
+def flat(values: Ints) -> Ints:
+    """Return values (n, *shape) as the circuit has them: (n, elements), row-major."""
+    return values.reshape(len(values), -1)
 
 
 def compare(x: Ints, want: Mapping[str, Ints], live: Sequence[bool], circuit: Circuit) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from gatewright.fixedpoint import Fixed
 from gatewright.ir.ops import Input
 from gatewright.ir.program import Op
+from gatewright.ir.shapes import Shape
 from gatewright.lower.build.builder import Wire
 from gatewright.lower.build.facts import Facts
 from gatewright.lower.build.live import live_elements
@@ -18,7 +20,7 @@ class Part:
     """takes: what carries each value that is given from outside; gives: the values that leave.
 
     The circuit's input elements are those of `takes` in order, its outputs those of `gives`. fracs: every value's
-    frac_bits; live: which elements of each value can reach what leaves.
+    frac_bits, and shape; live: which elements of each value can reach what leaves. Elements are row-major.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Part:
     takes: Mapping[str, Sequence[Wire]]
     gives: tuple[str, ...]
     fracs: Mapping[str, int]
+    shapes: Mapping[str, Shape]
     live: Mapping[str, Sequence[bool]]
 
 
@@ -39,6 +42,7 @@ def part_of(
         takes=takes,
         gives=tuple(gives),
         fracs={value: known.frac_bits for value, known in facts.ranges.items()},
+        shapes=facts.shapes,
         live=live_elements(facts.program, facts.shapes, ops, gives),
     )
 
@@ -47,7 +51,7 @@ def whole(facts: Facts) -> Part:
     """Return all ops of a verified program."""
     program = facts.program
     given = program.input
-    wires = (Wire(given.format.lo, given.format.hi, 0),) * given.shape[-1]
+    wires = (Wire(given.format.lo, given.format.hi, 0),) * prod(given.shape)
     ops = [op for op in program.ops if not isinstance(op, Input)]
     return part_of(facts, program.name, ops, {given.name: wires}, (program.output,))
 

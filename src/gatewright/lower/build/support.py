@@ -1,4 +1,4 @@
-"""Program in, nothing out, or LowerError naming the first layer that needs units on streams, or has no hardware."""
+"""Program in, nothing out, or LowerError naming the first layer that the parallel architecture does not build."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from gatewright.errors import LowerError
 from gatewright.ir.op_moves import Reshape
 from gatewright.ir.ops import Conv, Pool
 from gatewright.ir.program import Program, Scan, sources
-from gatewright.ir.shapes import shapes
 
 Unsupported = Conv | Pool | Scan
 
@@ -32,17 +31,7 @@ def flat_input(program: Program) -> Program:
 
 
 def check_supported(program: Program) -> None:
-    """Raise LowerError for the first op whose kind has no hardware, else for the first whose result is not a vector.
-
-    So a convolution is named before the reshape that feeds it, and what an input of several axes goes into before it.
-    """
-    known = shapes(program)
+    """Raise LowerError for the first op whose kind has no hardware."""
     for op in program.ops:
         if isinstance(op, Unsupported):
             raise no_hardware(op)
-    for op in (*program.ops[1:], program.input):
-        if len(known[op.name]) != 1:
-            raise LowerError(
-                f"layer {op.layer!r}: {type(op).__name__} (op {op.name!r}) has shape {known[op.name]}, and the "
-                'parallel and the folded architecture build vectors only; set hardware.architecture = "stream"'
-            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gatewright.errors import LowerError
 from gatewright.ir.ops import Dense
 from gatewright.ir.program import Program
+from gatewright.ir.shapes import shapes
 
 
 def reuse_factors(program: Program, reuse: int | tuple[int, ...]) -> dict[str, int]:
@@ -26,6 +27,13 @@ def reuse_factors(program: Program, reuse: int | tuple[int, ...]) -> dict[str, i
             raise LowerError(
                 f"hardware.reuse_factor of layer {op.layer!r} must be 1..{most} ({n_in} inputs x {n_out} outputs), "
                 f"not {factor}; the nearest legal one is {min(max(factor, 1), most)}"
+            )
+    known = shapes(program)
+    for op, factor in zip(layers, given, strict=True):
+        if factor > 1 and len(known[op.source]) > 1:
+            raise LowerError(
+                f"hardware.reuse_factor of layer {op.layer!r} must be 1, not {factor}: folded layers read vectors, "
+                f'not values of shape {known[op.source]}; set hardware.architecture = "parallel" or "stream"'
             )
     sizes = [program.constants[op.weight].q.size for op in layers]
     most = max(sizes, default=1)

@@ -38,6 +38,8 @@ def fold_rounding(facts: Facts) -> Program:
             continue  # the sum or the ReLU is a layer's result, which must stay
         frac = known[dense.name].frac_bits
         bias = constants[dense.bias]
+        if len(op.keep_frac_bits) > bias.q.size:
+            continue  # formats that differ between the rows of a value share no bias
         drops = [frac - keep for keep in spread(op.keep_frac_bits, bias.q.size)]
         half = np.array([1 << (drop - 1) if drop > 0 else 0 for drop in drops], dtype=np.int64)
         constants[f"{dense.name}.rounded_bias"] = Constant((bias.q << (frac - bias.frac_bits)) + half, frac)

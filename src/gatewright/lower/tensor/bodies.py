@@ -56,6 +56,7 @@ def body_circuit(
         takes=takes,
         gives=gives,
         fracs=fracs,
+        shapes=beat.shapes,
         live=live_elements(beat.program, beat.shapes, mine, gives),
     )
     model = delays(target.family)

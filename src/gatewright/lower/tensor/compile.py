@@ -9,7 +9,7 @@ from functools import partial
 
 from gatewright.errors import LowerError, nearest
 from gatewright.fixedpoint import Ints
-from gatewright.ir.ops import Conv, Dense
+from gatewright.ir.ops import Conv, Dense, MatMul
 from gatewright.ir.program import Program
 from gatewright.ir.shapes import shapes
 from gatewright.lower.build.facts import Facts
@@ -28,6 +28,8 @@ def streams(program: Program, choices: Choices) -> bool:
     """Tell whether a program is built of units on streams: as chosen, or because not all of its values are vectors."""
     if choices.stream != "auto":
         return choices.stream == "always"
+    if any(isinstance(op, MatMul) for op in program.ops):  # whose two operands meet only where both are whole
+        return False
     return any(len(shape) > 1 for shape in shapes(program).values())
 
 
