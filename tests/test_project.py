@@ -74,7 +74,7 @@ def dependency_lines(root: Path) -> list[str]:
     """Return the lines of pyproject.toml that name a requirement."""
     text = (root / "pyproject.toml").read_text()
     blocks = re.findall(
-        r"^(?:dependencies|fit|import|search|ray|parquet|hdf5|root|wfdb|miniseed|sim|zig|synth|place-more|hls|all|dev|bench"
+        r"^(?:dependencies|fit|import|search|ray|parquet|hdf5|root|wfdb|miniseed|sim|zig|synth|place-more|soc|hls|all|dev|bench"
         r"|docs) = \[\n(.*?)^\]",
         text,
         re.MULTILINE | re.DOTALL,

@@ -131,6 +131,18 @@ _TABLE: tuple[tuple[str, Finder, str, str], ...] = (
     ),
     ("ziglang", _python("ziglang", "ziglang"), "builds the simulator without g++", "pip install ziglang"),
     ("iverilog", _program(("iverilog",), "-V"), "second simulator, four-state", "apt install iverilog"),
+    (
+        "RISC-V compiler",
+        _program(("riscv64-unknown-elf-gcc",), "--version"),
+        "the program of `gatewright assess`",
+        "apt install gcc-riscv64-unknown-elf",
+    ),
+    (
+        "picorv32",
+        _python("pythondata_cpu_picorv32", "pythondata-cpu-picorv32"),
+        "the processor of `gatewright assess`",
+        "pip install pythondata-cpu-picorv32",
+    ),
     ("torch", _python("torch", "torch"), "training, distillation, pruning", "pip install torch"),
     ("optuna", _python("optuna", "optuna"), "hyper-parameter search", "pip install optuna"),
     ("ray", _python("ray", "ray"), "search on many machines", "pip install ray"),
