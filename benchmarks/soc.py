@@ -19,7 +19,7 @@ from gatewright.flow.run import run as run_flow
 from gatewright.synth import tool_for
 from gatewright.tools import write_atomic
 
-EXAMPLE, BOARD, BAUD, SEEDS = "cosmic", "ulx3s_85f", 115_200, (1, 2, 3)
+EXAMPLE, BOARD, BAUD, SEEDS = "cosmic", "ulx3s_85f", 115_200, (1, 2)
 _TOP = """\
 `default_nettype none
 module soc_board (
