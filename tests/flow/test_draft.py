@@ -115,6 +115,12 @@ TABLES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {"label_column": "Art", "scaling": "range"},
         {},
     ),
+    (
+        "one class five times as frequent as the other",
+        "a,b,grade\n" + rows(*X.T[:2], ["A" if i % 6 else "B" for i in range(120)]),
+        {"label_column": "grade"},
+        {"class_weights": "balanced"},
+    ),
 ]
 
 
