@@ -150,7 +150,7 @@ def test_init_on_arrays_and_images(tmp_path: Path):
         "x_test": x[60:],
         "y_test": np.eye(2)[np.arange(30) % 2],
     }
-    np.savez(tmp_path / "b.npz", **kept)
+    np.savez(tmp_path / "b.npz", allow_pickle=False, **kept)
     found, said = drafted(tmp_path / "b.npz")
     assert (found["data"]["x_key"], found["data"]["y_key"], found["task"]) == ("x_*", "y_*", "classification")
     assert "split: source+validation" in said

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import gatewright
 from gatewright.cli.main import main
+from gatewright.errors import ConfigError
 from tests.importers.onnx_models import chain, save, weights
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
@@ -141,7 +142,7 @@ def test_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert set(done.predict(X[:9])) <= {"setosa", "virginica"}
     assert "stopped before its report" in done._repr_html_()
     assert all(seconds >= 0 for seconds in done.times.values())
-    with pytest.raises(gatewright.errors.ConfigError, match="run needs y with X: labels, or a regression's targets"):
+    with pytest.raises(ConfigError, match="run needs y with X: labels, or a regression's targets"):
         gatewright.run(config, X=X)
 
 
