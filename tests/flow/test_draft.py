@@ -115,6 +115,12 @@ TABLES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {"label_column": "Art", "scaling": "range"},
         {},
     ),
+    (
+        "one class five times as frequent as the other",
+        "a,b,grade\n" + rows(*X.T[:2], ["A" if i % 6 else "B" for i in range(120)]),
+        {"label_column": "grade"},
+        {"class_weights": "balanced"},
+    ),
 ]
 
 
@@ -144,7 +150,7 @@ def test_init_on_arrays_and_images(tmp_path: Path):
         "x_test": x[60:],
         "y_test": np.eye(2)[np.arange(30) % 2],
     }
-    np.savez(tmp_path / "b.npz", **kept)
+    np.savez(tmp_path / "b.npz", allow_pickle=False, **kept)
     found, said = drafted(tmp_path / "b.npz")
     assert (found["data"]["x_key"], found["data"]["y_key"], found["task"]) == ("x_*", "y_*", "classification")
     assert "split: source+validation" in said

@@ -54,4 +54,6 @@ class Heard:
         while not self._ended.wait(self._every_s):
             now = time.monotonic()
             for name, since in list(self._since.items()):
+                if now - since < self._every_s / 2:  # has only begun
+                    continue
                 click.echo(f"[{name}] still running, {now - since:.0f} s", err=True)

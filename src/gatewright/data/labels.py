@@ -72,7 +72,7 @@ def leave_out(
     for name in names:
         if name not in classes:
             raise DataError(
-                f"{raw.origin}: no class is called {name!r} (data.exclude_classes).{nearest(name, classes)}"
+                f"{raw.origin}: no class is called {name!r} (data.exclude_classes).{nearest(name, list(classes))}"
             )
     kept = [index for index, name in enumerate(classes) if name not in names]
     if len(kept) < 2:

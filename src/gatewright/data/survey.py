@@ -49,6 +49,7 @@ NUMBERS = (
 TIMES = {"time", "timestamp", "t", "date", "datetime", "elapsed", "epoch", "clock", "zeit", "datum", "temps", "seconds"}
 MOST_CLASSES = 30  # beyond, whole numbers are taken for a quantity
 MOST_WORDS = 4  # among a column's numbers, that are taken for gaps
+UNBALANCED = 4  # as many rows of one class as of another, from which on they should weigh alike
 LEAST = 3  # rows of a class: one for each split
 RARE = "fewer than 3 rows, one for each split"
 DROPPED = 0.1  # of the rows may have a gap, before gaps are filled instead
@@ -69,13 +70,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What a table is likely to hold. keys: of the table [data]; reasons: by key, in words; task: as its label asks."""
+    """What a table is likely to hold. keys: of the table [data]; reasons: by key, in words; task: as its label asks.
+
+    unbalanced: why class_weights should be "balanced"; "" where they need not.
+    """
 
     rows: int
     task: str
     keys: dict[str, Any]
     reasons: dict[str, str]
     features: tuple[str, ...]
+    unbalanced: str = ""
 
 
 def survey_table(frame: pd.DataFrame, path: Path, layout: Layout | None, *, task: str = "") -> Survey:
@@ -84,7 +89,7 @@ def survey_table(frame: pd.DataFrame, path: Path, layout: Layout | None, *, task
     Raises DataError for a table of one column, and where no column can be the label.
     """
     decimal = layout.decimal if layout else "."
-    words = _gap_words(frame, decimal)
+    words, unbalanced = _gap_words(frame, decimal), ""
     frame = with_gaps(frame, words)
     columns = [_column(name, frame[name], decimal) for name in map(str, frame.columns)]
     if len(columns) < 2:
@@ -117,6 +122,7 @@ def survey_table(frame: pd.DataFrame, path: Path, layout: Layout | None, *, task
         keys["missing_values"], reasons["missing_values"] = words, "among numbers: taken for gaps"
     if task == "classification":
         names, counts = np.unique(_texts(frame[label.name][~holes], label), return_counts=True)
+        unbalanced = unbalanced_classes(names.tolist(), counts.tolist())
         if rare := rare_classes(names.tolist(), counts.tolist()):
             keys["exclude_classes"], reasons["exclude_classes"] = rare, RARE
     if holes.any():
@@ -126,7 +132,12 @@ def survey_table(frame: pd.DataFrame, path: Path, layout: Layout | None, *, task
     keys["scaling"], reasons["scaling"] = scaling([column.values for column in features])
     keys["input_format"], reasons["input_format"] = "auto", "`gatewright data` says which it takes"
     return Survey(
-        rows=len(frame), task=task, keys=keys, reasons=reasons, features=tuple(column.name for column in features)
+        rows=len(frame),
+        task=task,
+        keys=keys,
+        reasons=reasons,
+        features=tuple(column.name for column in features),
+        unbalanced=unbalanced,
     )
 
 
@@ -135,6 +146,17 @@ def rare_classes(names: Sequence[str], counts: Sequence[int]) -> list[str]:
     rare = [name for name, count in zip(names, counts, strict=True) if count < LEAST]
     lost = sum(count for count in counts if count < LEAST)
     return rare if len(names) - len(rare) > 1 and lost <= DROPPED * sum(counts) else []
+
+
+def unbalanced_classes(names: Sequence[str], counts: Sequence[int]) -> str:
+    """Return why classes should weigh alike: the most and the least frequent; "" where they are frequent enough."""
+    kept = [(count, name) for name, count in zip(names, counts, strict=True) if count >= LEAST]
+    (least, rarest), (most, usual) = min(kept, default=(1, "")), max(kept, default=(1, ""))
+    return (
+        f"{usual} has {most:,} rows, {rarest} {least:,}; else it may never be answered"
+        if most > UNBALANCED * least
+        else ""
+    )
 
 
 def _texts(labels: Any, column: Column) -> NDArray[Any]:

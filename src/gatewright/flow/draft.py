@@ -27,13 +27,17 @@ IDX_LABELS = (("images-idx3", "labels-idx1"), ("idx3", "idx1"), ("images", "labe
 
 @dataclass(slots=True)
 class Draft:
-    """A configuration in the making. data: keys of [data]; reasons: what is said of each; features: of a sample."""
+    """A configuration in the making. data: keys of [data]; reasons: what is said of each; features: of a sample.
+
+    unbalanced: why class_weights are "balanced"; "" where they are not.
+    """
 
     name: str
     task: str = ""
     data: dict[str, Any] = field(default_factory=dict[str, Any])
     reasons: dict[str, str] = field(default_factory=dict[str, str])
     features: int = 1
+    unbalanced: str = ""
 
 
 def write_draft(source: str, out: Path | None, *, board: str = "", task: str = "") -> tuple[Path, Dataset]:
@@ -79,6 +83,7 @@ def draft_text(draft: Draft, folder: Path, board: str) -> str:
         '# Written by `gatewright init`. The manual\'s page "Every key" lists what else can be set.',
         f"name = {_toml(draft.name)}",
         f"task = {_toml(draft.task)}",
+        *([_line("class_weights", "balanced", draft.unbalanced)] if draft.unbalanced else []),
         "",
         "[data]",
         *(_line(key, value, draft.reasons.get(key, "")) for key, value in keys.items()),
@@ -170,6 +175,7 @@ def _table(draft: Draft, path: Path, task: str) -> None:
     how += "" if layout.header else ", no header: columns have numbers from 0"
     draft.task, draft.data, draft.features = found.task, {**draft.data, **found.keys}, len(found.features)
     draft.reasons |= {"source": how, **found.reasons}
+    draft.unbalanced = found.unbalanced
 
 
 def _format(draft: Draft, path: Path, task: str) -> None:
@@ -190,6 +196,7 @@ def _format(draft: Draft, path: Path, task: str) -> None:
     found = survey_table(table.frame, path, table.layout, task=task)
     draft.task, draft.features = found.task, len(found.features)
     draft.data |= found.keys
+    draft.unbalanced = found.unbalanced
     draft.reasons |= {
         "source": f"{kind.name}: {found.rows:,} rows, {len(found.features)} features",
         **found.reasons,
@@ -237,7 +244,7 @@ def _raw(draft: Draft, task: str) -> None:
     from gatewright.data.labels import one_hot
     from gatewright.data.raw import checked
     from gatewright.data.sources import read_source
-    from gatewright.data.survey import MOST_CLASSES, RARE, rare_classes, scaling
+    from gatewright.data.survey import MOST_CLASSES, RARE, rare_classes, scaling, unbalanced_classes
 
     read = parse_config({"name": "draft", "data": draft.data}).data
     try:
@@ -256,6 +263,7 @@ def _raw(draft: Draft, task: str) -> None:
     draft.features = flat.shape[1]
     if draft.task == "classification" and y.ndim == 1:
         names, counts = np.unique(y.astype(str), return_counts=True)
+        draft.unbalanced = unbalanced_classes(names.tolist(), counts.tolist())
         if rare := rare_classes(names.tolist(), counts.tolist()):
             draft.data["exclude_classes"], draft.reasons["exclude_classes"] = rare, RARE
     draft.data["scaling"], draft.reasons["scaling"] = scaling([flat.ravel()] if raw.x.ndim > 2 else list(flat.T))

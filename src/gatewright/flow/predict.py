@@ -161,6 +161,7 @@ def prediction_csv(predictor: Predictor, found: Prediction) -> str:
         rows = zip(found.labels.tolist(), found.scores.tolist(), strict=True)
         writer.writerows([label, *map(repr, scores)] for label, scores in rows)
     else:
-        writer.writerow([f"target {number + 1}" for number in range(found.scores.shape[1])])
+        count = found.scores.shape[1]
+        writer.writerow(predictor.contract.get("targets") or [f"target {number + 1}" for number in range(count)])
         writer.writerows([*map(repr, scores)] for scores in found.scores.tolist())
     return text.getvalue()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ class RunResult:
     path: Path
     ran: tuple[str, ...]
     results: dict[str, Any] | None
-    times: Mapping[str, float]
+    times: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def report(self) -> Path:

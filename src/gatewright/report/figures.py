@@ -174,7 +174,9 @@ def _chart(title: str, lines: Sequence[_Line], *, percent: bool) -> list[Picture
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.margins(x=0.04, **({} if percent else {"y": 0.08}))  # no curve touches its frame
+    axes.set_xmargin(0.04)  # no curve touches its frame
+    if not percent:
+        axes.set_ymargin(0.08)
     axes.set_xlabel("epoch")
     if len(lines) > 1:
         axes.legend(frameon=False, labelcolor=INK, fontsize=8, handlelength=1.6, borderaxespad=0.2)

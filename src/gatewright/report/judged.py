@@ -1,6 +1,6 @@
 """Test samples and what was answered in; pictures of how right it was out: ROC curves, predictions, residuals."""
-# pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false
-# (matplotlib's own annotations are partial)
+# (matplotlib's own annotations are partial; SciPy and scikit-learn ship no type stubs)
+# pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportMissingTypeStubs=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ def _roc(y: NDArray[Any], shares: NDArray[np.float64], classes: Sequence[str]) -
         axis.set_major_formatter(lambda value, _: f"{100 * value:.4g}{THIN}%")
         axis.set_ticks([0, 0.25, 0.5, 0.75, 1])
     axes.set_xlabel("share of other classes taken for it")
-    axes.legend(frameon=False, labelcolor=INK, fontsize=8, loc="lower right", title="area", title_fontsize=8)
-    axes.get_legend().get_title().set_color(INK)
+    legend = axes.legend(frameon=False, labelcolor=INK, fontsize=8, loc="lower right", title="area", title_fontsize=8)
+    legend.get_title().set_color(INK)
     title = "ROC curve" if len(drawn) == 1 else "ROC curves, each class against the rest"
     if len(drawn) < len(told) and len(classes) > 2:
         title = f"ROC curves of the {len(drawn)} classes told apart worst"
