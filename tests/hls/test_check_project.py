@@ -9,7 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from gatewright.cli.main import main
+from gatewright.errors import LowerError
 from gatewright.flow import hls_check
+from gatewright.hls.project.network import _graph
 from tests.importers.keras_files import layer, sequential, write_h5
 
 pytestmark = [pytest.mark.hls, pytest.mark.slow]
@@ -51,3 +53,8 @@ def test_a_softmax_that_says_nothing_is_predicted_confirmed_by_the_compiler_and_
     bad = CliRunner().invoke(main, [*argv[:4], "--python", "/nowhere/python"])
     assert bad.exit_code == 2
     assert "expected a Python with hls4ml; name a Python that has it with --python" in bad.output
+
+
+def test_a_model_of_hgq_is_refused_since_hls4ml_chooses_its_types_itself():
+    with pytest.raises(LowerError, match="the model is of HGQ, for which hls4ml chooses every type itself"):
+        _graph({"graph": np.array(json.dumps({"bit_exact": True}))})

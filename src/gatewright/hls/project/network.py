@@ -111,6 +111,12 @@ def _answer(configuration: Configuration, x: Floats, work: Path, python: str | N
 
 def _graph(answer: Answer) -> HlsLayerGraph:
     told = json.loads(str(answer["graph"]))
+    if told["bit_exact"]:
+        raise LowerError(
+            "the model is of HGQ, for which hls4ml chooses every type itself and passes over those of a configuration: "
+            "there is nothing to set. `gatewright import MODEL --program net.txt` and `gatewright hls net.txt` hand it "
+            "over to the bit"
+        )
     layers = tuple(_layer(entry, answer) for entry in told["layers"])
     outputs: Sequence[str] = told["output"]
     if len(outputs) != 1:

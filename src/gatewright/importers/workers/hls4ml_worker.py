@@ -26,6 +26,7 @@ import numpy as np
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 SIMPLE = (bool, int, float, str)
 CODE = ("include_header", "function_cpp")  # a layer's settings that are only text of the project
+HGQ = "FixedPointQuantizer"  # with one of these hls4ml chooses all types itself, its option bit_exact
 Answer = dict[str, np.ndarray]
 
 
@@ -103,21 +104,25 @@ def keras3(path: str, config: dict[str, Any], request: dict[str, Any]) -> Any:
     backends = [name for name in ("tensorflow", "jax", "torch") if find_spec(name)]
     os.environ.setdefault("KERAS_BACKEND", backends[0] if backends else "tensorflow")
     keras = import_module("keras")
-    with contextlib.suppress(ModuleNotFoundError):
-        import_module("hgq.layers")  # registers
+    for module in ("hgq.layers", "qkeras"):  # register their layers
+        with contextlib.suppress(ModuleNotFoundError):
+            import_module(module)
     model = keras.models.load_model(path, compile=False)
     if isinstance(config["HLSConfig"], str):
         config["HLSConfig"] = import_module("hls4ml.utils.config").config_from_keras_model(
             model, granularity=config["HLSConfig"], backend=config["Backend"]
         )
-    told(request, config, [{"name": name} for name in config["HLSConfig"].get("LayerName", {})])
-    return import_module("hls4ml.converters").keras_v3_to_hls({**config, "KerasModel": model})
+    own = any(type(layer).__module__.startswith("hgq.") for layer in model.layers)
+    names = ["", *config["HLSConfig"].get("LayerName", {})]
+    told(request, config, [{"name": name, "class_name": HGQ if own else ""} for name in names])
+    return import_module("hls4ml.converters").keras_v3_to_hls({**config, "KerasModel": model}, True, True)
 
 
 def told(request: dict[str, Any], config: dict[str, Any], layers: list[dict[str, Any]]) -> None:
     """Put the configuration and the names of the layers into the request, before hls4ml's passes add to both."""
     request["used"] = json.dumps(config["HLSConfig"], default=str)
     request["parsed"] = [layer["name"] for layer in layers]
+    request["bit_exact"] = any(layer["class_name"] == HGQ for layer in layers)
 
 
 def answer_of(graph: Any, request: dict[str, Any]) -> Answer:
@@ -132,6 +137,7 @@ def answer_of(graph: Any, request: dict[str, Any]) -> Answer:
         "output": [variable.name for variable in graph.get_output_variables()],
         "layers": [description(layer) for layer in layers],
         "parsed": request["parsed"],
+        "bit_exact": request["bit_exact"],
     }
     answer["graph"] = np.array(json.dumps(described))
     answer["hls"] = np.array(request["used"])
