@@ -79,10 +79,6 @@ CONV = ["conv 3 8", "dense 4"]
         ),
         ({"layers": CONV, "activation": "sign"}, "activation \"sign\" is for dense layers, not beside 'conv 3 8'; set"),
         (
-            {"layers": CONV, "pruning": {"budget_ebops": 9}},
-            "pruning.budget_ebops counts dense layers, not 'conv 3 8'; set",
-        ),
-        (
             {"layers": ["depthwise 3"], "pruning": {"kind": "neurons"}},
             "pruning.kind \"neurons\" cannot take filters of 'depthwise 3', which are the channels before it",
         ),

@@ -237,10 +237,6 @@ class Student(Network):
             raise ValueError(
                 f'activation "{self.activation}" is for dense layers, not beside {line.text!r}; set activation = "relu"'
             )
-        if self.pruning.budget_ebops:
-            raise ValueError(
-                f"pruning.budget_ebops counts dense layers, not {line.text!r}; set pruning.budget_lut instead"
-            )
         deep = next((line for line in self.lines if line.kind == "depthwise"), None)
         if deep is not None and self.pruning.kind == "neurons":
             raise ValueError(
