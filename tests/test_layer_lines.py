@@ -66,14 +66,18 @@ CONV = ["conv 3 8", "dense 4"]
     [
         ({"hidden": [4], "layers": CONV}, "student: hidden and layers both name the hidden layers; leave one out"),
         (
+            {"layers": CONV, "precision": "tables"},
+            "precision \"tables\" has no layers like 'conv 3 8'; set precision =",
+        ),
+        (
             {"layers": CONV, "precision": "learned"},
-            "precision \"learned\" is for dense layers, not for 'conv 3 8'; set",
+            "adders, and one behind the map of 'conv 3 8' shares multipliers; write \"global average pool\" before it",
+        ),
+        (
+            {"layers": ["depthwise 3", "global max pool"], "precision": "learned"},
+            'precision "learned" has no depthwise layers; set precision = "fixed", or take layers of conv',
         ),
         ({"layers": CONV, "activation": "sign"}, "activation \"sign\" is for dense layers, not beside 'conv 3 8'; set"),
-        (
-            {"layers": CONV, "pruning": {"budget_ebops": 9}},
-            "pruning.budget_ebops counts dense layers, not 'conv 3 8'; set",
-        ),
         (
             {"layers": ["depthwise 3"], "pruning": {"kind": "neurons"}},
             "pruning.kind \"neurons\" cannot take filters of 'depthwise 3', which are the channels before it",

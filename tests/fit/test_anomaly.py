@@ -161,6 +161,11 @@ def test_settings_that_find_nothing(data: Dataset, tmp_path):
         train_autoencoder(make_config(), data, "c0", work=tmp_path)
     with pytest.raises(FitError, match=r"teacher.hidden must have a layer narrower"):
         train_autoencoder(make_config(student={"hidden": (3,)}), data, "c0", work=tmp_path)
+    lines = make_config(student={"hidden": (32,), "layers": ["dense 3"]})
+    with pytest.raises(
+        FitError, match=r"made of dense layers; write their sizes in student.hidden, not student.layers"
+    ):
+        train_autoencoder(lines, data, "c0", work=tmp_path)
     signs = make_config(student={"hidden": (3,), "activation": "sign"})
     with pytest.raises(FitError, match=r'student.activation = "relu"'):
         train_autoencoder(signs, data, "c0", work=tmp_path)

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs torch: pip install gatewright[fit]")
 import torch
 
-from gatewright.config import Config
+from gatewright.config import Config, Granularity
 from gatewright.config.layers import network_lines
 from gatewright.data import Dataset
 from gatewright.errors import FitError
@@ -20,10 +20,11 @@ from gatewright.fit import train_student, train_teacher
 from gatewright.fit.frozen import weighted_layers
 from gatewright.fit.modules.dense import Widths
 from gatewright.fit.modules.plan import planned, sample_shape
-from gatewright.fit.modules.stacks import layer_stack
+from gatewright.fit.modules.stacks import layer_stack, learned_layers
 from gatewright.fit.train import check_layers
 from gatewright.fit.training.recipe import Recipe
 from gatewright.fixedpoint import Fixed
+from gatewright.graph.figures import figures
 
 from .conftest import make_config
 
@@ -58,6 +59,41 @@ def test_frozen_float_and_quantized_networks_compute_what_the_module_does(
     assert np.array_equal(graph_outputs(network, codes), got.double().numpy())
     made = export_graph(network, name="maps", precision=network.precision)
     assert check_graph_export(made, samples(network, codes, SOURCE)) == 40
+
+
+@pytest.mark.parametrize("granularity", ["weight", "tensor"])
+def test_learnt_widths_of_convolutions_freeze_as_they_are(granularity: Granularity) -> None:
+    """Where widths differ, among them some of no bits; outputs and cost have gradients to all that is learnt."""
+    generator = torch.Generator().manual_seed(3)
+    lines = network_lines(
+        ("conv 3x2 5 stride 2x1", "max pool 2x3", "conv 2 4 padding valid", "global average pool"), ()
+    )
+    plan = planned(lines, sample_shape(lines, (9, 10, 2)), 3, "student")
+    module = learned_layers(plan, source=SOURCE, dropout=0.0, generator=generator, granularity=granularity)
+    codes = np.random.default_rng(5).integers(-16, 16, (48, 180))
+    x = torch.tensor(codes * 0.5, dtype=torch.float32)
+    maps = x.double().reshape(-1, 2)
+    module.fold_inputs(maps.mean(dim=0), (1 / maps.std(dim=0))[:, None].float())
+    module.eval()
+    with torch.no_grad():
+        real = module(x).double().numpy()
+    np.testing.assert_allclose(graph_outputs(module.freeze(classes=()), codes), real, rtol=1e-4, atol=1e-4)
+    module.train()
+    module.calibrate(x, first=True)
+    with torch.no_grad():
+        for widths in module.widths():
+            widths.add_(torch.randn(widths.shape, generator=generator))
+    outputs, cost = module.outputs_and_cost(x)
+    (outputs.square().mean() + 0.01 * cost).backward()  # type: ignore[no-untyped-call]
+    learnt = [*module.biases(), *module.widths()]
+    assert all(p.grad is not None and bool((p.grad != 0).any()) for p in learnt if p.numel())
+    module.eval()
+    network = module.freeze(classes=(), x=x)
+    with torch.no_grad():
+        assert np.array_equal(graph_outputs(network, codes), module(x).double().numpy())
+    made = export_graph(network, name="maps", precision=network.precision)
+    assert check_graph_export(made, samples(network, codes, SOURCE)) == 48
+    assert figures(network).layers[1].shape == (2, 2, 5, 4)
 
 
 def images() -> Dataset:

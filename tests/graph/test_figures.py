@@ -13,7 +13,7 @@ from gatewright.fit.scores.metrics import compression_table
 from gatewright.fixedpoint import Fixed, Grid
 from gatewright.graph import Graph, load_graph, save_graph
 from gatewright.graph.figures import FLOAT_BITS, ebops, element_formats, figures
-from gatewright.graph.nodes import Activation, Quantize, Recurrent, Stored
+from gatewright.graph.nodes import Activation, ConvTranspose, Pool, Quantize, Recurrent, Reshape, Stored
 from gatewright.graph.store import checksum
 from gatewright.graph.table import table
 from tests.fit.networks import float_network, random_network
@@ -97,8 +97,22 @@ def test_effective_bit_operations_by_hand():
     network = small(Stored(weight=Grid.uniform(4, 1, signed=True)))
     # spans: 1.5 has 2 bits, 3.5 has 3, 0.5 has 1; biases 2.5 has 3, 1 has 1
     assert ebops(network) == 3 * (2 + 3 + 1) + 3 + 1
-    with pytest.raises(ModelError, match=r"counted of dense layers, not of 'c' \(Conv\); compare estimated LUTs"):
-        ebops(chain((4, 4, 1), conv("c", np.ones((2, 2, 1, 1)))))
+    read = quantizer("q", 0.5, 0, np.array([15, 3]))  # 4 bits, 2 bits
+    taps = np.stack([np.full((1, 2, 1), 3.0), np.ones((1, 2, 1))], axis=-1)  # spans 2, 1
+    assert ebops(chain((4, 4, 2), read, conv("depth", taps, groups=2))) == 2 * 2 * 4 + 2 * 1 * 2
+    assert ebops(chain((4, 4, 2), read, conv("c", np.ones((2, 2, 2, 3))))) == 4 * 3 * (4 + 2)  # of one window
+    pooled = Pool(name="p", kind="max", size=(2, 2), strides=(2, 2), pads=((0, 0),) * 2)
+    assert ebops(chain((4, 4, 2), read, pooled, Reshape(name="flat", shape=(8,)), dense("fc", np.ones((8, 1))))) == 24
+    cell = ConvTranspose(
+        name="up",
+        weight=np.ones((2, 2, 2, 1)),
+        bias=np.zeros(1),
+        weight_scale=np.array(1.0),
+        strides=(2, 2),
+        crop=((0, 0),) * 2,
+    )
+    with pytest.raises(ModelError, match=r"dense layers and convolutions, not of 'up' \(ConvTranspose\); compare est"):
+        ebops(chain((4, 4, 2), cell))
 
 
 def test_a_cells_weights_are_both_its_matrices():

@@ -68,6 +68,17 @@ def test_truth_tables_search_their_number_and_nothing_of_weights():
     assert {"student.tables.layers", "student.hidden", "student.weight_bits"} <= both.keys()
 
 
+def test_lines_of_layers_are_choices_in_place_of_sizes():
+    lines = ["conv 3x3 4", "pool 2"]
+    stream = {"hardware": {"architecture": "auto"}}
+    own = dimensions(student={"layers": lines}, teacher={"layers": ["conv 3x3 8"]}, **stream)
+    assert not own.keys() & {"student.hidden", "teacher.hidden"}
+    space = {"student.layers": [lines, ["dense 8"]]}
+    assert not dimensions(space, **stream).keys() & {"student.hidden"}
+    with pytest.raises(ConfigError, match=r"layer 'conv 3x3': FILTERS is missing"):
+        read_space(config({"student.layers": [["conv 3x3"]]}, **stream))
+
+
 def test_widths_per_layer_keep_the_number_of_layers():
     found = dimensions(student={"hidden": [8, 8], "weight_bits": [4, 4, 6]})["student.hidden"]
     assert (found.least, found.most) == (2, 2)

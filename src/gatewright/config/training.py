@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -228,17 +229,13 @@ class Student(Network):
     def _check_spatial(self) -> None:
         """Refuse what layers other than dense ones do not have yet."""
         line = next(line for line in self.lines if line.kind != "dense")
-        if self.precision != "fixed":
-            raise ValueError(
-                f'precision "{self.precision}" is for dense layers, not for {line.text!r}; set precision = "fixed"'
-            )
+        if self.precision == "tables":
+            raise ValueError(f'precision "tables" has no layers like {line.text!r}; set precision = "fixed"')
+        if self.precision == "learned":
+            self._check_learned()
         if self.activation != "relu":
             raise ValueError(
                 f'activation "{self.activation}" is for dense layers, not beside {line.text!r}; set activation = "relu"'
-            )
-        if self.pruning.budget_ebops:
-            raise ValueError(
-                f"pruning.budget_ebops counts dense layers, not {line.text!r}; set pruning.budget_lut instead"
             )
         deep = next((line for line in self.lines if line.kind == "depthwise"), None)
         if deep is not None and self.pruning.kind == "neurons":
@@ -246,6 +243,19 @@ class Student(Network):
                 f'pruning.kind "neurons" cannot take filters of {deep.text!r}, which are the channels before it; '
                 "use another kind, or layers of conv"
             )
+
+    def _check_learned(self) -> None:
+        """Refuse layers whose hardware the cost of learnt widths does not know."""
+        for before, line in pairwise((*self.lines, network_lines(("dense 1",), ())[0])):
+            if line.kind == "depthwise" or before.kind == "depthwise":
+                raise ValueError(
+                    'precision "learned" has no depthwise layers; set precision = "fixed", or take layers of conv'
+                )
+            if line.kind in ("dense", "flatten") and before.kind not in ("dense", "global max", "global average"):
+                raise ValueError(
+                    f'precision "learned" costs dense layers as adders, and one behind the map of {before.text!r} '
+                    'shares multipliers; write "global average pool" before it, or set precision = "fixed"'
+                )
 
 
 class Augment(Section):

@@ -22,7 +22,9 @@ from torch import Tensor, nn
 from gatewright.config import Config, Learned
 from gatewright.errors import FitError
 from gatewright.fit.device import array
-from gatewright.fit.modules.stacks import learned_stack
+from gatewright.fit.modules.plan import planned, sample_shape
+from gatewright.fit.modules.stack import Stack
+from gatewright.fit.modules.stacks import learned_layers, learned_stack
 from gatewright.fit.scores.metrics import Merit, merit_of, validation_merit
 from gatewright.fit.scores.pareto import Point, non_dominated, thinned
 from gatewright.fit.train import CALIBRATION_SAMPLES, Tensors, check_alive, fold_units, stage_key
@@ -113,14 +115,7 @@ class _Run:
         self.config, self.data, self.tensors, self.checkpoint = config, data, tensors, checkpoint
         self.settings: Learned = config.student.learned
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + 3)
-        self.module = learned_stack(
-            [tensors.x.shape[1], *config.student.hidden, tensors.outputs],
-            source=tensors.source,
-            dropout=config.student.dropout,
-            generator=generator,
-            granularity=self.settings.granularity,
-            wrap=self.settings.overflow == "wrap",
-        ).to(tensors.device)
+        self.module = _stack(config, tensors, generator).to(tensors.device)
         fold_units(self.module, tensors, per_feature=True)
         if start is not None:
             self.module.start_from(start)
@@ -342,6 +337,28 @@ class _Run:
             Point(network=from_bytes(p["network"].numpy().tobytes()), merit=Merit(*p["merit"]), cost=p["cost"])
             for p in state["points"]
         ]
+
+
+def _stack(config: Config, tensors: Tensors, generator: torch.Generator) -> Stack:
+    """Return the student's layers with learnt widths: dense ones fused into one step, or any in a row."""
+    settings, lines = config.student.learned, config.student.lines
+    if not config.student.spatial:
+        return learned_stack(
+            [tensors.x.shape[1], *(line.units for line in lines), tensors.outputs],
+            source=tensors.source,
+            dropout=config.student.dropout,
+            generator=generator,
+            granularity=settings.granularity,
+            wrap=settings.overflow == "wrap",
+        )
+    return learned_layers(
+        planned(lines, sample_shape(lines, tensors.shape), tensors.outputs, "student"),
+        source=tensors.source,
+        dropout=config.student.dropout,
+        generator=generator,
+        granularity=settings.granularity,
+        wrap=settings.overflow == "wrap",
+    )
 
 
 def _tensor(graph: Graph) -> Tensor:

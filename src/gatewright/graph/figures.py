@@ -24,8 +24,10 @@ from gatewright.graph.nodes import (
     Dense,
     Floats,
     Graph,
+    Pool,
     Quantize,
     Recurrent,
+    Reshape,
     Stored,
     Table,
     Thresholds,
@@ -150,24 +152,36 @@ def ebops(graph: Graph) -> int:
     """Return the effective bit operations: bits of input times bits of weight, over all weights, plus bits of biases.
 
     A weight's bits span its highest to its lowest set bit, so that a power of two has one (Sun et al. 2024, arXiv
-    2405.00645, section 3.2); a float has FLOAT_BITS. Raises ModelError for layers of weights other than dense ones.
+    2405.00645, section 3.2); a float has FLOAT_BITS. A convolution counts what one window takes, for a stream's unit
+    computes one after the other. Raises ModelError for transposed convolutions and recurrent cells.
     """
     by_name = {node.name: node for node in graph.nodes}
     sizes, found = shapes(graph), 0
     for node in graph.nodes:
-        if isinstance(node, Conv | ConvTranspose | Recurrent):
+        if isinstance(node, ConvTranspose | Recurrent):
             raise ModelError(
-                f"effective bit operations are counted of dense layers, not of {node.name!r} ({type(node).__name__}); "
-                "compare estimated LUTs instead"
+                f"effective bit operations are counted of dense layers and convolutions, not of {node.name!r} "
+                f"({type(node).__name__}); compare estimated LUTs instead"
             )
-        if not isinstance(node, Dense):
+        if not isinstance(node, Dense | Conv):
             continue
-        read = np.broadcast_to(_width_of_value(by_name[node.sources[0]]), sizes[node.sources[0]][-1:])
+        read = _bits_read(node, by_name, sizes)
         if quantized_weights(node) is None:
-            found += int(read.sum()) * FLOAT_BITS * node.bias.size
+            found += int(np.broadcast_to(read, node.weight.shape).sum()) * FLOAT_BITS
         else:
-            found += int((span_bits(integer_weights(node)) * read[:, None]).sum() + span_bits(node.bias).sum())
+            found += int((span_bits(integer_weights(node)) * read).sum() + span_bits(node.bias).sum())
     return found
+
+
+def _bits_read(node: Dense | Conv, by_name: Mapping[str, AnyNode], sizes: Mapping[str, tuple[int, ...]]) -> Ints:
+    """Return the bits of what each weight multiplies, broadcast over its kernel: (n_in, 1 or n_out)."""
+    source = by_name[node.sources[0]]
+    while isinstance(source, Reshape) or (isinstance(source, Pool) and source.kind == "max"):  # they move values
+        source = by_name[source.sources[0]]
+    each = np.broadcast_to(_width_of_value(source), sizes[source.name][-1:])
+    each = np.resize(each, sizes[node.sources[0]][-1:])  # of a map as a vector, input i is of channel i modulo channels
+    groups = node.groups if isinstance(node, Conv) else 1
+    return np.repeat(each.reshape(groups, -1).T, node.bias.size // groups, axis=1) if groups > 1 else each[:, None]
 
 
 def _width_of_value(node: AnyNode) -> Ints:

@@ -29,7 +29,7 @@ WEIGHTS = ("fixed", "learned")
 # What some kinds of precision alone read: drawn in their trials only.
 ONLY: dict[str, tuple[str, ...]] = {
     "student.hidden": WEIGHTS,
-    "student.layers": ("fixed",),
+    "student.layers": WEIGHTS,
     "student.weight_bits": ("fixed",),
     "student.bias_bits": ("fixed",),
     "student.activation_bits": ("fixed",),

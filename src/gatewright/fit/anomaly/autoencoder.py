@@ -272,6 +272,10 @@ def _check_exact(program: Program) -> None:
 def check_student(config: Config, data: Dataset, *, learned: bool) -> None:
     """Raise FitError for a config.student that gives no anomaly score; learned: whether widths are to be learnt."""
     student = config.student
+    if student.layers:
+        raise FitError(
+            "an autoencoder is made of dense layers; write their sizes in student.hidden, not student.layers"
+        )
     _check_narrow("student", student.hidden, data)
     precision = "learned" if learned else "fixed"
     if (student.activation, student.precision) != ("relu", precision):

@@ -52,12 +52,13 @@ class LearnedRead(TrainLayer):
         self.register_buffer("centre", torch.zeros(features))
 
     def forward(self, x: Tensor, read: Format | None) -> tuple[Tensor, Format | None]:
-        """Return the features' leading bits. (n, features), same out."""
+        """Return the features' leading bits. (n, ..., features), same out."""
         if read is None:
             return x, None
         frac, width = self.source.frac_bits, self.source.width_bits
-        h, *format_of = CutInputs.apply(x, shared_by(self.feature_widths, self.share), self.centre, frac, width)
-        return h, Format(width_bits=format_of[0], frac_bits=format_of[1], offset=format_of[2])
+        rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])  # of a map, a channel is a feature
+        h, *format_of = CutInputs.apply(rows, shared_by(self.feature_widths, self.share), self.centre, frac, width)
+        return h.view(x.shape), Format(width_bits=format_of[0], frac_bits=format_of[1], offset=format_of[2])
 
     def cost(self, read: Format) -> Tensor:
         """Return nothing: bits that are not read take no logic."""
@@ -154,7 +155,7 @@ class LearnedDense(TrainLayer):
         self.reach: Tensor | None = None  # greatest integer activations that `observe` saw
 
     def forward(self, x: Tensor, read: Format | None) -> tuple[Tensor, Format | None]:
-        """Return sums or activations. x: (n, n_in) -> (n, n_out)."""
+        """Return sums or activations. x: (n, n_in) -> (n, n_out), or maps."""
         if read is None:
             z = self._float_sums(x)
             return (torch.relu(z) if self.relu else z), None
@@ -162,20 +163,25 @@ class LearnedDense(TrainLayer):
         weight = RoundedWeight.apply(self.weight * self.gain, fracs)
         bias = self.bias * self.bias_gain + self.bias_shift
         if (offset := self._offset(read)) is not None:
-            bias = bias + offset @ weight
+            bias = bias + per_input(offset, len(weight)) @ weight
         activation = whole(self._activation_fracs().detach()) if self.relu else None
         read_frac = per_input(read.frac_bits, len(weight))
         bias = BiasOnGrid.apply(bias, weight.detach(), whole(fracs.detach()), read_frac, activation)
-        z = torch.addmm(bias, x, weight)
+        z = self._sums(x, weight, bias)
         if not self.relu:
             return z, None
+        rows = z if z.ndim == 2 else z.reshape(-1, self.units)
         if self.training:
-            torch.maximum(self.top.mul_(FADE), greatest(z.detach()), out=self.top)
-        return RoundedActivation.apply(z, self._activation_fracs()), self._gives()
+            torch.maximum(self.top.mul_(FADE), greatest(rows.detach()), out=self.top)
+        return RoundedActivation.apply(rows, self._activation_fracs()).view(z.shape), self._gives()
+
+    def _sums(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Return x @ weight + bias."""
+        return torch.addmm(bias, x, weight)
 
     def _float_sums(self, x: Tensor) -> Tensor:
         h = x if self.centre is None else x - self.centre
-        return torch.addmm(self.bias * self.bias_gain + self.bias_shift, h, self.weight * self.gain)
+        return self._sums(h, self.weight * self.gain, self.bias * self.bias_gain + self.bias_shift)
 
     def _activation_fracs(self) -> Tensor:
         return shared_by(self.activation_widths, self.activation_share)
@@ -212,7 +218,7 @@ class LearnedDense(TrainLayer):
         if not self.relu:
             return z, None
         h = torch.relu(z)
-        self.top.copy_(h.amax(dim=0))
+        self.top.copy_(h.reshape(-1, self.units).amax(dim=0))
         typical = h.square().mean().sqrt().clamp(min=1e-6)
         start = torch.full_like(self.top, START_BITS - float(torch.log2(typical)))
         _share_out(self.activation_widths, self.activation_share, start)
@@ -248,13 +254,13 @@ class LearnedDense(TrainLayer):
         if read is None:
             return super().observe(x, read)
         weight, bias = self._exact(read)
-        z = x @ weight + bias
+        z = self._sums(x, weight, bias)
         if not self.relu:
             return z, None
         frac = whole(self._activation_fracs()).cpu()
         scale = 2.0 ** frac.double()
         h = torch.floor(z.clamp(min=0.0) * scale + 0.5)
-        top = h.amax(dim=0)
+        top = h.reshape(-1, self.units).amax(dim=0)
         self.reach = top if self.reach is None else torch.maximum(self.reach, top)
         return h / scale, Format(frac_bits=frac, width_bits=whole_bits(self.reach))
 
@@ -264,7 +270,7 @@ class LearnedDense(TrainLayer):
         weight = RoundedWeight.apply((self.weight * self.gain).cpu(), fracs)
         bias = (self.bias * self.bias_gain + self.bias_shift).cpu().double()
         if (offset := self._offset(read)) is not None:
-            bias = bias + offset.cpu().double() @ weight.double()
+            bias = bias + per_input(offset.cpu().double(), len(weight)) @ weight.double()
         activation = whole(self._activation_fracs()).cpu() if self.relu else None
         read_frac = per_input(read.frac_bits, len(weight))
         return weight.double(), bias_on_grid(bias, weight, whole(fracs), read_frac, activation)
@@ -275,8 +281,8 @@ class LearnedDense(TrainLayer):
             weight, bias = (self.weight * self.gain).cpu().double(), self.bias * self.bias_gain + self.bias_shift
             shift = 0.0 if self.centre is None else self.centre.cpu().double() @ weight
             bias64 = bias.cpu().double() - shift
-            then = relu(name, None) if self.relu else ()
-            return dense_layer(name, weight.numpy(), bias64.numpy(), then=then), None
+            then = relu(name, None) if self.relu else []
+            return self._nodes(name, weight.numpy(), bias64.numpy(), None, then), None
         weight, bias = self._exact(read)
         weight = weight * (per_input(read.width_bits, len(weight)) > 0)[:, None]
         then, gives = list[AnyNode](), None
@@ -287,7 +293,13 @@ class LearnedDense(TrainLayer):
             then, gives = relu(name, grid), Format(frac_bits=frac, width_bits=torch.tensor(grid.width_bits))
         self.reach = None
         stored = Stored(weight=_tight_grid(weight.numpy()), bias=_tight_grid(bias.numpy()))
-        return dense_layer(name, weight.numpy(), bias.numpy(), stored=stored, then=then), gives
+        return self._nodes(name, weight.numpy(), bias.numpy(), stored, then), gives
+
+    def _nodes(
+        self, name: str, weight: Floats, bias: Floats, stored: Stored | None, then: list[AnyNode]
+    ) -> list[AnyNode]:
+        """Return the layer of these numbers and what follows it."""
+        return dense_layer(name, weight, bias, stored=stored, then=then)
 
 
 def shared_by(widths: Tensor, share: Tensor | None) -> Tensor:

@@ -73,9 +73,8 @@ class TrainPool(TrainLayer):
         return self(x, read)
 
     def cost(self, read: Format) -> Tensor:
-        """Return the LUTs of its comparisons, or sums: one bit of each of a window's values but one."""
-        values = prod(self.plan.size) - 1
-        return (read.width_bits.float().mean() * (values * self.plan.reads[-1])).to(self.frac.device)
+        """Return the LUTs of its comparisons, or sums: a bit of each channel each, for values come one at a time."""
+        return (read.width_bits.float().mean() * self.plan.reads[-1]).to(self.frac.device)
 
     def freeze(self, name: str, read: Format | None) -> tuple[list[AnyNode], Format | None]:
         """Return the pool, of means with its rounding."""

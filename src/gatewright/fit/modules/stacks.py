@@ -9,7 +9,7 @@ from typing import assert_never
 import torch
 
 from gatewright.config import Granularity
-from gatewright.fit.modules.conv import TrainConv
+from gatewright.fit.modules.conv import LearnedConv, TrainConv
 from gatewright.fit.modules.dense import TrainDense, Widths
 from gatewright.fit.modules.learned import LearnedDense, LearnedRead
 from gatewright.fit.modules.packed import Packed
@@ -21,6 +21,7 @@ from gatewright.fit.modules.steps import Steps
 from gatewright.fixedpoint import Fixed
 
 CHUNK_SAMPLES = 512  # that maps are evaluated of at once
+MEAN_BITS = 8  # of an average pool between layers of learnt widths
 
 
 def dense_stack(
@@ -102,6 +103,40 @@ def learned_stack(
         )
     packed = Packed.of(list(layers.values()))
     return Stack(layers, source=source, dropout=dropout, generator=generator, packed=packed)
+
+
+def learned_layers(
+    plan: Sequence[Planned],
+    *,
+    source: Fixed,
+    dropout: float,
+    generator: torch.Generator,
+    granularity: Granularity = "weight",
+    wrap: bool = False,
+) -> Stack:
+    """Return layers as planned with learnt widths, ReLU behind all with weights but the last; means have MEAN_BITS."""
+    channels = plan[0].reads[-1]
+    layers: dict[str, TrainLayer] = {"read": LearnedRead(channels, source=source, shared=granularity == "tensor")}
+    seen = 0
+    for layer in plan:
+        match layer.line.kind:
+            case "conv":
+                layers[layer.name] = LearnedConv(layer, granularity=granularity, wrap=wrap, generator=generator)
+            case "dense":
+                (n_in,), (n_out,) = layer.reads, layer.gives
+                layers[layer.name] = LearnedDense(
+                    n_in, n_out, relu=layer is not plan[-1], granularity=granularity, wrap=wrap, generator=generator
+                )
+            case "flatten":
+                layers[layer.name] = TrainFlatten(layer)
+            case "max" | "average" | "global max" | "global average":
+                layers[layer.name] = TrainPool(layer, bits=MEAN_BITS, signed=source.signed and not seen)
+            case "depthwise":
+                raise AssertionError("the configuration refuses depthwise layers of learnt widths")
+            case _:
+                assert_never(layer.line.kind)
+        seen += layer.line.weighted
+    return Stack(layers, source=source, dropout=dropout, generator=generator, chunk=CHUNK_SAMPLES, shape=plan[0].reads)
 
 
 def layer_name(index: int, last: int) -> str:
