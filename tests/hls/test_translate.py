@@ -13,7 +13,21 @@ from gatewright.flow.hls import hls_project
 from gatewright.hls import Backend, HlsType, Io, Settings, translate
 from gatewright.hls.layers import AP_ROUNDING, identifiers
 from gatewright.hls.write import hls_config, layer_list
-from gatewright.ir import Add, ArgMax, Const, Constant, Dense, Input, Max, Op, Program, Relu, Requant, save_program
+from gatewright.ir import (
+    Add,
+    ArgMax,
+    Const,
+    Constant,
+    Dense,
+    Input,
+    Max,
+    Op,
+    Program,
+    Relu,
+    Requant,
+    Reshape,
+    save_program,
+)
 
 CAST = Requant(
     name="fc.act",
@@ -118,6 +132,30 @@ def test_a_constant_beside_a_result_is_a_scale_and_an_offset():
     made = translate(program(*both), Backend.VITIS).layers[-1]
     assert made.kind == "ApplyAlpha"
     assert (made.settings["scale_data"].tolist(), made.settings["bias_data"].tolist()) == ([1.0], [0.125])
+
+
+def test_where_hls4ml_repeats_nothing_results_of_two_shapes_are_refused():
+    wide = Dense(name="wide", layer="wide", source="x", weight="v", bias="c")
+    tables = {"v": Constant(np.array([[1, 2, 3], [1, 0, 1]]), 0), "c": Constant(np.array([0, 0, 0]), 0)}
+    both = (wide, Add(name="add", layer="add", left="wide", right="fc"))
+    assert translate(program(*both, constants=tables), Backend.VITIS).layers[-1].kind == "Merge"
+    with pytest.raises(
+        LowerError, match=r"\(3,\) and \(1,\): in Quartus hls4ml repeats nothing and reads past the shorter"
+    ):
+        translate(program(*both, constants=tables), Backend.QUARTUS)
+
+
+def test_a_cast_to_one_bit_is_refused_where_hls4ml_writes_two():
+    bit = replace(CAST, width_bits=(1,), signed=(False,))
+    assert str(translate(program(bit), Backend.VIVADO).layers[-1].types["result"]) == "ufixed<1,0,RND_CONV,SAT,0>"
+    with pytest.raises(LowerError, match="a format of one bit, of which hls4ml makes one of two in Quartus"):
+        translate(program(bit), Backend.QUARTUS)
+
+
+def test_a_reshape_keeps_the_type_of_what_it_reads():
+    wide = replace(CAST, width_bits=(9,))
+    made = translate(program(wide, Reshape(name="r", layer="r", source="fc.act", shape=(1, 1))), Backend.VITIS)
+    assert str(made.layers[-1].types["result"]) == "fixed<9,8,RND_CONV,SAT_SYM,0>"
 
 
 def test_names_are_c_identifiers_and_differ():

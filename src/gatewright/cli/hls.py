@@ -11,7 +11,7 @@ from gatewright.cli.given import program_file, read_codes
 
 @click.command("hls")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--backend", default="vitis", show_default=True, help="vitis, vivado, quartus or catapult.")
+@click.option("--backend", default="vitis", show_default=True, help="vitis, vivado, quartus, catapult or oneapi.")
 @click.option("--io", default="parallel", show_default=True, help="parallel, or stream: a pixel at a time.")
 @click.option("--strategy", default="latency", show_default=True, help="latency, or resource: few multipliers in turn.")
 @click.option("--reuse", default=1, show_default=True, help="How often each multiplier is used.")
@@ -33,7 +33,8 @@ def hls_command(
     """Write RUN (a run directory or a program.txt) as an hls4ml project, and prove that its C++ equals the program.
 
     The C++ is compiled with g++ and compared by == on the run's samples, every layer. What hls4ml cannot compute to the
-    bit is refused, by layer, before anything is written. The vendor's tool is not needed here.
+    bit is refused, by layer, before anything is written. The vendor's tool is not needed here; oneAPI's project is
+    written and not compiled.
     """
     from gatewright.flow.hls import hls_project
 
@@ -51,7 +52,13 @@ def hls_command(
     )
     compared = done.compared
     kind = "random vectors" if done.drawn else "vectors"
-    click.echo(f"{compared.vectors:,} {kind}, {len(compared.layers)} layers, {compared.values:,} values: all equal")
+    if compared is None:
+        click.echo(f"not compiled, and nothing compared: {backend}'s C++ needs its own compiler")
+    else:
+        click.echo(f"{compared.vectors:,} {kind}, {len(compared.layers)} layers, {compared.values:,} values: all equal")
+    if done.depths:
+        theirs, ours = (sum(words) for words in zip(*done.depths.values(), strict=True))
+        click.echo(f"{len(done.depths)} streams between layers: {ours:,} words, hls4ml's {theirs:,}")
     if done.network.host:
         click.echo(f"left to the host: {', '.join(done.network.host)}")
     click.echo(f"wrote {out}; docs/hls.md says how to go on with the vendor's tool")

@@ -23,11 +23,15 @@ Found = tuple[HlsLayer, ...] | str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where a rule stands. known: every result's exact range; words: hls4ml's name of every result."""
+    """Where a rule stands.
+
+    known: every result's exact range; words: hls4ml's name of every result; types: of the results so far.
+    """
 
     program: Program
     known: Mapping[str, Range]
     words: Mapping[str, str]
+    types: Mapping[str, HlsType]
     backend: Backend
     io: Io = Io.PARALLEL
 
@@ -85,7 +89,7 @@ def step(
     op: Op, site: Site, word: str, kind: str, *inputs: str, settings: Mapping[str, Any], **types: HlsType
 ) -> HlsLayer:
     """Return a layer on the way to op's result, named after it and `word`. inputs: names of hls4ml's layers."""
-    name = f"{site.words[op.name]}_{word}"
+    name = f"{site.words[op.name].replace('gw_', 'gs_', 1)}_{word}"  # no op has this prefix
     return HlsLayer(name=name, layer=op.layer, op="", kind=kind, inputs=inputs, types=types, settings=settings)
 
 

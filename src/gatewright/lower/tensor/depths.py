@@ -42,22 +42,33 @@ def sized(dataflow: Dataflow) -> Dataflow:
     net, frames = net_of(dataflow), frames_of(dataflow)
     free = run(net, frames=frames, unbounded=True)
     depths = [max(free.places[i], 1) if channel.depth else 0 for i, channel in enumerate(channels)]
-    each = frames * sum(node.rule.steps for node in net.nodes)
-    order = list(range(len(depths)))
-    if 2 * each * len(depths) > _EFFORT_STEPS:  # not all can be tried: those first that have most bits to lose
-        order.sort(key=lambda i: -depths[i] * dataflow.word_bits(channels[i]))
-    spent = 0
-    for number in (number for number in order if depths[number] > 1):
-        if spent + each > _EFFORT_STEPS:
-            break
-        depths[number], tries = _least(net, depths, number, free.interval_cycles, frames)
-        spent += tries * each
+    bits = [dataflow.word_bits(channel) for channel in channels]
+    depths = shrunk(net, depths, bits, free.interval_cycles, frames)
     paced = run(replace(net, depths=tuple(depths)), frames=frames)
     return replace(
         dataflow,
         channels=tuple(replace(c, depth=d) for c, d in zip(channels, depths, strict=True)),
         paced=paced,
     )
+
+
+def shrunk(net: Net, depths: list[int], bits: list[int], interval: int, frames: int) -> list[int]:
+    """Return depths of which each is as small as keeps the interval, one channel after the other.
+
+    bits: of each channel's words; where not all can be tried, those come first that have most bits to lose.
+    """
+    depths = [*depths]
+    each = frames * sum(node.rule.steps for node in net.nodes)
+    order = list(range(len(depths)))
+    if 2 * each * len(depths) > _EFFORT_STEPS:
+        order.sort(key=lambda i: -depths[i] * bits[i])
+    spent = 0
+    for number in (number for number in order if depths[number] > 1):
+        if spent + each > _EFFORT_STEPS:
+            break
+        depths[number], tries = _least(net, depths, number, interval, frames)
+        spent += tries * each
+    return depths
 
 
 def _least(net: Net, depths: list[int], number: int, interval: int, frames: int) -> tuple[int, int]:
