@@ -52,7 +52,7 @@ def test_convolutions_on_streams_equal_their_program(tmp_path):
     file = tmp_path / "program.txt"
     save_program(small_network(), file)
     arguments = ["hls", str(file), "--out", str(tmp_path / "out"), "--io", "stream", "--strategy", "resource"]
-    done = CliRunner().invoke(main, [*arguments, "--reuse", "2"])
+    done = CliRunner().invoke(main, [*arguments, "--reuse", "2,1,3"])
     assert done.exit_code == 0, done.output
     assert "2,000 random vectors, 6 layers, 276,000 values: all equal" in done.output
     assert "13 streams between layers: 28 words, hls4ml's 234" in done.output

@@ -10,6 +10,7 @@ from gatewright.fixedpoint import Fixed
 from gatewright.hls import Backend, Io, translate
 from gatewright.hls.expand import expanded
 from gatewright.ir import (
+    Add,
     ArgMax,
     Constant,
     Input,
@@ -19,6 +20,7 @@ from gatewright.ir import (
     Range,
     Softmax,
     SoftmaxVariant,
+    Thresholds,
     softmax_op,
     verify,
 )
@@ -85,3 +87,16 @@ def test_tables_that_hls4ml_has_no_place_for_are_refused():
     read = Lookup(name="read", layer="read", source="x", table="t", first=-(1 << 16))
     with pytest.raises(LowerError, match="a table of 131,072 entries; hls4ml is given at most 65,536"):
         translate(Program(name="p", ops=(wide, read), output="read", constants={"t": long}), Backend.VITIS)
+
+
+def test_thresholds_on_the_way_are_a_table_of_their_counts():
+    cuts = Constant(np.array([[-3, 5], [0, 9], [1, 2]]), 1)
+    steps = Thresholds(name="steps", layer="steps", source="x", thresholds="t", start=-1, step=2, frac_bits=0)
+    program = Program(name="p", ops=(GIVEN, steps), output="steps", constants={"t": cuts})
+    written = expanded(program)
+    assert isinstance(written.ops[-1], Lookup)
+    x = samples(program, 500)
+    assert np.array_equal(Interpreter(written).run(x), Interpreter(program).run(x))
+    doubled = Add(name="more", layer="more", left="steps", right="steps")
+    whole = Program(name="p", ops=(GIVEN, steps, doubled), output="more", constants={"t": cuts})
+    assert [layer.op for layer in translate(whole, Backend.VITIS).layers] == ["x", "", "steps", "more"]

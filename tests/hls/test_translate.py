@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from gatewright.cli.main import main
 from gatewright.errors import ConfigError, LowerError, MissingToolError
 from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.flow.hls import hls_project
@@ -79,6 +81,25 @@ def test_hls4ml_is_told_every_type_by_name():
         ("gw_fc", "Dense", ["gw_x"]),
         ("gw_fc_act", "Activation", ["gw_fc"]),
     ]
+
+
+def test_each_layer_with_weights_can_have_its_own_reuse_factor():
+    made = translate(program(CAST), Backend.VITIS)
+    factors = {
+        name: row["ReuseFactor"] for name, row in hls_config(made, Settings(reuse_factor=(2,)))["LayerName"].items()
+    }
+    assert factors == {"gw_x": 1, "gw_fc": 2, "gw_fc_act": 1}
+    with pytest.raises(ConfigError, match=r"2 reuse factors for 1 layers with weights; .* each: fc"):
+        hls_config(made, Settings(reuse_factor=(2, 3)))
+
+
+def test_wrong_reuse_factors_are_named(tmp_path):
+    path = tmp_path / "program.txt"
+    save_program(program(CAST), path)
+    with pytest.raises(ConfigError, match="reuse factors must be 1 or more, not 0"):
+        hls_project(path, tmp_path / "out", reuse_factor=0)
+    said = CliRunner().invoke(main, ["hls", str(path), "--out", str(tmp_path / "out"), "--reuse", "2,x"])
+    assert "--reuse must be whole numbers as in 4 or 4,1,2, not '2,x'" in said.output
 
 
 def test_a_choice_at_the_end_is_the_hosts_and_what_nobody_needs_stays_out():

@@ -57,7 +57,7 @@ def hls_project(
     backend: str = "vitis",
     io: str = "parallel",
     strategy: str = "latency",
-    reuse_factor: int = 1,
+    reuse_factor: int | tuple[int, ...] = 1,
     codes: Ints | None = None,
     part: str = "",
     clock_ns: float = 5.0,
@@ -65,8 +65,8 @@ def hls_project(
 ) -> HlsResult:
     """Write the hls4ml project of a program.txt or a run directory into `out`, compile its C++, and compare.
 
-    io: "parallel", or "stream" for a pixel at a time. strategy, reuse_factor: hls4ml's, of every layer; it takes the
-    nearest factor that a layer has.
+    io: "parallel", or "stream" for a pixel at a time. strategy, reuse_factor: hls4ml's, one number for
+    every layer or one for each that has weights; it takes the nearest factor that a layer can have.
 
     codes: (n, *input shape) input integers; None takes at most VECTORS samples of the run, or random ones of a file.
     compiler: the start of a C++ compiler's command line; None looks for one. `out` is replaced whole or not at all.
@@ -75,8 +75,8 @@ def hls_project(
     target = _chosen(backend, Backend, "HLS back end")
     streams = _chosen(io, Io, "io type")
     plan = _chosen(strategy, Strategy, "strategy")
-    if reuse_factor < 1:
-        raise ConfigError(f"the reuse factor must be 1 or more, not {reuse_factor!r}")
+    if min([reuse_factor] if isinstance(reuse_factor, int) else reuse_factor, default=1) < 1:
+        raise ConfigError(f"reuse factors must be 1 or more, not {reuse_factor!r}")
     program = load_program(source / "program" / "program.txt" if source.is_dir() else source)
     network = translate(program, target, streams)
     need("hls4ml", "an HLS project", "hls")

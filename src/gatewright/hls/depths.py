@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 from gatewright.lower.streaming.rule import Rule
 from gatewright.lower.streaming.tokens import Net, Node, run
@@ -61,9 +61,10 @@ def set_depths(graph: Any) -> dict[str, tuple[int, int]]:
     changed: dict[str, tuple[int, int]] = {}
     for name, depth in zip(names, depths, strict=True):
         variable = variables[name]
-        if name not in (source, result) and isinstance(variable.pragma, tuple):  # both ends are the surroundings'
-            changed[variable.name] = (int(variable.pragma[1]), max(depth, LEAST))
-            variable.pragma = (variable.pragma[0], changed[variable.name][1])
+        told = cast("tuple[str, int] | str", variable.pragma)
+        if name not in (source, result) and isinstance(told, tuple):  # both ends are the surroundings'
+            changed[variable.name] = (int(told[1]), max(depth, LEAST))
+            variable.pragma = (told[0], changed[variable.name][1])
     return changed
 
 

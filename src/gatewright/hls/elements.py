@@ -28,17 +28,17 @@ def binary(op: Op, site: Site) -> Found:
     tables = site.constant(pair.left), site.constant(pair.right)
     if tables[0] is not None and tables[1] is not None:
         return "both its sources are constants"
-    shapes = [site.known[name].lo.shape for name in (pair.left, pair.right)]
+    left, right = site.shape(pair.left), site.shape(pair.right)
     for table, source in zip(tables, (pair.right, pair.left), strict=True):
         if table is not None:
             return _with_constant(pair, site, table, source)
-    if shapes[0] != shapes[1] and site.io is Io.STREAM:
-        return f"shapes {shapes[0]} and {shapes[1]}: streams of one shape alone are joined"
-    if shapes[0] != shapes[1] and not site.xilinx:
+    if left != right and site.io is Io.STREAM:
+        return f"shapes {left} and {right}: streams of one shape alone are joined"
+    if left != right and not site.xilinx:
         where = site.backend.value
-        return f"shapes {shapes[0]} and {shapes[1]}: in {where} hls4ml repeats nothing and reads past the shorter's end"
-    if not _repeats(*shapes, site.shape(op.name)):
-        return f"shapes {shapes[0]} and {shapes[1]}: hls4ml repeats the shorter along the leading axes only"
+        return f"shapes {left} and {right}: in {where} hls4ml repeats nothing and reads past the shorter's end"
+    if not _repeats(left, right, site.shape(op.name)):
+        return f"shapes {left} and {right}: hls4ml repeats the shorter along the leading axes only"
     return (layer_of(op, site, "Merge", pair.left, pair.right, settings={"op": MERGE[type(op)]}),)
 
 

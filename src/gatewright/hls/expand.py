@@ -1,6 +1,7 @@
-"""A Program in; the same function without softmax out: of maxima, differences, tables, sums, products and casts.
+"""A Program in; the same function without softmax and thresholds out: of maxima, tables, sums, products and casts.
 
-hls4ml fills the tables of its own softmax by formulas in float; here they are the program's.
+hls4ml fills the tables of its own softmax by formulas in float; here they are the program's. How many thresholds a
+value reaches is a table too.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ from dataclasses import replace
 import numpy as np
 
 from gatewright.fixedpoint import Ints, Overflow, Rounding
+from gatewright.hls.site import MOST_INDEX_BITS
 from gatewright.ir import Constant, Op, Program, Range, ranges
+from gatewright.ir.lookups import cuts, threshold
 from gatewright.ir.op_moves import Reshape
-from gatewright.ir.op_tables import Lookup, Softmax, SoftmaxVariant
+from gatewright.ir.op_tables import Lookup, Softmax, SoftmaxVariant, Thresholds
 from gatewright.ir.ops import Dense, Mul, Pool, PoolKind, Requant, Sub
 
 
 def expanded(program: Program) -> Program:
-    """Return the program with every softmax of a vector written out; each result keeps its name."""
+    """Return the program with every softmax of a vector and all thresholds written out; each result keeps its name."""
     known = ranges(program)
     ops: list[Op] = []
     constants = dict(program.constants)
@@ -26,9 +29,24 @@ def expanded(program: Program) -> Program:
             written, tables = _written(op, known[op.source], constants)
             ops += written
             constants |= tables
+        elif isinstance(op, Thresholds) and known[op.source].width_bits <= MOST_INDEX_BITS:
+            read, table = _counted(op, known[op.source], constants[op.thresholds])
+            ops.append(read)
+            constants[read.table] = table
         else:
             ops.append(op)
     return replace(program, ops=tuple(ops), constants=constants)
+
+
+def _counted(op: Thresholds, x: Range, thresholds: Constant) -> tuple[Lookup, Constant]:
+    """Return the table of what thresholds make of every value that there can be. x: the range of what they read."""
+    low, high = x.ends
+    at = cuts(thresholds, x.frac_bits)
+    values: Ints = np.repeat(np.arange(low, high + 1)[:, None], len(at), axis=1)
+    counted: Ints = threshold(values, at, op)
+    table = Constant(counted.transpose(), op.frac_bits)
+    name = f"{op.name}.read"
+    return Lookup(name=op.name, layer=op.layer, source=op.source, table=name, first=low), table
 
 
 def _written(op: Softmax, x: Range, tables: dict[str, Constant]) -> tuple[list[Op], dict[str, Constant]]:

@@ -14,6 +14,7 @@ from gatewright.hls.layers import Backend, HlsLayer, HlsType, Io
 from gatewright.ir import Constant, Op, Program, Range
 from gatewright.ir.ops import Const
 
+MOST_INDEX_BITS = 16  # of a table: a longer one is none in a chip's logic
 MOST_BITS = 53  # a double holds them: hls4ml's bridge hands inputs, outputs and traced layers over as doubles
 
 Numbers = NDArray[np.float64]

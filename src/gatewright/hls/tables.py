@@ -9,11 +9,9 @@ import numpy as np
 
 from gatewright.fixedpoint import Fixed
 from gatewright.hls.layers import Backend, HlsLayer, HlsType, Io
-from gatewright.hls.site import Found, Site, affine, holding, layer_of, numbers, step, table_type
+from gatewright.hls.site import MOST_INDEX_BITS, Found, Site, affine, holding, layer_of, numbers, step, table_type
 from gatewright.ir import Constant, Op
 from gatewright.ir.op_tables import Lookup
-
-MOST_INDEX_BITS = 16  # of a table: a longer one is none in a chip's logic, and a minute of C++ to compile
 
 
 def lookup(op: Op, site: Site) -> Found:

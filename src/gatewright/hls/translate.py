@@ -27,12 +27,13 @@ def translate(program: Program, backend: Backend, io: Io = Io.PARALLEL) -> HlsNe
 
     A softmax of a vector at the end is part of the project where the back end has what it is made of.
     """
-    whole = expanded(program)
-    if isinstance(program.op(program.output), Softmax) and whole.ops != program.ops:
+    if isinstance(program.op(program.output), Softmax):
+        whole = expanded(program)
         network, refused = _translated(whole, (), backend, io)
         if not {refusal.layer for refusal in refused} & {program.op(program.output).layer}:
             return _unrefused(network, refused, backend, io)
-    network, refused = _translated(*_without_host(program), backend, io)
+    kept, host = _without_host(program)
+    network, refused = _translated(expanded(kept), host, backend, io)
     return _unrefused(network, refused, backend, io)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from gatewright.errors import LowerError
+from gatewright.errors import ConfigError, LowerError
 from gatewright.fixedpoint import Ints
 from gatewright.hls.depths import set_depths
 from gatewright.hls.layers import Backend, HlsLayer, HlsNetwork, Io, Strategy
@@ -29,13 +29,16 @@ _BENCH = Path(__file__).with_name("bench.cpp")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What hls4ml is told beside the network. part "": the back end's own; reuse_factor: of every layer."""
+    """What hls4ml is told beside the network. part "": the back end's own.
+
+    reuse_factor: how often each multiplier is used, one number for every layer or one for each that has weights.
+    """
 
     backend: Backend = Backend.VITIS
     io: Io = Io.PARALLEL
     part: str = ""
     clock_ns: float = 5.0
-    reuse_factor: int = 1
+    reuse_factor: int | tuple[int, ...] = 1
     strategy: Strategy = Strategy.LATENCY
 
 
@@ -60,11 +63,15 @@ def write_project(network: HlsNetwork, settings: Settings, codes: Ints, results:
     LowerError where hls4ml changes a type that it was given.
     """
     need("hls4ml", "an HLS project", "hls")
+    packed = Path(f"{out}.tar.gz")
+    kept = packed.exists()
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # hls4ml's own, of types that it is told to override
         graph = _graph(network, settings, out)
         depths = set_depths(graph) if settings.io is Io.STREAM and settings.backend in DEPTHS else {}
         graph.write()
+    if not kept:  # for Catapult hls4ml packs the folder beside it, whatever it is told
+        packed.unlink(missing_ok=True)
     if settings.io is Io.STREAM and settings.backend is Backend.QUARTUS:
         mend_traces(out / "firmware" / f"{NAME}.cpp", graph)
     _forget_folder(out)
@@ -102,22 +109,36 @@ def layer_list(network: HlsNetwork) -> list[dict[str, Any]]:
 
 def hls_config(network: HlsNetwork, settings: Settings) -> dict[str, Any]:
     """Return hls4ml's HLSConfig: every type by name, and none of its passes that would choose others."""
+    reuse = _reuse(network, settings.reuse_factor)
     named = {
         layer.name: {
             "Precision": {role: str(kind) for role, kind in layer.types.items()},
             "Trace": True,
-            "ReuseFactor": settings.reuse_factor,
+            "ReuseFactor": reuse[layer.name],
             "Strategy": settings.strategy.value,
         }
         for layer in network.layers
     }
     model = {
         "Precision": {"default": "fixed<16,6>"},
-        "ReuseFactor": settings.reuse_factor,
+        "ReuseFactor": 1,
         "Strategy": settings.strategy.value,
         "BitExact": False,
     }
     return {"Model": model, "LayerName": named}
+
+
+def _reuse(network: HlsNetwork, factor: int | tuple[int, ...]) -> dict[str, int]:
+    """Return each layer's factor, 1 of those without weights where each has its own. Raises ConfigError."""
+    weighted = [layer.name for layer in network.layers if "weight" in layer.types]
+    if isinstance(factor, int):
+        return {layer.name: factor for layer in network.layers}
+    if len(factor) != len(weighted):
+        raise ConfigError(
+            f"{len(factor)} reuse factors for {len(weighted)} layers with weights; give one number, or one for each: "
+            f"{', '.join(layer.layer for layer in network.layers if layer.name in weighted)}"
+        )
+    return {layer.name: 1 for layer in network.layers} | dict(zip(weighted, factor, strict=True))
 
 
 def _graph(network: HlsNetwork, settings: Settings, out: Path) -> Any:
