@@ -44,7 +44,7 @@ def _counted(op: Thresholds, x: Range, thresholds: Constant) -> tuple[Lookup, Co
     at = cuts(thresholds, x.frac_bits)
     values: Ints = np.repeat(np.arange(low, high + 1)[:, None], len(at), axis=1)
     counted: Ints = threshold(values, at, op)
-    table = Constant(counted.transpose(), op.frac_bits)
+    table = Constant(np.moveaxis(counted, 0, 1), op.frac_bits)
     name = f"{op.name}.read"
     return Lookup(name=op.name, layer=op.layer, source=op.source, table=name, first=low), table
 
