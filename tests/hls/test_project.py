@@ -52,7 +52,20 @@ def test_convolutions_on_streams_equal_their_program(tmp_path):
     file = tmp_path / "program.txt"
     save_program(small_network(), file)
     arguments = ["hls", str(file), "--out", str(tmp_path / "out"), "--io", "stream", "--strategy", "resource"]
-    done = CliRunner().invoke(main, [*arguments, "--reuse", "2"])
+    done = CliRunner().invoke(main, [*arguments, "--reuse", "2,1,3"])
     assert done.exit_code == 0, done.output
     assert "2,000 random vectors, 6 layers, 276,000 values: all equal" in done.output
+    assert "13 streams between layers: 28 words, hls4ml's 234" in done.output
     assert "io_stream" in (tmp_path / "out" / "hls4ml_config.yml").read_text()
+
+
+def test_the_project_of_a_back_end_that_is_not_compiled_here_is_written_and_that_is_said(tmp_path):
+    file = tmp_path / "program.txt"
+    save_program(program(CAST), file)
+    done = CliRunner().invoke(main, ["hls", str(file), "--out", str(tmp_path / "out"), "--backend", "oneapi"])
+    assert done.exit_code == 0, done.output
+    assert "not compiled, and nothing compared: oneapi's C++ needs its own compiler" in done.output
+    assert (tmp_path / "out" / "src" / "firmware" / "parameters.h").is_file()
+    first = (tmp_path / "out" / "tb_data" / "tb_input_features.dat").read_text().splitlines()[0]
+    codes = (tmp_path / "out" / "tb_data" / "inputs.txt").read_text().splitlines()[0]
+    assert [2 * float(number) for number in first.split()] == [float(code) for code in codes.split()]

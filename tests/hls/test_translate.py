@@ -6,14 +6,30 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from gatewright.cli.main import main
 from gatewright.errors import ConfigError, LowerError, MissingToolError
 from gatewright.fixedpoint import Fixed, Overflow, Rounding
 from gatewright.flow.hls import hls_project
 from gatewright.hls import Backend, HlsType, Io, Settings, translate
 from gatewright.hls.layers import AP_ROUNDING, identifiers
 from gatewright.hls.write import hls_config, layer_list
-from gatewright.ir import Add, ArgMax, Const, Constant, Dense, Input, Max, Op, Program, Relu, Requant, save_program
+from gatewright.ir import (
+    Add,
+    ArgMax,
+    Const,
+    Constant,
+    Dense,
+    Input,
+    Max,
+    Op,
+    Program,
+    Relu,
+    Requant,
+    Reshape,
+    save_program,
+)
 
 CAST = Requant(
     name="fc.act",
@@ -67,6 +83,25 @@ def test_hls4ml_is_told_every_type_by_name():
     ]
 
 
+def test_each_layer_with_weights_can_have_its_own_reuse_factor():
+    made = translate(program(CAST), Backend.VITIS)
+    factors = {
+        name: row["ReuseFactor"] for name, row in hls_config(made, Settings(reuse_factor=(2,)))["LayerName"].items()
+    }
+    assert factors == {"gw_x": 1, "gw_fc": 2, "gw_fc_act": 1}
+    with pytest.raises(ConfigError, match=r"2 reuse factors for 1 layers with weights; .* each: fc"):
+        hls_config(made, Settings(reuse_factor=(2, 3)))
+
+
+def test_wrong_reuse_factors_are_named(tmp_path):
+    path = tmp_path / "program.txt"
+    save_program(program(CAST), path)
+    with pytest.raises(ConfigError, match="reuse factors must be 1 or more, not 0"):
+        hls_project(path, tmp_path / "out", reuse_factor=0)
+    said = CliRunner().invoke(main, ["hls", str(path), "--out", str(tmp_path / "out"), "--reuse", "2,x"])
+    assert "--reuse must be whole numbers as in 4 or 4,1,2, not '2,x'" in said.output
+
+
 def test_a_choice_at_the_end_is_the_hosts_and_what_nobody_needs_stays_out():
     unused = Relu(name="idle", layer="idle", source="x")
     made = translate(program(CAST, unused, ArgMax(name="class", layer="out", source="fc.act")), Backend.VITIS)
@@ -118,6 +153,30 @@ def test_a_constant_beside_a_result_is_a_scale_and_an_offset():
     made = translate(program(*both), Backend.VITIS).layers[-1]
     assert made.kind == "ApplyAlpha"
     assert (made.settings["scale_data"].tolist(), made.settings["bias_data"].tolist()) == ([1.0], [0.125])
+
+
+def test_where_hls4ml_repeats_nothing_results_of_two_shapes_are_refused():
+    wide = Dense(name="wide", layer="wide", source="x", weight="v", bias="c")
+    tables = {"v": Constant(np.array([[1, 2, 3], [1, 0, 1]]), 0), "c": Constant(np.array([0, 0, 0]), 0)}
+    both = (wide, Add(name="add", layer="add", left="wide", right="fc"))
+    assert translate(program(*both, constants=tables), Backend.VITIS).layers[-1].kind == "Merge"
+    with pytest.raises(
+        LowerError, match=r"\(3,\) and \(1,\): in Quartus hls4ml repeats nothing and reads past the shorter"
+    ):
+        translate(program(*both, constants=tables), Backend.QUARTUS)
+
+
+def test_a_cast_to_one_bit_is_refused_where_hls4ml_writes_two():
+    bit = replace(CAST, width_bits=(1,), signed=(False,))
+    assert str(translate(program(bit), Backend.VIVADO).layers[-1].types["result"]) == "ufixed<1,0,RND_CONV,SAT,0>"
+    with pytest.raises(LowerError, match="a format of one bit, of which hls4ml makes one of two in Quartus"):
+        translate(program(bit), Backend.QUARTUS)
+
+
+def test_a_reshape_keeps_the_type_of_what_it_reads():
+    wide = replace(CAST, width_bits=(9,))
+    made = translate(program(wide, Reshape(name="r", layer="r", source="fc.act", shape=(1, 1))), Backend.VITIS)
+    assert str(made.layers[-1].types["result"]) == "fixed<9,8,RND_CONV,SAT_SYM,0>"
 
 
 def test_names_are_c_identifiers_and_differ():

@@ -11,10 +11,12 @@ from gatewright.cli.given import program_file, read_codes
 
 @click.command("hls")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--backend", default="vitis", show_default=True, help="vitis, vivado, quartus or catapult.")
+@click.option("--backend", default="vitis", show_default=True, help="vitis, vivado, quartus, catapult or oneapi.")
 @click.option("--io", default="parallel", show_default=True, help="parallel, or stream: a pixel at a time.")
 @click.option("--strategy", default="latency", show_default=True, help="latency, or resource: few multipliers in turn.")
-@click.option("--reuse", default=1, show_default=True, help="How often each multiplier is used.")
+@click.option(
+    "--reuse", default="1", show_default=True, help="How often a multiplier is used; 4,1,2 for each layer with weights."
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the project.")
 @click.option("--part", default="", help="The chip, as the vendor's tool spells it [default: hls4ml's].")
 @click.option("--clock-ns", default=5.0, show_default=True, help="Clock period.")
@@ -24,7 +26,7 @@ def hls_command(
     backend: str,
     io: str,
     strategy: str,
-    reuse: int,
+    reuse: str,
     out: Path,
     part: str,
     clock_ns: float,
@@ -33,7 +35,8 @@ def hls_command(
     """Write RUN (a run directory or a program.txt) as an hls4ml project, and prove that its C++ equals the program.
 
     The C++ is compiled with g++ and compared by == on the run's samples, every layer. What hls4ml cannot compute to the
-    bit is refused, by layer, before anything is written. The vendor's tool is not needed here.
+    bit is refused, by layer, before anything is written. The vendor's tool is not needed here; oneAPI's project is
+    written and not compiled.
     """
     from gatewright.flow.hls import hls_project
 
@@ -44,14 +47,29 @@ def hls_command(
         backend=backend,
         io=io,
         strategy=strategy,
-        reuse_factor=reuse,
+        reuse_factor=_factors(reuse),
         codes=read_codes(codes),
         part=part,
         clock_ns=clock_ns,
     )
     compared = done.compared
     kind = "random vectors" if done.drawn else "vectors"
-    click.echo(f"{compared.vectors:,} {kind}, {len(compared.layers)} layers, {compared.values:,} values: all equal")
+    if compared is None:
+        click.echo(f"not compiled, and nothing compared: {backend}'s C++ needs its own compiler")
+    else:
+        click.echo(f"{compared.vectors:,} {kind}, {len(compared.layers)} layers, {compared.values:,} values: all equal")
+    if done.depths:
+        theirs, ours = (sum(words) for words in zip(*done.depths.values(), strict=True))
+        click.echo(f"{len(done.depths)} streams between layers: {ours:,} words, hls4ml's {theirs:,}")
     if done.network.host:
         click.echo(f"left to the host: {', '.join(done.network.host)}")
     click.echo(f"wrote {out}; docs/hls.md says how to go on with the vendor's tool")
+
+
+def _factors(text: str) -> int | tuple[int, ...]:
+    """Return one number, or several with commas between them. Raises BadParameter."""
+    try:
+        factors = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"--reuse must be whole numbers as in 4 or 4,1,2, not {text!r}") from None
+    return factors[0] if len(factors) == 1 else factors

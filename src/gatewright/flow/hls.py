@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,9 +14,11 @@ from gatewright.errors import ConfigError, nearest
 from gatewright.fixedpoint import Ints
 from gatewright.flow.codes import checked_codes
 from gatewright.hls import (
+    INCLUDES,
     Backend,
     Compared,
     HlsNetwork,
+    HlsProject,
     Io,
     Settings,
     Strategy,
@@ -35,12 +37,17 @@ Choice = TypeVar("Choice", bound=Enum)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HlsResult:
-    """A project, what of the program is in it, and what was compared. drawn: the vectors were random ones."""
+    """A project and what of the program is in it.
+
+    compared: what was, None where g++ does not compile the back end's C++. drawn: the vectors were random ones. depths:
+    of the streams between layers, the words that hls4ml gives each and those that it has.
+    """
 
     folder: Path
     network: HlsNetwork
-    compared: Compared
+    compared: Compared | None
     drawn: bool
+    depths: Mapping[str, tuple[int, int]]
 
 
 def hls_project(
@@ -50,7 +57,7 @@ def hls_project(
     backend: str = "vitis",
     io: str = "parallel",
     strategy: str = "latency",
-    reuse_factor: int = 1,
+    reuse_factor: int | tuple[int, ...] = 1,
     codes: Ints | None = None,
     part: str = "",
     clock_ns: float = 5.0,
@@ -58,8 +65,8 @@ def hls_project(
 ) -> HlsResult:
     """Write the hls4ml project of a program.txt or a run directory into `out`, compile its C++, and compare.
 
-    io: "parallel", or "stream" for a pixel at a time. strategy, reuse_factor: hls4ml's, of every layer; it takes the
-    nearest factor that a layer has.
+    io: "parallel", or "stream" for a pixel at a time. strategy, reuse_factor: hls4ml's, one number for
+    every layer or one for each that has weights; it takes the nearest factor that a layer can have.
 
     codes: (n, *input shape) input integers; None takes at most VECTORS samples of the run, or random ones of a file.
     compiler: the start of a C++ compiler's command line; None looks for one. `out` is replaced whole or not at all.
@@ -68,8 +75,8 @@ def hls_project(
     target = _chosen(backend, Backend, "HLS back end")
     streams = _chosen(io, Io, "io type")
     plan = _chosen(strategy, Strategy, "strategy")
-    if reuse_factor < 1:
-        raise ConfigError(f"the reuse factor must be 1 or more, not {reuse_factor!r}")
+    if min([reuse_factor] if isinstance(reuse_factor, int) else reuse_factor, default=1) < 1:
+        raise ConfigError(f"reuse factors must be 1 or more, not {reuse_factor!r}")
     program = load_program(source / "program" / "program.txt" if source.is_dir() else source)
     network = translate(program, target, streams)
     need("hls4ml", "an HLS project", "hls")
@@ -78,13 +85,14 @@ def hls_project(
     settings = Settings(
         backend=target, io=streams, part=part, clock_ns=clock_ns, strategy=plan, reuse_factor=reuse_factor
     )
-    found = list(compiler) if compiler is not None else find_compiler()
     with new_directory(out) as folder:
         project = write_project(network, settings, x, Interpreter(network.program).run(x), folder)
-        build(project, found)
-        compared = compare(project, x)
-        write_json(folder / "compared.json", _record(network, settings, compared, own is None))
-    return HlsResult(folder=out, network=network, compared=compared, drawn=own is None)
+        compared: Compared | None = None
+        if target in INCLUDES:
+            build(project, list(compiler) if compiler is not None else find_compiler())
+            compared = compare(project, x)
+        write_json(folder / "compared.json", _record(project, compared, own is None))
+    return HlsResult(folder=out, network=network, compared=compared, drawn=own is None, depths=project.depths)
 
 
 def _chosen(word: str, choices: type[Choice], what: str) -> Choice:
@@ -106,17 +114,19 @@ def _samples(run: Path, program: Program) -> Ints | None:
     return data.x[order].reshape(len(order), *program.input.shape)
 
 
-def _record(network: HlsNetwork, settings: Settings, compared: Compared, drawn: bool) -> dict[str, Any]:
+def _record(project: HlsProject, compared: Compared | None, drawn: bool) -> dict[str, Any]:
+    settings, network = project.settings, project.network
     return {
         "program": network.program.name,
         "backend": settings.backend.name.lower(),
         "io": settings.io.name.lower(),
         "strategy": settings.strategy.name.lower(),
         "reuse_factor": settings.reuse_factor,
-        "vectors": compared.vectors,
+        "stream_depths": {name: ours for name, (_, ours) in project.depths.items()},
+        "vectors": compared.vectors if compared else 0,
         "drawn": drawn,
-        "values": compared.values,
-        "layers": list(compared.layers),
+        "values": compared.values if compared else 0,
+        "layers": list(compared.layers) if compared else [],
         "host": list(network.host),
-        "mismatches": 0,
+        "mismatches": 0 if compared else None,
     }

@@ -3,12 +3,13 @@
 Nothing here imports hls4ml before a project is written.
 """
 
-from gatewright.hls.compare import Compared, build, compare
+from gatewright.hls.compare import INCLUDES, Compared, build, compare
 from gatewright.hls.layers import Backend, HlsLayer, HlsNetwork, HlsType, Io, Refusal, Strategy
 from gatewright.hls.translate import translate
 from gatewright.hls.write import HlsProject, Settings, write_project
 
 __all__ = [
+    "INCLUDES",
     "Backend",
     "Compared",
     "HlsLayer",

@@ -25,6 +25,8 @@ def requant(op: Op, site: Site) -> Found:
     if op.rounding not in AP_ROUNDING:
         return f"rounding {op.rounding.value} is no mode of ap_fixed or ac_fixed; choose another"
     kinds = _kinds(op, site)
+    if not site.xilinx and any(width == 1 for _, width, _ in kinds):
+        return f"a format of one bit, of which hls4ml makes one of two in {site.backend.value}"
     if len(set(kinds)) == 1 and kinds[0][1]:
         settings = {"activation": "linear"}
         return (layer_of(op, site, "Activation", op.source, settings=settings, result=_type(op, kinds[0])),)
@@ -76,16 +78,19 @@ def _times(op: Requant, site: Site, word: str, source: str, scale: Numbers, resu
 def _kinds(op: Requant, site: Site) -> list[Kind]:
     """Return the format of each element.
 
-    One that rounds more bits away than there are gets that of 0, its result: AMD's ap_fixed reads past the value's end.
+    That of 0 has one that rounds more bits away than there are, where AMD's ap_fixed reads past the value's end, and
+    beside AMD one of one bit that is always 0: hls4ml writes types of one bit with two.
     """
-    size = int(np.prod(site.shape(op.name)))
-    source = site.known[op.source]
+    source, result = site.known[op.source], site.known[op.name]
     rounds = op.rounding is not Rounding.TRUNCATE
+    parts = (spread(part, result.lo.size) for part in (op.signed, op.width_bits, op.keep_frac_bits))
+    ends = zip(result.lo.ravel(), result.hi.ravel(), strict=True)
     kinds: list[Kind] = []
-    parts = (spread(part, size) for part in (op.signed, op.width_bits, op.keep_frac_bits))
-    for signed, width, keep in zip(*parts, strict=True):
+    for signed, width, keep, (low, high) in zip(*parts, ends, strict=True):
         lost = rounds and source.frac_bits - keep > source.width_bits
-        kinds.append((False, 0, 0) if lost or _is_zero(op, width, signed) else (bool(signed), int(width), int(keep)))
+        idle = width == 1 and not site.xilinx and low == high == 0
+        none = lost or idle or _is_zero(op, width, signed)
+        kinds.append((False, 0, 0) if none else (bool(signed), int(width), int(keep)))
     return kinds
 
 

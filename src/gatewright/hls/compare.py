@@ -19,6 +19,7 @@ from gatewright.hls.write import NAME, HlsProject, bench_file
 from gatewright.ir import Interpreter
 from gatewright.tools import run_tool
 
+# of the back ends whose C++ g++ compiles; oneAPI's is SYCL
 INCLUDES: dict[Backend, tuple[str, ...]] = {
     Backend.VITIS: ("firmware/ap_types",),
     Backend.VIVADO: ("firmware/ap_types",),
@@ -43,19 +44,21 @@ class Compared:
     values: int
 
 
-def compile_argv(compiler: Sequence[str], backend: Backend, out: Path) -> list[str]:
-    """Return the command that compiles the emulation and its bench to `out`, in a copy of the project."""
+def compile_argv(compiler: Sequence[str], backend: Backend, source: Path, out: Path, *, level: int = 1) -> list[str]:
+    """Return the command that compiles an emulation and its bench to `out`, to be run in the source's folder."""
     includes = [f"-I{folder}" for folder in INCLUDES[backend]]
-    files = [bench_file(backend), f"firmware/{NAME}.cpp"]
-    return [*compiler, "-std=c++17", "-O1", "-w", *includes, *files, "-o", str(out)]
+    return [*compiler, "-std=c++17", f"-O{level}", "-w", *includes, source.name, "-o", str(out)]
 
 
-def build(project: HlsProject, compiler: Sequence[str], *, timeout_s: float = 3600.0) -> None:
-    """Compile the emulation and the bench to ./bench in the project's folder. Raises ToolError of the compiler."""
-    folder = project.folder
+def build(project: HlsProject, compiler: Sequence[str], *, level: int = 1, timeout_s: float = 3600.0) -> None:
+    """Compile the emulation and the bench to ./bench in the project's folder. Raises ToolError of the compiler.
+
+    level: of optimization; 0 compiles quicker and runs slower.
+    """
+    folder, backend = project.folder, project.settings.backend
     with tempfile.TemporaryDirectory(prefix="gatewright-hls-") as quick:
-        copy_quick(folder, Path(quick))
-        argv = compile_argv(compiler, project.settings.backend, folder.resolve() / "bench")
+        source = copy_quick(folder, bench_file(backend), f"firmware/{NAME}.cpp", Path(quick))
+        argv = compile_argv(compiler, backend, source, folder.resolve() / "bench", level=level)
         run_tool(argv, cwd=Path(quick), log=folder / "compile.log", timeout_s=timeout_s)
 
 

@@ -28,16 +28,25 @@ def binary(op: Op, site: Site) -> Found:
     tables = site.constant(pair.left), site.constant(pair.right)
     if tables[0] is not None and tables[1] is not None:
         return "both its sources are constants"
-    shapes = [site.known[name].lo.shape for name in (pair.left, pair.right)]
-    longer, shorter = sorted(shapes, key=lambda shape: (len(shape), np.prod(shape)), reverse=True)
-    if site.io is Io.STREAM and shapes[0] != shapes[1] and tables == (None, None):
-        return f"shapes {shapes[0]} and {shapes[1]}: streams of one shape alone are joined"
-    if longer != site.known[op.name].lo.shape or longer[len(longer) - len(shorter) :] != shorter:
-        return f"shapes {shapes[0]} and {shapes[1]}: hls4ml repeats the shorter along the leading axes only"
+    left, right = site.shape(pair.left), site.shape(pair.right)
     for table, source in zip(tables, (pair.right, pair.left), strict=True):
         if table is not None:
             return _with_constant(pair, site, table, source)
+    if left != right and site.io is Io.STREAM:
+        return f"shapes {left} and {right}: streams of one shape alone are joined"
+    if left != right and not site.xilinx:
+        where = site.backend.value
+        return f"shapes {left} and {right}: in {where} hls4ml repeats nothing and reads past the shorter's end"
+    if not _repeats(left, right, site.shape(op.name)):
+        return f"shapes {left} and {right}: hls4ml repeats the shorter along the leading axes only"
     return (layer_of(op, site, "Merge", pair.left, pair.right, settings={"op": MERGE[type(op)]}),)
+
+
+def _repeats(left: tuple[int, ...], right: tuple[int, ...], result: tuple[int, ...]) -> bool:
+    """Return whether hls4ml's way equals NumPy's: the operand of fewer elements over and over, to the other's shape."""
+    shorter, longer = (left, right) if np.prod(right) > np.prod(left) else (right, left)
+    ones = next((at for at, size in enumerate(shorter) if size > 1), len(shorter))
+    return longer == result and longer[len(longer) - len(shorter) + ones :] == shorter[ones:]
 
 
 def _with_constant(op: Binary, site: Site, table: Constant, source: str) -> Found:

@@ -27,10 +27,16 @@ def in_a_loop(header: str) -> str:
     return _WEIGHTS.sub(lambda found: _LOOP.format(**found.groupdict()), header)
 
 
-def copy_quick(project: Path, out: Path) -> None:
-    """Copy what is compiled of a project to `out`: its sources and firmware, the weight headers filled in loops."""
+def copy_quick(project: Path, bench: str, firmware: str, out: Path) -> Path:
+    """Copy what is compiled of a project to `out`, the weight headers filled in loops; return the one file to compile.
+
+    bench, firmware: the two sources, which include the same long headers.
+    """
     shutil.copytree(project / "firmware", out / "firmware")
     for source in project.glob("*.cpp"):
         shutil.copy(source, out / source.name)
     for header in (out / "firmware" / "weights").glob("*.h"):
         header.write_text(in_a_loop(header.read_text()))
+    whole = out / "emulation.cpp"
+    whole.write_text(f'#include "{bench}"\n#include "{firmware}"\n')
+    return whole

@@ -19,6 +19,7 @@ class Backend(Enum):
     VIVADO = "Vivado"
     QUARTUS = "Quartus"
     CATAPULT = "Catapult"
+    ONEAPI = "oneAPI"
 
 
 class Io(Enum):
@@ -73,7 +74,8 @@ class HlsType:
 class HlsLayer:
     """One layer of hls4ml, in full.
 
-    name: a C identifier; layer, op: the program's layer and operation whose result it computes; kind: hls4ml's class
+    name: a C identifier; layer, op: the program's layer and operation whose result it computes, op "" of a step on the
+    way there; kind: hls4ml's class
     name; inputs: names of layers; types: "result" and, by hls4ml's names, those of weights, biases and accumulators;
     settings: the class's other attributes.
     """
@@ -91,11 +93,12 @@ class HlsLayer:
 class HlsNetwork:
     """A program's layers for hls4ml, the input first.
 
-    program: what they compute, up to the operations that stay with the host; its output is theirs. host: names of the
-    operations that follow and are no part of the project.
+    program: what they compute, up to the operations that stay with the host; its output is theirs. output: the name of
+    the layer that is the project's. host: names of the operations that follow and are no part of the project.
     """
 
     program: Program
+    output: str
     layers: tuple[HlsLayer, ...]
     host: tuple[str, ...]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gatewright.hls.layers import HlsType, Io
-from gatewright.hls.site import Found, Site, holding, layer_of
+from gatewright.hls.site import Found, Site, layer_of
 from gatewright.ir import Op
 from gatewright.ir.op_moves import Concat, Reshape
 from gatewright.ir.ops import Dense, Input
@@ -19,7 +19,10 @@ def given(op: Op, site: Site) -> Found:
 
 
 def reshape(op: Op, site: Site) -> Found:
-    """Return a reshape; on streams a vector is one only to a dense layer, which gathers the pixels itself."""
+    """Return a reshape, which keeps the type of what it reads.
+
+    On streams a flattened tensor is a vector to dense layers alone, which gather the pixels themselves.
+    """
     assert isinstance(op, Reshape)
     readers = [reader for reader in site.program.ops if op.name in sources(reader)]
     gathered = len(readers) == 1 and isinstance(readers[0], Dense)
@@ -33,7 +36,7 @@ def reshape(op: Op, site: Site) -> Found:
             "Reshape",
             op.source,
             settings={"target_shape": list(op.shape)},
-            result=holding(site.known[op.source]),
+            result=site.types[op.source],
         ),
     )
 

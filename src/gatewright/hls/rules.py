@@ -8,9 +8,11 @@ from gatewright.hls.casts import requant
 from gatewright.hls.elements import MERGE, binary, relu
 from gatewright.hls.moves import concat, given, reshape
 from gatewright.hls.site import Found, Site
+from gatewright.hls.tables import lookup
 from gatewright.hls.windows import conv, dense, pool
 from gatewright.ir import Op
 from gatewright.ir.op_moves import Concat, Reshape
+from gatewright.ir.op_tables import Lookup
 from gatewright.ir.ops import Conv, Dense, Input, Pool, Relu, Requant
 
 Rule = Callable[[Op, Site], Found]
@@ -23,6 +25,7 @@ RULES: Mapping[type[Op], Rule] = {
     Requant: requant,
     Reshape: reshape,
     Concat: concat,
+    Lookup: lookup,
     **dict.fromkeys(MERGE, binary),
 }
 """An operation that is not named here is refused."""

@@ -14,6 +14,7 @@ from gatewright.hls.layers import Backend, HlsLayer, HlsType, Io
 from gatewright.ir import Constant, Op, Program, Range
 from gatewright.ir.ops import Const
 
+MOST_INDEX_BITS = 16  # of a table: a longer one is none in a chip's logic
 MOST_BITS = 53  # a double holds them: hls4ml's bridge hands inputs, outputs and traced layers over as doubles
 
 Numbers = NDArray[np.float64]
@@ -23,11 +24,15 @@ Found = tuple[HlsLayer, ...] | str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where a rule stands. known: every result's exact range; words: hls4ml's name of every result."""
+    """Where a rule stands.
+
+    known: every result's exact range; words: hls4ml's name of every result; types: of the results so far.
+    """
 
     program: Program
     known: Mapping[str, Range]
     words: Mapping[str, str]
+    types: Mapping[str, HlsType]
     backend: Backend
     io: Io = Io.PARALLEL
 
@@ -85,7 +90,7 @@ def step(
     op: Op, site: Site, word: str, kind: str, *inputs: str, settings: Mapping[str, Any], **types: HlsType
 ) -> HlsLayer:
     """Return a layer on the way to op's result, named after it and `word`. inputs: names of hls4ml's layers."""
-    name = f"{site.words[op.name]}_{word}"
+    name = f"{site.words[op.name].replace('gw_', 'gs_', 1)}_{word}"  # no op has this prefix
     return HlsLayer(name=name, layer=op.layer, op="", kind=kind, inputs=inputs, types=types, settings=settings)
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gatewright.errors import LowerError
-from gatewright.hls.layers import Backend, HlsLayer, HlsNetwork, Io, Refusal, identifiers
+from gatewright.hls.expand import expanded
+from gatewright.hls.layers import Backend, HlsLayer, HlsNetwork, HlsType, Io, Refusal, identifiers
 from gatewright.hls.rules import RULES
-from gatewright.hls.site import Site, exact
+from gatewright.hls.site import Site, exact, holding
 from gatewright.ir import Program, ranges
 from gatewright.ir.op_tables import ArgMax, Softmax, Thresholds, TopK
 from gatewright.ir.ops import Const
@@ -22,31 +23,53 @@ HOST = ArgMax | TopK | Softmax | Thresholds
 
 
 def translate(program: Program, backend: Backend, io: Io = Io.PARALLEL) -> HlsNetwork:
-    """Return the layers. Raises LowerError that names each operation without an exact counterpart, and why."""
+    """Return the layers. Raises LowerError that names each operation without an exact counterpart, and why.
+
+    A softmax of a vector at the end is part of the project where the back end has what it is made of.
+    """
+    if isinstance(program.op(program.output), Softmax):
+        whole = expanded(program)
+        network, refused = _translated(whole, (), backend, io)
+        if not {refusal.layer for refusal in refused} & {program.op(program.output).layer}:
+            return _unrefused(network, refused, backend, io)
     kept, host = _without_host(program)
-    known = ranges(kept)
-    made: dict[str, tuple[HlsLayer, ...]] = {}
+    network, refused = _translated(expanded(kept), host, backend, io)
+    return _unrefused(network, refused, backend, io)
+
+
+def _translated(program: Program, host: tuple[str, ...], backend: Backend, io: Io) -> tuple[HlsNetwork, list[Refusal]]:
+    """Return the layers of what can be handed over, and what cannot."""
+    known = ranges(program)
+    layers: list[HlsLayer] = []
     refused: list[Refusal] = []
-    words = identifiers(op.name for op in kept.ops)
-    for op in kept.ops:
+    words = identifiers(op.name for op in program.ops)
+    types: dict[str, HlsType] = {}
+    site = Site(program=program, known=known, words=words, types=types, backend=backend, io=io)
+    for op in program.ops:
         if isinstance(op, Const):
             continue
-        site = Site(program=kept, known=known, words=words, backend=backend, io=io)
         rule = RULES.get(type(op))
         reason = exact(known[op.name]) if rule else f"hls4ml has no layer for {type(op).__name__.lower()}"
         found = reason or (rule(op, site) if rule else "")
         if isinstance(found, str):
             refused.append(Refusal(layer=op.layer, op=op.name, reason=found))
+            types[op.name] = holding(known[op.name])  # for the reasons of what follows
         else:
-            made[op.name] = found
+            layers += found
+            types[op.name] = found[-1].types["result"]
+    return HlsNetwork(program=program, output=words[program.output], layers=tuple(layers), host=host), refused
+
+
+def _unrefused(network: HlsNetwork, refused: list[Refusal], backend: Backend, io: Io) -> HlsNetwork:
+    """Return the network. Raises LowerError where an operation was refused."""
     if refused:
         lines = "".join(f"\n  {refusal}" for refusal in refused)
         raise LowerError(
-            f"program {program.name!r} is not handed over: for {len(refused)} of its operations hls4ml's "
+            f"program {network.program.name!r} is not handed over: for {len(refused)} of its operations hls4ml's "
             f"{backend.value} back end ({io.value}) has nothing that equals them to the bit:{lines}\n"
             "change these layers, or compile them by `gatewright build`"
         )
-    return HlsNetwork(program=kept, layers=tuple(layer for layers in made.values() for layer in layers), host=host)
+    return network
 
 
 def _without_host(program: Program) -> tuple[Program, tuple[str, ...]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.fixedpoint import Fixed
-from gatewright.hls.layers import HlsLayer, HlsType, Io
+from gatewright.hls.layers import Backend, HlsLayer, HlsType, Io
 from gatewright.hls.site import Found, Site, holding, layer_of, named, numbers, step, table_type
 from gatewright.ir import Constant, Op
 from gatewright.ir.op_moves import Pads
@@ -108,7 +108,9 @@ def _maximum(op: Pool, site: Site, axes: int, channels: int) -> Found:
         "n_filt": channels,
     }
     accum = before[-1].types["result"] if before else holding(values)
-    types = {"result": holding(site.known[op.name]), "accum": accum}
+    types = {"result": holding(site.known[op.name])}
+    if site.backend is not Backend.CATAPULT:  # there hls4ml widens it itself, whatever it is told
+        types["accum"] = accum
     last = step(op, site, "pool", f"MaxPooling{axes}D", source, settings=settings, **types)
 
     return (*before, named(last, op, site))

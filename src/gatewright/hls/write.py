@@ -5,42 +5,55 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from gatewright.errors import LowerError
+from numpy.typing import NDArray
+
+from gatewright.errors import ConfigError, LowerError
 from gatewright.fixedpoint import Ints
+from gatewright.hls.depths import set_depths
 from gatewright.hls.layers import Backend, HlsLayer, HlsNetwork, Io, Strategy
+from gatewright.hls.traces import mend_traces
 from gatewright.ir import ranges
 from gatewright.tools import need, write_atomic
 
 NAME = "gatewright_hls"
+DEPTHS = (Backend.VITIS, Backend.VIVADO)  # whose streams have a depth that hls4ml writes
 _BENCH = Path(__file__).with_name("bench.cpp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What hls4ml is told beside the network. part "": the back end's own; reuse_factor: of every layer."""
+    """What hls4ml is told beside the network. part "": the back end's own.
+
+    reuse_factor: how often each multiplier is used, one number for every layer or one for each that has weights.
+    """
 
     backend: Backend = Backend.VITIS
     io: Io = Io.PARALLEL
     part: str = ""
     clock_ns: float = 5.0
-    reuse_factor: int = 1
+    reuse_factor: int | tuple[int, ...] = 1
     strategy: Strategy = Strategy.LATENCY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HlsProject:
-    """A written project. traced: the layers whose results its emulation records, in this order."""
+    """A written project. traced: the layers whose results its emulation records, in this order.
+
+    depths: of its streams between layers, by name, the words that hls4ml gives each and those that it has.
+    """
 
     folder: Path
     network: HlsNetwork
     settings: Settings
     traced: tuple[HlsLayer, ...]
+    depths: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
 
 
 def write_project(network: HlsNetwork, settings: Settings, codes: Ints, results: Ints, out: Path) -> HlsProject:
@@ -50,10 +63,17 @@ def write_project(network: HlsNetwork, settings: Settings, codes: Ints, results:
     LowerError where hls4ml changes a type that it was given.
     """
     need("hls4ml", "an HLS project", "hls")
+    packed = Path(f"{out}.tar.gz")
+    kept = packed.exists()
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # hls4ml's own, of types that it is told to override
         graph = _graph(network, settings, out)
+        depths = set_depths(graph) if settings.io is Io.STREAM and settings.backend in DEPTHS else {}
         graph.write()
+    if not kept:  # for Catapult hls4ml packs the folder beside it, whatever it is told
+        packed.unlink(missing_ok=True)
+    if settings.io is Io.STREAM and settings.backend is Backend.QUARTUS:
+        mend_traces(out / "firmware" / f"{NAME}.cpp", graph)
     _forget_folder(out)
     nodes = {node.name: node for node in graph.get_layers()}
     for layer in network.layers:
@@ -64,8 +84,12 @@ def write_project(network: HlsNetwork, settings: Settings, codes: Ints, results:
         for layer in network.layers
         if layer.op and layer.name in nodes and nodes[layer.name].get_attr("function_cpp", None)
     )
-    project = HlsProject(folder=out, network=network, settings=settings, traced=traced)
-    _write_bench(project, codes, results)
+    project = HlsProject(folder=out, network=network, settings=settings, traced=traced, depths=depths)
+    _write_vectors(out / "tb_data", codes, results)
+    if settings.backend is Backend.ONEAPI:  # whose bench is hls4ml's, in SYCL: it prints what it computes
+        _write_numbers(out / "tb_data", codes, network.program.input.format.frac_bits)
+    else:
+        _write_bench(project)
     return project
 
 
@@ -85,22 +109,36 @@ def layer_list(network: HlsNetwork) -> list[dict[str, Any]]:
 
 def hls_config(network: HlsNetwork, settings: Settings) -> dict[str, Any]:
     """Return hls4ml's HLSConfig: every type by name, and none of its passes that would choose others."""
+    reuse = _reuse(network, settings.reuse_factor)
     named = {
         layer.name: {
             "Precision": {role: str(kind) for role, kind in layer.types.items()},
             "Trace": True,
-            "ReuseFactor": settings.reuse_factor,
+            "ReuseFactor": reuse[layer.name],
             "Strategy": settings.strategy.value,
         }
         for layer in network.layers
     }
     model = {
         "Precision": {"default": "fixed<16,6>"},
-        "ReuseFactor": settings.reuse_factor,
+        "ReuseFactor": 1,
         "Strategy": settings.strategy.value,
         "BitExact": False,
     }
     return {"Model": model, "LayerName": named}
+
+
+def _reuse(network: HlsNetwork, factor: int | tuple[int, ...]) -> dict[str, int]:
+    """Return each layer's factor, 1 of those without weights where each has its own. Raises ConfigError."""
+    weighted = [layer.name for layer in network.layers if "weight" in layer.types]
+    if isinstance(factor, int):
+        return {layer.name: factor for layer in network.layers}
+    if len(factor) != len(weighted):
+        raise ConfigError(
+            f"{len(factor)} reuse factors for {len(weighted)} layers with weights; give one number, or one for each: "
+            f"{', '.join(layer.layer for layer in network.layers if layer.name in weighted)}"
+        )
+    return {layer.name: 1 for layer in network.layers} | dict(zip(weighted, factor, strict=True))
 
 
 def _graph(network: HlsNetwork, settings: Settings, out: Path) -> Any:
@@ -118,8 +156,7 @@ def _graph(network: HlsNetwork, settings: Settings, out: Path) -> Any:
     writer: dict[str, Any] = config.setdefault("WriterConfig", {"Namespace": None, "WriteTar": False})
     writer["WriteWeightsTxt"] = False  # what is compared are the numbers that the vendor's tool reads
     model_graph = import_module("hls4ml.model.graph").ModelGraph
-    last = next(layer.name for layer in network.layers if layer.op == network.program.output)
-    return model_graph.from_layer_list(config, layer_list(network), [network.layers[0].name], [last])
+    return model_graph.from_layer_list(config, layer_list(network), [network.layers[0].name], [network.output])
 
 
 def _check(layer: HlsLayer, node: Any) -> None:
@@ -158,7 +195,7 @@ def bench_file(backend: Backend) -> str:
     return f"{NAME}_bench.cpp" if backend is Backend.CATAPULT else f"{NAME}_test.cpp"
 
 
-def _write_bench(project: HlsProject, codes: Ints, results: Ints) -> None:
+def _write_bench(project: HlsProject) -> None:
     program = project.network.program
     known = ranges(program)
     output = known[program.output]
@@ -176,11 +213,18 @@ def _write_bench(project: HlsProject, codes: Ints, results: Ints) -> None:
     for key, value in values.items():
         text = text.replace(f"@{key}@", str(value))
     write_atomic(project.folder / bench_file(project.settings.backend), text)
-    data = project.folder / "tb_data"
-    data.mkdir(exist_ok=True)
-    write_atomic(data / "inputs.txt", _lines(codes))
-    write_atomic(data / "expected.txt", _lines(results))
 
 
-def _lines(values: Ints) -> str:
+def _write_vectors(folder: Path, codes: Ints, results: Ints) -> None:
+    folder.mkdir(exist_ok=True)
+    write_atomic(folder / "inputs.txt", _lines(codes))
+    write_atomic(folder / "expected.txt", _lines(results))
+
+
+def _write_numbers(folder: Path, codes: Ints, frac_bits: int) -> None:
+    """Write the vectors as hls4ml's own bench reads them."""
+    write_atomic(folder / "tb_input_features.dat", _lines(codes * 2.0**-frac_bits))
+
+
+def _lines(values: NDArray[Any]) -> str:
     return "".join(" ".join(map(str, row)) + "\n" for row in values.reshape(len(values), -1).tolist())

@@ -41,18 +41,9 @@ def roughly_sized(dataflow: Dataflow) -> Dataflow:
 def sized(dataflow: Dataflow) -> Dataflow:
     """Return the dataflow with the least depths that keep the interval, and what it then does."""
     full = _filled(dataflow)
-    net, frames, channels = net_of(full), frames_of(full), full.channels
-    depths = list(net.depths)
-    each = frames * sum(node.rule.steps for node in net.nodes)
-    order = list(range(len(depths)))
-    if 2 * each * len(depths) > _EFFORT_STEPS:  # not all can be tried: those first that have most bits to lose
-        order.sort(key=lambda i: -depths[i] * dataflow.word_bits(channels[i]))
-    spent, shown = 0, dict[int, Less]()
-    for number in (number for number in order if depths[number] > 1):
-        if spent + each > _EFFORT_STEPS:
-            break
-        depths[number], tries, shown[number] = _least(net, depths, number, full.initiation_interval, frames)
-        spent += tries * each
+    net, frames = net_of(full), frames_of(full)
+    bits = [full.word_bits(channel) for channel in full.channels]
+    depths, shown = shrunk(net, list(net.depths), bits, full.initiation_interval, frames)
     made = _with(full, depths, run(replace(net, depths=tuple(depths)), frames=frames))
     return replace(made, channels=tuple(replace(c, less=shown.get(n, "")) for n, c in enumerate(made.channels)))
 
@@ -124,6 +115,28 @@ def _filled(dataflow: Dataflow) -> Dataflow:
 def _with(dataflow: Dataflow, depths: Sequence[int], paced: Paced) -> Dataflow:
     channels = tuple(replace(c, depth=d) for c, d in zip(dataflow.channels, depths, strict=True))
     return replace(dataflow, channels=channels, paced=paced)
+
+
+def shrunk(
+    net: Net, depths: list[int], bits: list[int], interval: int, frames: int
+) -> tuple[list[int], dict[int, Less]]:
+    """Return depths of which each is as small as keeps the interval, one channel after the other.
+
+    And by number what one word less showed. bits: of each channel's words; where not all can be tried, those come first
+    that have most bits to lose.
+    """
+    depths, shown = [*depths], dict[int, Less]()
+    each = frames * sum(node.rule.steps for node in net.nodes)
+    order = list(range(len(depths)))
+    if 2 * each * len(depths) > _EFFORT_STEPS:
+        order.sort(key=lambda i: -depths[i] * bits[i])
+    spent = 0
+    for number in (number for number in order if depths[number] > 1):
+        if spent + each > _EFFORT_STEPS:
+            break
+        depths[number], tries, shown[number] = _least(net, depths, number, interval, frames)
+        spent += tries * each
+    return depths, shown
 
 
 def _least(net: Net, depths: list[int], number: int, interval: int, frames: int) -> tuple[int, int, Less]:
