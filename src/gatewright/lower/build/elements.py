@@ -94,11 +94,11 @@ def _lower(
             raise AssertionError(f"{op.name!r} is an input: a part of a program takes it, and does not build it")
         case Dense():
             size = program.constants[op.bias].q.size
-            x, rows = _rows(values[op.source], shapes[op.source]), range(0, len(live), size)
+            x, starts = _rows(values[op.source], shapes[op.source]), range(0, len(live), size)
             nudge = nudge or [0] * len(live)
             parts = [
                 _dense(op, program, b, row, live[at : at + size], fracs, nudge[at : at + size], options)
-                for row, at in zip(x, rows, strict=True)
+                for row, at in zip(x, starts, strict=True)
             ]
             return [ref for part in parts for ref in part]
         case Relu():
@@ -125,8 +125,7 @@ def _lower(
         case ArgMax():
             return [argmax(b, row) for row in _rows(values[op.source], shapes[op.source])]
         case TopK():
-            rows = _rows(values[op.source], shapes[op.source])
-            return [ref for row in rows for ref in top_k(b, row, op.k)]
+            return [ref for row in _rows(values[op.source], shapes[op.source]) for ref in top_k(b, row, op.k)]
         case Thresholds():
             at = cuts(program.constants[op.thresholds], fracs[op.source]).tolist()
             x = enumerate(values[op.source])
@@ -143,8 +142,8 @@ def _lower(
             ]
         case Softmax():
             exp_table, reciprocal_table = (program.constants[key].q for key in (op.exp_table, op.reciprocal_table))
-            rows = _rows(values[op.source], shapes[op.source])
-            return [ref for row in rows for ref in softmax(b, op, row, exp_table, reciprocal_table)]
+            scores = _rows(values[op.source], shapes[op.source])
+            return [ref for row in scores for ref in softmax(b, op, row, exp_table, reciprocal_table)]
         case Conv() | Pool() | Scan():
             raise no_hardware(op)
         case _:

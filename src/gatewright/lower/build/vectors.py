@@ -56,10 +56,14 @@ def matmul(
 ) -> list[Ref]:
     """Return the sums of products of two matrices, each with its offset; those that nothing reads are 0."""
     zero = Ref(b.const(0))
-    return [
-        b.total([*(multiply(b, left[i], right[j]) for i, j in zip(*at, strict=True)), offset]) if alive else zero
-        for alive, offset, *at in zip(live, offsets, *(found.tolist() for found in products(*shapes)), strict=True)
-    ]
+    results: list[Ref] = []
+    for alive, offset, first, second in zip(live, offsets, *products(*shapes), strict=True):
+        if not alive:
+            results.append(zero)
+            continue
+        terms = [multiply(b, left[int(i)], right[int(j)]) for i, j in zip(first, second, strict=True)]
+        results.append(b.total([*terms, offset]))
+    return results
 
 
 def products(left: Shape, right: Shape) -> tuple[Ints, Ints]:
