@@ -10,6 +10,7 @@ from functools import partial
 
 from benchmarks import (
     adders,
+    attention,
     compression,
     convolutions,
     delays,
@@ -49,6 +50,9 @@ ALL: dict[str, Benchmark] = {
     "compiler": Benchmark(synth.run, True, "LUT, FF, stages, compile time beside da4ml and Alkaid, published networks"),
     "compiler_large": Benchmark(synth.run_large, False, "the same on mlp_rand6b, beside da4ml (yosys takes minutes)"),
     "adders": Benchmark(adders.run, True, "adder graphs beside da4ml's solver on random matrices"),
+    "attention": Benchmark(
+        attention.run, False, "attention and interaction networks of alkaid-ae: exact, estimated beside Alkaid"
+    ),
     "scale": Benchmark(scale.run, False, "adder graphs over fan-in, 64 to 4,096 inputs: adders, CPU seconds, memory"),
     "emulator": Benchmark(emulator.run, True, "interpreter beside the peers' emulators"),
     "estimate": Benchmark(estimate.run, False, "LUT and FF estimates beside yosys, xc7 and ecp5"),

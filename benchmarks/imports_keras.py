@@ -28,7 +28,7 @@ MODELS = ROOT.parent / "shared" / "data" / "models"
 PYTHONS = {"keras": "GATEWRIGHT_BENCH_KERAS", "hgq2": "GATEWRIGHT_BENCH_HGQ2"}
 SAMPLES = 1000
 BACKEND = "torch"  # of Keras 3
-HGQ2 = ("hgq_ae/", "da4ml_ae/", "qkeras-v3")
+HGQ2 = ("hgq_ae/", "da4ml_ae/", "qkeras-v3", "8part.keras")
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,10 @@ CASES = {
     "Gemm scalar bias": ([node("Gemm", "w", "b")], (4,), {"w": weights(4, 3), "b": weights(1)}, 17),
     "MatMul rank 3": (
         chain(("MatMul", ["w"], {}), ("Add", ["b"], {})), (5, 4), {"w": weights(4, 3), "b": weights(3)}, 17),
+    "MatMul of two values": (
+        [helper.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 1]), node("MatMul", "t")], (5, 4), {}, 17),
+    "MatMul of heads": (
+        [helper.make_node("Transpose", ["x"], ["t"], perm=[0, 1, 3, 2]), node("MatMul", "t")], (2, 3, 4), {}, 17),
     "BatchNormalization": (
         [node("BatchNormalization", "g", "b", "m", "v", epsilon=0.01)], (3, 4, 5),
         {"g": weights(3), "b": weights(3), "m": weights(3), "v": positive(3)}, 17),

@@ -49,7 +49,11 @@ REFUSED = {
     "mean over samples": ([node("ReduceMean", axes=[0])], {}, "axis of the samples"),
     "samples in the reshape": ([node("Reshape", "s")], {"s": ints(-1, 8)}, "mixes samples or removes"),
     "computed factors": (
-        [helper.make_node("MatMul", ["x", "x"], ["y"], name="m")], {}, "second factor must be constant"),
+        [helper.make_node("MatMul", ["w", "x"], ["y"], name="m")], W, "its first factor is constant and its second is"),
+    "factors that do not meet": (
+        [helper.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 1, 3]),
+         helper.make_node("MatMul", ["x", "t"], ["y"], name="m")],
+        {}, r"multiplies values of the shapes .* and .*; supported are .samples, ..., n, k. and"),
     "unread indices used": (
         [helper.make_node("MaxPool", ["x"], ["a", "i"], kernel_shape=[2, 2]), helper.make_node("Relu", ["i"], ["y"])],
         {}, "result 1 of node 'a' .MaxPool."),

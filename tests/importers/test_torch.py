@@ -89,6 +89,7 @@ CASES = {
     "cnn": (chain(conv2(3), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3)), IMAGE),
     "residual, in place": (Do(residual, a=nn.Linear(5, 5)), VECTOR),
     "mean, permute, matmul": (Do(lambda x, _: x.mean((2, 3)) @ torch.ones(4, 2)), IMAGE),
+    "attention": (Do(lambda x, _: torch.bmm(torch.softmax(x @ x.transpose(1, 2), -1), x)), SIGNAL),
     "reductions": (Do(lambda x, _: torch.stack([x.amax((1, 2)), x.sum(1).max(1).values], 2)), IMAGE),
     "slices": (Do(lambda x, _: torch.cat([x[:, 1:3, ::2], x.chunk(2, 1)[1][:, :, ::2]], 1)), IMAGE),
     "reshape, select": (Do(lambda x, _: x.view(x.shape[0], 2, -1).transpose(1, 2)[:, 3]), IMAGE),
@@ -171,7 +172,6 @@ REFUSED = {
     "two outputs": (Do(lambda x, _: (x + 1, x + 2)), VECTOR, "2 outputs"),
     "softplus of another slope": (nn.Softplus(beta=2.0), VECTOR, "beta = 2.0, threshold = 20.0; expected 1 and 20"),
     "reflection": (nn.ReflectionPad2d(1), IMAGE, "not supported"),
-    "product of two values": (Do(lambda x, _: x @ x.transpose(1, 2)), SIGNAL, "computed from the model's input"),
 }
 
 

@@ -8,10 +8,23 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewright.graph.nodes import Activation, Conv, ConvTranspose, Dense, Floats, Pads, Pool, Recurrent, Softmax, TopK
+from gatewright.graph.nodes import (
+    Activation,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Floats,
+    MatMul,
+    Pads,
+    Pool,
+    Recurrent,
+    Softmax,
+    TopK,
+)
 from gatewright.importers.builder import MAX_ELEMENTS, Builder, Const, Tensor
 from gatewright.importers.elementwise import activation, affine, finite
 from gatewright.importers.shaping import pad, slices
+from gatewright.ir.shapes import matmul_shape
 
 
 def dense(b: Builder, x: Tensor, weight: Const, bias: NDArray[Any] | None) -> Tensor:
@@ -31,6 +44,19 @@ def dense(b: Builder, x: Tensor, weight: Const, bias: NDArray[Any] | None) -> Te
         weight_scale=weight_scale(b, weight, 1),
     )
     return b.tensor(made, (*x.shape[:-1], n_out), x.order)
+
+
+def matmul(b: Builder, left: Tensor, right: Tensor) -> Tensor:
+    """Return the matrix products of two values over their last two axes; the first axis counts samples in both."""
+    shape = matmul_shape(left.shape[1:], right.shape[1:])
+    if left.rank != right.rank or left.sample_axis or right.sample_axis or shape is None:
+        b.fail(
+            f"multiplies values of the shapes {left.shape} and {right.shape}; supported are (samples, ..., n, k) and "
+            "(samples, ..., k, m)"
+        )
+    order = tuple(range(left.rank))
+    made = b.emit(MatMul, b.stored_in(left, order), b.stored_in(right, order))
+    return b.tensor(made, (left.shape[0], *shape))
 
 
 def _bias(b: Builder, bias: NDArray[Any] | None, n_out: int) -> Floats:

@@ -132,8 +132,10 @@ def _matmul(b: Builder, op: Op) -> list[Value]:
     left, right = op.value(0), op.value(1)
     if isinstance(left, Const) and isinstance(right, Const):
         return [folded(b, lambda: left.value @ right.value)]
-    if isinstance(left, Const) or isinstance(right, Tensor):
-        op.fail("its second factor must be constant weights; products of two computed values are not supported")
+    if isinstance(left, Const):
+        op.fail("its first factor is constant and its second is not; write the transposed product")
+    if isinstance(right, Tensor):
+        return [layers.matmul(b, left, right)]
     if right.value.ndim == 1:
         op.fail("multiplies by a vector; reshape it to (n, 1)")
     if prod(right.value.shape[:-2]) != 1 or right.value.ndim > left.rank:

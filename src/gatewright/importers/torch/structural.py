@@ -25,7 +25,11 @@ def _addmm(b: Builder, c: Call) -> Tensor:
 
 
 def _matmul(other: str) -> Handler:
-    return lambda b, c: layers.dense(b, c.tensor("self"), c.const(other), None)
+    def handler(b: Builder, c: Call) -> Tensor:
+        left, right = c.tensor("self"), c.value(other)
+        return layers.matmul(b, left, right) if isinstance(right, Tensor) else layers.dense(b, left, right, None)
+
+    return handler
 
 
 def _conv(b: Builder, c: Call) -> Tensor:
@@ -178,6 +182,7 @@ HANDLERS: dict[str, Handler] = {
     "linear": _linear,
     "addmm": _addmm,
     "mm": _matmul("mat2"),
+    "bmm": _matmul("mat2"),
     "matmul": _matmul("other"),
     "conv1d": _conv,
     "conv2d": _conv,

@@ -28,6 +28,7 @@ from gatewright.lower.build.builder import CircuitBuilder, Interval
 from gatewright.lower.build.choose import argmax, thresholds, top_k
 from gatewright.lower.build.facts import Facts
 from gatewright.lower.build.graph import Form, Forms
+from gatewright.lower.build.nudges import nudged
 from gatewright.lower.build.part import Part, format_of, whole
 from gatewright.lower.build.softmax import softmax
 from gatewright.lower.build.support import check_supported, no_hardware
@@ -54,9 +55,10 @@ def build(
         builder.layer = program.op(name).layer
         values[name] = [builder.source(elements + i, wire) for i, wire in enumerate(wires)]
         elements += len(wires)
-    for op in part.ops:
+    ops, nudges = nudged(part)
+    for op in ops:
         builder.layer = op.layer
-        values[op.name] = _lower(op, program, builder, values, part, options, luts)
+        values[op.name] = _lower(op, program, builder, values, part, nudges.get(op.name), options, luts)
     last = {op.layer: op.name for op in part.ops}
     layer_values = tuple(
         (layer, tuple(ref if used else None for ref, used in zip(values[name], part.live[name], strict=True)))
@@ -82,6 +84,7 @@ def _lower(
     b: CircuitBuilder,
     values: dict[str, list[Ref]],
     part: Part,
+    nudge: list[int] | None,
     options: dict[str, Any],
     luts: Luts,
 ) -> list[Ref]:
@@ -91,10 +94,11 @@ def _lower(
             raise AssertionError(f"{op.name!r} is an input: a part of a program takes it, and does not build it")
         case Dense():
             size = program.constants[op.bias].q.size
-            x, rows = _rows(values[op.source], shapes[op.source]), range(0, len(live), size)
+            x, starts = _rows(values[op.source], shapes[op.source]), range(0, len(live), size)
+            nudge = nudge or [0] * len(live)
             parts = [
-                _dense(op, program, b, row, live[at : at + size], fracs, options)
-                for row, at in zip(x, rows, strict=True)
+                _dense(op, program, b, row, live[at : at + size], fracs, nudge[at : at + size], options)
+                for row, at in zip(x, starts, strict=True)
             ]
             return [ref for part in parts for ref in part]
         case Relu():
@@ -107,7 +111,9 @@ def _lower(
         case Mul():
             return binary(b, op, values[op.left], values[op.right], (shapes[op.left], shapes[op.right]))
         case MatMul():
-            return matmul(b, values[op.left], values[op.right], live, (shapes[op.left], shapes[op.right]))
+            pair = values[op.left], values[op.right]
+            halves = [_constant(b, half) for half in nudge or [0] * len(live)]
+            return matmul(b, *pair, live, (shapes[op.left], shapes[op.right]), halves)
         case Add() | Sub() | Max() | Min():
             left, right = (raised(values[name], fracs[op.name] - fracs[name]) for name in (op.left, op.right))
             return binary(b, op, left, right, (shapes[op.left], shapes[op.right]))
@@ -119,8 +125,7 @@ def _lower(
         case ArgMax():
             return [argmax(b, row) for row in _rows(values[op.source], shapes[op.source])]
         case TopK():
-            rows = _rows(values[op.source], shapes[op.source])
-            return [ref for row in rows for ref in top_k(b, row, op.k)]
+            return [ref for row in _rows(values[op.source], shapes[op.source]) for ref in top_k(b, row, op.k)]
         case Thresholds():
             at = cuts(program.constants[op.thresholds], fracs[op.source]).tolist()
             x = enumerate(values[op.source])
@@ -137,8 +142,8 @@ def _lower(
             ]
         case Softmax():
             exp_table, reciprocal_table = (program.constants[key].q for key in (op.exp_table, op.reciprocal_table))
-            rows = _rows(values[op.source], shapes[op.source])
-            return [ref for row in rows for ref in softmax(b, op, row, exp_table, reciprocal_table)]
+            scores = _rows(values[op.source], shapes[op.source])
+            return [ref for row in scores for ref in softmax(b, op, row, exp_table, reciprocal_table)]
         case Conv() | Pool() | Scan():
             raise no_hardware(op)
         case _:
@@ -157,12 +162,13 @@ def _dense(
     x: list[Ref],
     live: Sequence[bool],
     fracs: Mapping[str, int],
+    nudge: list[int],
     options: dict[str, Any],
 ) -> list[Ref]:
     weight, bias = program.constants[op.weight], program.constants[op.bias]
     frac = fracs[op.name]
     up = frac - fracs[op.source] - weight.frac_bits
-    offsets = [int(v) << (frac - bias.frac_bits) for v in bias.q]
+    offsets = [(int(v) << (frac - bias.frac_bits)) + half for v, half in zip(bias.q, nudge, strict=True)]
     matrix = np.where(np.array(live), weight.q, 0)
     for i, ref in enumerate(x):  # constants go into the bias, shifts into the weights
         lo, hi = b.range(ref.node)

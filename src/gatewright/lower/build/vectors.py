@@ -47,14 +47,23 @@ def pairs(left: Shape, right: Shape) -> tuple[list[int], list[int]]:
 
 
 def matmul(
-    b: CircuitBuilder, left: list[Ref], right: list[Ref], live: Sequence[bool], shapes: tuple[Shape, Shape]
+    b: CircuitBuilder,
+    left: list[Ref],
+    right: list[Ref],
+    live: Sequence[bool],
+    shapes: tuple[Shape, Shape],
+    offsets: Sequence[Ref],
 ) -> list[Ref]:
-    """Return the sums of products of two matrices; those that nothing reads are 0."""
+    """Return the sums of products of two matrices, each with its offset; those that nothing reads are 0."""
     zero = Ref(b.const(0))
-    return [
-        b.total([multiply(b, left[i], right[j]) for i, j in zip(*at, strict=True)]) if alive else zero
-        for alive, *at in zip(live, *(found.tolist() for found in products(*shapes)), strict=True)
-    ]
+    results: list[Ref] = []
+    for alive, offset, first, second in zip(live, offsets, *products(*shapes), strict=True):
+        if not alive:
+            results.append(zero)
+            continue
+        terms = [multiply(b, left[int(i)], right[int(j)]) for i, j in zip(first, second, strict=True)]
+        results.append(b.total([*terms, offset]))
+    return results
 
 
 def products(left: Shape, right: Shape) -> tuple[Ints, Ints]:
