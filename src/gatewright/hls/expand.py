@@ -51,7 +51,7 @@ def _counted(op: Thresholds, x: Range, thresholds: Constant) -> tuple[Lookup, Co
 
 def _written(op: Softmax, x: Range, tables: dict[str, Constant]) -> tuple[list[Op], dict[str, Constant]]:
     """Return the ops of one softmax and their constants. x: the range of what it reads."""
-    classes = x.lo.shape[-1]
+    classes: int = x.lo.shape[-1]
     powers, inverse = tables[op.exp_table].q, tables[op.reciprocal_table].q
     stable = op.variant is SoftmaxVariant.STABLE
     before, first, last = _below(op, x, powers.size) if stable else _clipped(op, x)

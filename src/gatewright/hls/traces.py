@@ -1,7 +1,7 @@
 """A written Quartus project on streams in; the same with each layer's record made of that layer's stream out.
 
-hls4ml 1.3.0 writes, for every layer, a record of the result's stream under that layer's name; it also reads and writes
-that stream before there is anything in it, so that the result is wrong while records are made.
+hls4ml 1.3.0 writes, for every layer, a record of the result's stream under that layer's name, and reads it before there
+is anything in it.
 """
 
 from __future__ import annotations
