@@ -1,6 +1,7 @@
 # make demo    digits, end to end: data -> bitstream and report     make docs    the manual, warnings are errors
 # make test    every test, the quick tier first                     make bench   benchmarks
 # make check   lint, format, types, layers                          make clean   remove what make built, keep runs/
+# make nightly each extra alone in a fresh environment
 #
 # Each target makes the environment it needs in .venv; stamps keep that from being repeated. Where packages come
 # from is the machine's own pip configuration.
@@ -25,7 +26,7 @@ JOBS   ?= 2
 SEED   ?= $(shell printf '%d' "0x$$(git rev-parse --short=7 HEAD 2>/dev/null || echo 0)")
 FIRST  := not sim and not icarus and not synth and not place and not torch and not search and not slow
 
-.PHONY: demo test check docs bench clean distclean setup
+.PHONY: demo test check docs bench nightly clean distclean setup
 
 demo: $(VENV)/.stamp-run
 	$(BIN)/gatewright run examples/digits/digits.toml --out runs/digits
@@ -47,6 +48,18 @@ docs: $(VENV)/.stamp-docs
 # benchmarks/__main__.py takes the names of benchmarks as arguments: make bench BENCH="adders synth"
 bench: $(VENV)/.stamp-bench
 	$(BIN)/python -m benchmarks $(BENCH)
+
+# Each extra alone, in a fresh environment on PYTHON: what it brings is enough for what README says of it. Minutes, and a
+# gigabyte of packages: for a night. `make nightly PYTHON=python3.13 EXTRAS="sim synth"` takes another Python, or some.
+EXTRAS ?= none fit import search sim synth hls parquet hdf5 root wfdb
+nightly: $(addprefix nightly-,$(EXTRAS))
+
+nightly-%:
+	rm -rf build/nightly/$*
+	$(PYTHON) -m venv build/nightly/$*
+	build/nightly/$*/bin/python -m pip install --quiet --no-input "$(CURDIR)$(if $(filter none,$*),,[$*])"
+	cd build/nightly/$* && bin/python -I $(CURDIR)/tests/nightly.py $*
+	rm -rf build/nightly/$*
 
 setup: $(VENV)/.stamp-dev $(VENV)/.stamp-docs
 

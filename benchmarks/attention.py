@@ -28,7 +28,7 @@ from gatewright.ir import Interpreter
 from gatewright.lower.compile import lower
 from gatewright.lower.pipeline.cost import circuit_cost
 from gatewright.lower.pipeline.schedule import schedule
-from gatewright.lower.target import Choices, Target
+from gatewright.lower.target import Choices, Room, Target
 from gatewright.lower.unrolled import Unrolled
 
 SAMPLES, REPLAYED = 1000, 64
@@ -100,7 +100,8 @@ def _equal(case: Case, graph: Graph, x: Any) -> str:
 
 def _lowered(case: Case, exported: Exported, codes: Ints) -> list[dict[str, Any]]:
     choices = Choices(reuse=1, multiplier="lut", truth_tables=True, boundaries="rigid", stream="never")
-    target = Target(family=FAMILY, clock_mhz=CLOCKS_MHZ[0], dsp_blocks=0, max_latency_cycles=0, max_latency_ns=0.0)
+    room = Room(lut=1 << 30, ff=1 << 30, dsp=0, bram=0)
+    target = Target(family=FAMILY, clock_mhz=CLOCKS_MHZ[0], room=room, max_latency_cycles=0, max_latency_ns=0.0)
     began = time.process_time()
     program = taken(exported.program, choices)
     want = Interpreter(exported.program).run(codes)

@@ -43,7 +43,8 @@ def test_example(root: Path, tmp_path: Path, name: str, accuracy: float):
 def test_example_is_listed_whole(root: Path, name: str):
     """What stands in examples/ is what the tests run."""
     shipped = sorted(path.name for path in (root / "examples").iterdir() if path.is_dir())
-    assert shipped == sorted({name.split("/")[0] for name in SMALL} | {"anomaly", "trees"})  # anomaly: test_anomaly.py
+    others = {"anomaly", "notebooks", "trees"}  # anomaly: test_anomaly.py
+    assert shipped == sorted({name.split("/")[0] for name in SMALL} | others)
     assert load_config(root / "examples" / f"{name}.toml").name.startswith(name.split("/", maxsplit=1)[0])
 
 
@@ -56,3 +57,16 @@ def test_trees_of_scikit_learn(root: Path, tmp_path: Path):
     done = run(load_config(tmp_path / "trees.toml"), tmp_path / "run", until="rtl")
     assert done.ran == ("data", "model", "student", "program", "rtl")
     assert "= trees layer=trees" in (tmp_path / "run" / "program" / "program.txt").read_text()
+
+
+def test_notebooks_are_executed_and_hold_no_paths_of_a_machine(root: Path):
+    books = sorted((root / "examples" / "notebooks").glob("*.ipynb"))
+    assert books
+    for book in books:
+        text = book.read_text(encoding="utf-8")
+        code = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+        assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1)), book
+        kinds = {output["output_type"] for cell in code for output in cell["outputs"]}
+        assert "error" not in kinds, book
+        assert kinds, book
+        assert not any(place in text for place in ("site-packages", "/home/", "/root/", "/tmp/", str(root))), book

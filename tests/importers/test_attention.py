@@ -58,7 +58,7 @@ class Drawn:
         self.quantized_scores = quantized_scores
 
     def quantize(self, group, x, shape, *, rounding=np.floor, i=(0, 3), f=(0, 3), k=1):
-        whole, fraction = self.rng.integers(*i, shape), self.rng.integers(*f, shape)
+        whole, fraction = (self.rng.integers(low, high, shape) for low, high in (i, f))
         signs = np.full(shape, k)
         bits = group.endswith(("kq", "bq")) or k == 0  # kbi, else kif
         stored = [whole + fraction, whole, signs] if bits else [whole, fraction, signs]

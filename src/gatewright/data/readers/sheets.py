@@ -46,7 +46,7 @@ def sheet(path: Path, parts: Sequence[tuple[pd.DataFrame, Sequence[str]]], data:
             if name in times:
                 continue
             column = frame[[name]]
-            filled = ~np.asarray(column[name].isna())
+            filled = ~np.asarray(column.isna())[:, 0]
             column = column[: int(np.flatnonzero(filled)[-1]) + 1] if filled.any() else column[:0]
             if len(column):
                 waves.append(numbers(column, path, lines=lines, decimal=lines.decimal if lines else ".")[:, 0])

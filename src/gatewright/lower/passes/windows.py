@@ -68,8 +68,10 @@ class _Work:
             raise _refused(op, f"of {prod(read):,} numbers to {prod(given):,} is too large to be computed at once")
         flat = Reshape(name=f"{op.name}.flat", layer=op.layer, source=op.source, shape=(prod(read),))
         self.ops.append(flat)
-        most = isinstance(op, Pool) and op.kind is PoolKind.MAX
-        found = self._maxima(op, flat.name) if most else self._sums(op, flat.name)
+        if isinstance(op, Pool) and op.kind is PoolKind.MAX:
+            found = self._maxima(op, flat.name)
+        else:
+            found = self._sums(op, flat.name)
         self.ops.append(Reshape(name=op.name, layer=op.layer, source=found, shape=given))
 
     def _sums(self, op: Conv | Pool, source: str) -> str:

@@ -8,7 +8,7 @@ from math import prod
 
 from gatewright.errors import LowerError
 from gatewright.ir.op_moves import Concat, Reshape, Transpose
-from gatewright.ir.ops import Add, Const, Conv, Dense, Input, Max, Min, Mul, Pool, Sub
+from gatewright.ir.ops import Add, Const, Conv, Dense, Input, MatMul, Max, Min, Mul, Pool, Sub
 from gatewright.ir.program import Constant, Op, Scan, sources
 from gatewright.lower.build.facts import Facts
 from gatewright.lower.stream import Stream
@@ -104,7 +104,7 @@ class Fusing:
 
 def reading(op: Op, renamed: Mapping[str, str]) -> Op:
     """Return an op that reads values by the names of the ports that carry them."""
-    if isinstance(op, Add | Sub | Mul | Max | Min):
+    if isinstance(op, Add | Sub | Mul | Max | Min | MatMul):
         return replace(op, left=renamed.get(op.left, op.left), right=renamed.get(op.right, op.right))
     if isinstance(op, Concat):
         return replace(op, sources=tuple(renamed.get(name, name) for name in op.sources))
