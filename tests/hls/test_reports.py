@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from gatewright.cli.main import main
 from gatewright.errors import DataError
-from gatewright.hls.reports import read_cosim, read_csynth, read_hls_reports
 from gatewright.report.beside_hls import WHY, beside_hls
+from gatewright.report.hls_reports import read_cosim, read_csynth, read_hls_reports
 
 CSYNTH = """<?xml version="1.0" encoding="UTF-8"?>
 <profile>

@@ -40,9 +40,9 @@ def compare_command(runs: tuple[Path, ...], plot: Path | None, hls: Path | None)
     With --hls FOLDER one RUN beside what Vivado HLS or Vitis HLS estimates of the same network.
     """
     if hls is not None:
-        from gatewright.hls.reports import read_hls_reports
         from gatewright.report.beside_hls import beside_hls
         from gatewright.report.compare import read_results
+        from gatewright.report.hls_reports import read_hls_reports
 
         if len(runs) != 1 or plot is not None:
             raise ConfigError("--hls sets one RUN beside the reports; name one, and no --plot")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gatewright.hls.reports import HlsReports
 from gatewright.report.hardware import family
+from gatewright.report.hls_reports import HlsReports
 
 WHY = (
     "The estimates of C synthesis are no resources: they add up figures of a library for each operator of the "
