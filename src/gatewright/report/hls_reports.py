@@ -1,6 +1,6 @@
 """Reports of Vivado HLS and Vitis HLS in (csynth XML, cosim text); what they say of a design out.
 
-Tags and columns: AMD UG1399, and what hls4ml 1.3 reads of them (hls4ml/report/vivado_report.py). A project holds one
+Tags and columns are those that hls4ml 1.3 reads (hls4ml/report/vivado_report.py). A project holds one
 csynth XML for each function; its top's is TOP_csynth.xml, which Vitis writes once more as csynth.xml.
 """
 
