@@ -63,7 +63,7 @@ def check(report: SimReport, dataflow: Dataflow, vectors: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("reuse", "count", "stream_bits"), [(False, 30, 0), (True, 20, 0), (True, 10, 64)])
+@pytest.mark.parametrize(("reuse", "count", "stream_bits"), [(False, 20, 0), (True, 20, 0), (True, 10, 64)])
 def test_random_programs_equal_the_interpreter(tmp_path, cache, reuse: bool, count: int, stream_bits: int):
     """Drawn programs, parallel and folded, in one simulation: each transfer of every channel, in order."""
     batch = drawn(count)
