@@ -203,3 +203,10 @@ def test_an_unknown_back_end_and_a_missing_hls4ml_are_named(tmp_path, monkeypatc
     with pytest.raises(MissingToolError, match=r"an HLS project needs the package hls4ml.*'gatewright\[hls\]'"):
         hls_project(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_program_that_computes_nothing_is_refused():
+    given = Input(name="x", layer="input", shape=(4,), format=Fixed(width_bits=4, frac_bits=1))
+    flat = Reshape(name="flat", layer="flatten", source="x", shape=(2, 2))
+    with pytest.raises(LowerError, match=r"is not handed over: it computes nothing, its result is its input in"):
+        translate(Program(name="p", ops=(given, flat), output="flat", constants={}), Backend.VITIS)

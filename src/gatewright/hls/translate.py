@@ -18,6 +18,8 @@ from gatewright.ir.op_tables import ArgMax, Softmax, Thresholds, TopK
 from gatewright.ir.ops import Const
 from gatewright.ir.program import constants_of, sources
 
+MOVES_NOTHING = ("InputLayer", "Reshape")
+"""Layers that give what they read, in another shape."""
 HOST = ArgMax | TopK | Softmax | Thresholds
 """What may follow the project on the host, where it is the program's end."""
 
@@ -61,13 +63,20 @@ def _translated(program: Program, host: tuple[str, ...], backend: Backend, io: I
 
 
 def _unrefused(network: HlsNetwork, refused: list[Refusal], backend: Backend, io: Io) -> HlsNetwork:
-    """Return the network. Raises LowerError where an operation was refused."""
+    """Return the network. Raises LowerError where an operation was refused, and where nothing is computed."""
     if refused:
         lines = "".join(f"\n  {refusal}" for refusal in refused)
         raise LowerError(
             f"program {network.program.name!r} is not handed over: for {len(refused)} of its operations hls4ml's "
             f"{backend.value} back end ({io.value}) has nothing that equals them to the bit:{lines}\n"
             "change these layers, or compile them by `gatewright build`"
+        )
+    if not network.host and all(
+        layer.kind in MOVES_NOTHING for layer in network.layers
+    ):  # hls4ml gives input and result one name
+        raise LowerError(
+            f"program {network.program.name!r} is not handed over: it computes nothing, its result is its input in "
+            "another shape"
         )
     return network
 
