@@ -28,6 +28,7 @@ from gatewright.ir import (
     Relu,
     Requant,
     Reshape,
+    Sub,
     save_program,
 )
 
@@ -208,5 +209,10 @@ def test_an_unknown_back_end_and_a_missing_hls4ml_are_named(tmp_path, monkeypatc
 def test_a_program_that_computes_nothing_is_refused():
     given = Input(name="x", layer="input", shape=(4,), format=Fixed(width_bits=4, frac_bits=1))
     flat = Reshape(name="flat", layer="flatten", source="x", shape=(2, 2))
-    with pytest.raises(LowerError, match=r"is not handed over: it computes nothing, its result is its input in"):
+    with pytest.raises(LowerError, match=r"is not handed over: it computes nothing, its result is its input, at"):
         translate(Program(name="p", ops=(given, flat), output="flat", constants={}), Backend.VITIS)
+    none = {"none": Constant(np.zeros(4, np.int64), 1)}
+    less = Sub(name="less", layer="less", left="x", right="zero")
+    zero = Const(name="zero", layer="less", value="none")
+    with pytest.raises(LowerError, match="it computes nothing"):
+        translate(Program(name="p", ops=(given, zero, less), output="less", constants=none), Backend.QUARTUS)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from gatewright.errors import LowerError
 from gatewright.hls.expand import expanded
 from gatewright.hls.layers import Backend, HlsLayer, HlsNetwork, HlsType, Io, Refusal, identifiers
@@ -18,8 +20,6 @@ from gatewright.ir.op_tables import ArgMax, Softmax, Thresholds, TopK
 from gatewright.ir.ops import Const
 from gatewright.ir.program import constants_of, sources
 
-MOVES_NOTHING = ("InputLayer", "Reshape")
-"""Layers that give what they read, in another shape."""
 HOST = ArgMax | TopK | Softmax | Thresholds
 """What may follow the project on the host, where it is the program's end."""
 
@@ -71,14 +71,19 @@ def _unrefused(network: HlsNetwork, refused: list[Refusal], backend: Backend, io
             f"{backend.value} back end ({io.value}) has nothing that equals them to the bit:{lines}\n"
             "change these layers, or compile them by `gatewright build`"
         )
-    if not network.host and all(
-        layer.kind in MOVES_NOTHING for layer in network.layers
-    ):  # hls4ml gives input and result one name
+    if not network.host and not any(map(_computes, network.layers)):  # hls4ml gives input and result one name
         raise LowerError(
-            f"program {network.program.name!r} is not handed over: it computes nothing, its result is its input in "
+            f"program {network.program.name!r} is not handed over: it computes nothing, its result is its input, at most in "
             "another shape"
         )
     return network
+
+
+def _computes(layer: HlsLayer) -> bool:
+    """Tell whether a layer gives other numbers than it reads; hls4ml leaves out a scale of 1 with an offset of 0."""
+    if layer.kind == "ApplyAlpha":
+        return bool(np.any(layer.settings["scale_data"] != 1) or np.any(layer.settings["bias_data"] != 0))
+    return layer.kind not in ("InputLayer", "Reshape")
 
 
 def _without_host(program: Program) -> tuple[Program, tuple[str, ...]]:
