@@ -73,8 +73,8 @@ def _unrefused(network: HlsNetwork, refused: list[Refusal], backend: Backend, io
         )
     if not network.host and not any(map(_computes, network.layers)):  # hls4ml gives input and result one name
         raise LowerError(
-            f"program {network.program.name!r} is not handed over: it computes nothing, its result is its input, at most "
-            "in another shape"
+            f"program {network.program.name!r} is not handed over: it computes nothing, its result is its input, "
+            "at most in another shape"
         )
     return network
 
