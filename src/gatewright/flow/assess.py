@@ -103,7 +103,7 @@ _SCORES = ("test_accuracy", "test_rmse")
 def _show(run: Path, results: Mapping[str, Any]) -> None:
     """Write the measurement into build.json, or into the run's results and page, where these are there."""
     from gatewright.config import load_config
-    from gatewright.flow.lowering import chip_of
+    from gatewright.flow.lowering import chip_of, families_of
     from gatewright.flow.reporting import write_run_report
 
     build = run / "build.json"
@@ -112,6 +112,5 @@ def _show(run: Path, results: Mapping[str, Any]) -> None:
     if (run / "results.json").is_file() and (run / "config.json").is_file():
         config = load_config(run / "config.json")
         part, board = chip_of(config)
-        families = tuple(dict.fromkeys((part.family, *config.families)))
-        written = write_run_report(config, run, part=part, board=board, families=families)
+        written = write_run_report(config, run, part=part, board=board, families=families_of(config, part))
         write_json(run / "report" / "results.json", written)

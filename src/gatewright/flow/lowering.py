@@ -61,14 +61,18 @@ def chip_of(config: Config) -> tuple[Part, Board | None]:
         )
     if config.hardware.timing == "placed":
         _check_placed(chip)
-    built = dict.fromkeys((chip.family, *config.families))
-    without = [family for family in built if not FAMILIES[family].hand_mapped]
+    without = [family for family in families_of(config, chip) if not FAMILIES[family].hand_mapped]
     if config.hardware.mapping == "cells" and without:
         raise ConfigError(
             f'hardware.mapping "cells" instantiates LUT6_2 and CARRY4, unknown to {", ".join(without)}; set '
             'mapping = "auto", or build for Xilinx chips only: hardware.part and synthesis.families'
         )
     return chip, chosen
+
+
+def families_of(config: Config, part: Part) -> tuple[str, ...]:
+    """Return the families to synthesize for, the part's first."""
+    return tuple(dict.fromkeys((part.family, *config.families)))
 
 
 def _check_placed(part: Part) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from gatewright.config import Config
 from gatewright.errors import BudgetError
 from gatewright.flow.expected import expected_text
-from gatewright.flow.lowering import choices_of, target_of
+from gatewright.flow.lowering import choices_of, families_of, target_of
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.flow.stages.placed import FILE, place_design, placed_pipeline
 from gatewright.tools import digest, write_json
@@ -70,7 +70,7 @@ class Hardware:
     @property
     def families(self) -> tuple[str, ...]:
         """The families to synthesize, the target's first."""
-        return tuple(dict.fromkeys((self.part.family, *self.config.families)))
+        return families_of(self.config, self.part)
 
     @property
     def _placed(self) -> bool:
