@@ -67,3 +67,19 @@ def test_what_has_no_such_form_is_refused_by_layer(monkeypatch):
     monkeypatch.setattr(windows, "MOST_CELLS", 72 * 107)
     with pytest.raises(LowerError, match=r"layer 'conv1': .* of 72 numbers to 108 is too large to be computed at once"):
         windows_to_dense(program)
+
+
+def test_a_convolution_of_one_cell_is_a_dense_layer_over_the_channels():
+    """Of a program as it is saved: products of one position, not of the whole image; folded it is refused by name."""
+    alone = {"strides": (1, 1), "dilation": (1, 1), "pads": ((0, 0), (0, 0)), "groups": 1}
+    given = Input(name="x", layer="input", shape=(2, 3, 4), format=Fixed(width_bits=4, frac_bits=0))
+    conv = Conv(name="c", layer="conv1", source="x", weight="w", bias="b", **alone)
+    weight = Constant(np.arange(12).reshape(1, 1, 4, 3) - 5, 0)
+    constants = {"w": weight, "b": Constant(np.array([1, -2, 3]), 0)}
+    program = Program(name="p", ops=(given, conv), output="c", constants=constants)
+    x = random_codes(program, 9)
+    made = lower_for(program, x, family="xc7", clock_mhz=100)
+    assert [value.q.shape for value in made.program.constants.values()] == [(3,), (4, 3)]
+    assert np.array_equal(made.replay(x), Interpreter(program).run(x))
+    with pytest.raises(LowerError, match=r"reuse_factor of layer 'conv1' must be 1, not 2: folded layers read vectors"):
+        lower_for(program, x, family="xc7", clock_mhz=100, reuse=2)

@@ -10,9 +10,8 @@ from gatewright.fixedpoint import Ints
 from gatewright.flow.codes import checked_codes
 from gatewright.flow.lowering import choices_of, given_hardware, target_of
 from gatewright.ir import Program, load_program
-from gatewright.lower.build.support import check_supported
+from gatewright.lower.compile import without_windows
 from gatewright.lower.forms import form_names, forms
-from gatewright.lower.passes.windows import windows_to_dense
 from gatewright.lower.text import circuit_text, program_text
 
 
@@ -35,8 +34,7 @@ def lowered_text(path: Path, *, after: str, codes: Ints | None = None, **hardwar
             f"{', '.join(names)}"
         )
     given = load_program(path)
-    program, x = windows_to_dense(given), checked_codes(codes, given, 256)
-    check_supported(program)
+    program, x = without_windows(given, choices), checked_codes(codes, given, 256)
     steps = forms(program, x, target, truth_tables=choices.truth_tables)
     form = next(form for form in steps if form.after == after)
     return program_text(form.value) if isinstance(form.value, Program) else circuit_text(form.value, form.schedule)

@@ -123,24 +123,22 @@ def _interval(hardware: Hardware) -> int:
 
 
 def taken(program: Program, choices: Choices) -> Program:
-    """Return a saved program as the stages compile it: sums and products with constants are dense layers,
-    and so are convolutions of one cell.
+    """Return a saved program as the stages compile it: sums and products with constants are dense layers.
 
     An input of several axes that is reshaped at once is a vector. On streams all stays what it is. Raises LowerError
     for ops without hardware.
     """
-    from gatewright.lower.build.support import check_supported, flat_input
+    from gatewright.lower.build.support import flat_input
+    from gatewright.lower.compile import without_windows
     from gatewright.lower.passes.constants import constants_to_dense
-    from gatewright.lower.passes.pointwise import pointwise_to_dense
     from gatewright.lower.passes.rounding import join_layers
-    from gatewright.lower.passes.windows import windows_to_dense
     from gatewright.lower.tensor.compile import streams
 
     joined = join_layers(program if choices.stream == "always" else flat_input(program))
     if streams(joined, choices):
         return joined
-    made = constants_to_dense(pointwise_to_dense(joined))
-    check_supported(windows_to_dense(made) if choices.reuse == 1 else made)
+    made = constants_to_dense(joined)
+    without_windows(made, choices)
     return made
 
 

@@ -14,6 +14,7 @@ from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.elastic import elastic
 from gatewright.lower.folded.factors import reuse_factors
 from gatewright.lower.partition import folded_group, units_by_layer, unrolled_whole
+from gatewright.lower.passes.pointwise import pointwise_to_dense
 from gatewright.lower.passes.run import run_passes
 from gatewright.lower.passes.windows import windows_to_dense
 from gatewright.lower.target import Choices, Target
@@ -34,9 +35,7 @@ def lower(program: Program, x: Ints, target: Target, choices: Choices) -> Datafl
         made = streamed(program, x, target, choices)
         _check_latency(made)
         return made
-    if choices.reuse == 1:
-        program = windows_to_dense(program)
-    check_supported(program)
+    program = without_windows(program, choices)
     factors = reuse_factors(program, choices.reuse)
     folds, waits = any(factor > 1 for factor in factors.values()), choices.boundaries == "elastic"
     if folds and not target.clock_mhz:
@@ -59,6 +58,18 @@ def lower(program: Program, x: Ints, target: Target, choices: Choices) -> Datafl
             return replace(made, checked=made.checked + checked)
     made = unrolled_whole(facts, trace, target, choices)
     return replace(made, checked=made.checked + checked)
+
+
+def without_windows(program: Program, choices: Choices) -> Program:
+    """Return a program without convolutions and pools, as what is not on streams is built; its results stay.
+
+    Convolutions of one cell are dense layers over the channels, the others, where nothing is folded, over whole images.
+    Raises LowerError for what has no hardware.
+    """
+    made = pointwise_to_dense(program)
+    made = windows_to_dense(made) if choices.reuse == 1 else made
+    check_supported(made)
+    return made
 
 
 def _check_latency(dataflow: Dataflow) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 
 from gatewright.ir.ops import Conv, Dense
-from gatewright.ir.program import Constant, Op, Program
+from gatewright.ir.program import Constant, Op, Program, constants_of
 
 
 def pointwise_to_dense(program: Program) -> Program:
     """Return the program; every result keeps its name and its integers. Other convolutions stay as they are."""
     constants = dict(program.constants)
     ops = tuple(_dense(op, constants) if isinstance(op, Conv) else op for op in program.ops)
-    return dataclasses.replace(program, ops=ops, constants=constants)
+    used = {key for op in ops for key in constants_of(op)}
+    return dataclasses.replace(program, ops=ops, constants={key: constants[key] for key in constants if key in used})
 
 
 def _dense(op: Conv, constants: dict[str, Constant]) -> Op:
