@@ -46,7 +46,7 @@ endmodule
 def run() -> None:
     """Assess the example and print what it costs; `gatewright assess` shows the same figures without the seconds."""
     folder = _example()
-    found = assess_run(folder, cache=BUILD / "verilated")
+    found = assess_run(folder)
     speed = json.loads((folder / "assess" / "speed.json").read_text())
     cycles = found["simulated_cycles"]
     row = {

@@ -15,6 +15,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one worker per core: more threads in 
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
+os.environ.setdefault("GATEWRIGHT_CACHE", str(ROOT / "build" / "cache"))  # nothing of the user's is read or written
 IN_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
 
 hypothesis.settings.register_profile("dev", deadline=None)
@@ -85,9 +86,3 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no shared data at {SHARED_DATA}")
     return SHARED_DATA
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of Verilator's compiled runtime, which all builds of a session share."""
-    return tmp_path_factory.mktemp("verilated")

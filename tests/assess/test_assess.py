@@ -25,7 +25,7 @@ PROGRAM = mlp((5, 6, 3), seed=2, output="scores")
 
 @pytest.mark.soc
 @pytest.mark.slow
-def test_the_system_runs_compares_and_measures(tmp_path: Path, cache: Path):
+def test_the_system_runs_compares_and_measures(tmp_path: Path):
     made = built(tmp_path, PROGRAM, registers=0)
     x, y = vectors(PROGRAM, 40)
     folder = tmp_path / "system"
@@ -33,7 +33,7 @@ def test_the_system_runs_compares_and_measures(tmp_path: Path, cache: Path):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
     firmware = build_firmware(folder / "firmware")
-    system = build_system(folder, firmware, cache=cache)
+    system = build_system(folder, firmware)
     said = run_system(system, folder)
     found = measured(said.text, vectors=40)
     assert found.vectors == len(found.one_cycles) == 40

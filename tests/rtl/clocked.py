@@ -10,13 +10,12 @@ import numpy as np
 from gatewright.fixedpoint import Ints
 from gatewright.rtl.netlist import Module, Name
 from gatewright.rtl.verilog import module_text
-from gatewright.sim.toolchain import compile_argv, find_compiler, find_verilator, link_argv
+from gatewright.sim.build import compile_model
+from gatewright.sim.toolchain import find_verilator
 from gatewright.tools import run_tool
 
 Ports = Mapping[str, int]  # name -> bits, 64 at most
 Drive = Callable[[Path, str, Ports, Ports, Mapping[str, Ints]], dict[str, Ints]]
-
-_RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 
 
 def drive_module(drive: Drive, folder: Path, module: Module, values: Mapping[str, Ints]) -> dict[str, Ints]:
@@ -59,7 +58,7 @@ def icarus(folder: Path, top: str, inputs: Ports, outputs: Ports, values: Mappin
 def verilator(folder: Path, top: str, inputs: Ports, outputs: Ports, values: Mapping[str, Ints]) -> dict[str, Ints]:
     """Drive `top` as icarus does; registers without reset start at random."""
     rows = _rows(inputs, values)
-    tool, compiler = find_verilator(), find_compiler()
+    tool = find_verilator()
     (folder / "rows.txt").write_text(
         "".join(" ".join(str(int(values[name][i]) & ((1 << bits) - 1)) for name, bits in inputs.items()) + "\n"
                 for i in range(len(rows)))
@@ -78,18 +77,8 @@ def verilator(folder: Path, top: str, inputs: Ports, outputs: Ports, values: Map
     argv += ["--x-initial", "unique", *sources]
     run_tool(argv, cwd=folder, log=folder / "verilator.log", env=tool.env)
     files = [folder / "main.cpp", *sorted((folder / "model").glob("*.cpp"))]
-    files += [tool.root / "include" / name for name in _RUNTIME]
-    objects: list[Path] = []
-    for file in files:
-        objects.append(folder / f"{file.stem}.o")
-        includes = [f"-I{folder / 'model'}", *tool.includes]
-        run_tool(
-            compile_argv(compiler, source=file, target=objects[-1], includes=includes, level=0),
-            cwd=folder,
-            log=folder / "compile.log",
-        )
-    run_tool(link_argv(compiler, objects=objects, target=folder / "bench"), cwd=folder, log=folder / "link.log")
-    return _columns(run_tool([str(folder / "bench")], cwd=folder, log=folder / "run.log").stdout, outputs)
+    bench = compile_model(files, out=folder, includes=[f"-I{folder}", f"-I{folder / 'model'}"], level=0)
+    return _columns(run_tool([str(bench)], cwd=folder, log=folder / "run.log").stdout, outputs)
 
 
 def _rows(inputs: Ports, values: Mapping[str, Ints]) -> Sequence[int]:

@@ -36,7 +36,6 @@ def simulate_elastic_batch(
     family: str,
     clock_mhz: float,
     vectors: int,
-    cache: Path | None = None,
     reuse: Sequence[int] = (),
     stream_bits: int = 0,
 ) -> SimReport:
@@ -107,7 +106,7 @@ def simulate_elastic_batch(
         stall_fraction=0.2,
         seed=1,
     )
-    return simulate(device, driven, trial, out=out / "sim", cache=cache)
+    return simulate(device, driven, trial, out=out / "sim")
 
 
 def waiting(dataflow: Dataflow, latest: int) -> Dataflow:

@@ -18,10 +18,9 @@ from gatewright.lower.dataflow import Dataflow
 from gatewright.rtl.beats import pack
 from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.rtl.shell import StreamPort
-from gatewright.sim.toolchain import compile_argv, find_compiler, find_verilator, link_argv
+from gatewright.sim.build import compile_model
+from gatewright.sim.toolchain import find_verilator
 from gatewright.tools import run_tool
-
-_RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,7 @@ def simulate_streams(designs: Sequence[Dataflow], inputs: Sequence[Ints], out: P
             _words(out / f"due_{number}_{phase}.bin", due, ends)
     (out / "main.cpp").write_text(_bench(manifests))
     (out / "rtl" / "top.v").write_text(_top(manifests))
-    tool, compiler = find_verilator(), find_compiler()
+    tool = find_verilator()
     argv = [
         tool.program,
         "--cc",
@@ -69,15 +68,9 @@ def simulate_streams(designs: Sequence[Dataflow], inputs: Sequence[Ints], out: P
     argv += ["--x-initial", "unique", "--x-assign", "unique", "-O3", "--output-split", "20000"]
     files = dict.fromkeys(name for manifest in manifests for name in manifest.files)
     run_tool([*argv, *(f"rtl/{name}" for name in files), "rtl/top.v"], cwd=out, log=out / "verilator.log", env=tool.env)
-    objects: list[Path] = []
-    units = [out / "main.cpp", *sorted((out / "model").glob("*.cpp")), *(tool.root / "include" / n for n in _RUNTIME)]
-    for unit in units:
-        objects.append(out / f"{unit.stem}.o")
-        includes = [f"-I{out / 'model'}", *tool.includes]
-        argv = compile_argv(compiler, source=unit, target=objects[-1], includes=includes, level=0)
-        run_tool(argv, cwd=out, log=out / "compile.log")
-    run_tool(link_argv(compiler, objects=objects, target=out / "bench"), cwd=out, log=out / "link.log")
-    text = run_tool([str(out / "bench"), str(seed)], cwd=out, log=out / "run.log").stdout
+    files = [out / "main.cpp", *sorted((out / "model").glob("*.cpp"))]
+    bench = compile_model(files, out=out, includes=[f"-I{out}", f"-I{out / 'model'}"], level=0)
+    text = run_tool([str(bench), str(seed)], cwd=out, log=out / "run.log").stdout
     found: list[Seen] = []
     for line in text.splitlines():
         wrong, ends, cycles = line.split("|")

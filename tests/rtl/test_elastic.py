@@ -29,16 +29,10 @@ X = np.random.default_rng(0).integers(-32, 32, (400, SIZE))
 Edit = Callable[[Path, RtlManifest], None]
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory):
-    return tmp_path_factory.mktemp("verilated")
-
-
 def run(
     dataflow: Dataflow,
     x: Ints,
     out: Path,
-    cache: Path,
     *,
     stream_bits: int = 0,
     seed: int = 1,
@@ -48,9 +42,7 @@ def run(
     assert RtlManifest.load(out) == manifest
     if edit is not None:
         edit(out, manifest)
-    return simulate_compiled(
-        dataflow.program, manifest, x, folder=out, stall_fraction=0.3, seed=seed, out=out / "sim", cache=cache
-    )
+    return simulate_compiled(dataflow.program, manifest, x, folder=out, stall_fraction=0.3, seed=seed, out=out / "sim")
 
 
 def check(report: SimReport, dataflow: Dataflow, vectors: int) -> None:
@@ -64,7 +56,7 @@ def check(report: SimReport, dataflow: Dataflow, vectors: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("reuse", "count", "stream_bits"), [(False, 20, 0), (True, 20, 0), (True, 10, 64)])
-def test_random_programs_equal_the_interpreter(tmp_path, cache, reuse: bool, count: int, stream_bits: int):
+def test_random_programs_equal_the_interpreter(tmp_path, reuse: bool, count: int, stream_bits: int):
     """Drawn programs, parallel and folded, in one simulation: each transfer of every channel, in order."""
     batch = drawn(count)
     rng = np.random.default_rng(1)
@@ -76,7 +68,6 @@ def test_random_programs_equal_the_interpreter(tmp_path, cache, reuse: bool, cou
         family="xc7",
         clock_mhz=150,
         vectors=200,
-        cache=cache,
         reuse=factors,
         stream_bits=stream_bits,
     )
@@ -90,9 +81,9 @@ def test_random_programs_equal_the_interpreter(tmp_path, cache, reuse: bool, cou
 
 
 @pytest.mark.parametrize("options", [{}, {"with_input": True, "reuse": (1, 8)}], ids=["skip", "around a folded layer"])
-def test_joins_keep_the_laws(tmp_path, cache, options):
+def test_joins_keep_the_laws(tmp_path, options):
     made = residual(X, **options)
-    check(run(made, X, tmp_path, cache), made, len(X))
+    check(run(made, X, tmp_path), made, len(X))
 
 
 def rigid_and_elastic(program: Program, x: Ints, reuse: int) -> tuple[Dataflow, Dataflow]:
@@ -101,13 +92,13 @@ def rigid_and_elastic(program: Program, x: Ints, reuse: int) -> tuple[Dataflow, 
 
 
 @pytest.mark.parametrize(("reuse", "stream_bits"), [(1, 0), (6, 8)])
-def test_a_rigid_group_equals_its_elastic_form(tmp_path, cache, reuse: int, stream_bits: int):
+def test_a_rigid_group_equals_its_elastic_form(tmp_path, reuse: int, stream_bits: int):
     """The same results in the same order under random stalls, and the same interval without, with beats or not."""
     program = mlp((6, 5, 4), seed=3)
     x = codes(program, 200)
     rigid, waits = rigid_and_elastic(program, x, reuse)
-    first = run(rigid, x, tmp_path / "rigid", cache, stream_bits=stream_bits)
-    second = run(waits, x, tmp_path / "elastic", cache, stream_bits=stream_bits)
+    first = run(rigid, x, tmp_path / "rigid", stream_bits=stream_bits)
+    second = run(waits, x, tmp_path / "elastic", stream_bits=stream_bits)
     require_match(first)
     check(second, waits, len(x))
     assert first.channels == ()
@@ -160,19 +151,19 @@ MUTANTS: dict[str, tuple[Edit, str]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("broken", MUTANTS)
-def test_a_broken_boundary_is_caught(tmp_path, cache, broken: str):
+def test_a_broken_boundary_is_caught(tmp_path, broken: str):
     edit, message = MUTANTS[broken]
-    report = run(residual(X), X, tmp_path, cache, edit=edit)
+    report = run(residual(X), X, tmp_path, edit=edit)
     with pytest.raises(MismatchError, match=f"^hardware != program: .*{message}"):
         require_match(report)
 
 
 @pytest.mark.slow
-def test_a_skip_one_word_too_shallow_is_caught(tmp_path, cache):
+def test_a_skip_one_word_too_shallow_is_caught(tmp_path):
     """Nothing is wrong or lost: it costs throughput, which the judge compares with the claim."""
     made = residual(X)
     (skip,) = (c for c in made.channels if c.value == "fc1.relu" and c.consumer == JOIN)
-    report = run(shallower(made, skip), X, tmp_path, cache)
+    report = run(shallower(made, skip), X, tmp_path)
     assert (report.mismatches, report.wrong_probes) == (0, 0)
     with pytest.raises(MismatchError, match=r"^hardware != program: initiation interval is 2 cycles, claimed 1; log"):
         require_match(report)

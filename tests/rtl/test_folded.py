@@ -21,11 +21,6 @@ from tests.rtl.test_hardware import drawn
 pytestmark = pytest.mark.sim
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory):
-    return tmp_path_factory.mktemp("verilated")
-
-
 def folded(program: Program, reuse, **options) -> Dataflow:
     found = lower_for(program, codes(program, 50), family="xc7", clock_mhz=200, reuse=reuse, **options)
     assert any(isinstance(unit, Folded) for unit in found.units)
@@ -34,7 +29,7 @@ def folded(program: Program, reuse, **options) -> Dataflow:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("family", "clock_mhz", "stream_bits"), [("xc7", 120.0, 0), ("ecp5", 60.0, 1024)])
-def test_random_programs_equal_the_interpreter(tmp_path, cache, family: str, clock_mhz: float, stream_bits: int):
+def test_random_programs_equal_the_interpreter(tmp_path, family: str, clock_mhz: float, stream_bits: int):
     """25 programs, each with a factor of its own, in one simulation: every output and layer's element, in its cycle."""
     batch = drawn(25)
     rng = np.random.default_rng(7)
@@ -48,7 +43,6 @@ def test_random_programs_equal_the_interpreter(tmp_path, cache, family: str, clo
         family=family,
         clock_mhz=clock_mhz,
         vectors=200,
-        cache=cache,
         reuse=reuse,
         stream_bits=stream_bits,
     )
@@ -60,23 +54,21 @@ def test_random_programs_equal_the_interpreter(tmp_path, cache, family: str, clo
     assert report.probes_compared > 25 * 200
 
 
-def test_layers_of_both_kinds_in_one_design(tmp_path, cache):
+def test_layers_of_both_kinds_in_one_design(tmp_path):
     """A folded layer between unrolled ones, block RAM, two beats in: interval, latency and every value as claimed."""
     program = mlp((8, 20, 6, 3), seed=2, output="scores")
     lowered = folded(program, (1, 120, 1), multiplier="dsp")
     manifest = write_design(lowered, program_hash="0" * 64, stream_bits=32, folder=tmp_path)
     assert manifest.claims.initiation_interval == manifest.stream_interval == lowered.initiation_interval > 50
     x = codes(program, 300)
-    report = simulate_compiled(
-        program, manifest, x, folder=tmp_path, stall_fraction=0.3, seed=1, out=tmp_path / "sim", cache=cache
-    )
+    report = simulate_compiled(program, manifest, x, folder=tmp_path, stall_fraction=0.3, seed=1, out=tmp_path / "sim")
     require_match(report)
     assert {w.layer for w in manifest.watch} == {"fc1", "fc2", "out"}
     assert report.wrong_probes == 0 < report.probes_compared
 
 
 @pytest.mark.parametrize(("sparsity", "reuse", "multiplier"), [(0.0, 576, "dsp"), (0.7, 170, "lut")])
-def test_a_register_behind_weights_in_block_ram_costs_a_cycle(tmp_path, cache, sparsity: float, reuse, multiplier):
+def test_a_register_behind_weights_in_block_ram_costs_a_cycle(tmp_path, sparsity: float, reuse, multiplier):
     """Inputs that rotate, and inputs by multiplexers: every value in the cycle it is claimed."""
     program = mlp((24, 24, 6), seed=3, sparsity=sparsity, output="scores")
     slow = lower_for(program, codes(program, 50), family="xc7", clock_mhz=80, reuse=(reuse, 1), multiplier=multiplier)
@@ -89,7 +81,6 @@ def test_a_register_behind_weights_in_block_ram_costs_a_cycle(tmp_path, cache, s
     manifest = write_design(fast, program_hash="0" * 64, stream_bits=0, folder=tmp_path)
     report = simulate_compiled(
         program, manifest, codes(program, 200), folder=tmp_path, stall_fraction=0.3, seed=1, out=tmp_path / "sim",
-        cache=cache,
     )  # fmt: skip
     require_match(report)
     assert report.latency_cycles == manifest.claims.latency_cycles
@@ -117,7 +108,7 @@ def flipped(design: Design, rng: np.random.Generator) -> tuple[Design, str]:
 
 
 @pytest.mark.slow
-def test_one_wrong_rom_bit_is_caught(tmp_path, cache):
+def test_one_wrong_rom_bit_is_caught(tmp_path):
     program = mlp((8, 6, 4), seed=2, sparsity=0.0, output="scores")
     lowered = folded(program, 8)
     design = compile_dataflow(lowered, program_hash="0" * 64)
@@ -127,9 +118,7 @@ def test_one_wrong_rom_bit_is_caught(tmp_path, cache):
         broken, where = flipped(design, rng)
         folder = tmp_path / str(number)
         manifest = write_core(broken, *stream_ports(lowered, 0), program_hash="0" * 64, folder=folder)
-        report = simulate_compiled(
-            program, manifest, x, folder=folder, stall_fraction=0.3, seed=1, out=folder / "sim", cache=cache
-        )
+        report = simulate_compiled(program, manifest, x, folder=folder, stall_fraction=0.3, seed=1, out=folder / "sim")
         layer = where.split(",")[0].removeprefix("net_")
         with pytest.raises(MismatchError, match=rf"layer '{layer}', element \d+"):
             require_match(report)

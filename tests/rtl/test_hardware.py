@@ -19,11 +19,6 @@ from tests.rtl.batch import mutated, simulate_batch
 pytestmark = pytest.mark.sim
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory):
-    return tmp_path_factory.mktemp("verilated")
-
-
 def drawn(count: int) -> list[Program]:
     """Let Hypothesis draw programs (under its seed, printed by make) without running anything on them."""
     found: list[Program] = []
@@ -39,10 +34,10 @@ def drawn(count: int) -> list[Program]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("family", "clock_mhz"), [("xc7", 120.0), ("ecp5", 40.0), ("xcup", 350.0)])
-def test_random_programs_equal_the_interpreter(tmp_path, cache, family: str, clock_mhz: float):
+def test_random_programs_equal_the_interpreter(tmp_path, family: str, clock_mhz: float):
     """50 programs in one simulation: every output and every layer's every element, in its cycle."""
     batch = drawn(50)
-    report = simulate_batch(batch, out=tmp_path, family=family, clock_mhz=clock_mhz, vectors=300, cache=cache)
+    report = simulate_batch(batch, out=tmp_path, family=family, clock_mhz=clock_mhz, vectors=300)
     if report.first_mismatch and report.first_mismatch.layer.startswith("p"):
         pytest.fail(print_program(batch[int(report.first_mismatch.layer[1:].split(".")[0])]) + repr(report))
     require_match(report)
@@ -51,7 +46,7 @@ def test_random_programs_equal_the_interpreter(tmp_path, cache, family: str, clo
 
 
 @pytest.mark.parametrize(("family", "clock_mhz"), [("xc7", 400.0), ("ecp5", 60.0)])
-def test_truth_tables_equal_the_interpreter(tmp_path, cache, family: str, clock_mhz: float):
+def test_truth_tables_equal_the_interpreter(tmp_path, family: str, clock_mhz: float):
     """Sparse networks of few bits: nearly every neuron is a table, of one LUT or several; and decision trees."""
     drawn = [
         sparse_mlp((9, 7, 5), seed=seed, fan_in=fan_in, activation_bits=bits, input_bits=bits)
@@ -63,10 +58,10 @@ def test_truth_tables_equal_the_interpreter(tmp_path, cache, family: str, clock_
         forest_program(Fixed.parse(fixed), features=9, n_out=3, trees=trees, depth=5, leaf_bits=leaf_bits, seed=7)
         for fixed, leaf_bits, trees in [("ufixed<1,1>", 1, 14), ("fixed<4,1>", 2, 9), ("ufixed<12,8>", 5, 4)]
     ]
-    require_match(simulate_batch(drawn, out=tmp_path, family=family, clock_mhz=clock_mhz, vectors=500, cache=cache))
+    require_match(simulate_batch(drawn, out=tmp_path, family=family, clock_mhz=clock_mhz, vectors=500))
 
 
-def test_wrap_into_more_bits_than_the_value_has(tmp_path, cache):
+def test_wrap_into_more_bits_than_the_value_has(tmp_path):
     """-1 in two bits wraps to 255 in eight: the sign fills what the value does not have."""
     text = (
         "gatewright-program 1\nname p\nclasses []\n\n%x = input layer=input shape=[2] format=fixed<2,2>\n"
@@ -74,13 +69,11 @@ def test_wrap_into_more_bits_than_the_value_has(tmp_path, cache):
         "width_bits=[8] keep_frac_bits=[0] signed=[0] rounding=truncate overflow=wrap\nreturn %act\n\n"
         "@w shape=[2,1] frac_bits=0\n 1\n 1\n@b shape=[1] frac_bits=0\n 0\n"
     )
-    require_match(
-        simulate_batch([parse_program(text)], out=tmp_path, family="xc7", clock_mhz=100, vectors=64, cache=cache)
-    )
+    require_match(simulate_batch([parse_program(text)], out=tmp_path, family="xc7", clock_mhz=100, vectors=64))
 
 
 @pytest.mark.slow
-def test_one_broken_adder_is_caught_and_named(tmp_path, cache):
+def test_one_broken_adder_is_caught_and_named(tmp_path):
     """Ten random corruptions of one adder each are all found, in the layer where they sit."""
     program = mlp((8, 6, 4), seed=2, output="scores")
     x = codes(program, 400)
@@ -91,9 +84,7 @@ def test_one_broken_adder_is_caught_and_named(tmp_path, cache):
         broken, what = mutated(design, rng)
         folder = tmp_path / str(number)
         manifest = write_core(broken, *stream_ports(lowered, 0), program_hash="0" * 64, folder=folder)
-        report = simulate_compiled(
-            program, manifest, x, folder=folder, stall_fraction=0.3, seed=1, out=folder / "sim", cache=cache
-        )
+        report = simulate_compiled(program, manifest, x, folder=folder, stall_fraction=0.3, seed=1, out=folder / "sim")
         layer = what.split(":")[0].removeprefix("net_")
         text = rf"layer '{layer}', element \d+, .*cycle \d+.*expected -?\d+, got -?\d+ \(difference [+-]\d+ LSB"
         with pytest.raises(MismatchError, match=text):

@@ -19,11 +19,6 @@ from tests.programs import codes, requant
 pytestmark = pytest.mark.sim
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory):
-    return tmp_path_factory.mktemp("verilated")
-
-
 def made(*ops: Op, layers: dict[str, tuple[int, int]]) -> Program:
     """Return the program of x, (6,), and ops; layers: (inputs, outputs) of each dense layer."""
     rng = np.random.default_rng(4)
@@ -81,7 +76,7 @@ def lowered(name: str) -> Dataflow:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_values_wait_for_their_reader(tmp_path, cache, name: str):
+def test_values_wait_for_their_reader(tmp_path, name: str):
     """Every output and every layer's element, with stalls on both streams; vectors follow as closely as claimed."""
     program, _, slots = CASES[name]
     dataflow = lowered(name)
@@ -90,7 +85,6 @@ def test_values_wait_for_their_reader(tmp_path, cache, name: str):
     lint(sources=manifest.sources(tmp_path), top=manifest.top, out=tmp_path / "lint")
     report = simulate_compiled(
         program, manifest, codes(program, 400), folder=tmp_path, stall_fraction=0.3, seed=1, out=tmp_path / "sim",
-        cache=cache,
     )  # fmt: skip
     require_match(report)
     assert report.initiation_interval == dataflow.initiation_interval > 1
@@ -111,13 +105,11 @@ def unheld(design: Design) -> Design:
     return dataclasses.replace(design, modules=(*design.modules[:-1], core))
 
 
-def test_a_value_that_is_not_held_is_caught(tmp_path, cache):
+def test_a_value_that_is_not_held_is_caught(tmp_path):
     program, dataflow = RESIDUAL, lowered("residual")
     broken = unheld(compile_dataflow(dataflow, program_hash="0" * 64))
     manifest = write_core(broken, *stream_ports(dataflow, 0), program_hash="0" * 64, folder=tmp_path)
     x = codes(program, 100)
-    report = simulate_compiled(
-        program, manifest, x, folder=tmp_path, stall_fraction=0.3, seed=1, out=tmp_path / "sim", cache=cache
-    )
+    report = simulate_compiled(program, manifest, x, folder=tmp_path, stall_fraction=0.3, seed=1, out=tmp_path / "sim")
     with pytest.raises(MismatchError, match=r"layer 'join', element \d+"):
         require_match(report)

@@ -36,11 +36,6 @@ pytestmark = pytest.mark.sim
 FAMILIES = (("xc7", 200.0), ("ice40", 40.0), ("ecp5", 80.0))
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory):
-    return tmp_path_factory.mktemp("verilated")
-
-
 def drawn(count: int, start: int) -> list[Program]:
     found: list[Program] = []
 
@@ -86,15 +81,13 @@ def test_drawn_programs_equal_the_interpreter(tmp_path, count: int, start: int):
         assert max(steady(gaps)) == made.initiation_interval, print_program(made.program)
 
 
-def run(made: Dataflow, out: Path, cache: Path, *, frames: int = 12, edit: Edit | None = None) -> SimReport:
+def run(made: Dataflow, out: Path, *, frames: int = 12, edit: Edit | None = None) -> SimReport:
     manifest = write_design(made, program_hash="0" * 64, stream_bits=0, folder=out)
     assert RtlManifest.load(out) == manifest
     if edit is not None:
         edit(out, manifest)
     x = random_codes(made.program, frames, seed=3)
-    return simulate_compiled(
-        made.program, manifest, x, folder=out, stall_fraction=0.3, seed=1, out=out / "sim", cache=cache
-    )
+    return simulate_compiled(made.program, manifest, x, folder=out, stall_fraction=0.3, seed=1, out=out / "sim")
 
 
 def skip() -> Dataflow:
@@ -102,19 +95,19 @@ def skip() -> Dataflow:
     return lower_for(program, random_codes(program, 6), family="xc7", clock_mhz=200, stream="always")
 
 
-def test_beats_are_regrouped_for_steps(tmp_path, cache):
+def test_beats_are_regrouped_for_steps(tmp_path):
     """Beats of 8 samples, steps of 6: what is left over waits, and the last step has fewer."""
     program = signal(64, 3, 5)
     made = lower_for(program, random_codes(program, 6), family="xc7", clock_mhz=200, stream="always", pixels_per_beat=8)
-    report = run(made, tmp_path, cache)
+    report = run(made, tmp_path)
     require_match(report)
     assert report.initiation_interval == made.initiation_interval
 
 
 @pytest.mark.parametrize("program", [residual, pytest.param(moving, marks=pytest.mark.slow)])
-def test_every_beat_on_every_channel_is_the_programs(tmp_path, cache, program: Callable[[], Program]):
+def test_every_beat_on_every_channel_is_the_programs(tmp_path, program: Callable[[], Program]):
     made = stream(program())
-    report = run(made, tmp_path, cache)
+    report = run(made, tmp_path)
     require_match(report)
     assert [c.transfers for c in report.channels] == [(12 * c.stream.beats,) * 2 for c in made.channels]
     assert all(c.greatest_fill <= c.depth for c in report.channels)
@@ -128,11 +121,11 @@ def test_every_beat_on_every_channel_is_the_programs(tmp_path, cache, program: C
         pytest.param("lstm", 200.0, {"backwards": True}, marks=pytest.mark.slow),
     ],
 )
-def test_recurrent_cells(tmp_path, cache, kind: str, clock_mhz: float, fields: dict[str, Any]):
+def test_recurrent_cells(tmp_path, kind: str, clock_mhz: float, fields: dict[str, Any]):
     """A state that stays for a cycle and one that goes through a pipeline, every step and the last, backwards too."""
     program = recurrent(kind, **fields)
     made = lower_for(program, random_codes(program, 6), family="ice40", clock_mhz=clock_mhz, stream="always")
-    report = run(made, tmp_path, cache, frames=50)
+    report = run(made, tmp_path, frames=50)
     require_match(report)
     assert (report.latency_cycles, report.initiation_interval) == (made.latency_cycles, made.initiation_interval)
     manifest = RtlManifest.load(tmp_path)
@@ -158,7 +151,7 @@ def test_lint_is_clean(tmp_path, family: str):
         lint(sources=manifest.sources(folder), top=manifest.top, out=folder / "lint")
 
 
-def test_narrow_buses_must_divide_a_beat(tmp_path, cache):
+def test_narrow_buses_must_divide_a_beat(tmp_path):
     made = skip()
     with pytest.raises(
         LowerError, match=r"stream_bits must divide a beat of the result, 2 lanes of 16 bits, not be 24"
@@ -167,9 +160,7 @@ def test_narrow_buses_must_divide_a_beat(tmp_path, cache):
     manifest = write_design(made, program_hash="0" * 64, stream_bits=8, folder=tmp_path / "yes")
     x = random_codes(made.program, 6, seed=3)
     folder = tmp_path / "yes"
-    report = simulate_compiled(
-        made.program, manifest, x, folder=folder, stall_fraction=0.3, seed=1, out=folder / "sim", cache=cache
-    )
+    report = simulate_compiled(made.program, manifest, x, folder=folder, stall_fraction=0.3, seed=1, out=folder / "sim")
     require_match(report)
     assert report.initiation_interval == manifest.stream_interval == 64 * 4
 
@@ -195,7 +186,7 @@ MUTANTS: dict[str, tuple[str, str, str, str]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("broken", MUTANTS)
-def test_a_broken_design_is_caught(tmp_path, cache, broken: str):
+def test_a_broken_design_is_caught(tmp_path, broken: str):
     name, old, new, message = MUTANTS[broken]
 
     def edit(folder: Path, manifest: RtlManifest) -> None:
@@ -204,7 +195,7 @@ def test_a_broken_design_is_caught(tmp_path, cache, broken: str):
         assert old in text, f"{name} holds no {old!r}"
         path.write_text(text.replace(old, new, 1))
 
-    report = run(skip(), tmp_path, cache, edit=edit)
+    report = run(skip(), tmp_path, edit=edit)
     with pytest.raises(MismatchError, match=f"^hardware != program: .*{message}"):
         require_match(report)
 
@@ -221,7 +212,7 @@ def test_a_broken_design_is_caught(tmp_path, cache, broken: str):
     ],
 )
 def test_real_networks_from_file_to_simulation(
-    tmp_path, cache, shared_data, model: str, input_format: str, pixels: int, beats: int, interval: int
+    tmp_path, shared_data, model: str, input_format: str, pixels: int, beats: int, interval: int
 ):
     from click.testing import CliRunner
 
@@ -234,7 +225,7 @@ def test_real_networks_from_file_to_simulation(
     x = random_codes(program, 4)
     made = lower_for(program, x, family="xc7", clock_mhz=200, stream="always", pixels_per_beat=pixels)
     assert (made.source.stream.beats, made.initiation_interval) == (beats, interval)
-    require_match(run(made, tmp_path / "rtl", cache, frames=12))
+    require_match(run(made, tmp_path / "rtl", frames=12))
     assert np.array_equal(made.replay(x), Interpreter(program).run(x))
 
 

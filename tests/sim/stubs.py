@@ -82,7 +82,7 @@ class Stub:
             *(probe("out", self.result, i, "y", self.latency_cycles) for i in range(self.result.elements)),
         ]
 
-    def build(self, out: Path, cache: Path, edit: Edit | None = None, *, probes: bool = True) -> Bench:
+    def build(self, out: Path, edit: Edit | None = None, *, probes: bool = True) -> Bench:
         """Write the files, changed by `edit`, and compile the bench."""
         files = self.files()
         if edit is not None:
@@ -102,7 +102,7 @@ class Stub:
             layers=tuple(sizes) if probes else (),
             framed=self.framed,
         )
-        return build_bench(device, out=out / "build", cache=cache, level=0)
+        return build_bench(device, out=out / "build", level=0)
 
     def run(
         self,

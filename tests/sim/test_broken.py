@@ -142,9 +142,9 @@ MUTANTS: dict[str, tuple[Stub, Edit, str]] = {
 
 
 @pytest.mark.parametrize("broken", MUTANTS)
-def test_a_mutant_is_caught(broken: str, tmp_path: Path, cache: Path):
+def test_a_mutant_is_caught(broken: str, tmp_path: Path):
     stub, edit, message = MUTANTS[broken]
-    bench = stub.build(tmp_path / "design", cache, edit)
+    bench = stub.build(tmp_path / "design", edit)
     report = stub.run(bench, tmp_path, count=100)
     with pytest.raises(MismatchError, match=f"^hardware != program: .*{message}"):
         require_match(report)
@@ -153,7 +153,7 @@ def test_a_mutant_is_caught(broken: str, tmp_path: Path, cache: Path):
     assert (": expected [" in log) == (report.mismatches > 0)  # the listing of the first wrong vectors
 
 
-def test_a_probe_of_no_signal_is_an_error(tmp_path: Path, cache: Path):
+def test_a_probe_of_no_signal_is_an_error(tmp_path: Path):
     for name, text in WHOLE.files().items():
         (tmp_path / name).write_text(text)
     probe = Probe(
@@ -168,7 +168,7 @@ def test_a_probe_of_no_signal_is_an_error(tmp_path: Path, cache: Path):
         layers=(("fc1", 1),),
     )
     with pytest.raises(ToolError, match=r"layer 'fc1', element 0: no signal 'stub\.u_core\.nix' in module 'stub_core'"):
-        build_bench(device, out=tmp_path / "build", cache=cache)
+        build_bench(device, out=tmp_path / "build")
 
 
 def test_lint_fails_on_a_warning(tmp_path: Path):

@@ -56,9 +56,9 @@ STUBS = {
 
 
 @pytest.fixture(scope="module", params=STUBS)
-def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[Stub, Bench]:
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Stub, Bench]:
     stub = STUBS[request.param]
-    return stub, stub.build(tmp_path_factory.mktemp("stub") / "design", cache)
+    return stub, stub.build(tmp_path_factory.mktemp("stub") / "design")
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.3, 0.9])
@@ -101,7 +101,7 @@ def test_one_vector_is_enough(built: tuple[Stub, Bench], tmp_path: Path):
     assert report.vectors == 2  # it goes in twice, for the interval takes two
 
 
-def test_simulate_does_it_all_in_one_call(tmp_path: Path, cache: Path):
+def test_simulate_does_it_all_in_one_call(tmp_path: Path):
     stub = STUBS["whole"]
     x = stub.codes(50)
     for name, text in stub.files().items():
@@ -109,7 +109,7 @@ def test_simulate_does_it_all_in_one_call(tmp_path: Path, cache: Path):
     device = Device(sources=tuple(sorted(tmp_path.glob("*.v"))), top=TOP, source=stub.source, result=stub.result)
     vectors = Vectors(x=x, expected=stub.values(x)["out"])
     trial = Trial(latency_cycles=8, initiation_interval=1, stall_fraction=0.5, seed=3)
-    report = simulate(device, vectors, trial, out=tmp_path / "sim", cache=cache)
+    report = simulate(device, vectors, trial, out=tmp_path / "sim")
     require_match(report)
     assert SimReport.load(tmp_path / "sim/report.json") == SimReport.load(tmp_path / "sim/report.json")
     assert (tmp_path / "sim/speed.json").is_file()

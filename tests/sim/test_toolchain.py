@@ -46,7 +46,7 @@ def test_ziglang_is_taken_where_no_compiler_is():
     found = find_compiler(package=lambda name: Path("/z") if name == "ziglang" else None, which=nothing)
     assert found == [sys.executable, "-m", "ziglang", "c++"]
     argv = compile_argv(found, source=Path("a.cpp"), target=Path("a.o"), includes=["-I/v"], level=1)
-    assert argv == [*found, "-std=c++20", "-O1", "-w", "-I/v", "-c", "a.cpp", "-o", "a.o"]
+    assert argv == [*found, "-std=c++17", "-O1", "-w", "-I/v", "-c", "a.cpp", "-o", "a.o"]
 
 
 def test_no_compiler_is_an_error_with_the_remedy():

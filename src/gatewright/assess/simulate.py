@@ -34,11 +34,10 @@ class Said:
     seconds: float
 
 
-def build_system(folder: Path, firmware: Firmware, *, cache: Path | None = None, level: int = 1) -> System:
+def build_system(folder: Path, firmware: Firmware, *, level: int = 1) -> System:
     """Compile the system in `folder`, as system_files wrote it, with Verilator.
 
-    cache: where Verilator's compiled library is kept; level: the compiler's -O level. Raises MissingToolError without
-    a simulator, ToolError where it fails.
+    level: the compiler's -O level. Raises MissingToolError without a simulator, ToolError where it fails.
     """
     verilator, model = find_verilator(), (folder / "model").resolve()
     model.mkdir(exist_ok=True)
@@ -54,7 +53,7 @@ def build_system(folder: Path, firmware: Firmware, *, cache: Path | None = None,
     run_tool(argv, cwd=folder, log=folder / "verilator.log", env=verilator.env)
     write_atomic(model / "bench.cpp", part("bench.cpp"))
     files = [model / "bench.cpp", *sorted(model.glob("Vsoc*.cpp"))]
-    program = compile_model(files, out=model, includes=[f"-I{model}"], cache=cache, level=level)
+    program = compile_model(files, out=model, includes=[f"-I{model}"], level=level)
     return System(program=program, build_seconds=children_seconds() - before)
 
 

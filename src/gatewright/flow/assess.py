@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 _SCRATCH = ("model", "firmware/firmware.bin")
 
 
-def assess_run(run: Path, *, out: Path | None = None, cache: Path | None = None) -> dict[str, Any]:
+def assess_run(run: Path, *, out: Path | None = None) -> dict[str, Any]:
     """Put the design of `run` behind a simulated processor, run its stored vectors there, and return what was measured.
 
     What is returned is the key `assessment` of results.json (docs/results.md). It is written to RUN/assess with the
     system itself, and into the run's results and report; with `out` to that folder, and the run stays as it is.
-    cache: where Verilator's compiled library is kept. Raises MissingToolError with all that is not installed before any
+    Raises MissingToolError with all that is not installed before any
     work, GatewrightError where there is no design yet, MismatchError where a result differs from the program's.
     """
     from gatewright.assess.firmware import build_firmware
@@ -42,7 +42,7 @@ def assess_run(run: Path, *, out: Path | None = None, cache: Path | None = None)
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomic(folder / name, data)
         firmware = build_firmware(folder / "firmware")
-        system = build_system(folder, firmware, cache=cache)
+        system = build_system(folder, firmware)
         said = run_system(system, folder)
         results = {
             **measured(said.text, vectors=kept).part(),

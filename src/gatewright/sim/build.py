@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import importlib.resources
-import os
 import resource
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from gatewright.errors import GatewrightError
 from gatewright.sim.design import PREFIX, check_members, check_probes, design_header, public_signals
+from gatewright.sim.objects import compile_objects, library_objects
 from gatewright.sim.toolchain import (
-    Verilator,
-    compile_argv,
     find_compiler,
     find_verilator,
     link_argv,
@@ -23,10 +20,9 @@ from gatewright.sim.toolchain import (
     verilate_argv,
 )
 from gatewright.sim.trial import Device
-from gatewright.tools import digest, new_directory, run_tool, write_atomic
+from gatewright.tools import run_tool, write_atomic
 
 _UNIT_BYTES = 400_000  # a larger model is compiled as several units of about this size, in parallel
-_RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +35,10 @@ class Bench:
     build_cpu_seconds: float
 
 
-def build_bench(device: Device, *, out: Path, cache: Path | None = None, level: int = 1) -> Bench:
+def build_bench(device: Device, *, out: Path, level: int = 1) -> Bench:
     """Compile a device with the test bench into the directory `out`; one build serves any vectors and stalls.
 
-    cache: where Verilator's compiled runtime is kept between builds (it takes half of a small build's time); without
-    one it is compiled in `out`. level: the compiler's -O level; 0 builds a little faster and runs several times slower.
+    level: the compiler's -O level; 0 builds a little faster and runs several times slower.
     Raises MissingToolError without Verilator or a C++ compiler, ToolError where one fails.
     """
     top = device.top
@@ -71,7 +66,7 @@ def build_bench(device: Device, *, out: Path, cache: Path | None = None, level: 
     check_members(top, device.probes, header, device.channels)
 
     files = [out / "bench.cpp", *sorted(model.glob("*.cpp"))]
-    program = compile_model(files, out=out, includes=[f"-I{out}", f"-I{model}"], cache=cache, level=level)
+    program = compile_model(files, out=out, includes=[f"-I{out}", f"-I{model}"], level=level)
     return Bench(
         program=program,
         device=device,
@@ -80,17 +75,15 @@ def build_bench(device: Device, *, out: Path, cache: Path | None = None, level: 
     )
 
 
-def compile_model(
-    files: Sequence[Path], *, out: Path, includes: Sequence[str], cache: Path | None = None, level: int = 1
-) -> Path:
+def compile_model(files: Sequence[Path], *, out: Path, includes: Sequence[str], level: int = 1) -> Path:
     """Compile a model's C++ files with their bench's and Verilator's library to a program in `out`; return its path.
 
-    cache and level: as in build_bench. Raises MissingToolError without a C++ compiler, ToolError where it fails.
+    level: as in build_bench. Raises MissingToolError without a C++ compiler, ToolError where it fails.
     """
     verilator, compiler = find_verilator(), find_compiler()
     objects = [
-        *_compile(compiler, _units(files, out), out, [*includes, *verilator.includes], level=level),
-        *_runtime(verilator, compiler, cache or out / "runtime"),
+        *compile_objects(compiler, _units(files, out), out=out, includes=[*includes, *verilator.includes], level=level),
+        *library_objects(verilator, compiler, out=out),
     ]
     run_tool(link_argv(compiler, objects=objects, target=out / "bench"), cwd=out, log=out / "link.log")
     return out / "bench"
@@ -116,36 +109,6 @@ def _units(files: Sequence[Path], out: Path) -> list[Path]:
         units.append(out / f"unit_{number}.cpp")
         write_atomic(units[-1], "".join(f'#include "{file.name}"\n' for file in sorted(group)))
     return units
-
-
-def _runtime(verilator: Verilator, compiler: Sequence[str], folder: Path) -> list[Path]:
-    """Return the objects of Verilator's own library, compiled unless `folder` has them.
-
-    Without optimisation: the library does no work in the clock loop.
-    """
-    key = digest(verilator.version, str(verilator.root), list(compiler))[:16]
-    place = (folder / f"verilated-{key}").resolve()
-    objects = [place / f"{Path(name).stem}.o" for name in _RUNTIME]
-    if not all(path.is_file() for path in objects):
-        with new_directory(place) as work:
-            files = [verilator.root / "include" / name for name in _RUNTIME]
-            _compile(compiler, files, work, verilator.includes, level=0)
-    return objects
-
-
-def _compile(
-    compiler: Sequence[str], files: Sequence[Path], out: Path, includes: Sequence[str], *, level: int
-) -> list[Path]:
-    """Compile the files in parallel; return their objects."""
-
-    def one(file: Path) -> Path:
-        target = out / f"{file.stem}.o"
-        argv = compile_argv(compiler, source=file, target=target, includes=includes, level=level)
-        run_tool(argv, cwd=out, log=out / f"{file.stem}.log")
-        return target
-
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return list(pool.map(one, files))
 
 
 def children_seconds() -> float:

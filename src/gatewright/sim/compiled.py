@@ -22,7 +22,6 @@ def simulate_compiled(
     stall_fraction: float,
     seed: int,
     out: Path,
-    cache: Path | None = None,
 ) -> SimReport:
     """Simulate what `manifest` says of the files in `folder` on codes x, (n, *input shape), against the interpreter.
 
@@ -53,7 +52,7 @@ def simulate_compiled(
         stall_fraction=stall_fraction,
         seed=seed,
     )
-    return simulate(device, vectors, trial, out=out, cache=cache)
+    return simulate(device, vectors, trial, out=out)
 
 
 def _channel_values(manifest: RtlManifest, folder: Path, x: Ints) -> dict[str, Ints]:

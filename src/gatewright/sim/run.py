@@ -23,14 +23,14 @@ from gatewright.tools import run_tool, write_atomic, write_json
 _PACKET = 0.25  # share of vectors that end a packet
 
 
-def simulate(device: Device, vectors: Vectors, trial: Trial, *, out: Path, cache: Path | None = None) -> SimReport:
+def simulate(device: Device, vectors: Vectors, trial: Trial, *, out: Path) -> SimReport:
     """Build the device with its test bench in `out`, run every vector twice and compare everything.
 
-    cache: see build_bench. Writes report.json and speed.json to `out`.
+    Writes report.json and speed.json to `out`.
     Raises GatewrightError for arguments that do not fit together, MissingToolError, ToolError. Differences are no
     error here: see require_match.
     """
-    return run_bench(build_bench(device, out=out / "build", cache=cache), vectors, trial, out=out)
+    return run_bench(build_bench(device, out=out / "build"), vectors, trial, out=out)
 
 
 def run_bench(bench: Bench, vectors: Vectors, trial: Trial, *, out: Path) -> SimReport:

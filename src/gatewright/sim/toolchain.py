@@ -107,7 +107,7 @@ def compile_argv(
     compiler: Sequence[str], *, source: Path, target: Path, includes: Sequence[str], level: int
 ) -> list[str]:
     """Return the command that compiles one C++ file at optimisation level -O`level`."""
-    return [*compiler, "-std=c++20", f"-O{level}", "-w", *includes, "-c", str(source), "-o", str(target)]
+    return [*compiler, "-std=c++17", f"-O{level}", "-w", *includes, "-c", str(source), "-o", str(target)]
 
 
 def link_argv(compiler: Sequence[str], *, objects: Sequence[Path], target: Path) -> list[str]:

@@ -4,6 +4,8 @@ No child outlives the process that started it, however that one ends; no file or
 """
 
 from gatewright.tools.arrays import DAMAGE, load_npy, open_npz, open_stream
+from gatewright.tools.cache import VARIABLE as CACHE_VARIABLE
+from gatewright.tools.cache import cache_folder
 from gatewright.tools.extras import need
 from gatewright.tools.files import (
     new_directory,
@@ -21,9 +23,11 @@ from gatewright.tools.processes import ToolRun, end_tools, run_tool
 from gatewright.tools.workers import WorkerPool
 
 __all__ = [
+    "CACHE_VARIABLE",
     "DAMAGE",
     "ToolRun",
     "WorkerPool",
+    "cache_folder",
     "digest",
     "end_tools",
     "load_npy",

@@ -1,0 +1,17 @@
+"""The user's folder of what any run may use again out; whatever lies in it can be deleted at any time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+VARIABLE = "GATEWRIGHT_CACHE"  # names another folder
+
+
+def cache_folder() -> Path:
+    """Return the folder of what is kept between runs, which need not exist: ~/.cache/gatewright on Linux."""
+    if named := os.environ.get(VARIABLE):
+        return Path(named)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("gatewright", appauthor=False)
