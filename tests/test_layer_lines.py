@@ -33,14 +33,15 @@ def test_lines_are_layers():
         ("convv 3x3 8", "student.layers.0: layer 'convv 3x3 8': there is no layer 'convv'. Did you mean 'conv'?"),
         ("max pol 2", "there is no layer 'max pol'. Did you mean 'max pool'?"),
         (
-            "residual 2",
-            "there is no layer 'residual'. Write one of 'conv KERNEL FILTERS [stride N] [padding same|valid]'",
+            "batchnorm",
+            "there is no layer 'batchnorm'. Write one of 'conv KERNEL FILTERS [stride N] [padding same|valid]'",
         ),
         (
             "conv 3x3",
             "layer 'conv 3x3': FILTERS is missing; write 'conv KERNEL FILTERS [stride N] [padding same|valid]', ",
         ),
         ("conv 3x3x3 8", "KERNEL must be a whole number from 1 to 65,536 or two as in 3x2, not '3x3x3'; write 'conv"),
+        ("residual", "LINES is missing; write 'residual LINES', e.g. 'residual 2'"),
         ("dense 0", "NEURONS must be a whole number from 1 to 65,536, not '0'; write 'dense NEURONS', e.g. 'dense 32'"),
         ("conv 3 8 strid 2", "'strid' is not expected. Did you mean 'stride'? Write 'conv KERNEL FILTERS"),
         (
@@ -80,7 +81,11 @@ CONV = ["conv 3 8", "dense 4"]
         ({"layers": CONV, "activation": "sign"}, "activation \"sign\" is for dense layers, not beside 'conv 3 8'; set"),
         (
             {"layers": ["depthwise 3"], "pruning": {"kind": "neurons"}},
-            "pruning.kind \"neurons\" cannot take filters of 'depthwise 3', which are the channels before it",
+            "pruning.kind \"neurons\" cannot take channels of 'depthwise 3', which are those of layers before",
+        ),
+        (
+            {"layers": ["dense 4", "dense 4", "residual 1"], "pruning": {"kind": "neurons"}},
+            "cannot take channels of 'residual 1', which are those of layers before it; use another kind",
         ),
         ({"layers": CONV, "weight_bits": [4, 4]}, "weight_bits must be one number or 3 numbers (one per layer), not 2"),
     ],
@@ -102,3 +107,8 @@ def test_layers_of_maps_need_streams_and_dense_hints():
         ConfigError, match=r"hint_layers must name dense layers, not 'conv 3 8' of the student; set dist"
     ):
         parse_config({**raw, "hardware": {"architecture": "stream"}, "distill": hints})
+
+
+def test_a_residual_of_dense_layers_needs_no_stream():
+    raw = {"name": "x", "data": {"source": "y"}, "student": {"layers": ["dense 4", "dense 4", "residual 1"]}}
+    assert parse_config(raw).student.lines[2].block == 1

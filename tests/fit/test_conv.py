@@ -18,7 +18,7 @@ from gatewright.export import check_graph_export, export_graph
 from gatewright.export.vectors import graph_outputs, samples
 from gatewright.fit import train_student, train_teacher
 from gatewright.fit.frozen import weighted_layers
-from gatewright.fit.modules.dense import Widths
+from gatewright.fit.modules.dense import TrainDense, Widths
 from gatewright.fit.modules.plan import planned, sample_shape
 from gatewright.fit.modules.stacks import layer_stack, learned_layers
 from gatewright.fit.train import check_layers
@@ -31,10 +31,29 @@ from .conftest import make_config
 pytestmark = pytest.mark.torch
 SOURCE = Fixed(width_bits=5, frac_bits=1, signed=True)
 IMAGE = ("average pool 2x3 stride 1x2", "conv 3x2 5 stride 2x1", "depthwise 3x3", "max pool 2", "conv 1x1 4", "dense 7")
+BLOCK = (
+    "conv 3x3 4",
+    "conv 3x3 6",
+    "depthwise 3x3",
+    "conv 3x3 4",
+    "residual 3",
+    "average pool 2",
+    "conv 1x1 4",
+    "residual 1",
+)
 SIGNAL = ("conv 5 6 padding valid", "average pool 3", "conv 4 4 stride 2", "global average pool")
 
 
-@pytest.mark.parametrize(("lines", "shape"), [(IMAGE, (9, 10, 2)), (SIGNAL, (40, 3)), (("flatten", "dense 5"), (3, 4))])
+@pytest.mark.parametrize(
+    ("lines", "shape"),
+    [
+        (IMAGE, (9, 10, 2)),
+        (BLOCK, (6, 6, 1)),
+        (SIGNAL, (40, 3)),
+        (("flatten", "dense 5"), (3, 4)),
+        (("dense 5", "dense 5", "residual 1", "dense 5", "residual 3"), (12,)),
+    ],
+)
 def test_frozen_float_and_quantized_networks_compute_what_the_module_does(
     lines: tuple[str, ...], shape: tuple[int, ...]
 ) -> None:
@@ -61,12 +80,47 @@ def test_frozen_float_and_quantized_networks_compute_what_the_module_does(
     assert check_graph_export(made, samples(network, codes, SOURCE)) == 40
 
 
+def test_a_neuron_that_only_a_sum_reads_stays_and_a_constant_one_goes_where_it_is_read() -> None:
+    lines = network_lines(("dense 5", "dense 5", "residual 1", "dense 4"), ())
+    plan = planned(lines, sample_shape(lines, (6,)), 3, "student")
+    widths = [Widths(weight=4, bias=0, activation=4)] * 4
+    generator = torch.Generator().manual_seed(3)
+    module = layer_stack(plan, source=SOURCE, widths=widths, dropout=0.0, generator=generator).eval()
+    codes = np.random.default_rng(5).integers(-16, 16, (200, 6))
+    x = torch.tensor(codes * 0.5, dtype=torch.float32)
+    first, second, _, third, _ = module.layers
+    assert isinstance(first, TrainDense)
+    assert isinstance(second, TrainDense)
+    assert isinstance(third, TrainDense)
+    with torch.no_grad():
+        second.weight[0] = 0.0  # nothing but the sum reads fc1's first neuron
+        first.weight[:, 1] = 0.0  # a constant, in fc2 and in the sum
+        second.weight[:, 2] = third.weight[2] = 0.0  # a constant, in a sum that nothing reads
+        for layer in (first, second):
+            layer.bias[1:3] = 0.5
+        module.calibrate(x, first=True)
+        network = module.freeze(classes=())
+        assert np.array_equal(graph_outputs(network, codes), module(x).double().numpy())
+    fc1, fc2 = weighted_layers(network)[:2]
+    assert fc1.weight[:, 0].any()
+    assert fc1.bias[1] > 0
+    assert fc2.bias[2] == 0
+
+
 @pytest.mark.parametrize("granularity", ["weight", "tensor"])
 def test_learnt_widths_of_convolutions_freeze_as_they_are(granularity: Granularity) -> None:
     """Where widths differ, among them some of no bits; outputs and cost have gradients to all that is learnt."""
     generator = torch.Generator().manual_seed(3)
     lines = network_lines(
-        ("conv 3x2 5 stride 2x1", "max pool 2x3", "conv 2 4 padding valid", "global average pool"), ()
+        (
+            "conv 3x2 5 stride 2x1",
+            "conv 3 5",
+            "residual 1",
+            "max pool 2x3",
+            "conv 2 4 padding valid",
+            "global average pool",
+        ),
+        (),
     )
     plan = planned(lines, sample_shape(lines, (9, 10, 2)), 3, "student")
     module = learned_layers(plan, source=SOURCE, dropout=0.0, generator=generator, granularity=granularity)
@@ -93,7 +147,7 @@ def test_learnt_widths_of_convolutions_freeze_as_they_are(granularity: Granulari
         assert np.array_equal(graph_outputs(network, codes), module(x).double().numpy())
     made = export_graph(network, name="maps", precision=network.precision)
     assert check_graph_export(made, samples(network, codes, SOURCE)) == 48
-    assert figures(network).layers[1].shape == (2, 2, 5, 4)
+    assert figures(network).layers[2].shape == (2, 2, 5, 4)
 
 
 def images() -> Dataset:
@@ -151,6 +205,18 @@ def test_a_convolution_teaches_a_student_that_loses_whole_filters(tmp_path: Path
         (
             ("conv 7x3 4",),
             r"^student\.layers: 'conv 7x3 4' has a kernel of 7 x 3, larger than its input of 6 x 6; take a smaller one",
+        ),
+        (
+            ("conv 3x3 4", "residual 2"),
+            r"'residual 2' ends a block of 2 lines, and there are 1 above it; count the lines",
+        ),
+        (
+            ("pool 2", "conv 3x3 1", "residual 1"),
+            r"'residual 1' would add the input itself, whose numbers no layer has",
+        ),
+        (
+            ("conv 3x3 4", "conv 3x3 8 stride 2", "residual 1"),
+            r"'residual 1' adds what its block reads, 6 x 6 x 4, to what it gives, 3 x 3 x 8, and both must be of",
         ),
         (("dense 4", "conv 3 4"), r"'conv 3 4' needs a map of an axis or two and channels, not 4; put it before what"),
         (

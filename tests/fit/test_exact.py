@@ -34,6 +34,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "blocks": {"pruning": {"kind": "blocks"}},
     "2 of 4": {"pruning": {"kind": "n_of_m"}},
     "budget": {"pruning": {"budget_ebops": 1500}},
+    "residual": {"layers": ("dense 9", "dense 9", "residual 1", "dense 5"), "hidden": (32,)},
     "truth tables": {"precision": "tables", "tables": {"layers": (18,)}},
     "truth tables in layers": {"precision": "tables", "tables": {"layers": (20, 9), "inputs": 4, "thresholds": (8.0,)}},
 }

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field
 from gatewright.config.section import LAYERS
 from gatewright.errors import nearest
 
-Kind = Literal["conv", "depthwise", "max", "average", "global max", "global average", "flatten", "dense"]
+Kind = Literal["conv", "depthwise", "max", "average", "global max", "global average", "residual", "flatten", "dense"]
 Padding = Literal["same", "valid"]
 Sizes = tuple[int, ...]
 MOST_SIZE = 65_536  # of a kernel's side, a stride, filters, neurons
@@ -28,7 +28,7 @@ class Form:
     """How a layer is written: its words, what numbers follow, which options, and an example of a line."""
 
     kind: Kind
-    numbers: tuple[Literal["KERNEL", "SIZE", "FILTERS", "NEURONS"], ...] = ()
+    numbers: tuple[Literal["KERNEL", "SIZE", "FILTERS", "LINES", "NEURONS"], ...] = ()
     options: tuple[Literal["stride", "padding"], ...] = ()
     example: str
 
@@ -48,6 +48,7 @@ FORMS: dict[str, Form] = {
     "average pool": Form(kind="average", numbers=("SIZE",), options=("stride",), example="average pool 2x1"),
     "global average pool": Form(kind="global average", example="global average pool"),
     "global max pool": Form(kind="global max", example="global max pool"),
+    "residual": Form(kind="residual", numbers=("LINES",), example="residual 2"),
     "flatten": Form(kind="flatten", example="flatten"),
     "dense": Form(kind="dense", numbers=("NEURONS",), example="dense 32"),
 }
@@ -58,6 +59,7 @@ class LayerLine:
     """A line of `layers`. size: of a kernel or a pool, a number for all axes or one for each; units: filters, neurons.
 
     units is 0 for layers without weights, and for a depthwise one, which has as many filters as channels.
+    block: how many lines above it are the block whose input a residual adds to their result.
     """
 
     text: str
@@ -66,6 +68,7 @@ class LayerLine:
     stride: Sizes = ()
     padding: Padding = "same"
     units: int = 0
+    block: int = 0
 
     @property
     def weighted(self) -> bool:
@@ -94,6 +97,7 @@ def parse_layer(text: str) -> LayerLine:
         stride=_sizes(text, "stride", options["stride"], wanted, axes=2) if "stride" in options else (),
         padding="valid" if options.get("padding") == "valid" else "same",
         units=found.get("FILTERS", found.get("NEURONS", (0,)))[0],
+        block=found.get("LINES", (0,))[0],
     )
 
 

@@ -58,7 +58,7 @@ class Network(Optimizer):
 
     @property
     def spatial(self) -> bool:
-        """Whether samples are read as images or signals: any layer is not a dense one."""
+        """Whether samples may be read as images or signals: any layer is not a dense one."""
         return any(line.kind != "dense" for line in self.lines)
 
     @model_validator(mode="after")
@@ -237,16 +237,17 @@ class Student(Network):
             raise ValueError(
                 f'activation "{self.activation}" is for dense layers, not beside {line.text!r}; set activation = "relu"'
             )
-        deep = next((line for line in self.lines if line.kind == "depthwise"), None)
+        deep = next((line for line in self.lines if line.kind in ("depthwise", "residual")), None)
         if deep is not None and self.pruning.kind == "neurons":
             raise ValueError(
-                f'pruning.kind "neurons" cannot take filters of {deep.text!r}, which are the channels before it; '
+                f'pruning.kind "neurons" cannot take channels of {deep.text!r}, which are those of layers before it; '
                 "use another kind, or layers of conv"
             )
 
     def _check_learned(self) -> None:
         """Refuse layers whose hardware the cost of learnt widths does not know."""
-        for before, line in pairwise((*self.lines, network_lines(("dense 1",), ())[0])):
+        lines = [line for line in self.lines if line.kind != "residual"]  # whose shape is that of the line before
+        for before, line in pairwise((*lines, network_lines(("dense 1",), ())[0])):
             if line.kind == "depthwise" or before.kind == "depthwise":
                 raise ValueError(
                     'precision "learned" has no depthwise layers; set precision = "fixed", or take layers of conv'

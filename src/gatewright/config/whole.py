@@ -100,8 +100,8 @@ class Config(Section):
             self._check_hints()
         if self.student.precision == "tables":
             self._check_tables()
-        if self.student.spatial and self.hardware.architecture not in ("auto", "stream"):
-            line = next(line for line in self.student.lines if line.kind != "dense")
+        line = next((line for line in self.student.lines if line.kind not in ("dense", "residual")), None)
+        if line is not None and self.hardware.architecture not in ("auto", "stream"):
             raise ValueError(
                 f'student.layers {line.text!r} is built on streams of pixels; set hardware.architecture = "auto" or '
                 f'"stream", not "{self.hardware.architecture}"'

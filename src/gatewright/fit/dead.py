@@ -18,15 +18,18 @@ from gatewright.graph.nodes import AnyNode, Conv, Dense, Floats, Graph, Input, Q
 def remove_dead(graph: Graph) -> Graph:
     """Return a network with equal outputs in which neurons without inputs or without readers hold only zeros.
 
-    graph: dense layers, convolutions and pools in a row. A neuron whose incoming weights are all zero is a constant: it
-    moves into the next layer's bias and its outgoing weights become zero, where both layers are dense; hardware knows
-    the range of a filter that is one. What nothing reads loses its incoming weights and bias. Shapes stay. A constant
-    that the next bias's format cannot hold exactly is left where it is.
+    graph: dense layers, convolutions and pools in a row, and sums that jump over some. A neuron whose incoming weights
+    are all zero is a constant: it moves into the next layer's bias and its outgoing weights become zero, where both
+    layers are dense and no sum is between; hardware knows the range of a filter that is one. What nothing reads loses
+    its incoming weights and bias. Shapes stay. A constant that the next bias's format cannot hold exactly is left where
+    it is.
     """
     layers, between = weighted_layers(graph), _between(graph)
     for index in range(len(layers) - 1):
         here, after = layers[index], layers[index + 1]
         if not isinstance(here, Dense) or not isinstance(after, Dense):
+            continue
+        if any(len(node.sources) > 1 for node in between[index]):  # a sum, of which the constant is a part only
             continue
         constant = ~here.weight.any(axis=0) & after.weight.any(axis=1)
         value = _made_of(here.bias, between[index]) if constant.any() else here.bias
@@ -38,11 +41,12 @@ def remove_dead(graph: Graph) -> Graph:
                 weight[neuron] = 0.0
                 after = replace(after, weight=weight, bias=bias)
         layers[index + 1] = after
-    for index in reversed(range(len(layers) - 1)):
-        here = layers[index]
-        read = _read(layers[index + 1], here.bias.size)
-        layers[index] = replace(here, weight=here.weight * read, bias=here.bias * read)
-    return _with_nodes(graph, layers)
+    readers = _readers(graph)
+    slim = {layer.name: layer for layer in layers}
+    for here in reversed(layers[:-1]):
+        read = np.logical_or.reduce([_read(slim[name], here.bias.size) for name in readers[here.name]])
+        slim[here.name] = replace(here, weight=here.weight * read, bias=here.bias * read)
+    return _with_nodes(graph, list(slim.values()))
 
 
 def shrink(graph: Graph) -> Graph:
@@ -84,6 +88,16 @@ def _read(after: Dense | Conv, channels: int) -> NDArray[np.bool_]:
     if isinstance(after, Conv) and after.groups > 1:
         return np.count_nonzero(after.weight, axis=tuple(range(after.weight.ndim - 1))) > 0
     return np.count_nonzero(after.weight.reshape(-1, channels, after.weight.shape[-1]), axis=(0, 2)) > 0
+
+
+def _readers(graph: Graph) -> dict[str, set[str]]:
+    """Return which layers with weights read each node's channels, through pools, sums and what is elementwise."""
+    found: dict[str, set[str]] = {node.name: set() for node in graph.nodes}
+    for node in reversed(graph.nodes):
+        own = {node.name} if isinstance(node, Dense | Conv) else found[node.name]
+        for source in node.sources:
+            found[source] |= own
+    return found
 
 
 def _between(graph: Graph) -> list[list[AnyNode]]:

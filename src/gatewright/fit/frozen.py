@@ -34,15 +34,15 @@ def frozen_graph(
 ) -> Graph:
     """Return the graph of layers in a row that read input codes in format `source`.
 
-    Each layer's nodes are in order; every node reads the one before it. shape: of a sample, () for a vector of as many
-    features as the first layer, a dense one, reads.
+    Each layer's nodes are in order; every node reads the one before it, and what else its sources name. shape: of a
+    sample, () for a vector of as many features as the first layer, a dense one, reads.
     """
     rest = [node for layer in layers for node in layer]
     if not shape:
         shape = (len(next(node for node in rest if isinstance(node, Dense)).weight),)
     nodes: list[AnyNode] = [Input(name="input", shape=shape)]
     for node in (codes_node(source), *rest):
-        nodes.append(replace(node, sources=(nodes[-1].name,)))
+        nodes.append(replace(node, sources=(nodes[-1].name, *node.sources[1:])))
     return Graph(name="network", nodes=tuple(nodes), output=nodes[-1].name, classes=classes, precision="double")
 
 

@@ -21,6 +21,7 @@ class Planned:
     """A layer and its place. name: conv1, pool1, fc1, ...; reads, gives: shapes without samples, channels last.
 
     size, strides, pads: of its windows, one per axis, the pads (before, after); of a global pool the whole map.
+    adds: the layer whose result a residual adds, "" for every other line.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Planned:
     size: Sizes = ()
     strides: Sizes = ()
     pads: tuple[tuple[int, int], ...] = ()
+    adds: str = ""
 
     @property
     def weights(self) -> int:
@@ -51,7 +53,7 @@ def sample_shape(lines: Sequence[LayerLine], shape: Shape) -> Shape:
     A sample of one axis is a signal of one channel. One of two is an image of one channel where any line has two sizes
     as in 3x3, else (steps, channels). Networks of dense layers alone read vectors.
     """
-    if all(line.kind == "dense" for line in lines):
+    if all(line.kind in ("dense", "residual") for line in lines):
         return (prod(shape),)
     image = any(len(sizes) == 2 for line in lines for sizes in (line.size, line.stride))
     return (*shape, 1) if len(shape) == 1 or (len(shape) == 2 and image) else shape
@@ -66,6 +68,7 @@ def planned(lines: Sequence[LayerLine], shape: Shape, outputs: int, who: str) ->
     sizes for a kernel or a pool larger than its input, a line of other axes, and a layer too large to be trained.
     """
     found: list[Planned] = []
+    ends: list[int] = []  # how many layers there are behind each line
     counts: dict[str, int] = {}
     last = LayerLine(text="the output layer", kind="dense", units=outputs)
     for line in (*lines, last):
@@ -73,9 +76,14 @@ def planned(lines: Sequence[LayerLine], shape: Shape, outputs: int, who: str) ->
         if line.kind == "dense" and len(shape) > 1:
             found.append(_named("flat", LayerLine(text=line.text, kind="flatten"), shape, counts))
             shape = found[-1].gives
-        layer = _named(word, line, shape, counts) if line.kind in ("dense", "flatten") else None
-        found.append(layer or _window(_name(word, counts), line, shape, who))
+        if line.kind == "residual":
+            before = ends[-line.block - 1] if line.block < len(ends) else 0
+            found.append(_residual(_name("add", counts), line, found, before, len(ends), who))
+        else:
+            layer = _named(word, line, shape, counts) if line.kind in ("dense", "flatten") else None
+            found.append(layer or _window(_name(word, counts), line, shape, who))
         shape = found[-1].gives
+        ends.append(len(found))
         if found[-1].weights > MOST_WEIGHTS:
             raise FitError(
                 f"{who}.layers: {line.text!r} reads {_text(found[-1].reads)} and asks for {found[-1].weights:,} "
@@ -93,6 +101,27 @@ def _named(word: str, line: LayerLine, shape: Shape, counts: dict[str, int]) -> 
     """Return a layer without windows."""
     gives = (line.units,) if line.kind == "dense" else (prod(shape),)
     return Planned(name=_name(word, counts), line=line, reads=shape, gives=gives)
+
+
+def _residual(name: str, line: LayerLine, found: Sequence[Planned], before: int, above: int, who: str) -> Planned:
+    """Return the sum of the last layer's result and that of the `before` first, which the block above begins with."""
+    if line.block > above:
+        raise FitError(
+            f"{who}.layers: {line.text!r} ends a block of {line.block} lines, and there are {above} above it; count "
+            "the lines between which the sum jumps"
+        )
+    if not any(layer.weights for layer in found[:before]):
+        raise FitError(
+            f"{who}.layers: {line.text!r} would add the input itself, whose numbers no layer has made; put a layer "
+            "with weights before the block"
+        )
+    source, last = found[before - 1], found[-1]
+    if source.gives != last.gives:
+        raise FitError(
+            f"{who}.layers: {line.text!r} adds what its block reads, {_text(source.gives)}, to what it gives, "
+            f"{_text(last.gives)}, and both must be of one shape; end the block with as many filters, without strides"
+        )
+    return Planned(name=name, line=line, reads=last.gives, gives=last.gives, adds=source.name)
 
 
 def _window(name: str, line: LayerLine, shape: Shape, who: str) -> Planned:

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from gatewright.errors import FitError
@@ -55,11 +56,14 @@ class Group:
 class TrainLayer(nn.Module, ABC):
     """One layer of a stack. units: neurons or filters, each a channel of what it gives; 0 for one without weights.
 
+    adds: the layer whose result is added to that of the one before, and this one reads the sum; "" for none.
+
     `read` is the format of the values that a method gets, None before formats apply: real numbers. What gives sums
     that no grid holds, as the last layer does, returns None for theirs.
     """
 
     units: int = 0
+    adds: str = ""
 
     @abstractmethod
     def forward(self, x: Tensor, read: Format | None) -> tuple[Tensor, Format | None]:
@@ -127,6 +131,15 @@ class TrainLayer(nn.Module, ABC):
         raise FitError(
             f"{type(self).__name__} cannot start from a trained float layer; start from random weights instead"
         )
+
+
+def summed(one: Format | None, other: Format | None) -> Format | None:
+    """Return the format of exact sums of values of two formats."""
+    if one is None or other is None:
+        return None
+    frac = torch.maximum(one.frac_bits, other.frac_bits)
+    whole = torch.maximum(one.width_bits - one.frac_bits, other.width_bits - other.frac_bits)
+    return Format(frac_bits=frac, width_bits=whole + frac + 1)
 
 
 def per_input(values: Tensor, inputs: int) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from gatewright.fit.dead import remove_dead
 from gatewright.fit.frozen import frozen_graph
-from gatewright.fit.modules.protocol import Format, Group, TrainLayer
+from gatewright.fit.modules.protocol import Format, Group, TrainLayer, summed
 from gatewright.fit.start import float_layers
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import Graph
@@ -23,8 +24,9 @@ CHUNK = 8192  # samples observed at once
 
 
 class Stack(nn.Module):
-    """Layers in a row, by name. quantizing: whether formats are applied (a float warm-up comes first).
+    """Layers in a row, by name; sums may jump over some of them.
 
+    quantizing: whether formats are applied (a float warm-up comes first).
     Hidden layers are those with units but the last. packed: holds the layers' numbers, lends them, and knows a fused
     step that takes the place of the walk from layer to layer; it computes the same.
     shrinkage: weight of the penalty that comes before pruning; goal: sparsity that a budget asks for. They are the
@@ -61,7 +63,7 @@ class Stack(nn.Module):
         for name, layer in layers.items():
             self.add_module(name, layer)
         self.weighted = [layer for layer in self.layers if layer.units]
-        self._hidden = [layer.units > 0 and layer is not self.weighted[-1] for layer in self.layers]
+        self._added = {layer.adds for layer in self.layers}
         self._reads = Format(frac_bits=torch.tensor(source.frac_bits), width_bits=torch.tensor(source.width_bits))
         self.packed = packed
 
@@ -103,19 +105,36 @@ class Stack(nn.Module):
 
     def _walked(self, x: Tensor, costs: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
         self._lend()
-        x = self._shaped(x)
-        read = self._reads if self.quantizing else None
         hidden: list[Tensor] = []
-        for layer, is_hidden in zip(self.layers, self._hidden, strict=True):
+
+        def visit(layer: TrainLayer, x: Tensor, read: Format | None) -> tuple[Tensor, Format | None]:
             if costs is not None and read is not None:
                 costs.append(layer.cost(read))
             x, read = layer(x, read)
-            if not is_hidden:
-                continue
-            hidden.append(x)
-            if self.training and self.dropout:
-                x = x * self._kept(x.shape) if self.packed else x * self._drawn(x.shape) / (1.0 - self.dropout)
-        return x, hidden
+            if layer.units and layer is not self.weighted[-1]:
+                hidden.append(x)
+                if self.training and self.dropout:
+                    x = x * self._kept(x.shape) if self.packed else x * self._drawn(x.shape) / (1.0 - self.dropout)
+            return x, read
+
+        return self._each(self._shaped(x), self._reads if self.quantizing else None, visit), hidden
+
+    def _each(
+        self,
+        x: Tensor,
+        read: Format | None,
+        visit: Callable[[TrainLayer, Tensor, Format | None], tuple[Tensor, Format | None]],
+    ) -> Tensor:
+        """Return what the last layer makes of x where `visit` says what each does; sums are made between visits."""
+        kept: dict[str, tuple[Tensor, Format | None]] = {}
+        for name, layer in zip(self.names, self.layers, strict=True):
+            if layer.adds:
+                other, its = kept[layer.adds]
+                x, read = x + other, summed(read, its)
+            x, read = visit(layer, x, read)
+            if name in self._added:
+                kept[name] = x, read
+        return x
 
     def _drawn(self, shape: Sequence[int]) -> Tensor:
         """Return which activations dropout keeps, 1 or 0."""
@@ -192,11 +211,12 @@ class Stack(nn.Module):
         self.quantizing = True
         self.refresh()
         self._lend()
-        x = self._shaped(x)
-        read: Format | None = self._reads
-        for layer in self.layers:
+
+        def visit(layer: TrainLayer, x: Tensor, read: Format | None) -> tuple[Tensor, Format | None]:
             assert read is not None, "a layer reads the sums of another"
-            x, read = layer.calibrate(x, read, first=first)
+            return layer.calibrate(x, read, first=first)
+
+        self._each(self._shaped(x), self._reads, visit)
 
     @torch.no_grad()
     def clamp(self) -> None:
@@ -220,13 +240,18 @@ class Stack(nn.Module):
         self._lend()
         start = self._reads if self.quantizing else None
         for part in () if x is None else x.split(CHUNK):
-            values, read = self._shaped(part.double()), start
-            for layer in self.layers:
-                values, read = layer.observe(values, read)
-        read, layers = start, list[list[AnyNode]]()
+            self._each(self._shaped(part.double()), start, lambda layer, x, read: layer.observe(x, read))
+        layers, read, last = list[list[AnyNode]](), start, ""
+        ends: dict[str, tuple[str, Format | None]] = {}
         for name, layer in zip(self.names, self.layers, strict=True):
+            if layer.adds:
+                read = summed(read, ends[layer.adds][1])
             nodes, read = layer.freeze(name, read)
+            if layer.adds:
+                nodes[0] = replace(nodes[0], sources=(last, ends[layer.adds][0]))
             layers.append(nodes)
+            last = nodes[-1].name if nodes else last
+            ends[name] = last, read
         graph = frozen_graph(self.source, layers, classes=classes, shape=self.shape)
         return remove_dead(graph) if self.quantizing else graph
 

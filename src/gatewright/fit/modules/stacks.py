@@ -16,6 +16,7 @@ from gatewright.fit.modules.packed import Packed
 from gatewright.fit.modules.plan import Planned
 from gatewright.fit.modules.pool import TrainFlatten, TrainPool
 from gatewright.fit.modules.protocol import TrainLayer
+from gatewright.fit.modules.rounded import TrainAdd
 from gatewright.fit.modules.stack import Stack
 from gatewright.fit.modules.steps import Steps
 from gatewright.fixedpoint import Fixed
@@ -58,7 +59,7 @@ def layer_stack(
 ) -> Stack:
     """Return layers as planned, ReLU behind all with weights but the last; widths: of these; None: float.
 
-    A mean has as many bits as the activations of the last layer with weights before it, or as the input.
+    A mean or a sum has as many bits as the activations of the last layer with weights before it, or as the input.
     """
     layers: dict[str, TrainLayer] = {}
     seen = 0
@@ -76,6 +77,8 @@ def layer_stack(
             case "max" | "average" | "global max" | "global average":
                 bits = widths[seen - 1].activation if widths and seen else source.width_bits
                 layers[layer.name] = TrainPool(layer, bits=bits, signed=source.signed and not seen)
+            case "residual":
+                layers[layer.name] = TrainAdd(layer, bits=widths[seen - 1].activation if widths else source.width_bits)
             case _:
                 assert_never(layer.line.kind)
         seen += layer.line.weighted
@@ -114,7 +117,10 @@ def learned_layers(
     granularity: Granularity = "weight",
     wrap: bool = False,
 ) -> Stack:
-    """Return layers as planned with learnt widths, ReLU behind all with weights but the last; means have MEAN_BITS."""
+    """Return layers as planned with learnt widths, ReLU behind all with weights but the last.
+
+    Means have MEAN_BITS, sums are exact.
+    """
     channels = plan[0].reads[-1]
     layers: dict[str, TrainLayer] = {"read": LearnedRead(channels, source=source, shared=granularity == "tensor")}
     seen = 0
@@ -131,6 +137,8 @@ def learned_layers(
                 layers[layer.name] = TrainFlatten(layer)
             case "max" | "average" | "global max" | "global average":
                 layers[layer.name] = TrainPool(layer, bits=MEAN_BITS, signed=source.signed and not seen)
+            case "residual":
+                layers[layer.name] = TrainAdd(layer, bits=0)
             case "depthwise":
                 raise AssertionError("the configuration refuses depthwise layers of learnt widths")
             case _:
