@@ -69,7 +69,7 @@ def test_an_outside_master_loses_nothing(tmp_path: Path):
 @pytest.mark.axi
 @pytest.mark.slow
 def test_a_core_on_streams_is_a_block_too(tmp_path: Path):
-    assert drive(tmp_path, residual(), 4, depth=128, registers=1, stream="always") > 300
+    assert drive(tmp_path, residual(), 4, depth=128, registers=2, stream="always") > 300
 
 
 @pytest.mark.sim

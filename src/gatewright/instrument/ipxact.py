@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from gatewright.instrument.block import ADDRESS_BITS
+from gatewright.instrument.reading import ADDRESS_BITS
 from gatewright.instrument.registers import Block, Register
 from gatewright.instrument.top import BUS, BlockPort
 from gatewright.version import __version__

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatewright.instrument.block import LEAVES, LITE, registers_module
+from gatewright.instrument.block import LEAVES, registers_module
+from gatewright.instrument.reading import LITE
 from gatewright.instrument.registers import Block, FifoPair, Frame
 from gatewright.rtl.leaves import Leaves
 from gatewright.rtl.manifest import RtlManifest
@@ -73,7 +74,9 @@ def make_block(
     own = [file for file in manifest.files if Path(file).stem != manifest.top]
     files = leaves.files(*LEAVES, *shell.leaves) | {file: (rtl / file).read_text() for file in own}
     files[f"{stream}.v"] = leaves.renamed(shell.verilog)
-    files[f"{registers}.v"] = leaves.renamed(module_text(registers_module(block, registers)))
+    files[f"{registers}.v"] = leaves.renamed(
+        module_text(registers_module(block, registers, family=manifest.claims.family))
+    )
     files[f"{top}.v"] = top_text(block, registers, stream)
     return WrittenBlock(block=block, top=top, files=files)
 
