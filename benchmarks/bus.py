@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from benchmarks.cells import Cells, count
 from benchmarks.tables import BUILD, publish
 from gatewright.instrument.block import COUNTERS, LEAVES, registers_module
 from gatewright.instrument.registers import Block, FifoPair, Frame
+from gatewright.instrument.top import RAM_LEAVES
 from gatewright.rtl.leaves import PLAIN
 from gatewright.rtl.netlist import Assign, Literal, Module, Register
 from gatewright.rtl.verilog import module_text
@@ -35,28 +38,36 @@ def run() -> None:
         folder = BUILD / "bus" / f"{block.name}{'' if counters else '_bare'}"
         module = registers_module(block, "top")
         files = PLAIN.files(*LEAVES) | {"top.v": module_text(module if counters else _bare(module))}
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, text in files.items():
-            write_atomic(folder / file, text)
-        cells = count([folder / file for file in files], top="top", family="xc7", out=folder / "synth")
-        memory = _memory_luts(cells)
-        rows.append(
-            {
-                "block": name,
-                "LUT": cells.lut + memory,
-                "of it LUT RAM": memory,
-                "FF": cells.ff,
-                "RAMB18": cells.by_type.get("RAMB18E1", 0) + 2 * cells.by_type.get("RAMB36E1", 0),
-                "ComBlock LUT": theirs and theirs[0],
-                "ComBlock FF": theirs and theirs[1],
-            }
-        )
-    notes = ("yosys, synth_xilinx; ComBlock: Vivado on a Zedboard, as its authors publish it.",)
+        rows.append(_row(name, count(_paths(folder, files), top="top", family="xc7", out=folder / "synth"), theirs))
+    folder = BUILD / "bus" / "ram"
+    cells = count(_paths(folder, PLAIN.files(*RAM_LEAVES)), top="gw_axi_ram", family="xc7", out=folder / "synth")
+    rows.append(_row("RAM window of 1,024 words", cells, (144, 74)))
+    notes = (
+        "yosys, synth_xilinx; ComBlock: Vivado on a Zedboard, as its authors publish it.",
+        "RAM window: 80 of its FF are a register behind the block RAM and IDs of 16 bits.",
+    )
     publish("bus", "bus: blocks behind AXI4-Lite on xc7, without a core", rows, notes)
 
 
-def _memory_luts(cells: Cells) -> int:
-    return sum(LUT_SITES.get(kind, 0) * number for kind, number in cells.by_type.items())
+def _paths(folder: Path, files: Mapping[str, str]) -> list[Path]:
+    """Write files; return where they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in files.items():
+        write_atomic(folder / file, text)
+    return [folder / file for file in files]
+
+
+def _row(name: str, cells: Cells, theirs: tuple[int, int] | None) -> dict[str, Any]:
+    memory = sum(LUT_SITES.get(kind, 0) * number for kind, number in cells.by_type.items())
+    return {
+        "block": name,
+        "LUT": cells.lut + memory,
+        "of it LUT RAM": memory,
+        "FF": cells.ff,
+        "RAMB18": cells.by_type.get("RAMB18E1", 0) + 2 * cells.by_type.get("RAMB36E1", 0),
+        "ComBlock LUT": theirs and theirs[0],
+        "ComBlock FF": theirs and theirs[1],
+    }
 
 
 def _bare(module: Module) -> Module:

@@ -209,7 +209,7 @@ def _read(block: Block, fifos: FifoPair, x: Frame, y: Frame) -> dict[int, Expr]:
     return {block.word(name): value for name, value in values.items()} | fixed
 
 
-_FIXED = ("ID", "HASH_HIGH", "HASH_LOW", "X_WORDS", "Y_WORDS", "DEPTHS")
+_FIXED = ("ID", "HASH_HIGH", "HASH_LOW", "X_WORDS", "Y_WORDS", "DEPTHS", "RAM_WORDS")
 
 
 def _depths(fifos: FifoPair) -> dict[str, int]:
