@@ -11,6 +11,7 @@ from functools import partial
 from benchmarks import (
     adders,
     attention,
+    bus,
     compression,
     convolutions,
     delays,
@@ -80,6 +81,7 @@ ALL: dict[str, Benchmark] = {
     "hls_project": Benchmark(hls_project.run, False, "hls4ml configurations that break: predicted, compiled, mended"),
     "reuse": Benchmark(reuse.run, False, "LUT, FF, DSP, cycles over reuse factors, xc7 and ecp5"),
     "same": Benchmark(same.run, False, "whole runs and builds beside those of a git revision, byte for byte"),
+    "bus": Benchmark(bus.run, False, "registers, FIFOs and memories behind AXI4 by yosys, beside a ComBlock"),
     "soc": Benchmark(soc.run, False, "the cosmic example behind a processor: cycles, seconds of simulation"),
     "soc_placed": Benchmark(soc.run_placed, False, "the same system on an ECP5-85: Fmax, cells, bitstream"),
     "place": Benchmark(place.run, False, "Fmax and cells on ECP5-85 after place and route, beside da4ml"),

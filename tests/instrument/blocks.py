@@ -21,12 +21,14 @@ def built(
     *,
     depth: int = 32,
     registers: int = 16,
+    ram_words: int = 0,
+    family: str = "ecp5",
     frac_bits: tuple[int, int] = (0, 0),
     **options: Any,
 ) -> WrittenBlock:
     """Return the block of a program; its Verilog lies in `folder`."""
     x = random_codes(program, 40, seed=1)
-    dataflow = lower_for(program, x, family="ecp5", clock_mhz=60, **options)
+    dataflow = lower_for(program, x, family=family, clock_mhz=40 if family == "ice40" else 60, **options)
     manifest = write_design(dataflow, program_hash="c0ffee01" * 8, stream_bits=0, folder=folder / "rtl")
     fifos = FifoPair(output_depth=depth, input_depth=depth)
     made = make_block(
@@ -37,6 +39,7 @@ def built(
         fifos=fifos,
         inputs=registers,
         outputs=registers,
+        ram_words=ram_words,
     )
     for name, text in made.files.items():
         (folder / name).write_text(text)

@@ -18,10 +18,10 @@ from pathlib import Path
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge, with_timeout
-from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
+from cocotbext.axi import AxiBurstType, AxiBus, AxiLiteBus, AxiLiteMaster, AxiMaster, AxiResp
 
 GIVEN = json.loads(Path(os.environ["GATEWRIGHT_LITE"]).read_text())
-WORDS, ANSWERS, DEPTH = GIVEN["words"], GIVEN["answers"], GIVEN["depth"]
+WORDS, ANSWERS, DEPTH, RAM_WORDS = GIVEN["words"], GIVEN["answers"], GIVEN["depth"], GIVEN["ram_words"]
 REGISTERS = {row["name"]: row for row in GIVEN["registers"]}
 EMPTY, ALMOST, STICKY = 1, 2, 4
 
@@ -34,15 +34,14 @@ class Bench:
         self.master = AxiLiteMaster(
             AxiLiteBus.from_prefix(dut, "s_axi"), dut.aclk, dut.aresetn, reset_active_level=False
         )
-        for channel in (
-            self.master.write_if.aw_channel,
-            self.master.write_if.w_channel,
-            self.master.write_if.b_channel,
-            self.master.read_if.ar_channel,
-            self.master.read_if.r_channel,
-        ):
-            if pauses:
-                channel.set_pause_generator(self.random.random() < pauses for _ in itertools.count())
+        self.pause(self.master, pauses)
+
+    def pause(self, master, share: float) -> None:
+        """Let all channels of a master pause at random."""
+        writes, reads = master.write_if, master.read_if
+        for channel in (writes.aw_channel, writes.w_channel, writes.b_channel, reads.ar_channel, reads.r_channel):
+            if share:
+                channel.set_pause_generator(self.random.random() < share for _ in itertools.count())
 
     @staticmethod
     async def start(dut, pauses: float = 0.4) -> Bench:
@@ -92,8 +91,17 @@ async def every_register(dut):
     for name in ("ID", "X_WORDS", "VECTORS_IN", "FLAGS"):
         await bench.write(name, 0xFFFFFFFF)
         assert await bench.read(name) == REGISTERS[name]["reset"], name
-    got = await bench.master.read(4 * 63, 4)
-    assert (got.resp, bytes(got.data)) == (AxiResp.OKAY, bytes(4))
+    listed = {row["word"] for row in REGISTERS.values()}
+    for word in sorted(set(range(64)) - listed):
+        got = await bench.master.read(4 * word, 4)
+        assert (got.resp, bytes(got.data)) == (AxiResp.OKAY, bytes(4)), word
+    dut.aresetn.value = 0
+    for _ in range(2):
+        await RisingEdge(dut.aclk)
+    dut.aresetn.value = 1
+    for name in REGISTERS:
+        if name.startswith("OREG"):
+            assert await bench.read(name) == 0, name
 
 
 @cocotb.test()
@@ -164,3 +172,75 @@ async def what_is_lost_is_seen(dut):
             pass
         await bench.write("OFIFO_CONTROL", 1)
         assert await bench.read("FRAMING_ERRORS") == 1
+
+
+@cocotb.test(skip=not RAM_WORDS)
+async def the_ram_has_two_ports(dut):
+    """Bursts of every kind and size, writes and reads at once, while all channels pause; the other port sees them."""
+    bench = await Bench.start(dut, 0.0)
+    dut.ram_we_i.value = 0
+    master = AxiMaster(AxiBus.from_prefix(dut, "s_ram"), dut.aclk, dut.aresetn, reset_active_level=False)
+    half = 2 * RAM_WORDS  # bytes: writes go to one half and reads to the other, in turn
+    held = bytearray(bench.random.randbytes(2 * half))
+    await with_timeout(master.write(0, bytes(held)), 50, "us")
+    for round_, share in enumerate((0.0, 0.3, 0.6, 0.3)):
+        bench.pause(master, share)
+        low, high = (half, 0) if round_ % 2 else (0, half)
+        jobs = []
+        for _ in range(GIVEN["bursts"]):
+            kind = bench.random.choice(list(AxiBurstType))
+            size = 2 if kind == AxiBurstType.FIXED else bench.random.randrange(3)
+            address, data, count = burst(bench.random, size, kind, half)
+            jobs.append(cocotb.start_soon(master.write(low + address, data, burst=kind, size=size)))
+            remember(held, low + address, data, kind, size)
+            size, kind = bench.random.randrange(3), bench.random.choice([AxiBurstType.INCR, AxiBurstType.WRAP])
+            address, _, count = burst(bench.random, size, kind, half)
+            expected = [held[high + place] for place in places(address, count, kind, size)]
+            jobs.append(cocotb.start_soon(reads(master, high + address, bytes(expected), kind, size)))
+        for job in jobs:
+            await with_timeout(job, 500, "us")
+    for word in range(0, RAM_WORDS, 5):
+        dut.ram_addr_i.value = word
+        for _ in range(2):
+            await RisingEdge(dut.aclk)
+        assert int(dut.ram_data_o.value) == int.from_bytes(held[4 * word : 4 * word + 4], "little")
+    dut.ram_addr_i.value, dut.ram_data_i.value, dut.ram_we_i.value = RAM_WORDS - 1, 0x600DCAFE, 1
+    await RisingEdge(dut.aclk)
+    dut.ram_we_i.value = 0
+    got = await with_timeout(master.read(4 * RAM_WORDS - 4, 4), 20, "us")
+    assert bytes(got.data) == 0x600DCAFE.to_bytes(4, "little")
+
+
+async def reads(master, address: int, expected: bytes, kind, size: int) -> None:
+    """Read a burst and compare."""
+    got = await master.read(address, len(expected), burst=kind, size=size)
+    assert (got.resp, bytes(got.data)) == (AxiResp.OKAY, expected)
+
+
+def burst(draw: random.Random, size: int, kind, bytes_: int) -> tuple[int, bytes, int]:
+    """Return a burst's address, data and length in bytes, within so many; AXI lets only INCR begin anywhere.
+
+    cocotbext-axi 0.1.28 drives wrong strobes where a burst goes round within a word, so these are of whole words.
+    """
+    if kind == AxiBurstType.INCR:
+        count = draw.randrange(1, 100)
+        address = draw.randrange(bytes_ - count)
+    else:
+        count = max(4, 2 << draw.randrange(4) << size)
+        address = draw.randrange((bytes_ - count) >> size) << size
+    return address, draw.randbytes(count), count
+
+
+def places(address: int, count: int, kind, size: int) -> list[int]:
+    """Return where the bytes of a burst lie (ARM IHI 0022, A3.4.1)."""
+    if kind == AxiBurstType.WRAP:
+        low = address // count * count
+        return [low + (address - low + i) % count for i in range(count)]
+    step = 1 << size
+    return [address + (i % step if kind == AxiBurstType.FIXED else i) for i in range(count)]
+
+
+def remember(held: bytearray, address: int, data: bytes, kind, size: int) -> None:
+    """Write a burst to the model."""
+    for place, value in zip(places(address, len(data), kind, size), data, strict=True):
+        held[place] = value

@@ -17,8 +17,46 @@ static void tick() {
     dut->eval();
 }
 
+static const uintptr_t RAM = 1;  // stands for the address of the RAM window
+
 // A transfer takes place at an edge before which both valid and ready were high.
-extern "C" void cbWrite(uintptr_t, uint32_t reg, uint32_t value) {
+static void ram_write(uint32_t word, uint32_t value) {
+    dut->s_ram_awaddr = 4 * word;
+    dut->s_ram_awsize = 2;
+    dut->s_ram_awburst = 1;
+    dut->s_ram_wdata = value;
+    dut->s_ram_wstrb = 15;
+    dut->s_ram_awvalid = dut->s_ram_wvalid = dut->s_ram_wlast = dut->s_ram_bready = 1;
+    for (bool done = false; !done;) {
+        dut->eval();
+        const bool asked = dut->s_ram_awready, given = dut->s_ram_wready;
+        done = dut->s_ram_bvalid;
+        tick();
+        if (asked) dut->s_ram_awvalid = 0;
+        if (given) dut->s_ram_wvalid = 0;
+    }
+}
+
+static uint32_t ram_read(uint32_t word) {
+    dut->s_ram_araddr = 4 * word;
+    dut->s_ram_arsize = 2;
+    dut->s_ram_arburst = 1;
+    dut->s_ram_arvalid = dut->s_ram_rready = 1;
+    for (;;) {
+        dut->eval();
+        const bool asked = dut->s_ram_arready, done = dut->s_ram_rvalid;
+        const uint32_t value = dut->s_ram_rdata;
+        tick();
+        if (asked) dut->s_ram_arvalid = 0;
+        if (done) return value;
+    }
+}
+
+extern "C" void cbWrite(uintptr_t base, uint32_t reg, uint32_t value) {
+    if (base == RAM) {
+        ram_write(reg, value);
+        return;
+    }
     dut->s_axi_awaddr = 4 * reg;
     dut->s_axi_wdata = value;
     dut->s_axi_wstrb = 15;
@@ -36,7 +74,8 @@ extern "C" void cbWrite(uintptr_t, uint32_t reg, uint32_t value) {
     }
 }
 
-extern "C" uint32_t cbRead(uintptr_t, uint32_t reg) {
+extern "C" uint32_t cbRead(uintptr_t base, uint32_t reg) {
+    if (base == RAM) return ram_read(reg);
     dut->s_axi_araddr = 4 * reg;
     dut->s_axi_arvalid = dut->s_axi_rready = 1;
     for (bool taken = false; !taken;) {
@@ -105,6 +144,12 @@ static void as_c() {
     gw_open(&block, 0, &other);
     said("mismatch", gw_self_test(&block));
     said("at", int(block.place));
+    std::vector<uint32_t> sent(40), back(40);
+    for (uint32_t i = 0; i < 40; i++) sent[i] = 0x01020304u * (i + 1);
+    said("to the RAM", gw_ram_write(&block, RAM, 24, sent.data(), 40));
+    said("from it", gw_ram_read(&block, RAM, 24, back.data(), 40));
+    said("the same", sent == back);
+    said("beyond it", gw_ram_read(&block, RAM, 25, back.data(), 40));
     printf("message %s\n", gw_message(GW_WRONG_HASH));
 }
 

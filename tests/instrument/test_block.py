@@ -39,6 +39,8 @@ def drive(folder: Path, program: Program, count: int, **options: Any) -> int:
         "registers": [asdict(register) for register in block.registers],
         "inputs": block.inputs,
         "depth": block.fifos and block.fifos.output_depth,
+        "ram_words": block.ram_words,
+        "bursts": 12,
         "vectors": count,
         "top": made.top,
         "xml": str(folder / "results.xml"),
@@ -52,9 +54,9 @@ def drive(folder: Path, program: Program, count: int, **options: Any) -> int:
     done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     results = (folder / "results.xml").read_text()
-    assert results.count("<testcase") == 3
+    assert results.count("<testcase") == 4
     assert "<failure" not in results, done.stdout[-6000:]
-    assert "<skipped" not in results
+    assert results.count("<skipped") == (block.ram_words == 0)
     return int((folder / "transactions").read_text())
 
 
@@ -62,23 +64,28 @@ def drive(folder: Path, program: Program, count: int, **options: Any) -> int:
 @pytest.mark.axi
 @pytest.mark.slow
 def test_an_outside_master_loses_nothing(tmp_path: Path):
-    assert drive(tmp_path, SMALL, 40) > 240
+    assert drive(tmp_path, SMALL, 40, ram_words=256) > 240
 
 
 @pytest.mark.icarus
 @pytest.mark.axi
 @pytest.mark.slow
 def test_a_core_on_streams_is_a_block_too(tmp_path: Path):
-    assert drive(tmp_path, residual(), 4, depth=128, registers=1, stream="always") > 300
+    assert drive(tmp_path, residual(), 4, depth=128, registers=2, stream="always") > 300
 
 
 @pytest.mark.sim
 @pytest.mark.parametrize(
-    "options", [{}, {"reuse": 4, "boundaries": "elastic", "registers": 0}], ids=["rigid", "folded"]
+    "options", [{"ram_words": 1024}, {"reuse": 4, "boundaries": "elastic", "registers": 0}], ids=["rigid", "folded"]
 )
 def test_lint_is_clean(tmp_path: Path, options: dict[str, Any]):
     made = built(tmp_path, mlp((6, 8, 3), seed=3, output="scores"), **options)
     lint(sources=[tmp_path / name for name in made.files], top=made.top, out=tmp_path / "lint")
+
+
+def test_a_ram_of_two_ports_is_refused_where_the_chip_has_none(tmp_path: Path):
+    with pytest.raises(LowerError, match="block RAM with two ports that write, which ice40 has not; leave it out"):
+        built(tmp_path, mlp((3, 2), seed=1, output="scores"), ram_words=64, family="ice40")
 
 
 def test_what_the_map_has_no_place_for_is_refused():
@@ -86,5 +93,7 @@ def test_what_the_map_has_no_place_for_is_refused():
         FifoPair(input_depth=100)
     with pytest.raises(LowerError, match=r"must have 0\.\.16 output registers, not 17"):
         Block(name="b", outputs=17)
+    with pytest.raises(LowerError, match=r"a RAM must have a power of two of words in 32\.\.262144, not 48"):
+        Block(name="b", ram_words=48)
     with pytest.raises(LowerError, match="a block with FIFOs needs the frames x and y"):
         Block(name="b", fifos=FifoPair(), x=FRAME)

@@ -42,7 +42,7 @@ PROGRAM = mlp((5, 6, 3), seed=2, output="scores")
 
 
 def test_every_text_says_what_the_description_says(tmp_path: Path):
-    made = built(tmp_path, PROGRAM)
+    made = built(tmp_path, PROGRAM, ram_words=64)
     x, y = vectors(PROGRAM, 9)
     files = {
         name: data.decode() for name, data in bundle_files(made, x=x, y=y, units=Units()).items() if "npy" not in name
@@ -50,7 +50,7 @@ def test_every_text_says_what_the_description_says(tmp_path: Path):
     registers = made.block.registers
     wanted = {r.name: (r.word, r.access, r.reset) for r in registers}
     assert [r.word for r in registers] == sorted({r.word for r in registers})
-    assert len(wanted) == 16 + 16 + 6 + 12
+    assert len(wanted) == 16 + 16 + 6 + 13
 
     macros = re.findall(
         r"^#define (?:CB|GW)_(\w+) (\d+)u /\* ([a-z-]+)\.", files["client/gw_registers.h"], re.MULTILINE
@@ -91,7 +91,7 @@ def test_every_text_says_what_the_description_says(tmp_path: Path):
     listed = [(p.direction, p.bits, p.name) for p in top_ports(made.files[f"{made.top}.v"])]
     assert listed == [(p.direction, p.bits, p.name) for p in block_ports(made.block)]
     mapped = {item.text for item in root.findall(".//i:physicalPort/i:name", space)}
-    assert mapped == {p.name for p in block_ports(made.block) if not p.name.startswith("reg")}
+    assert mapped == {p.name for p in block_ports(made.block) if not p.name.startswith(("reg", "ram_"))}
     sources = [item.text for item in root.findall(".//i:file/i:name", space)]
     assert sources == [f"verilog/{name}" for name in files["verilog/files.f"].split()]
 
@@ -99,7 +99,9 @@ def test_every_text_says_what_the_description_says(tmp_path: Path):
 def test_the_command_writes_a_whole_bundle(tmp_path: Path):
     rtl_only(tmp_path)
     out = tmp_path / "bundle"
-    done = CliRunner().invoke(main, ["deploy", str(tmp_path / "build"), "--out", str(out), "--depth", "64"])
+    done = CliRunner().invoke(
+        main, ["deploy", str(tmp_path / "build"), "--out", str(out), "--depth", "64", "--ram", "128"]
+    )
     assert done.exit_code == 0, done.output
     assert "2 in, 2 out" in done.output
     lines = [line.split("  ") for line in (out / "SHA256SUMS").read_text().splitlines()]

@@ -34,7 +34,7 @@ IN_FRAC, OUT_FRAC = 4, 9
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a bundle beside which the program `model` lies: the block with both ends of model.cpp."""
     folder = tmp_path_factory.mktemp("bundle")
-    made = built(folder, PROGRAM, registers=1, frac_bits=(IN_FRAC, OUT_FRAC))
+    made = built(folder, PROGRAM, registers=1, ram_words=64, frac_bits=(IN_FRAC, OUT_FRAC))
     out, work = folder / "bundle", folder / "work"
     write_bundle(made, out, x=X, y=Y, units=UNITS)
     work.mkdir()
@@ -93,6 +93,10 @@ def test_the_c_client(bundle: Path):
         "underflow 8",
         "mismatch 9",
         "at 4",
+        "to the RAM 0",
+        "from it 0",
+        "the same 1",
+        "beyond it 10",
         "message the bitstream is of another run than this client: load the one of this bundle",
     ]
     assert values == expected_values(0.37 * np.arange(15.0) - 1.5).ravel().tolist()
@@ -182,7 +186,7 @@ def client(bundle: Path) -> Any:
     return module
 
 
-def test_the_python_client(bundle: Path, pipe: Pipe):
+def test_the_python_client(bundle: Path, pipe: Pipe, tmp_path: Path):
     gw = client(bundle)
     block = gw.Block(pipe, bundle / "client" / "block.json", patience=50)
     assert block.self_test() == 200
@@ -216,6 +220,16 @@ def test_the_python_client(bundle: Path, pipe: Pipe):
     block.read("IFIFO_VALUE")
     with pytest.raises(gw.BlockError, match="the results' FIFO was read while empty"):
         block.run(X[:1])
+    (tmp_path / "ram").write_bytes(bytes(4096))
+    with pytest.raises(
+        gw.BlockError, match=r"the RAM window has an address of its own: give Block\(\.\.\., ram=Memory"
+    ):
+        block.read_ram(0, 1)
+    block.ram = gw.Memory(str(tmp_path / "ram"))
+    block.write_ram(62, [7, 0xFFFFFFFF])
+    assert block.read_ram(61, 3).tolist() == [0, 7, 0xFFFFFFFF]
+    with pytest.raises(gw.BlockError, match=r"words must lie in 0\.\.63 of the RAM window, not 62\.\.64"):
+        block.write_ram(62, [1, 2, 3])
 
 
 def test_another_bitstream_is_refused(bundle: Path, pipe: Pipe):

@@ -34,8 +34,8 @@ class Instrument:
     y: Ints
 
 
-def read_instrument(run: Path, *, depth: int = 0, registers: int = 16) -> Instrument:
-    """Return the block of a run or a build, with its stored samples; depth, registers: as in `deploy_run`."""
+def read_instrument(run: Path, *, depth: int = 0, registers: int = 16, ram_words: int = 0) -> Instrument:
+    """Return the block of a run or a build, with its stored samples; the options are those of `deploy_run`."""
     from gatewright.instrument.registers import FifoPair
     from gatewright.instrument.top import make_block
     from gatewright.ir import Interpreter, load_program, ranges
@@ -56,23 +56,25 @@ def read_instrument(run: Path, *, depth: int = 0, registers: int = 16) -> Instru
         fifos=FifoPair(output_depth=depth, input_depth=depth) if depth else None,
         inputs=registers,
         outputs=registers,
+        ram_words=ram_words,
     )
     x = _codes(run)
     y = Interpreter(program).run(x.reshape(len(x), *program.input.shape))
     return Instrument(made=made, program=program, manifest=manifest, x=x.reshape(len(x), -1), y=y.reshape(len(x), -1))
 
 
-def deploy_run(run: Path, out: Path, *, depth: int = 0, registers: int = 16) -> Block:
+def deploy_run(run: Path, out: Path, *, depth: int = 0, registers: int = 16, ram_words: int = 0) -> Block:
     """Write the bundle of a run or a build to the folder `out`; return its block.
 
-    depth: words of each FIFO, 0: as suits; registers: of the user's logic, each way.
+    depth: words of each FIFO, 0: as suits; registers: of the user's logic, each way; ram_words: of a RAM
+    between bus and user's logic, 0: none.
     Raises GatewrightError where there is no design yet, or where `out` is there, LowerError for an impossible depth.
     """
     from gatewright.instrument.bundle import write_bundle
 
     if out.exists():
         raise GatewrightError(f"{out} must not be there yet, for a bundle is written whole; choose another --out")
-    found = read_instrument(run, depth=depth, registers=registers)
+    found = read_instrument(run, depth=depth, registers=registers, ram_words=ram_words)
     write_bundle(found.made, out, x=found.x, y=found.y, units=_units(run, found.program, found.y.shape[1]))
     return found.made.block
 

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from gatewright.instrument.registers import WORD_BITS, Block, FifoPair, Frame
+from gatewright.instrument import reading
+from gatewright.instrument.reading import (
+    ASKED,
+    LITE,
+    PARTIAL,
+    READ_WORD,
+    READS,
+    WRITE_DATA,
+    WRITE_WORD,
+    WRITES,
+    bus,
+    is_word,
+    number,
+    output_registers,
+    shown_output,
+    wire,
+)
+from gatewright.instrument.registers import Block, FifoPair, Frame
 from gatewright.rtl.netlist import (
     AnyBit,
     Assign,
@@ -13,7 +30,6 @@ from gatewright.rtl.netlist import (
     Heading,
     Instance,
     Item,
-    Literal,
     Module,
     Name,
     Port,
@@ -25,81 +41,37 @@ from gatewright.rtl.signals import CLK, RST_N
 from gatewright.rtl.streaming.counting import all_of, either, negated
 from gatewright.version import __version__
 
-LEAVES = ("gw_lite", "gw_counted_fifo")
-ADDRESS_BITS = WORD_BITS + 2
-
-LITE = (
-    ("input", ADDRESS_BITS, "awaddr"),
-    ("input", 1, "awvalid"),
-    ("output", 1, "awready"),
-    ("input", 32, "wdata"),
-    ("input", 4, "wstrb"),
-    ("input", 1, "wvalid"),
-    ("output", 1, "wready"),
-    ("output", 2, "bresp"),
-    ("output", 1, "bvalid"),
-    ("input", 1, "bready"),
-    ("input", ADDRESS_BITS, "araddr"),
-    ("input", 1, "arvalid"),
-    ("output", 1, "arready"),
-    ("output", 32, "rdata"),
-    ("output", 2, "rresp"),
-    ("output", 1, "rvalid"),
-    ("input", 1, "rready"),
-)
-"""The bus, as the block drives it: direction, bits, name without its prefix."""
-
-
-def _wire(name: str, width: int = 1) -> Name:
-    return Name(name, width, False)
-
-
-READS, WRITES, PARTIAL = _wire("reads"), _wire("writes"), _wire("partial")
-READ_WORD, WRITE_WORD, WRITE_DATA = (
-    _wire("read_word", WORD_BITS),
-    _wire("write_word", WORD_BITS),
-    _wire("write_data", 32),
-)
-
-
-def _number(value: int, width: int) -> Literal:
-    return Literal(value, width, False)
-
-
-def _is(word: Name, value: int) -> Expr:
-    return Binary("==", word, _number(value, WORD_BITS))
+LEAVES = (*reading.LEAVES, "gw_counted_fifo")
 
 
 def _word(*parts: tuple[Expr, int]) -> Expr:
     """Return expressions of so many bits each, the first highest, with zeros in front: 32 bits in all."""
     rest = 32 - sum(bits for _, bits in parts)
-    return Concat((*([_number(0, rest)] if rest else []), *(part for part, _ in parts)))
+    return Concat((*([number(0, rest)] if rest else []), *(part for part, _ in parts)))
 
 
-def registers_module(block: Block, module: str) -> Module:
+def registers_module(block: Block, module: str, *, family: str = "xc7") -> Module:
     """Return the module with everything but the core: bus, registers, FIFOs, counters.
 
     Its streams x_* (to the core) and y_* (from it) carry words of 32 bits, the last of each vector marked;
-    core_rst_n is the core's reset.
+    core_rst_n is the core's reset. family: where it has LUT RAM, the output registers are read from a copy there.
     """
     ports = [Port(RST_N, output=False, comment="synchronous, active low")]
-    ports += [Port(_wire(name, bits), output=way == "output") for way, bits, name in LITE]
-    ports += [Port(_wire(f"reg{i}_i", 32), output=False) for i in range(block.inputs)]
-    ports += [Port(_wire(f"reg{i}_o", 32), output=True) for i in range(block.outputs)]
-    values: dict[int, Expr] = {block.word(f"IREG{i}"): _wire(f"reg{i}_i", 32) for i in range(block.inputs)}
-    drives = [(_wire(f"reg{i}_o", 32), _wire(f"oreg{i}", 32)) for i in range(block.outputs)]
-    items: list[Item] = [Heading("What the bus asks for"), *(Wire(wire) for wire in _ASKED)]
-    items += [Heading("Registers of the user's logic")] * bool(block.outputs)
-    for i in range(block.outputs):
-        word, name = block.word(f"OREG{i}"), _wire(f"oreg{i}", 32)
-        items.append(Register(name, WRITE_DATA, enable=all_of([WRITES, _is(WRITE_WORD, word)]), reset=negated(RST_N)))
-        values[word] = name
+    ports += [Port(wire(name, bits), output=way == "output") for way, bits, name in LITE]
+    ports += [Port(wire(f"reg{i}_i", 32), output=False) for i in range(block.inputs)]
+    ports += [Port(wire(f"reg{i}_o", 32), output=True) for i in range(block.outputs)]
+    values: dict[int, Expr] = {block.word(f"IREG{i}"): wire(f"reg{i}_i", 32) for i in range(block.inputs)}
+    drives: list[tuple[Name, Expr]] = []
+    items: list[Item] = [Heading("What the bus asks for"), *(Wire(asked) for asked in ASKED)]
+    if block.outputs:
+        items += output_registers(block.outputs, family=family)
+        drives += [(wire(f"reg{i}_o", 32), shown_output(i, block.outputs)) for i in range(block.outputs)]
     if block.fifos is not None and block.x is not None and block.y is not None:
-        ports += [Port(_wire(name, bits), output=out) for name, bits, out in _STREAMS]
+        ports += [Port(wire(name, bits), output=out) for name, bits, out in _STREAMS]
         items += _fifos(block, block.fifos)
         items += _counters(block, block.x)
         values |= _read(block, block.fifos, block.x, block.y)
-        drives += [(_wire(port), _wire(inner)) for port, inner in _DRIVEN.items()]
+        drives += [(wire(port), wire(inner)) for port, inner in _DRIVEN.items()]
     return Module(
         name=module,
         header=(
@@ -107,34 +79,19 @@ def registers_module(block: Block, module: str) -> Module:
             "SPDX-License-Identifier: Apache-2.0",
         ),
         ports=tuple(ports),
-        items=(*items, *_bus(values)),
+        items=(*items, *bus(values, outputs=bool(block.outputs))),
         drives=tuple(drives),
     )
 
 
-_ASKED = (READS, READ_WORD, WRITES, WRITE_WORD, WRITE_DATA, PARTIAL)
 _STREAMS = (
     ("core_rst_n", 1, True), ("x_data", 32, True), ("x_valid", 1, True), ("x_last", 1, True), ("x_ready", 1, False),
     ("y_data", 32, False), ("y_valid", 1, False), ("y_last", 1, False), ("y_ready", 1, True),
 )  # fmt: skip
 _DRIVEN = {"core_rst_n": "runs", "x_valid": "o_valid", "x_last": "x_ends", "y_ready": "i_room"}
-_RUNS, _HOLD = _wire("runs"), _wire("hold")
-_X_ENDS, _X_OPEN, _LOST = _wire("x_ends"), _wire("x_open"), _wire("lost")
-_COUNTERS = ("VECTORS_IN", "RESULTS_OUT", "FRAMING_ERRORS", "CYCLES_BUSY")
-
-
-def _bus(values: dict[int, Expr]) -> list[Item]:
-    """Return the bus, and all words that it can read, in order; those that are none are 0."""
-    listed = _wire("values", 32 << WORD_BITS)
-    words = tuple(values.get(word, _number(0, 32)) for word in reversed(range(1 << WORD_BITS)))
-    ends = (("clk", CLK), ("rst_n", RST_N), *((name, _wire(name, bits)) for _, bits, name in LITE))
-    inner = (("values", listed), *((wire.name, wire) for wire in _ASKED))
-    parameters = (("WORD_BITS", WORD_BITS),)
-    return [
-        Heading("The bus; what it reads, the last word first"),
-        Assign(listed, Concat(words)),
-        Instance("gw_lite", "u_lite", (*ends, *inner), parameters=parameters),
-    ]
+_RUNS, _HOLD = wire("runs"), wire("hold")
+_X_ENDS, _X_OPEN, _LOST = wire("x_ends"), wire("x_open"), wire("lost")
+COUNTERS = ("VECTORS_IN", "RESULTS_OUT", "FRAMING_ERRORS", "CYCLES_BUSY")
 
 
 def _fifos(block: Block, fifos: FifoPair) -> list[Item]:
@@ -145,23 +102,23 @@ def _fifos(block: Block, fifos: FifoPair) -> list[Item]:
         Register(_RUNS, all_of([RST_N, negated(_HOLD)])),
     ]
     sides = (
-        ("o", "input", "OFIFO", fifos.output_depth, (WRITE_DATA, _wire("o_push"), _wire("o_room")),
-         (_wire("x_data", 32), _wire("o_valid"), _wire("x_ready"))),
-        ("i", "results", "IFIFO", fifos.input_depth, (_wire("y_data", 32), _wire("y_valid"), _wire("i_room")),
-         (_wire("i_data", 32), _wire("i_valid"), _wire("i_pop"))),
+        ("o", "input", "OFIFO", fifos.output_depth, (WRITE_DATA, wire("o_push"), wire("o_room")),
+         (wire("x_data", 32), wire("o_valid"), wire("x_ready"))),
+        ("i", "results", "IFIFO", fifos.input_depth, (wire("y_data", 32), wire("y_valid"), wire("i_room")),
+         (wire("i_data", 32), wire("i_valid"), wire("i_pop"))),
     )  # fmt: skip
     for side, what, fifo, depth, way_in, way_out in sides:
         log2_depth = depth.bit_length() - 1
-        clear, words = _wire(f"{side}_clear"), _wire(f"{side}_words", log2_depth + 1)
+        clear, words = wire(f"{side}_clear"), wire(f"{side}_words", log2_depth + 1)
         if side == "o":
-            asked = Assign(way_in[1], all_of([WRITES, _is(WRITE_WORD, block.word("OFIFO_VALUE"))]))
+            asked = Assign(way_in[1], all_of([WRITES, is_word(WRITE_WORD, block.word("OFIFO_VALUE"))]))
         else:
-            asked = Assign(way_out[2], all_of([READS, _is(READ_WORD, block.word("IFIFO_VALUE"))]))
+            asked = Assign(way_out[2], all_of([READS, is_word(READ_WORD, block.word("IFIFO_VALUE"))]))
         items += [
             Heading(f"FIFO of the {what}"),
             _control(block, f"{fifo}_CONTROL", clear, negated(_RUNS)),
             asked,
-            Assign(_wire(f"{side}_cleared"), either(clear, negated(_RUNS))),
+            Assign(wire(f"{side}_cleared"), either(clear, negated(_RUNS))),
             *([Wire(way_in[2]), Wire(way_out[1])]),
             *([Wire(way_out[0])] if side == "i" else []),
             Wire(words),
@@ -170,7 +127,7 @@ def _fifos(block: Block, fifos: FifoPair) -> list[Item]:
                 f"u_{what}",
                 (
                     ("clk", CLK),
-                    ("clear", _wire(f"{side}_cleared")),
+                    ("clear", wire(f"{side}_cleared")),
                     *zip(("in_data", "in_valid", "in_ready"), way_in, strict=True),
                     *zip(("out_data", "out_valid", "out_ready"), way_out, strict=True),
                     ("words", words),
@@ -178,81 +135,81 @@ def _fifos(block: Block, fifos: FifoPair) -> list[Item]:
                 parameters=(("WIDTH", 32), ("LOG2_DEPTH", log2_depth)),
             ),
         ]
-    over = all_of([_wire("o_push"), either(negated(_wire("o_room")), _wire("o_clear"))])
-    under = all_of([_wire("i_pop"), negated(_wire("i_valid"))])
+    over = all_of([wire("o_push"), either(negated(wire("o_room")), wire("o_clear"))])
+    under = all_of([wire("i_pop"), negated(wire("i_valid"))])
     return [
         *items,
         Heading("What was lost; it stays to be seen, though its status be read in the same cycle"),
         Assign(_LOST, over),
-        _sticky(_wire("overflow"), _LOST, _is(READ_WORD, block.word("OFIFO_STATUS"))),
-        _sticky(_wire("underflow"), under, _is(READ_WORD, block.word("IFIFO_STATUS"))),
-        Register(_wire("partial_seen"), _number(1, 1), enable=PARTIAL, reset=negated(_RUNS)),
+        _sticky(wire("overflow"), _LOST, is_word(READ_WORD, block.word("OFIFO_STATUS"))),
+        _sticky(wire("underflow"), under, is_word(READ_WORD, block.word("IFIFO_STATUS"))),
+        Register(wire("partial_seen"), number(1, 1), enable=PARTIAL, reset=negated(_RUNS)),
     ]
 
 
 def _control(block: Block, name: str, target: Name, reset: Expr) -> Register:
     """Return the register of one bit that a word of control has."""
     return Register(
-        target, Slice(WRITE_DATA, 0, 0), enable=all_of([WRITES, _is(WRITE_WORD, block.word(name))]), reset=reset
+        target, Slice(WRITE_DATA, 0, 0), enable=all_of([WRITES, is_word(WRITE_WORD, block.word(name))]), reset=reset
     )
 
 
 def _sticky(flag: Name, sets: Expr, status: Expr) -> Register:
     """Return a flag that reading its status clears."""
-    stays = all_of([flag, Choose(all_of([READS, status]), _number(0, 1), _number(1, 1))])
+    stays = all_of([flag, Choose(all_of([READS, status]), number(0, 1), number(1, 1))])
     return Register(flag, either(sets, stays), reset=negated(_RUNS))
 
 
 def _counters(block: Block, x: Frame) -> list[Item]:
     """Return what follows the vectors into the core and out of it, and counts."""
-    taken = all_of([_wire("o_valid"), _wire("x_ready")])
+    taken = all_of([wire("o_valid"), wire("x_ready")])
     items: list[Item] = [Heading("Where a vector ends, and what is counted")]
     if x.words > 1:
-        place = _wire("x_word", (x.words - 1).bit_length())
-        ends = Binary("==", place, _number(x.words - 1, place.width))
-        after = Choose(ends, _number(0, place.width), Binary("+", place, _number(1, place.width)))
+        place = wire("x_word", (x.words - 1).bit_length())
+        ends = Binary("==", place, number(x.words - 1, place.width))
+        after = Choose(ends, number(0, place.width), Binary("+", place, number(1, place.width)))
         items += [
             Register(place, after, enable=taken, reset=negated(_RUNS)),
             Assign(_X_ENDS, ends),
             Assign(_X_OPEN, AnyBit(Slice(place, place.width - 1, 0))),
         ]
     else:
-        items += [Assign(_X_ENDS, _number(1, 1)), Assign(_X_OPEN, _number(0, 1))]
-    counters = {name: _wire(name.lower(), 32) for name in _COUNTERS}
-    cut = all_of([WRITES, _is(WRITE_WORD, block.word("OFIFO_CONTROL")), Slice(WRITE_DATA, 0, 0), _X_OPEN])
+        items += [Assign(_X_ENDS, number(1, 1)), Assign(_X_OPEN, number(0, 1))]
+    counters = {name: wire(name.lower(), 32) for name in COUNTERS}
+    cut = all_of([WRITES, is_word(WRITE_WORD, block.word("OFIFO_CONTROL")), Slice(WRITE_DATA, 0, 0), _X_OPEN])
     same = Binary("==", counters["VECTORS_IN"], counters["RESULTS_OUT"])
     events = {
         "VECTORS_IN": all_of([taken, _X_ENDS]),
-        "RESULTS_OUT": all_of([_wire("y_valid"), _wire("i_room"), _wire("y_last")]),
+        "RESULTS_OUT": all_of([wire("y_valid"), wire("i_room"), wire("y_last")]),
         "FRAMING_ERRORS": either(_LOST, cut),
-        "CYCLES_BUSY": either(_X_OPEN, Choose(same, _number(0, 1), _number(1, 1))),
+        "CYCLES_BUSY": either(_X_OPEN, Choose(same, number(0, 1), number(1, 1))),
     }
     for name, counter in counters.items():
-        up = Binary("+", counter, _number(1, 32))
+        up = Binary("+", counter, number(1, 32))
         items.append(Register(counter, up, enable=events[name], reset=negated(_RUNS)))
     return items
 
 
 def _read(block: Block, fifos: FifoPair, x: Frame, y: Frame) -> dict[int, Expr]:
     """Return what reading the words of FIFOs and diagnosis gives."""
-    held = {side: _wire(f"{side}_words", depth.bit_length()) for side, depth in _depths(fifos).items()}
+    held = {side: wire(f"{side}_words", depth.bit_length()) for side, depth in _depths(fifos).items()}
     almost_full = _at_least(held["o"], fifos.output_depth - x.words + 1)
     almost_empty = _below(held["i"], y.words)
     values: dict[str, Expr] = {
-        "IFIFO_VALUE": Choose(_wire("i_valid"), _wire("i_data", 32), _number(0, 32)),
-        "IFIFO_CONTROL": _word((_wire("i_clear"), 1)),
-        "IFIFO_STATUS": _status(held["i"], _wire("underflow"), almost_empty, negated(_wire("i_valid"))),
-        "OFIFO_CONTROL": _word((_wire("o_clear"), 1)),
-        "OFIFO_STATUS": _status(held["o"], _wire("overflow"), almost_full, negated(_wire("o_room"))),
-        **{name: _wire(name.lower(), 32) for name in _COUNTERS},
-        "FLAGS": _word((_wire("partial_seen"), 1)),
+        "IFIFO_VALUE": Choose(wire("i_valid"), wire("i_data", 32), number(0, 32)),
+        "IFIFO_CONTROL": _word((wire("i_clear"), 1)),
+        "IFIFO_STATUS": _status(held["i"], wire("underflow"), almost_empty, negated(wire("i_valid"))),
+        "OFIFO_CONTROL": _word((wire("o_clear"), 1)),
+        "OFIFO_STATUS": _status(held["o"], wire("overflow"), almost_full, negated(wire("o_room"))),
+        **{name: wire(name.lower(), 32) for name in COUNTERS},
+        "FLAGS": _word((wire("partial_seen"), 1)),
         "RESET": _word((_HOLD, 1)),
     }
-    fixed = {item.word: _number(item.reset, 32) for item in block.registers if item.name in _FIXED}
+    fixed = {item.word: number(item.reset, 32) for item in block.registers if item.name in _FIXED}
     return {block.word(name): value for name, value in values.items()} | fixed
 
 
-_FIXED = ("ID", "HASH_HIGH", "HASH_LOW", "X_WORDS", "Y_WORDS", "DEPTHS")
+_FIXED = ("ID", "HASH_HIGH", "HASH_LOW", "X_WORDS", "Y_WORDS", "DEPTHS", "RAM_WORDS")
 
 
 def _depths(fifos: FifoPair) -> dict[str, int]:
@@ -261,13 +218,13 @@ def _depths(fifos: FifoPair) -> dict[str, int]:
 
 def _status(held: Name, sticky: Name, almost: Expr, end: Expr) -> Expr:
     """Return a status: the count in the upper half, the sticky flag, the two of the level."""
-    count = Concat((_number(0, 16 - held.width), held)) if held.width < 16 else held
-    return Concat((count, _number(0, 13), sticky, almost, end))
+    count = Concat((number(0, 16 - held.width), held)) if held.width < 16 else held
+    return Concat((count, number(0, 13), sticky, almost, end))
 
 
 def _at_least(held: Name, bound: int) -> Expr:
-    return Binary(">=", held, _number(bound, held.width)) if bound > 0 else _number(1, 1)
+    return Binary(">=", held, number(bound, held.width)) if bound > 0 else number(1, 1)
 
 
 def _below(held: Name, bound: int) -> Expr:
-    return Binary("<", held, _number(bound, held.width)) if bound < 1 << held.width else _number(1, 1)
+    return Binary("<", held, number(bound, held.width)) if bound < 1 << held.width else number(1, 1)

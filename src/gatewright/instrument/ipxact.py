@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from gatewright.instrument.block import ADDRESS_BITS
+from gatewright.instrument.reading import ADDRESS_BITS
 from gatewright.instrument.registers import Block, Register
-from gatewright.instrument.top import BUS, BlockPort
+from gatewright.instrument.top import BUS, RAM, BlockPort
 from gatewright.version import __version__
 
 SPACE = "http://www.accellera.org/XMLSchema/IPXACT/1685-2014"
@@ -23,9 +23,14 @@ def component_xml(block: Block, ports: Sequence[BlockPort], files: Sequence[str]
     for key, value in (("vendor", VENDOR), ("library", LIBRARY), ("name", block.name), ("version", __version__)):
         _add(root, key, value)
     buses = _add(root, "busInterfaces")
-    _lite(buses, ports)
-    _clock_and_reset(buses)
-    _map(_add(root, "memoryMaps"), block)
+    prefixes = (BUS, RAM) if block.ram_words else (BUS,)
+    for prefix in prefixes:
+        _axi(buses, ports, prefix)
+    _clock_and_reset(buses, prefixes)
+    maps = _add(root, "memoryMaps")
+    _map(maps, block)
+    if block.ram_words:
+        _memory(maps, block.ram_words)
     model = _add(root, "model")
     view = _add(_add(model, "views"), "view")
     _add(view, "name", "verilog")
@@ -61,17 +66,18 @@ def _add(parent: ET.Element, tag: str, text: str = "", /, **attributes: str) -> 
     return made
 
 
-def _lite(buses: ET.Element, ports: Sequence[BlockPort]) -> None:
+def _axi(buses: ET.Element, ports: Sequence[BlockPort], prefix: str) -> None:
     bus = _add(buses, "busInterface")
-    _add(bus, "name", BUS.rstrip("_"))
+    _add(bus, "name", prefix.rstrip("_"))
     _add(bus, "busType", name="AXI4", **_AMBA)
     kind = _add(_add(bus, "abstractionTypes"), "abstractionType")
     _add(kind, "abstractionRef", name="AXI4_rtl", **_AMBA)
-    _pairs(kind, {port.name.removeprefix(BUS).upper(): port.name for port in ports if port.name.startswith(BUS)})
-    _add(_add(bus, "slave"), "memoryMapRef", memoryMapRef=BUS.rstrip("_"))
+    own = [port.name for port in ports if port.name.startswith(prefix)]
+    _pairs(kind, {name.removeprefix(prefix).upper(): name for name in own})
+    _add(_add(bus, "slave"), "memoryMapRef", memoryMapRef=prefix.rstrip("_"))
 
 
-def _clock_and_reset(buses: ET.Element) -> None:
+def _clock_and_reset(buses: ET.Element, prefixes: Sequence[str]) -> None:
     for name, kind, logical in (("aclk", "clock", "CLK"), ("aresetn", "reset", "RST")):
         bus = _add(buses, "busInterface")
         _add(bus, "name", name)
@@ -80,7 +86,10 @@ def _clock_and_reset(buses: ET.Element) -> None:
         _add(abstraction, "abstractionRef", name=f"{kind}_rtl", **_SIGNAL)
         _pairs(abstraction, {logical: name})
         _add(bus, "slave")
-        parameters = {"ASSOCIATED_BUSIF": BUS.rstrip("_"), "ASSOCIATED_RESET": "aresetn"}
+        parameters = {
+            "ASSOCIATED_BUSIF": ":".join(prefix.rstrip("_") for prefix in prefixes),
+            "ASSOCIATED_RESET": "aresetn",
+        }
         listed = _add(bus, "parameters")
         for key, value in (parameters if kind == "clock" else {"POLARITY": "ACTIVE_LOW"}).items():
             parameter = _add(listed, "parameter", parameterId=f"{name}_{key}")
@@ -107,6 +116,19 @@ def _map(maps: ET.Element, block: Block) -> None:
     _add(words, "usage", "register")
     for register in block.registers:
         _register(words, register)
+    _add(made, "addressUnitBits", "8")
+
+
+def _memory(maps: ET.Element, words: int) -> None:
+    made = _add(maps, "memoryMap")
+    _add(made, "name", RAM.rstrip("_"))
+    block = _add(made, "addressBlock")
+    _add(block, "name", "words")
+    _add(block, "baseAddress", "0")
+    _add(block, "range", str(4 * words))
+    _add(block, "width", "32")
+    _add(block, "usage", "memory")
+    _add(block, "access", "read-write")
     _add(made, "addressUnitBits", "8")
 
 

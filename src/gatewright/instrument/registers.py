@@ -21,6 +21,7 @@ MAGIC = 0x47570001
 """Word ID: "GW", and the version of this map."""
 MOST_REGISTERS = 16
 SMALLEST_DEPTH, LARGEST_DEPTH = 16, 32768
+SMALLEST_RAM, LARGEST_RAM = 32, 1 << 18
 _DIAGNOSIS = 40  # the first word of those that a ComBlock has not
 
 
@@ -113,8 +114,8 @@ class Block:
     """The instrument. program_hash: of what is inside, hexadecimal; x, y: frames of the input and of the result.
 
     inputs, outputs: registers of the user's own logic, which the processor reads and writes. fifos None: these, and
-    no core.
-    Raises LowerError for more registers than the map has.
+    no core. ram_words: of a RAM between the processor and the user's logic, behind AXI4; 0: none.
+    Raises LowerError for more registers than the map has, and for a RAM of another size than a power of two.
     """
 
     name: str
@@ -124,11 +125,15 @@ class Block:
     fifos: FifoPair | None = None
     inputs: int = MOST_REGISTERS
     outputs: int = MOST_REGISTERS
+    ram_words: int = 0
 
     def __post_init__(self) -> None:
         for what, count in (("input", self.inputs), ("output", self.outputs)):
             if not 0 <= count <= MOST_REGISTERS:
                 raise LowerError(f"a block must have 0..{MOST_REGISTERS} {what} registers, not {count!r}")
+        words = self.ram_words
+        if words and (not SMALLEST_RAM <= words <= LARGEST_RAM or words & (words - 1)):
+            raise LowerError(f"a RAM must have a power of two of words in {SMALLEST_RAM}..{LARGEST_RAM}, not {words!r}")
         if (self.x is None) != (self.fifos is None) or (self.y is None) != (self.fifos is None):
             raise LowerError("a block with FIFOs needs the frames x and y, and one without needs neither")
 
@@ -153,7 +158,7 @@ class Block:
             ),
         ]
         if self.fifos is not None and self.x is not None and self.y is not None:
-            found += [*_fifo_registers(self.fifos), *_diagnosis(self.program_hash, self.fifos, self.x, self.y)]
+            found += [*_fifo_registers(self.fifos), *_diagnosis(self, self.fifos, self.x, self.y)]
         return tuple(found)
 
     def word(self, name: str) -> int:
@@ -214,15 +219,16 @@ def _fifo_registers(fifos: FifoPair) -> list[Register]:
     ]  # fmt: skip
 
 
-def _diagnosis(program_hash: str, fifos: FifoPair, x: Frame, y: Frame) -> list[Register]:
+def _diagnosis(block: Block, fifos: FifoPair, x: Frame, y: Frame) -> list[Register]:
     depths = (fifos.output_depth << 16) | fifos.input_depth
     constants = (
         ("ID", MAGIC, "Who answers: 0x4757, \"GW\", and the version of this map."),
-        ("HASH_HIGH", int(program_hash[:8], 16), "First 32 bits of the hash of the program inside."),
-        ("HASH_LOW", int(program_hash[8:16], 16), "The next 32 bits of it."),
+        ("HASH_HIGH", int(block.program_hash[:8], 16), "First 32 bits of the hash of the program inside."),
+        ("HASH_LOW", int(block.program_hash[8:16], 16), "The next 32 bits of it."),
         ("X_WORDS", x.words, "Words of an input vector."),
         ("Y_WORDS", y.words, "Words of a result."),
         ("DEPTHS", depths, "Depth of the input's FIFO in the upper half, of the results' in the lower."),
+        ("RAM_WORDS", block.ram_words, "Words of the RAM window, 0 where there is none."),
     )  # fmt: skip
     counters = (
         ("VECTORS_IN", "Vectors that have entered the core since the reset."),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatewright.instrument.block import LEAVES, LITE, registers_module
+from gatewright.errors import LowerError
+from gatewright.instrument.block import LEAVES, registers_module
+from gatewright.instrument.reading import LITE
 from gatewright.instrument.registers import Block, FifoPair, Frame
 from gatewright.rtl.leaves import Leaves
 from gatewright.rtl.manifest import RtlManifest
@@ -15,8 +17,20 @@ from gatewright.rtl.shell import StreamPort, commented
 from gatewright.rtl.shell_cells import instance
 from gatewright.rtl.verilog import NETTYPE, NETTYPE_END, module_text
 
-BUS = "s_axi_"
-"""In front of the names of the bus."""
+BUS, RAM = "s_axi_", "s_ram_"
+"""In front of the names of the registers' bus, and of the RAM window's."""
+ID_BITS = 16
+"""Of the RAM window's bus: as many as the widest port of a chip's processor has, of a Zynq UltraScale+."""
+RAM_LEAVES = ("gw_axi_walk", "gw_axi_ram")
+_ONE_WRITER = frozenset({"ice40"})  # families whose block RAM has one port that writes
+
+_CHANNELS = (
+    ("aw", (("id", ID_BITS), ("addr", 0), ("len", 8), ("size", 3), ("burst", 2)), True),
+    ("w", (("data", 32), ("strb", 4), ("last", 1)), True),
+    ("b", (("id", ID_BITS), ("resp", 2)), False),
+    ("ar", (("id", ID_BITS), ("addr", 0), ("len", 8), ("size", 3), ("burst", 2)), True),
+    ("r", (("id", ID_BITS), ("data", 32), ("resp", 2), ("last", 1)), False),
+)  # of AXI4: name, what it carries with its bits, 0: an address; whether into the block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +60,20 @@ def make_block(
     fifos: FifoPair | None = None,
     inputs: int = 16,
     outputs: int = 16,
+    ram_words: int = 0,
 ) -> WrittenBlock:
     """Return the block around a design.
 
     rtl: the folder that the manifest describes. frac_bits: of the codes, for clients. fifos: None: as deep as eight
-    vectors and results at least, and 1,024 words. inputs, outputs: registers of the user's logic.
-    Raises LowerError where the map has no place for what is asked.
+    vectors and results at least, and 1,024 words. inputs, outputs: registers of the user's logic. ram_words: of the
+    RAM window, 0: none.
+    Raises LowerError where the map, or the chip, has no place for what is asked.
     """
+    if ram_words and manifest.claims.family in _ONE_WRITER:
+        raise LowerError(
+            f"a RAM window needs block RAM with two ports that write, which {manifest.claims.family} has not; "
+            "leave it out"
+        )
     name = f"{manifest.top}_block"
     taken = [Path(file).stem for file in manifest.files]
     top = unused(name, taken)
@@ -68,13 +89,18 @@ def make_block(
         fifos=fifos or FifoPair(output_depth=_depth(x), input_depth=_depth(y)),
         inputs=inputs,
         outputs=outputs,
+        ram_words=ram_words,
     )
     leaves = Leaves(prefix=manifest.prefix)
     own = [file for file in manifest.files if Path(file).stem != manifest.top]
-    files = leaves.files(*LEAVES, *shell.leaves) | {file: (rtl / file).read_text() for file in own}
+    files = leaves.files(*LEAVES, *RAM_LEAVES * bool(ram_words), *shell.leaves) | {
+        file: (rtl / file).read_text() for file in own
+    }
     files[f"{stream}.v"] = leaves.renamed(shell.verilog)
-    files[f"{registers}.v"] = leaves.renamed(module_text(registers_module(block, registers)))
-    files[f"{top}.v"] = top_text(block, registers, stream)
+    files[f"{registers}.v"] = leaves.renamed(
+        module_text(registers_module(block, registers, family=manifest.claims.family))
+    )
+    files[f"{top}.v"] = top_text(block, registers, stream, leaves)
     return WrittenBlock(block=block, top=top, files=files)
 
 
@@ -97,14 +123,30 @@ def block_ports(block: Block) -> tuple[BlockPort, ...]:
     bus.insert(place, ("input", 3, f"{BUS}arprot"))
     user = [("input", 32, f"reg{i}_i") for i in range(block.inputs)]
     user += [("output", 32, f"reg{i}_o") for i in range(block.outputs)]
+    if block.ram_words:
+        log2_words = block.ram_words.bit_length() - 1
+        bus += _window(log2_words)
+        user += [("input", 1, "ram_we_i"), ("input", log2_words, "ram_addr_i"), ("input", 32, "ram_data_i")]
+        user += [("output", 32, "ram_data_o")]
     ports = [("input", 1, "aclk"), ("input", 1, "aresetn"), *bus, *user]
     return tuple(BlockPort(direction=way, bits=bits, name=name) for way, bits, name in ports)
 
 
-def top_text(block: Block, registers: str, stream: str) -> str:
-    """Return the Verilog of the top: the module of registers, and the core's stream."""
+def _window(log2_words: int) -> list[tuple[str, int, str]]:
+    """Return the ports of the RAM window's bus."""
+    ports: list[tuple[str, int, str]] = []
+    for channel, signals, inward in _CHANNELS:
+        forth, back = ("input", "output") if inward else ("output", "input")
+        ports += [(forth, bits or log2_words + 2, f"{RAM}{channel}{signal}") for signal, bits in signals]
+        ports += [(forth, 1, f"{RAM}{channel}valid"), (back, 1, f"{RAM}{channel}ready")]
+    return ports
+
+
+def top_text(block: Block, registers: str, stream: str, leaves: Leaves) -> str:
+    """Return the Verilog of the top: the module of registers, the core's stream, the RAM window."""
     streams = {f"{side}_{wire}": f"{side}_{wire}" for side in "xy" for wire in ("data", "valid", "last", "ready")}
-    named = {port.name.removeprefix(BUS): port.name for port in block_ports(block)}
+    inside = [port.name for port in block_ports(block) if not port.name.startswith((RAM, "ram_"))]
+    named = {name.removeprefix(BUS): name for name in inside}
     for port in ("aclk", "aresetn", "awprot", "arprot"):
         del named[port]
     ends = {"clk": "aclk", "rst_n": "aresetn", **named, "core_rst_n": "core_rst_n", **streams}
@@ -143,11 +185,21 @@ def top_text(block: Block, registers: str, stream: str) -> str:
             "",
             instance(registers, "u_registers", {}, ends),
             instance(stream, "u_stream", {}, {"aclk": "aclk", "aresetn": "core_rst_n", **axis}),
+            *([_ram(block.ram_words, leaves)] if block.ram_words else []),
             "endmodule",
             NETTYPE_END,
             "",
         ]
     )
+
+
+def _ram(words: int, leaves: Leaves) -> str:
+    """Return the instance of the RAM window."""
+    log2_words = words.bit_length() - 1
+    user = {"we": "ram_we_i", "addr": "ram_addr_i", "wdata": "ram_data_i", "rdata": "ram_data_o"}
+    ends = {name.removeprefix(RAM): name for _, _, name in _window(log2_words)}
+    ends = {"clk": "aclk", "rst_n": "aresetn", **ends, **{f"user_{key}": name for key, name in user.items()}}
+    return instance(leaves.name("gw_axi_ram"), "u_ram", {"LOG2_WORDS": log2_words, "ID_BITS": ID_BITS}, ends)
 
 
 def _range(bits: int) -> str:

@@ -335,6 +335,26 @@ void gw_read_words(const gw_block *block, uint32_t *words, size_t count)
     for (; count > 0; count--) *words++ = cbRead(base, CB_IFIFO_VALUE);
 }
 
+static int in_ram(const gw_block *block, uint32_t first, uint32_t count)
+{
+    const uint32_t words = cbRead(block->base, GW_RAM_WORDS);
+    return first <= words && count <= words - first;
+}
+
+int gw_ram_write(const gw_block *block, uintptr_t ram, uint32_t first, const uint32_t *words, uint32_t count)
+{
+    if (!in_ram(block, first, count)) return GW_BAD_RAM;
+    for (; count > 0; count--) cbWrite(ram, first++, *words++);
+    return GW_OK;
+}
+
+int gw_ram_read(const gw_block *block, uintptr_t ram, uint32_t first, uint32_t *words, uint32_t count)
+{
+    if (!in_ram(block, first, count)) return GW_BAD_RAM;
+    for (; count > 0; count--) *words++ = cbRead(ram, first++);
+    return GW_OK;
+}
+
 void gw_counters(const gw_block *block, gw_counts *counts)
 {
     counts->vectors_in = cbRead(block->base, GW_VECTORS_IN);
@@ -360,6 +380,7 @@ const char *gw_message(int status)
         "the input's FIFO has lost a word, so vectors are out of step: let nothing else write to it, and gw_reset",
         "the results' FIFO was read while empty: let nothing else read it, and gw_reset",
         "a result differs from the stored one: see place; check clock and timing of the bitstream",
+        "the words lie outside of the RAM window, which has GW_RAM_WORDS of them, none where the block was made without",
     };
     return status >= 0 && status < (int)(sizeof messages / sizeof *messages) ? messages[status] : "no such status";
 }

@@ -33,7 +33,8 @@ typedef enum {
     GW_TIMEOUT,     /* nothing moved for `patience` polls; gw_block.counters tell where it stopped */
     GW_OVERFLOW,    /* the input's FIFO has lost a word: something else writes to it */
     GW_UNDERFLOW,   /* the results' FIFO was read while empty: something else reads it */
-    GW_MISMATCH     /* a result of the self-test differs from the stored one */
+    GW_MISMATCH,    /* a result of the self-test differs from the stored one */
+    GW_BAD_RAM      /* the RAM window has no such words */
 } gw_status;
 
 typedef struct {
@@ -85,6 +86,9 @@ void gw_write_words(const gw_block *block, const uint32_t *words, size_t count);
 void gw_read_words(const gw_block *block, uint32_t *words, size_t count);
 /* Run the stored vectors and compare all results. */
 int gw_self_test(gw_block *block);
+/* Words of the RAM window, which lies at an address of its own: `count` of them from word `first` on. */
+int gw_ram_write(const gw_block *block, uintptr_t ram, uint32_t first, const uint32_t *words, uint32_t count);
+int gw_ram_read(const gw_block *block, uintptr_t ram, uint32_t first, uint32_t *words, uint32_t count);
 void gw_counters(const gw_block *block, gw_counts *counts);
 const char *gw_message(int status);
 

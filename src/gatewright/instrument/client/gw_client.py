@@ -64,14 +64,22 @@ class Memory:
 class Block:
     """A block of the design that a bundle's block.json describes; checks that it is, and resets it.
 
-    patience: polls without progress before a call gives up. Raises BlockError for a block of another run or map.
+    patience: polls without progress before a call gives up; ram: a transport to the RAM window. Raises
+    BlockError for a block of another run or map.
     """
 
-    def __init__(self, transport: Transport, design: str | Path | dict[str, Any], *, patience: int = PATIENCE) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        design: str | Path | dict[str, Any],
+        *,
+        patience: int = PATIENCE,
+        ram: Transport | None = None,
+    ) -> None:
         self.folder = None if isinstance(design, dict) else Path(design).parent
         self.design: dict[str, Any] = design if isinstance(design, dict) else json.loads(Path(design).read_text())
         self.words: dict[str, int] = {row["name"]: row["word"] for row in self.design["registers"]}
-        self.transport, self.patience = transport, patience
+        self.transport, self.patience, self.ram = transport, patience, ram
         self._check()
         self.reset()
 
@@ -87,6 +95,30 @@ class Block:
         """Empty FIFOs, core and counters; the user's registers stay."""
         self.write("RESET", 1)
         self.write("RESET", 0)
+
+    def write_ram(self, first: int, words: Any) -> None:
+        """Write words to the RAM window, from word `first` on. Raises BlockError where it has not so many."""
+        given: list[int] = np.asarray(words, np.uint32).ravel().tolist()
+        ram = self._window(first, len(given))
+        for place, value in enumerate(given, first):
+            ram.write(place, value)
+
+    def read_ram(self, first: int, count: int) -> NDArray[np.uint32]:
+        """Return words of the RAM window. Raises BlockError where it has not so many."""
+        ram = self._window(first, count)
+        return np.array([ram.read(place) for place in range(first, first + count)], np.uint32)
+
+    def _window(self, first: int, count: int) -> Transport:
+        words = self.read("RAM_WORDS")
+        if self.ram is None:
+            raise BlockError('the RAM window has an address of its own: give Block(..., ram=Memory("/dev/uio1"))')
+        if not 0 <= first <= first + count <= words:
+            raise BlockError(
+                f"words must lie in 0..{words - 1} of the RAM window, not {first}..{first + count - 1}"
+                if words
+                else "this block has no RAM window; gatewright deploy --ram WORDS makes one"
+            )
+        return self.ram
 
     def counters(self) -> dict[str, int]:
         """Return what tells where vectors are."""

@@ -5,8 +5,9 @@
 // cycles at its fastest, a read three; reads and writes do not wait for each other.
 //
 // Contract
-//   values   all words that can be read, word i at 32*i +: 32; it is taken in the cycle with `reads`.
-//   reads    for one cycle: word read_word is being read. A FIFO behind `values` gives its word away in this cycle.
+//   reads    for one cycle: word read_word is being read. Its content is `value`, or 0 with `blank`. A FIFO gives its
+//            word away in this cycle.
+//            read_word and write_word mean something in the cycles with reads and writes only.
 //   writes   for one cycle: word write_word takes write_data.
 //   partial  for one cycle: a write that did not have all four byte strobes. It is answered SLVERR, and nothing is
 //            written: half a word must never pop or push a whole one. Addresses' bits 1..0 are ignored.
@@ -20,13 +21,13 @@ module gw_lite #(
     /* verilator lint_off UNUSEDSIGNAL */  // the addresses' bits within a word
     input  wire [WORD_BITS+1:0]          awaddr,
     input  wire                          awvalid,
-    output reg                           awready,
+    output wire                          awready,
     input  wire [31:0]                   wdata,
     input  wire [3:0]                    wstrb,
     input  wire                          wvalid,
     output wire                          wready,
     output wire [1:0]                    bresp,
-    output reg                           bvalid,
+    output wire                          bvalid,
     input  wire                          bready,
     input  wire [WORD_BITS+1:0]          araddr,
     /* verilator lint_on UNUSEDSIGNAL */
@@ -36,46 +37,51 @@ module gw_lite #(
     output wire [1:0]                    rresp,
     output reg                           rvalid,
     input  wire                          rready,
-    input  wire [(32<<WORD_BITS)-1:0]    values,
     output wire                          reads,
     output wire [WORD_BITS-1:0]          read_word,
+    input  wire [31:0]                   value,
+    input  wire                          blank,
     output wire                          writes,
     output wire [WORD_BITS-1:0]          write_word,
     output wire [31:0]                   write_data,
     output wire                          partial
 );
-    reg refused;
+    localparam [1:0] WAITS = 2'b00, TAKES = 2'b01;  // 2'b10 answers OKAY, 2'b11 SLVERR
+
+    reg [1:0] state;
 
     // awready and arready are high only while the transfer that they were raised for is on offer.
+    assign awready = state == TAKES;
+    assign bvalid = state[1];
     assign wready = awready;
     assign writes = awready && (&wstrb);
     assign partial = awready && !(&wstrb);
     assign write_word = awaddr[WORD_BITS+1:2];
     assign write_data = wdata;
-    assign bresp = {refused, 1'b0};
+    assign bresp = {state[0], 1'b0};
     assign reads = arready;
     assign read_word = araddr[WORD_BITS+1:2];
     assign rresp = 2'b00;
 
     always @(posedge clk) begin
-        awready <= awvalid && wvalid && !awready && !bvalid;
+        case (state)
+            WAITS:
+                state <= awvalid && wvalid ? TAKES : WAITS;
+            TAKES:
+                state <= {1'b1, partial};
+            default:
+                state <= bready ? WAITS : state;
+        endcase
         arready <= arvalid && !arready && !rvalid;
-        if (awready)
-            refused <= partial;
-        if (awready)
-            bvalid <= 1'b1;
-        else if (bready)
-            bvalid <= 1'b0;
         if (arready)
-            rdata <= values[{araddr[WORD_BITS+1:2], 5'd0} +: 32];
+            rdata <= blank ? 32'd0 : value;  // a flip-flop's reset: no LUT
         if (arready)
             rvalid <= 1'b1;
         else if (rready)
             rvalid <= 1'b0;
         if (!rst_n) begin
-            awready <= 1'b0;
+            state <= WAITS;
             arready <= 1'b0;
-            bvalid <= 1'b0;
             rvalid <= 1'b0;
         end
     end
