@@ -3,7 +3,7 @@
 No child outlives the process that started it, however that one ends; no file or folder is seen half-written.
 """
 
-from gatewright.tools.arrays import DAMAGE, load_npy, open_npz, open_stream
+from gatewright.tools.arrays import COMPRESSIONS, DAMAGE, MAPPED_BYTES, load_npy, map_array, open_npz, open_stream
 from gatewright.tools.extras import need
 from gatewright.tools.files import (
     new_directory,
@@ -13,6 +13,7 @@ from gatewright.tools.files import (
     require_folder,
     unwritable,
     write_array,
+    write_arrays,
     write_atomic,
     write_json,
 )
@@ -21,12 +22,15 @@ from gatewright.tools.processes import ToolRun, end_tools, run_tool
 from gatewright.tools.workers import WorkerPool
 
 __all__ = [
+    "COMPRESSIONS",
     "DAMAGE",
+    "MAPPED_BYTES",
     "ToolRun",
     "WorkerPool",
     "digest",
     "end_tools",
     "load_npy",
+    "map_array",
     "need",
     "new_directory",
     "no_room",
@@ -39,6 +43,7 @@ __all__ = [
     "run_tool",
     "unwritable",
     "write_array",
+    "write_arrays",
     "write_atomic",
     "write_json",
 ]
