@@ -27,6 +27,7 @@ from benchmarks import (
     reuse,
     same,
     scale,
+    scale_data,
     soc,
     study,
     synth,
@@ -55,6 +56,9 @@ ALL: dict[str, Benchmark] = {
         attention.run, False, "attention and interaction networks of alkaid-ae: exact, estimated beside Alkaid"
     ),
     "scale": Benchmark(scale.run, False, "adder graphs over fan-in, 64 to 4,096 inputs: adders, CPU seconds, memory"),
+    "scale_data": Benchmark(
+        scale_data.run, False, "the stage data on large IDX, NPZ and CSV files: CPU seconds and peak memory"
+    ),
     "emulator": Benchmark(emulator.run, True, "interpreter beside the peers' emulators"),
     "estimate": Benchmark(estimate.run, False, "LUT and FF estimates beside yosys, xc7 and ecp5"),
     "delays": Benchmark(delays.run, False, "delay models beside nextpnr on four families, small networks"),

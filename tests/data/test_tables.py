@@ -9,6 +9,7 @@ import pytest
 from gatewright.config import Data, parse_config
 from gatewright.data import Dataset, condition, load_dataset
 from gatewright.data.readers.layout import read_layout
+from gatewright.data.readers.tables import load_table
 from gatewright.errors import DataError
 
 ROWS = [(i, i * i % 17, "ab"[i % 2]) for i in range(40)]
@@ -114,3 +115,26 @@ def test_gaps_are_refused_dropped_or_filled_with_the_training_means(tmp_path: Pa
     ):
         with pytest.raises(DataError, match=text):
             loaded(path, missing=missing)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["1", "2", "3", "4"],
+        ["1", "-0", "0.5", "2"],  # whole numbers in one piece, real ones in the other: -0 is -0.0 then
+        ["1", "2", "x", "007"],  # a number in one piece, text in the other
+        ["1", "99999999999999999999", "2", "3"],
+        ["True", "False", "no", "True"],
+        ["", "1", "2", "3"],
+    ],
+)
+def test_a_table_in_pieces_is_the_table_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: list[str]):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "".join(f"{cell},{row}.5\n" for row, cell in enumerate(column)))
+    layout = read_layout(path, Data(source=str(path)))
+    whole = load_table(path, layout)
+    monkeypatch.setattr("gatewright.data.readers.tables.LINES", 2)
+    found = load_table(path, layout)
+    assert [str(kind) for kind in found.dtypes] == [str(kind) for kind in whole.dtypes]
+    for name in "ab":
+        assert list(map(repr, found[name])) == list(map(repr, whole[name]))

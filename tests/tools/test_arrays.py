@@ -147,3 +147,37 @@ def test_a_plain_stream(tmp_path):
     Path(tmp_path / "a.csv").write_text("1,2\n")
     with open_stream(tmp_path / "a.csv") as file:
         assert file.read() == b"1,2\n"
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_large_array_is_the_same(tmp_path, monkeypatch, order, save):
+    monkeypatch.setattr("gatewright.tools.arrays.MAPPED_BYTES", 1)
+    monkeypatch.setattr("gatewright.tools.arrays._PIECE", 1000)
+    array = np.asarray(np.random.default_rng(0).random((70, 30)), order=order)
+    save(tmp_path / "a.npz", x=array, none=array[:0])
+    np.save(tmp_path / "a.npy", array)
+    with open_npz(tmp_path / "a.npz") as archive:
+        found = archive["x"]
+        assert archive["none"].shape == (0, 30)
+    assert found.flags.writeable == (save is np.savez_compressed)  # mapped, or in memory
+    for got in (found, load_npy(tmp_path / "a.npy")):
+        assert type(got) is np.ndarray
+        assert np.array_equal(got, array)
+        assert got.flags.f_contiguous == (order == "F")
+
+
+def test_a_large_array_is_checked_before_it_is_mapped(tmp_path, monkeypatch):
+    monkeypatch.setattr("gatewright.tools.arrays.MAPPED_BYTES", 1)
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.arange(1000.0))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:3000] + b"?" + whole[3001:])
+    with open_npz(path) as archive, pytest.raises(zipfile.BadZipFile, match="Bad CRC-32"):
+        archive["x"]
+    path.write_bytes(npz({"x.npy": npy("(100000,)", body=bytes(8))}, zipfile.ZIP_STORED))
+    with open_npz(path) as archive, pytest.raises(ValueError, match="its header claims"):
+        archive["x"]
+    np.savez(path, x=np.array([{}]))
+    with open_npz(path) as archive, pytest.raises(ValueError, match="allow_pickle=False"):
+        archive["x"]

@@ -2,19 +2,23 @@
 
 The steps, in order: window, subsample (both on the last axis), flatten, scale, round, clip:
     code = clip(floor((value * scale + offset) * 2**frac_bits + 1/2), lo, hi)
-with value * scale + offset in IEEE binary64 (multiply, then add, not fused) and the rest exact.
+with value * scale + offset in IEEE binary64 (multiply, then add, not fused) and the rest exact. Samples are taken some
+rows at a time and kept in the types that they came in and leave in, so memory holds hardly more than these.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.config import Data
+from gatewright.data.dataset import storage
+from gatewright.data.pieces import Rows, slices, wide
 from gatewright.errors import DataError, FormatError
-from gatewright.fixedpoint import Fixed, Rounding, round_to_integers
+from gatewright.fixedpoint import Fixed
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -23,7 +27,7 @@ Floats = NDArray[np.float64]
 def make_contract(x: NDArray[Any], train: NDArray[np.bool_], data: Data, number: Fixed) -> dict[str, Any]:
     """Return the JSON-able contract of the conditioning that `data` asks for, its statistics from rows `train` only.
 
-    x: (n, ...) int64 or float64 raw samples; train: (n,) mask.
+    x: (n, ...) raw samples of any number type; train: (n,) mask.
     Raises DataError for a window or factor that does not fit, FormatError for an unsigned format with "standard".
     """
     contract = _steps(x, data)
@@ -38,8 +42,7 @@ def make_contract(x: NDArray[Any], train: NDArray[np.bool_], data: Data, number:
         "overflow": "error" if data.scaling == "none" else "saturate",
         "arithmetic": "IEEE binary64: multiply by scale, then add offset, not fused; then exact",
     }
-    values = _reduced(x[train], contract)
-    scale, offset, constant = _scaling(values, data.scaling, number)
+    scale, offset, constant = _scaling(_rows(x, contract, train), data.scaling, number)
     contract["scaling"] = {
         "mode": data.scaling,
         "fitted_on": "nothing" if data.scaling == "none" else "train",
@@ -50,12 +53,17 @@ def make_contract(x: NDArray[Any], train: NDArray[np.bool_], data: Data, number:
     return contract
 
 
-def reduced(x: NDArray[Any], data: Data) -> NDArray[Any]:
+def reduced(x: NDArray[Any], data: Data) -> Rows:
     """Return raw samples after window and subsample, flat and not yet scaled: (n, ...) -> (n, features).
 
     Raises DataError as make_contract does.
     """
-    return _reduced(x, _steps(x, data))
+    return _rows(x, _steps(x, data))
+
+
+def _rows(x: NDArray[Any], contract: dict[str, Any], kept: NDArray[np.bool_] | None = None) -> Rows:
+    features = math.prod(conditioned_shape(contract))
+    return Rows(x=x, features=features, reduce=lambda piece: _reduced(piece, contract), kept=kept)
 
 
 def _steps(x: NDArray[Any], data: Data) -> dict[str, Any]:
@@ -72,7 +80,7 @@ def _steps(x: NDArray[Any], data: Data) -> dict[str, Any]:
         raise DataError(
             f"data.subsample.factor must be at most the {keep} samples of the window, not {data.subsample.factor}"
         )
-    floors = data.subsample.mode == "average" and data.scaling == "none" and x.dtype.kind == "i"
+    floors = data.subsample.mode == "average" and data.scaling == "none" and x.dtype.kind in "bui"
     return {
         "version": 1,
         "raw_shape": list(x.shape[1:]),
@@ -91,35 +99,68 @@ def condition(raw_x: NDArray[Any], contract: dict[str, Any]) -> Ints:
     raw_x: (n, *contract["raw_shape"]), any number type. Result: (n, features) int64 codes.
     Raises DataError for another shape, and for values outside the format where the contract's scaling is "none".
     """
-    return condition_counted(raw_x, contract)[0]
+    return condition_counted(raw_x, contract)[0].astype(np.int64)
 
 
-def condition_counted(raw_x: NDArray[Any], contract: dict[str, Any]) -> tuple[Ints, Ints]:
-    """Do as `condition` and also return how many values of each row were clipped. Shapes (n, features), (n,)."""
+def condition_counted(raw_x: NDArray[Any], contract: dict[str, Any]) -> tuple[NDArray[np.integer[Any]], Ints]:
+    """Do as `condition` and also return how many values of each row were clipped. Shapes (n, features), (n,).
+
+    The codes have the narrowest type that holds the format, `storage`.
+    """
     shape = tuple(contract["raw_shape"])
     if raw_x.shape[1:] != shape or raw_x.ndim != len(shape) + 1:
         raise DataError(f"raw samples must have shape (n, {', '.join(map(str, shape))}), not {raw_x.shape}")
-    if "missing" in contract and raw_x.dtype.kind == "f":
-        raw_x = np.where(np.isnan(raw_x), np.array(contract["missing"]), raw_x)
-    if raw_x.dtype.kind == "f" and not np.isfinite(raw_x).all():
-        raise DataError("raw samples must be finite, not NaN or infinite; drop these rows before conditioning")
     fields = contract["format"]
     number = Fixed(width_bits=fields["width_bits"], frac_bits=fields["frac_bits"], signed=fields["signed"])
-    values = _reduced(raw_x, contract)
-    scale, offset = (np.array(contract["scaling"][key]) for key in ("scale", "offset"))
     unscaled = contract["scaling"]["mode"] == "none"
-    scaled = values if unscaled else values * scale + offset
-    codes = _round_half_up(scaled, number)
-    outside = (codes < number.lo) | (codes > number.hi)
-    if unscaled and outside.any():
-        step = 2.0**-number.frac_bits
-        wide = Fixed.holding(int(codes.min()), int(codes.max()), number.frac_bits)
-        raise DataError(
-            f"samples must fit {number} ({number.lo * step:g} .. {number.hi * step:g} in steps of {step:g}) when "
-            f'data.scaling is "none", not {values.min():g} .. {values.max():g}; '
-            f'choose a wider data.input_format ({wide} holds them) or data.scaling = "range"'
-        )
-    return np.clip(codes, number.lo, number.hi).astype(np.int64), outside.sum(axis=1)
+    codes = np.empty((len(raw_x), math.prod(conditioned_shape(contract))), dtype=storage(number))
+    clipped = np.zeros(len(raw_x), dtype=np.int64)
+    for rows in slices(raw_x):
+        exact = _codes(_filled(raw_x[rows], contract), contract, number)
+        if exact.size and (exact.min() < number.lo or exact.max() > number.hi):
+            if unscaled:
+                raise _outside(raw_x, contract, number)
+            clipped[rows] = ((exact < number.lo) | (exact > number.hi)).sum(axis=1)
+            exact = np.clip(exact, number.lo, number.hi)
+        codes[rows] = exact
+    return codes, clipped
+
+
+def _filled(raw_x: NDArray[Any], contract: dict[str, Any]) -> NDArray[Any]:
+    """Return some samples with their gaps filled. Raises DataError for what is not finite then."""
+    if raw_x.dtype.kind != "f":
+        return raw_x
+    if "missing" in contract:
+        raw_x = np.where(np.isnan(raw_x), np.array(contract["missing"]), raw_x)
+    if not np.isfinite(raw_x).all():
+        raise DataError("raw samples must be finite, not NaN or infinite; drop these rows before conditioning")
+    return raw_x
+
+
+def _codes(raw_x: NDArray[Any], contract: dict[str, Any], number: Fixed) -> NDArray[Any]:
+    """Return the codes of some samples before they are clipped: int64, or float64 that are whole."""
+    values = _reduced(wide(raw_x), contract)
+    if contract["scaling"]["mode"] != "none":
+        scale, offset = (np.array(contract["scaling"][key]) for key in ("scale", "offset"))
+        values = values * scale
+        values += offset
+    return _round_half_up(values, number)
+
+
+def _outside(raw_x: NDArray[Any], contract: dict[str, Any], number: Fixed) -> DataError:
+    """Return what to raise for samples of which some do not fit the format as they are."""
+    found = [_codes(_filled(raw_x[rows], contract), contract, number) for rows in slices(raw_x)]
+    ends = [(piece.min(), piece.max()) for piece in _rows(raw_x, contract)]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    step = 2.0**-number.frac_bits
+    wide_enough = Fixed.holding(
+        int(min(codes.min() for codes in found)), int(max(codes.max() for codes in found)), number.frac_bits
+    )
+    return DataError(
+        f"samples must fit {number} ({number.lo * step:g} .. {number.hi * step:g} in steps of {step:g}) when "
+        f'data.scaling is "none", not {low:g} .. {high:g}; '
+        f'choose a wider data.input_format ({wide_enough} holds them) or data.scaling = "range"'
+    )
 
 
 def conditioned_shape(contract: dict[str, Any]) -> tuple[int, ...]:
@@ -131,10 +172,9 @@ def conditioned_shape(contract: dict[str, Any]) -> tuple[int, ...]:
 
 
 def _reduced(x: NDArray[Any], contract: dict[str, Any]) -> NDArray[Any]:
-    """Apply window and subsample to the last axis and flatten: (n, ...) -> (n, features)."""
+    """Apply window and subsample to the last axis and flatten: (n, ...) -> (n, features), int64 or float64."""
     start, length = contract["window"]["start"], contract["window"]["length"]
     factor = contract["subsample"]["factor"]
-    x = x.astype(np.int64) if x.dtype.kind in "bui" else x.astype(np.float64)
     x = x[..., start : start + length]
     if factor > 1 and contract["subsample"]["mode"] == "decimate":
         x = x[..., ::factor]
@@ -143,12 +183,12 @@ def _reduced(x: NDArray[Any], contract: dict[str, Any]) -> NDArray[Any]:
         total = x[..., : groups * factor].reshape(*x.shape[:-1], groups, factor).sum(axis=-1)
         floors = contract["subsample"]["rounding"] == "floor"
         x = np.floor_divide(total, factor) if floors else total / factor
-    return x.reshape(len(x), -1)
+    return x.reshape(len(x), math.prod(x.shape[1:]))
 
 
-def _scaling(values: NDArray[Any], mode: str, number: Fixed) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+def _scaling(values: Rows, mode: str, number: Fixed) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Return per-feature scale, offset and which features are constant (those get code 0). Shapes (features,)."""
-    low, high = values.min(axis=0).astype(np.float64), values.max(axis=0).astype(np.float64)
+    low, high = (end.astype(np.float64) for end in values.ends())
     constant = low == high
     if mode == "none":
         return np.ones(len(low)), np.zeros(len(low)), constant
@@ -163,8 +203,8 @@ def _scaling(values: NDArray[Any], mode: str, number: Fixed) -> tuple[Floats, Fl
             scale = (number.hi - number.lo) * step / np.where(constant, 1.0, high - low)
             offset = number.lo * step - low * scale
         else:
-            scale = 1.0 / np.where(constant, 1.0, values.std(axis=0, dtype=np.float64))
-            offset = -values.mean(axis=0, dtype=np.float64) * scale
+            scale = 1.0 / np.where(constant, 1.0, values.deviation())
+            offset = -values.mean() * scale
     if not (np.isfinite(scale).all() and np.isfinite(offset).all()):
         worst = int(np.flatnonzero(~(np.isfinite(scale) & np.isfinite(offset)))[0])
         raise DataError(
@@ -175,7 +215,14 @@ def _scaling(values: NDArray[Any], mode: str, number: Fixed) -> tuple[Floats, Fl
 
 
 def _round_half_up(values: NDArray[Any], number: Fixed) -> NDArray[Any]:
-    """Return floor(values * 2**frac_bits + 1/2), exactly; adding 1/2 to a float64 could round. Same shape."""
+    """Return floor(values * 2**frac_bits + 1/2), exactly; adding 1/2 to a float64 could round. Same shape.
+
+    What a value lies above its floor is exact where it decides: from 1/2 downwards.
+    """
     if values.dtype.kind == "i" and number.frac_bits == 0:
         return values
-    return round_to_integers(np.ldexp(values.astype(np.float64), number.frac_bits), Rounding.HALF_UP)
+    scaled = values * 2.0**number.frac_bits
+    codes = np.floor(scaled)
+    scaled -= codes
+    codes += scaled >= 0.5
+    return codes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gatewright.data.pieces import slices
 from gatewright.errors import DataError, FormatError
 from gatewright.fixedpoint import Fixed
-from gatewright.tools import DAMAGE, open_npz, write_atomic, write_json
+from gatewright.tools import DAMAGE, open_npz, write_arrays, write_json
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -53,11 +53,18 @@ def check_input(number: Fixed) -> Fixed:
     return number
 
 
+def storage(number: Fixed) -> str:
+    """Return the narrowest type, of 8, 16 or 32 bits, that holds an input's codes, as NumPy calls it."""
+    size = next(size for size in (1, 2, 4) if 8 * size >= number.width_bits)
+    return f"<{'i' if number.signed else 'u'}{size}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """Conditioned, labelled and split data.
 
-    x: (n, features) int64 input codes within format.lo .. format.hi, each sample flat, row-major.
+    x: (n, features) input codes within format.lo .. format.hi, each sample flat, row-major, of any integer type: they
+    are kept as narrow as the format is, so compute with `part` or `samples`, which are int64.
     shape: of one sample: (features,) of a table or a pulse, (steps, channels), (height, width[, channels]).
     y: (n,) int64 class index (classification) or (n, targets) float64 (regression).
     split: (n,) uint8, 0 train, 1 validation, 2 test. classes: names by index, () for regression.
@@ -66,7 +73,7 @@ class Dataset:
 
     name: str
     task: str
-    x: NDArray[np.int64]
+    x: NDArray[np.integer[Any]]
     shape: tuple[int, ...]
     y: NDArray[Any]
     split: NDArray[np.uint8]
@@ -78,8 +85,10 @@ class Dataset:
     def __post_init__(self) -> None:
         rows = len(self.x)
         check_input(self.format)
-        if self.x.ndim != 2 or self.x.dtype != np.int64 or rows == 0:
-            raise DataError(f"{self.name}: x must be non-empty int64 (n, features), not {self.x.dtype} {self.x.shape}")
+        if self.x.ndim != 2 or self.x.dtype.kind not in "iu" or rows == 0:
+            raise DataError(
+                f"{self.name}: x must be non-empty integers (n, features), not {self.x.dtype} {self.x.shape}"
+            )
         if not self.shape or min(self.shape) < 1 or math.prod(self.shape) != self.x.shape[1]:
             raise DataError(f"{self.name}: a sample's shape must have {self.x.shape[1]} elements, not {self.shape}")
         if self.y.shape[:1] != (rows,) or self.split.shape != (rows,):
@@ -110,7 +119,8 @@ class Dataset:
         y_type = "<i8" if self.task == "classification" else "<f8"
         for array, dtype in ((self.x, "<i8"), (self.y, y_type), (self.split, "|u1")):
             sha.update(repr(array.shape).encode())
-            sha.update(np.ascontiguousarray(array, dtype=dtype).data)
+            for rows in slices(array):
+                sha.update(np.ascontiguousarray(array[rows], dtype=dtype).data)
         return sha.hexdigest()
 
     def part(self, name: Split) -> tuple[NDArray[np.int64], NDArray[Any]]:
@@ -118,7 +128,7 @@ class Dataset:
         if name not in SPLITS:
             raise DataError(f"split must be one of {', '.join(SPLITS)}, not {name!r}")
         rows = self.split == SPLITS.index(name)
-        return self.x[rows], self.y[rows]
+        return self.x[rows].astype(np.int64), self.y[rows]
 
     def samples(self, name: Split) -> NDArray[np.int64]:
         """Return the input codes of one split in the shape that a sample has: (n, *shape)."""
@@ -147,9 +157,8 @@ class Dataset:
 
     def save(self, folder: Path) -> None:
         """Write dataset.npz and dataset.json into `folder`, atomically, with bytes that depend on the data only."""
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, x=self.x.astype(_storage(self.format)), y=self.y, split=self.split)
-        write_atomic(folder / "dataset.npz", buffer.getvalue())
+        x = self.x.astype(storage(self.format), copy=False)
+        write_arrays(folder / "dataset.npz", {"x": x, "y": self.y, "split": self.split})
         write_json(folder / "dataset.json", {**self._metadata(), "shape": list(self.shape), "checksum": self.checksum})
 
     @classmethod
@@ -163,7 +172,7 @@ class Dataset:
             data = cls(
                 name=meta["name"],
                 task=meta["task"],
-                x=x.astype(np.int64),
+                x=x,
                 shape=tuple(meta["shape"]),
                 y=y,
                 split=split,
@@ -196,8 +205,3 @@ class Dataset:
             "feature_names": list(self.feature_names),
             "contract": self.contract,
         }
-
-
-def _storage(number: Fixed) -> str:
-    size = next(size for size in (1, 2, 4) if 8 * size >= number.width_bits)
-    return f"<{'i' if number.signed else 'u'}{size}"

@@ -34,7 +34,9 @@ def draw_by_class(y: NDArray[np.int64], share: float, seed: int) -> Rows:
 
     y: (n,) class of each row. Raises DataError for a class of one row, and where a side would have too few rows.
     """
-    _, inverse, counts = np.unique(y, return_inverse=True, return_counts=True)
+    counts = np.bincount(y)
+    inverse = (np.cumsum(counts > 0) - 1)[y]
+    counts = counts[counts > 0]
     drawn = _between(max(round(share * len(y)), len(counts)), len(y))
     if counts.min() < 2:
         raise DataError("a class has a single row")
@@ -43,7 +45,8 @@ def draw_by_class(y: NDArray[np.int64], share: float, seed: int) -> Rows:
     rng = np.random.RandomState(seed)
     kept = _apportioned(counts, len(y) - drawn, rng)
     taken = _apportioned(counts - kept, drawn, rng)
-    members = np.split(np.argsort(inverse, kind="stable"), np.cumsum(counts)[:-1])
+    narrow = inverse.astype(np.uint16) if len(counts) < 1 << 16 else inverse  # of these NumPy sorts in linear time
+    members = np.split(np.argsort(narrow, kind="stable"), np.cumsum(counts)[:-1])
     mixed = [rows[rng.permutation(len(rows))] for rows in members]
     parts = [rows[k : k + t] for rows, k, t in zip(mixed, kept, taken, strict=True)]
     return np.concatenate(parts)

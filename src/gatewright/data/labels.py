@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gatewright.data.raw import Raw
 from gatewright.errors import DataError, nearest
 
+_FEW = 1 << 16  # numbers from the least label to the greatest, up to which each is counted instead of sorted
 _DIGITS = r"\d{1,4000}"  # Python reads no longer numbers
 
 
@@ -36,8 +37,8 @@ def encode_labels(raw: Raw, task: str) -> tuple[NDArray[Any], tuple[str, ...]]:
         labels = _whole(labels, raw.origin)
     if raw.classes is not None:
         return _declared(labels, raw.classes, raw.origin), raw.classes
-    found, inverse = np.unique(labels.astype(str), return_inverse=True)
-    names: list[str] = found.tolist()
+    found, inverse = _distinct(labels)
+    names: list[str] = found.astype(str).tolist()
     if any(not name.strip() for name in names):
         row = int(np.flatnonzero(inverse == next(i for i, name in enumerate(names) if not name.strip()))[0])
         raise DataError(
@@ -103,6 +104,20 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
         return ((0, int(name), name),)
     parts = re.findall(rf"{_DIGITS}|\D+", name)
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+def _distinct(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the distinct labels, sorted, and the place of each row's among them."""
+    if labels.dtype.kind not in "bui":
+        return np.unique(labels.astype(str), return_inverse=True)
+    least, most = int(labels.min()), int(labels.max())
+    if labels.dtype.kind == "b" or most - least >= _FEW or most >= 1 << 62:
+        return np.unique(labels, return_inverse=True)
+    offset = labels.astype(np.int64) - least
+    found = np.flatnonzero(np.bincount(offset))
+    place = np.zeros(most - least + 1, dtype=np.int64)
+    place[found] = np.arange(len(found))
+    return found + least, place[offset]
 
 
 def _declared(labels: NDArray[Any], classes: tuple[str, ...], origin: str) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ from gatewright.data.auto_format import auto_format
 from gatewright.data.conditioning import condition_counted, conditioned_shape, make_contract, reduced
 from gatewright.data.dataset import AUTO, SPLITS, Dataset, input_format
 from gatewright.data.labels import encode_labels, leave_out
+from gatewright.data.pieces import slices, wide
 from gatewright.data.raw import Raw, checked
 from gatewright.data.sources import read_source, source_name
 from gatewright.data.splits import make_split
@@ -136,9 +137,10 @@ def training_means(raw: Raw, train: NDArray[np.bool_]) -> NDArray[np.float64] | 
 
 def _fingerprint(raw: Raw) -> str:
     """Return the SHA-256 of the raw samples' values and shape: the same file content gives the same, anywhere."""
-    dtype = "<i8" if raw.x.dtype.kind == "i" else "<f8"
+    dtype = "<i8" if raw.x.dtype.kind in "bui" else "<f8"
     sha = hashlib.sha256(f"{raw.x.shape} {dtype} ".encode())
-    sha.update(np.ascontiguousarray(raw.x, dtype=dtype).data)
+    for rows in slices(raw.x):
+        sha.update(np.ascontiguousarray(wide(raw.x[rows]), dtype=dtype).data)
     return sha.hexdigest()
 
 

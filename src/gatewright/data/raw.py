@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatewright.data.pieces import slices, wide
 from gatewright.errors import DataError
 
 
@@ -15,7 +16,8 @@ from gatewright.errors import DataError
 class Raw:
     """Unconditioned data.
 
-    x: (n, ...) numbers; y: (n,) labels or numbers, or (n, targets) numbers; group and split: (n,) or None.
+    x: (n, ...) numbers of any type, perhaps mapped from their file; y: (n,) labels or numbers, or (n, targets) numbers;
+    group and split: (n,) or None.
     classes: names by class index where the source fixes their order, else None.
     feature_names: one per column of a 2-D x, or None. target_names: of y's columns, where the source has names.
     fill: NaN are gaps, which the training rows' means will fill.
@@ -34,11 +36,13 @@ class Raw:
 
 
 def checked(raw: Raw) -> Raw:
-    """Return raw with x as (n, ...) int64 or float64, or raise DataError naming the fault's place.
+    """Return raw with x as (n, features...) integers or floats, or raise DataError naming the fault's place.
 
-    Float samples that are all whole numbers within +-2**53 become int64: they are an ADC's codes.
+    They keep their type, and are read as int64 or float64. Float samples that are all whole numbers within +-2**53
+    become integers, of the narrowest type that holds them: they are an ADC's codes.
     """
-    x = _numeric(raw.x, raw.origin)
+    x = raw.x
+    _refuse_type(x, raw.origin)
     if x.ndim == 0 or x.size == 0:
         raise DataError(
             f"{raw.origin}: samples must have shape (rows, features...), not {x.shape}; the source holds no data"
@@ -53,8 +57,7 @@ def checked(raw: Raw) -> Raw:
     x = x.reshape(len(x), -1) if x.ndim == 1 else x
     if x.dtype.kind == "f" and not (raw.fill and np.isnan(x).any()):
         _refuse_nonfinite(x, raw)
-        if np.abs(x).max() <= 2.0**53 and bool((x == np.floor(x)).all()):
-            x = x.astype(np.int64)
+        x = _whole(x)
     return replace(
         raw,
         x=x,
@@ -74,31 +77,47 @@ def _texts(values: NDArray[Any], what: str, origin: str) -> NDArray[Any]:
         raise DataError(f"{origin}: {what} must be numbers or UTF-8 text, not {error.object!r}; decode them") from None
 
 
-def _numeric(x: NDArray[Any], origin: str) -> NDArray[Any]:
-    if x.dtype.kind in "bi" or (x.dtype.kind == "u" and x.dtype.itemsize < 8):
-        return x.astype(np.int64)
-    if x.dtype.kind == "u":
-        if x.size and int(x.max()) > 2**62:
-            raise DataError(
-                f"{origin}: samples must lie below 2**62, not {int(x.max())}; drop the column or rescale it"
-            )
-        return x.astype(np.int64)
-    if x.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # what float64 has not becomes infinite, and is refused as that
-            return x.astype(np.float64)
-    raise DataError(f"{origin}: samples must be numbers, not {x.dtype}; convert them to integers or floats")
+def _refuse_type(x: NDArray[Any], origin: str) -> None:
+    if x.dtype.kind not in "buif":
+        raise DataError(f"{origin}: samples must be numbers, not {x.dtype}; convert them to integers or floats")
+    if x.dtype == np.uint64 and x.size and int(x.max()) > 2**62:
+        raise DataError(f"{origin}: samples must lie below 2**62, not {int(x.max())}; drop the column or rescale it")
 
 
-def _refuse_nonfinite(x: NDArray[np.float64], raw: Raw) -> None:
-    bad = ~np.isfinite(x)
-    count = int(bad.sum())
+def _whole(x: NDArray[Any]) -> NDArray[Any]:
+    """Return finite floats as integers where all are whole numbers within +-2**53, else as they are."""
+    least = most = 0.0
+    for rows in slices(x):
+        piece = wide(x[rows])
+        if not (piece == np.floor(piece)).all():
+            return x
+        least, most = min(least, float(piece.min())), max(most, float(piece.max()))
+    if max(-least, most) > 2.0**53:
+        return x
+    return x.astype(next(kind for kind in (np.int8, np.int16, np.int32, np.int64) if _holds(kind, least, most)))
+
+
+def _holds(kind: type[np.signedinteger[Any]], least: float, most: float) -> bool:
+    return np.iinfo(kind).min <= least and most <= np.iinfo(kind).max
+
+
+def _refuse_nonfinite(x: NDArray[Any], raw: Raw) -> None:
+    count = 0
+    first: list[int] = []
+    for rows in slices(x):
+        bad = ~np.isfinite(wide(x[rows]))
+        found = int(bad.sum())
+        if found and not count:
+            at, *place = (int(i) for i in np.argwhere(bad)[0])
+            first = [rows.start + at, *place]
+        count += found
     if count == 0:
         return
-    row, *place = (int(i) for i in np.argwhere(bad)[0])
+    row, *place = first
     named = raw.feature_names is not None and len(place) == 1
     index = ", ".join(map(str, (row, *place)))
     where = f"column {raw.feature_names[place[0]]!r}" if named and raw.feature_names else f"x[{index}]"
     raise DataError(
-        f"{raw.origin}: samples must be finite, not {x[row, *place]} of sample {row + 1}, {where} "
+        f"{raw.origin}: samples must be finite, not {wide(x[row])[tuple(place)]} of sample {row + 1}, {where} "
         f"({count} such values); remove or repair these rows"
     )

@@ -55,7 +55,7 @@ def _targets(data: Dataset) -> list[str]:
 
 def _ranges(data: Dataset) -> list[str]:
     """Return each feature's codes in the training split, as real numbers; of many features only the outermost."""
-    train, step = data.part("train")[0], 2.0**-data.format.frac_bits
+    train, step = data.x[data.split == 0], 2.0**-data.format.frac_bits
     low, high = train.min(axis=0) * step, train.max(axis=0) * step
     constant = [name for name, a, b in zip(data.feature_names, low, high, strict=True) if a == b]
     lines = [""]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.errors import DataError
-from gatewright.tools import write_atomic
+from gatewright.tools import write_arrays
 
 if TYPE_CHECKING:
     from gatewright.config import Config
@@ -33,13 +32,7 @@ def save_arrays(out: Path, *, x: Any, y: Any, group: Any = None, split: Any = No
         if values is not None:
             arrays[key] = _plain(values, key)
             keys[f"{key}_key"] = key
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    content = buffer.getvalue()
-    file = out / FILE
-    if not (file.is_file() and file.read_bytes() == content):
-        out.mkdir(parents=True, exist_ok=True)
-        write_atomic(file, content)
+    write_arrays(out / FILE, arrays)
     return keys
 
 

@@ -242,6 +242,7 @@ def _raw(draft: Draft, task: str) -> None:
     import numpy as np
 
     from gatewright.data.labels import one_hot
+    from gatewright.data.pieces import wide
     from gatewright.data.raw import checked
     from gatewright.data.sources import read_source
     from gatewright.data.survey import MOST_CLASSES, RARE, rare_classes, scaling, unbalanced_classes
@@ -259,7 +260,7 @@ def _raw(draft: Draft, task: str) -> None:
     y = raw.y
     few = y.dtype.kind in "SUbO" or (y.dtype.kind in "iu" and y.size <= len(raw.x) and int(y.max()) < 4 * MOST_CLASSES)
     draft.task = task or ("classification" if few or raw.classes or one_hot(y) else "regression")
-    flat = raw.x.reshape(len(raw.x), -1)
+    flat = wide(raw.x).reshape(len(raw.x), -1)
     draft.features = flat.shape[1]
     if draft.task == "classification" and y.ndim == 1:
         names, counts = np.unique(y.astype(str), return_counts=True)

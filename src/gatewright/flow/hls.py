@@ -111,7 +111,7 @@ def _samples(run: Path, program: Program) -> Ints | None:
         return None
     data = Dataset.load(run / "data")
     order = np.argsort(-data.split.astype(np.int64), kind="stable")[:VECTORS]
-    return data.x[order].reshape(len(order), *program.input.shape)
+    return data.x[order].astype(np.int64).reshape(len(order), *program.input.shape)
 
 
 def _record(project: HlsProject, compared: Compared | None, drawn: bool) -> dict[str, Any]:

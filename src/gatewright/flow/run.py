@@ -274,8 +274,12 @@ def test_vectors(data: Path, count: int) -> Ints:
     from gatewright.data import Dataset
 
     loaded = Dataset.load(data)
-    x = np.concatenate([loaded.part(name)[0] for name in ("test", "validation", "train")])
-    return x[: max(count, len(loaded.part("test")[0]))]
+    found = [loaded.part("test")[0]]
+    for name in ("validation", "train"):
+        lacking = count - sum(map(len, found))
+        if lacking > 0:
+            found.append(loaded.part(name)[0][:lacking])
+    return np.concatenate(found)
 
 
 def fingerprint(source: str) -> Any:

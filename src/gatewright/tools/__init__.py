@@ -3,8 +3,7 @@
 No child outlives the process that started it, however that one ends; no file or folder is seen half-written.
 """
 
-from gatewright.tools.arrays import DAMAGE, load_npy, open_npz, open_stream
-from gatewright.tools.cache import VARIABLE as CACHE_VARIABLE
+from gatewright.tools.arrays import COMPRESSIONS, DAMAGE, MAPPED_BYTES, load_npy, map_array, open_npz, open_stream
 from gatewright.tools.cache import cache_folder
 from gatewright.tools.extras import need
 from gatewright.tools.files import (
@@ -15,6 +14,7 @@ from gatewright.tools.files import (
     require_folder,
     unwritable,
     write_array,
+    write_arrays,
     write_atomic,
     write_json,
 )
@@ -23,14 +23,16 @@ from gatewright.tools.processes import ToolRun, end_tools, run_tool
 from gatewright.tools.workers import WorkerPool
 
 __all__ = [
-    "CACHE_VARIABLE",
+    "COMPRESSIONS",
     "DAMAGE",
+    "MAPPED_BYTES",
     "ToolRun",
     "WorkerPool",
     "cache_folder",
     "digest",
     "end_tools",
     "load_npy",
+    "map_array",
     "need",
     "new_directory",
     "no_room",
@@ -43,6 +45,7 @@ __all__ = [
     "run_tool",
     "unwritable",
     "write_array",
+    "write_arrays",
     "write_atomic",
     "write_json",
 ]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-VARIABLE = "GATEWRIGHT_CACHE"  # names another folder
+_VARIABLE = "GATEWRIGHT_CACHE"  # names another folder
 
 
 def cache_folder() -> Path:
     """Return the folder of what is kept between runs, which need not exist: ~/.cache/gatewright on Linux."""
-    if named := os.environ.get(VARIABLE):
+    if named := os.environ.get(_VARIABLE):
         return Path(named)
     from platformdirs import user_cache_path
 

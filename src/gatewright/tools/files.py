@@ -16,9 +16,9 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from gatewright.errors import GatewrightError
 
@@ -35,13 +35,22 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
     Raises GatewrightError, which says what helps, where it cannot be written.
     """
-    raw = data.encode() if isinstance(data, str) else data
+    with new_file(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Generator[IO[bytes]]:
+    """Yield a file to write that gets its name when the block ends well, and vanishes when it does not.
+
+    Raises GatewrightError, which says what helps, where it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(raw)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(name, 0o644)
@@ -64,9 +73,17 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
     """Write a NumPy array as .npy, atomically."""
     import numpy as np
 
-    buffer = io.BytesIO()
+    buffer = io.BytesIO()  # into a file NumPy writes by itself, and a full disk has no errno then
     np.save(buffer, array, allow_pickle=False)
     write_atomic(path, buffer.getvalue())
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write NumPy arrays as .npz, atomically, uncompressed so that readers can map them. Equal arrays, equal bytes."""
+    import numpy as np
+
+    with new_file(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 @contextlib.contextmanager

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 from pathlib import Path
 from typing import Any
+
+_PIECE = 1 << 20  # bytes of a file that are held at once
 
 
 def package_version(package: str) -> str | None:
@@ -22,10 +25,12 @@ def digest(*parts: Any) -> str:
     sha = hashlib.sha256()
     for part in parts:
         if isinstance(part, Path):
-            data = part.read_bytes()
-        elif isinstance(part, bytes):
-            data = part
-        else:
-            data = json.dumps(part, sort_keys=True, default=str).encode()
-        sha.update(str(len(data)).encode() + b":" + data)
+            with part.open("rb") as file:
+                sha.update(b"%d:" % os.fstat(file.fileno()).st_size)
+                while data := file.read(_PIECE):
+                    sha.update(data)
+            continue
+        data = part if isinstance(part, bytes) else json.dumps(part, sort_keys=True, default=str).encode()
+        sha.update(b"%d:" % len(data))
+        sha.update(data)
     return sha.hexdigest()

@@ -17,7 +17,7 @@ from gatewright.data.raw import Raw
 from gatewright.data.readers.archives import Archive, open_hdf5, open_mat
 from gatewright.data.splits import SPELLINGS
 from gatewright.errors import DataError, nearest
-from gatewright.tools import DAMAGE, load_npy, open_npz, open_stream
+from gatewright.tools import COMPRESSIONS, DAMAGE, MAPPED_BYTES, load_npy, map_array, open_npz, open_stream
 
 STAR = "*"
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -145,24 +145,26 @@ def read_idx(path: Path) -> NDArray[Any]:
     """
     try:
         with open_stream(path) as file:
-            raw = file.read()
+            head = file.read(4)
+            if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_TYPES or head[3] == 0:
+                raise DataError(
+                    f"{path}: an IDX file must start with 00 00 TYPE RANK, not {head.hex(' ') or 'nothing'}; "
+                    f"is it another format, or gzipped without .gz?"
+                )
+            head += file.read(4 * head[3])
+            plain = path.suffix not in COMPRESSIONS and path.stat().st_size >= MAPPED_BYTES
+            raw = b"" if plain else file.read()
     except DAMAGE as error:
         raise _damaged(path, "an IDX file", error) from None
-    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in IDX_TYPES or raw[3] == 0:
+    dtype, start = np.dtype(IDX_TYPES[head[2]]), 4 + 4 * head[3]
+    shape = tuple(np.frombuffer(head[4:], ">u4").tolist()) if len(head) == start else (0,)
+    expected, there = start + math.prod(shape) * dtype.itemsize, path.stat().st_size if plain else len(head) + len(raw)
+    if there != expected or len(head) < start:
         raise DataError(
-            f"{path}: an IDX file must start with 00 00 TYPE RANK, not {raw[:4].hex(' ') or 'nothing'}; "
-            f"is it another format, or gzipped without .gz?"
-        )
-    dtype, rank = np.dtype(IDX_TYPES[raw[2]]), raw[3]
-    head = 4 + 4 * rank
-    shape = tuple(np.frombuffer(raw[4:head], ">u4").tolist()) if len(raw) >= head else (0,)
-    expected = head + math.prod(shape) * dtype.itemsize
-    if len(raw) != expected or len(raw) < head:
-        raise DataError(
-            f"{path}: its header announces {max(expected, head)} bytes (shape {shape}), but it has {len(raw)}; "
+            f"{path}: its header announces {max(expected, start)} bytes (shape {shape}), but it has {there}; "
             f"the file is truncated or padded: fetch it again"
         )
-    return np.frombuffer(raw, dtype, offset=head).reshape(shape)
+    return map_array(path, dtype, shape, start) if plain else np.frombuffer(raw, dtype).reshape(shape)
 
 
 def _load_npy(path: Path) -> NDArray[Any]:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from gatewright.data.readers.formats import Format
 
+LINES = 1 << 16  # of a text table that are read at once
+_ROWS = 1 << 12  # of a table that are put side by side at once: its columns' pieces stay in a core's cache
 _SHOWN = 8  # faulty columns that an error names
 
 
@@ -97,20 +99,9 @@ def load_table(path: Path, layout: Layout) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        with warnings.catch_warnings(), open_stream(path) as file:
+        with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame: Any = pd.read_csv(
-                file,
-                sep=layout.separator,
-                decimal=layout.decimal,
-                header=None,
-                skiprows=list(layout.skip),
-                keep_default_na=False,
-                low_memory=False,
-                index_col=False,
-                skipinitialspace=True,
-                encoding=layout.encoding,
-            )
+            frame: Any = _parsed(path, layout)
     except pd.errors.EmptyDataError as error:
         if layout.header is not None:
             raise DataError(f"{path}: a table must have rows below its header, not none; check the file") from None
@@ -129,6 +120,67 @@ def load_table(path: Path, layout: Layout) -> pd.DataFrame:
         )
     frame.columns = names
     return frame
+
+
+def _parsed(path: Path, layout: Layout) -> Any:
+    """Return a table of pandas' types, those that it would give each column as a whole, read LINES at a time.
+
+    Where a column's types are not the same everywhere, it is read again: as real numbers where all are numbers, else
+    the whole table at once.
+    """
+    with open_stream(path) as file, _parser(file, layout, chunksize=LINES) as chunks:
+        parts = [dict(chunk.items()) for chunk in chunks]
+    kinds = {name: {part[name].dtype for part in parts} for name in parts[0]}
+    mixed = [name for name, found in kinds.items() if len(found) > 1]
+    if any(sorted(str(kind) for kind in kinds[name]) != ["float64", "int64"] for name in mixed):
+        parts.clear()
+        with open_stream(path) as file:
+            return _parser(file, layout)
+    if mixed:
+        parts.clear()
+        with (
+            open_stream(path) as file,
+            _parser(file, layout, chunksize=LINES, dtype=dict.fromkeys(mixed, float)) as chunks,
+        ):
+            parts = [dict(chunk.items()) for chunk in chunks]
+    return _joined(parts)
+
+
+def _parser(file: Any, layout: Layout, **how: Any) -> Any:
+    import pandas as pd
+
+    return pd.read_csv(
+        file,
+        sep=layout.separator,
+        decimal=layout.decimal,
+        header=None,
+        skiprows=list(layout.skip),
+        keep_default_na=False,
+        low_memory=False,
+        index_col=False,
+        skipinitialspace=True,
+        encoding=layout.encoding,
+        **how,
+    )
+
+
+def _joined(parts: list[dict[Any, Any]]) -> Any:
+    """Return the table of the columns of its parts, which are given up one after another."""
+    import pandas as pd
+
+    if len(parts) == 1:
+        return pd.DataFrame(parts[0], copy=False)
+    columns = {name: pd.concat([part.pop(name) for part in parts], ignore_index=True) for name in list(parts[0])}
+    return pd.DataFrame(columns, copy=False)
+
+
+def _stacked(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return columns side by side, (rows, columns), of the type that holds all; as `numpy.column_stack`, but faster."""
+    table = np.empty((len(columns[0]), len(columns)), dtype=np.result_type(*columns))
+    for at in range(0, len(table), _ROWS):
+        for number, column in enumerate(columns):
+            table[at : at + _ROWS, number] = column[at : at + _ROWS]
+    return table
 
 
 def numbers(
@@ -158,7 +210,7 @@ def numbers(
             f'{path}: {first}{others}{more}; repair or drop these lines (data.missing = "drop" or "mean" for '
             "gaps), or leave such columns out (data.exclude_columns, or data.feature_columns)"
         )
-    return np.column_stack(columns)
+    return _stacked(columns)
 
 
 def _fault(frame: Any, name: str, row: int, count: int, lines: Layout | None) -> str:
@@ -188,10 +240,11 @@ def values_of(column: Any, decimal: str) -> NDArray[Any]:
     """
     import pandas as pd
 
-    texts = column.dtype.kind not in "biuf"
-    plain = column.astype(str).str.replace(",", ".") if texts and decimal == "," else column
+    if column.dtype.kind in "biuf":
+        return column.to_numpy()
+    plain = column.astype(str).str.replace(",", ".") if decimal == "," else column
     values = np.asarray(pd.to_numeric(plain, errors="coerce"))
-    if texts and np.isnan(values).any():
+    if np.isnan(values).any():
         cells = column.astype(str).str.strip()
         for mended in (_ungrouped(cells, decimal), _without_unit(cells, decimal)):
             if mended is not None:
