@@ -1,6 +1,7 @@
 """The page of every key and the JSON schema are those of the configuration that is read."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
+import gatewright
 from gatewright.chips import PARTS
 from gatewright.cli.main import main
 from gatewright.config.reference import page, schema
@@ -44,6 +46,11 @@ def test_examples_keep_the_schema_and_a_misspelt_key_does_not(path: Path):
     assert not list(checker.iter_errors(tables))
     wrong = {**tables, "student": {**tables.get("student", {}), "weight_bit": 5}}
     assert [error.validator for error in checker.iter_errors(wrong)] == ["additionalProperties"]
+
+
+def test_every_public_name_has_its_place_in_the_manual():
+    told = re.findall(r"^\.\. auto\w+:: (?:gatewright\.)?(\w+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+    assert set(gatewright.__all__) - set(told) == {"GatewrightError"}  # with its children, by their module
 
 
 def test_lists_for_programs():
