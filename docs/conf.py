@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import runpy
 import tomllib
 from pathlib import Path
 from typing import Any
 
+runpy.run_path(str(Path(__file__).with_name("notebooks.py")))["write_pages"]()
 _project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
 
 project = _project["name"]
