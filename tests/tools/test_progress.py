@@ -5,7 +5,8 @@ import sys
 
 KERNEL = """
 import sys, types
-sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: types.SimpleNamespace(config={"IPKernelApp": {}}))
+sys.modules["ipykernel.zmqshell"] = types.ModuleType("zmqshell")  # by which tqdm knows a notebook
+sys.modules["IPython"] = types.SimpleNamespace(get_ipython=object)
 sys.modules["ipywidgets"] = None  # as if it were not installed
 import importlib.util
 here = importlib.util.find_spec
