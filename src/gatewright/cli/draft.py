@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from gatewright.cli.complete import boards
+
 
 @click.command("init")
 @click.argument("data")
-@click.option("--board", default="", help="Board to build for; see `gatewright boards`.")
+@click.option("--board", default="", help="Board to build for; see `gatewright boards`.", shell_complete=boards)
 @click.option("--task", type=click.Choice(["classification", "regression"]), help="[default: as the label asks]")
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write [default: NAME.toml]")
 def init_command(data: str, board: str, task: str | None, out: Path | None) -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from gatewright.cli.complete import part_option
 from gatewright.cli.given import program_file, read_codes
 
 
 @click.command("lower")
 @click.argument("program", type=click.Path(path_type=Path))
 @click.option("--after", default="schedule", metavar="STEP", show_default=True, help="The step; `list` names them.")
-@click.option("--part", default="XC7A35T", show_default=True, help="Chip; see `gatewright parts`.")
+@part_option()
 @click.option("--clock-mhz", default=200.0, show_default=True, help="Clock; 0: the fastest within the limits.")
 @click.option("--max-latency-cycles", default=0, help="Limit of the latency in cycles; 0: none.")
 @click.option("--max-latency-ns", default=0.0, help="Limit of the latency in ns; 0: none.")

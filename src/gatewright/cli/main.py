@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gatewright.cli.assess import assess_command
+from gatewright.cli.complete import part_option, set_option, stages
 from gatewright.cli.deploy import deploy_command
 from gatewright.cli.draft import init_command
 from gatewright.cli.given import program_file, read_codes
@@ -69,9 +70,7 @@ def main() -> None:
     """
 
 
-SET = click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. student.sparsity=0.8"
-)
+SET = set_option("Override a setting, e.g. student.sparsity=0.8")
 OUT = click.option("--out", type=click.Path(path_type=Path), help="Run directory [default: runs/NAME]")
 
 
@@ -90,7 +89,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @SET
 @OUT
-@click.option("--until", default="report", metavar="STAGE", help="Stop after this stage.")
+@click.option("--until", default="report", metavar="STAGE", help="Stop after this stage.", shell_complete=stages)
 @click.option("--model", type=click.Path(path_type=Path), help="A trained model in the teacher's place; model.file.")
 @click.option("--weights", type=click.Path(path_type=Path), help="The .h5 beside a Keras .json; model.weights.")
 @click.option("--precision", type=click.Path(path_type=Path), help="Its hls4ml-style precisions; model.precision.")
@@ -146,7 +145,7 @@ for _name, (_stage, _text) in STAGE_COMMANDS.items():
 
 @main.command()
 @click.argument("program", type=click.Path(path_type=Path))
-@click.option("--part", "part_name", default="XC7A35T", show_default=True, help="Chip; see `gatewright parts`.")
+@part_option("part_name")
 @click.option("--clock-mhz", default=200.0, show_default=True, help="Clock; 0: the fastest within the limits.")
 @click.option("--max-latency-cycles", default=0, help="Limit of the latency in cycles; 0: none.")
 @click.option("--max-latency-ns", default=0.0, help="Limit of the latency in ns; 0: none.")
@@ -203,9 +202,7 @@ def estimate(
 @click.argument("program", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Build directory [default: builds/NAME]")
 @click.option("--codes", type=click.Path(path_type=Path), help="Input integers to simulate, .npy (n, inputs).")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of hardware, synthesis or simulation."
-)
+@set_option("A setting of hardware, synthesis or simulation.")
 @JOBS
 def build(program: Path, out: Path | None, codes: Path | None, settings: tuple[str, ...], jobs: int) -> None:
     """Compile PROGRAM (a program.txt, e.g. of an imported model), simulate it exactly, and synthesize it."""
@@ -251,7 +248,7 @@ def _reuse(text: str) -> int | tuple[int, ...]:
 @click.option("--out", type=click.Path(path_type=Path), help="Study's directory [default: studies/NAME]")
 @click.option("--seeds", default=5, show_default=True, type=click.IntRange(1), help="Seeds 1 .. N.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Networks trained at once.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting.")
+@SET
 def study(config: Path, out: Path | None, seeds: int, jobs: int, settings: tuple[str, ...]) -> None:
     """What pruning, quantization and distillation each add: alone, in pairs and together, over seeds.
 

@@ -229,14 +229,13 @@ def verify_command(
     python: str | None,
 ) -> None:
     """Compare MODEL with its own framework: quantized values exactly, real numbers within a tolerance."""
-    from tqdm.auto import tqdm
-
     from gatewright.fixedpoint import Fixed
     from gatewright.importers.verify import verify_model
+    from gatewright.tools import progress_bar
 
     graph = _load(model, weights, shape, data)
     x = None if data is None else _samples(data, graph)
-    with tqdm(total=samples if x is None else len(x), unit="sample", disable=None, leave=False) as bar:
+    with progress_bar(total=samples if x is None else len(x), unit="sample", disable=None, leave=False) as bar:
         done = verify_model(
             model,
             x,

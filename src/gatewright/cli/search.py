@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
+from gatewright.cli.complete import set_option
+
 
 @click.command("search")
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Search directory [default: searches/NAME]")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. search.budget.max_lut=2000"
-)
+@set_option("Override a setting, e.g. search.budget.max_lut=2000")
 @click.option("--trials", type=click.IntRange(min=1), help="Trials in all, those of earlier calls included.")
 @click.option("--jobs", type=click.IntRange(min=0), help="Trials at a time; 0: one per core or cluster CPU.")
 @click.option("--storage", help="URL of Optuna's storage [default: SQLite in the search directory]")

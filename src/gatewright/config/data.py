@@ -51,8 +51,9 @@ class Data(Section):
     label_column: of a table; label_columns: a regression's several targets. feature_columns: names, patterns and ranges
     (`adc_*`, `t0:t63`) of a table's columns, () for all others; exclude_columns: those that are no features.
     missing: what happens to gaps: "error", "drop" the row, "mean" of the training rows. missing_values: what a gap is
-    written as besides ("OL", "-999"). exclude_classes: labels whose rows are left out. separator, decimal, header: how
-    a table is written, where what is seen in it is wrong (docs/data). table: the tree of a ROOT file with several.
+    written as besides ("OL", "-999"). exclude_classes: labels whose rows are left out; exclude_files: patterns of a
+    folder's files that are no samples ("*_mask*", "masks/*"). separator, decimal, header: how a table is written,
+    where what is seen in it is wrong (docs/data). table: the tree of a ROOT file with several.
     rows: what a sample is in LabVIEW's and oscilloscopes' files, a line or a whole curve ("records"); "auto": a line
     where a label's column is named. record_length: samples of a row, into which longer records are cut; 0: as they are.
     sample_type: of WaveDump's binary files. x_key, y_key: arrays of .npz, HDF5 and MATLAB files. image_size: height,
@@ -74,6 +75,7 @@ class Data(Section):
     missing: Literal["error", "drop", "mean"] = "error"
     missing_values: tuple[Column, ...] = ()
     exclude_classes: tuple[Column, ...] = ()
+    exclude_files: tuple[str, ...] = ()
     separator: str = ""
     decimal: Literal["auto", ".", ","] = "auto"
     header: Literal["auto", "yes", "no"] = "auto"

@@ -25,7 +25,7 @@ SHOWN = 80  # characters of a value in an error
 
 def parse(text: str, path: Path) -> dict[str, Any]:
     """Return the tables of a TOML file, or of a run's config.json. Raises ConfigError, with the line where known."""
-    kind = path.suffix[1:].upper() or "TOML"
+    kind = "JSON" if path.suffix == ".json" else "TOML"
     try:
         found: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except RecursionError:

@@ -29,12 +29,16 @@ def load_config(
     Raises ConfigError naming the file, the key, what was expected and what was got.
     """
     path = Path(path)
+    if path.is_dir():
+        raise ConfigError(f"{path} is a directory, no configuration file{_instead(path)}")
     try:
         raw = parse(path.read_text(encoding="utf-8-sig"), path)  # some editors begin a file with a byte order mark
     except FileNotFoundError:
         raise ConfigError(f"no configuration file {path}; give the path of a TOML file") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} must be a readable TOML text file: {error}") from None
+        raise ConfigError(f"{path} must be a readable TOML text file: {error}{_instead(path)}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{error}{_instead(path)}") from None
     for table, values in (given or {}).items():
         present = raw.setdefault(table, {})
         if not isinstance(present, dict):
@@ -43,6 +47,18 @@ def load_config(
     for setting in settings:
         override(raw, setting)
     return parse_config(raw, where=str(path), base=path.parent)
+
+
+def _instead(path: Path) -> str:
+    """Return what helps where a run's directory, or data, were given for a configuration; "" for a TOML file."""
+    if path.is_dir():
+        kept = path / "config.json"
+        return (
+            f"; a run's configuration is {kept}" if kept.is_file() else "; `gatewright init` makes one of a data folder"
+        )
+    return (
+        "" if path.suffix in (".toml", ".json") else f"; if {path.name} holds data, `gatewright init {path}` writes one"
+    )
 
 
 def shortcut(

@@ -32,6 +32,8 @@ SUFFIXES: dict[str, Reader] = {
     ".dat": read_csv,
     **dict.fromkeys(ARCHIVES, read_archive),
 }
+MODELS = (".onnx", ".keras", ".pt", ".pth", ".pt2", ".ubj", ".joblib")
+"""Suffixes of trained models that data do not have."""
 
 
 def read_source(data: Data) -> Raw:
@@ -72,6 +74,11 @@ def check_source(data: Data) -> str:
         raise DataError(f"data.source {path} must be a file or a folder, not a device or a pipe; copy it to a file")
     suffix = suffix_of(path)
     known = list(dict.fromkeys((*SUFFIXES, *(suffix for kind in FORMATS for suffix in kind.suffixes))))
+    if suffix in MODELS:
+        raise DataError(
+            f"{path}: a data file must hold samples, and this is a model; `gatewright inspect {path}` shows it, "
+            f"`gatewright run --model {path} --data SAMPLES.npz` builds it"
+        )
     if suffix not in SUFFIXES and not is_idx(path) and format_of(path) is None:
         raise DataError(
             f"{path}: a data file must end in {', '.join(known)} (text also with {', '.join(COMPRESSED)}) "

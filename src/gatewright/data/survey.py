@@ -93,7 +93,11 @@ def survey_table(frame: pd.DataFrame, path: Path, layout: Layout | None, *, task
     frame = with_gaps(frame, words)
     columns = [_column(name, frame[name], decimal) for name in map(str, frame.columns)]
     if len(columns) < 2:
-        raise DataError(f"{path}: a table needs features and a label, not the single column {columns[0].name!r}")
+        tried = "" if layout is None else "; none of ; tab | , blank ^ ~ cuts its lines alike, so convert it to CSV"
+        raise DataError(
+            f"{path}: a table needs features and a label, not the single column {columns[0].name!r}{tried}, or write "
+            "the configuration by hand, with data.separator"
+        )
     label, why = _label(columns, len(frame), task)
     keys: dict[str, Any] = {"label_column": label.name}
     reasons = {"label_column": why}
@@ -169,9 +173,14 @@ def _gap_words(frame: Any, decimal: str) -> list[str]:
     """Return what stands in columns of measured numbers and is none: a few words of few cells, as OL and Total."""
     found: dict[str, None] = {}
     for name in frame.columns:
-        values = values_of(frame[name], decimal)
-        bad = ~np.isfinite(values) & ~gaps_of(frame[name])
-        words = sorted(set(frame[name][bad].astype(str).str.strip()))
+        cells = frame[name]
+        values = values_of(cells, decimal)
+        bad = ~np.isfinite(values) & ~gaps_of(cells)
+        if bad.any():  # a word among numbers with units or grouped digits hides these
+            without = np.asarray(~cells.astype(str).str.contains(r"\d")) & bad
+            values, bad = values_of(cells.mask(without, ""), decimal), bad & without
+            bad |= ~np.isfinite(values) & ~gaps_of(cells)
+        words = sorted(set(cells[bad].astype(str).str.strip()))
         good = values[np.isfinite(values)]
         measured = len(np.unique(good)) > MOST_CLASSES or bool((good != np.floor(good)).any())
         if words and measured and bad.mean() <= DROPPED and len(words) <= MOST_WORDS:

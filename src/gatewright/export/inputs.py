@@ -23,6 +23,8 @@ from gatewright.graph.nodes import (
 )
 from gatewright.graph.structure import is_structure
 
+GIVE = 'input_format (on the command line --input-format "fixed<16,6>", in Python Fixed.parse("fixed<16,6>"))'
+
 
 def quantize_input(graph: Graph, fixed: Fixed) -> Graph:
     """Put a quantizer of this format right behind the input."""
@@ -125,13 +127,13 @@ def boundary(graph: Graph, known: dict[str, Lattice | None]) -> AnyNode:
         else:
             raise ExportError(
                 f"node {node.name!r} ({type(node).__name__}) reads the model's input, which is not quantized; give "
-                'input_format, e.g. Fixed.parse("fixed<16,6>"), or put a quantizer behind the input'
+                f"{GIVE}, or put a quantizer behind the input; `gatewright quantize` does both for a float model"
             )
     if len(found) != 1:
         names = ", ".join(repr(node.name) for node in found) or "none"
         raise ExportError(
-            f"model {graph.name!r} needs one quantizer behind its input, it has {names}; give input_format, e.g. "
-            'Fixed.parse("fixed<16,6>"), so that all of them run on the chip'
+            f"model {graph.name!r} needs one quantizer behind its input, it has {names}; give {GIVE}, so "
+            "that all of them run on the chip"
         )
     return found[0]
 

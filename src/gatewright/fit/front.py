@@ -33,6 +33,7 @@ from gatewright.fit.training.loop import Watch, one_thread
 from gatewright.fit.training.teach import Teacher, checked_targets
 from gatewright.graph import Graph
 from gatewright.graph.store import checksum, from_bytes, to_bytes
+from gatewright.tools import progress_bar
 
 if TYPE_CHECKING:
     from gatewright.data import Dataset
@@ -149,14 +150,12 @@ class _Run:
 
         watch: hears the best score at the end of each cycle; after a kill, also of the cycles before it.
         """
-        from tqdm.auto import tqdm
-
         if watch is not None:
             for share, score in self.heard:
                 watch(share, score)
 
         due = time.monotonic() + self.config.student.checkpoint_seconds
-        with tqdm(total=self.total, initial=self.step, desc="front", unit="step", disable=not progress) as bar:
+        with progress_bar(total=self.total, initial=self.step, desc="front", unit="step", disable=not progress) as bar:
             while self.step < self.total:
                 self._train_step()
                 bar.update()

@@ -21,6 +21,7 @@ from gatewright.tools import write_atomic
 
 WEIGHTS = 1500  # that stay of a drafted student: some 10,000 LUTs
 _REASON = 90  # characters, at most
+FILES = 5  # of a class, from which on a split by files is honest
 _SPLIT = re.compile(r"(?<![a-z])(train|training|val|valid|validation|dev|test|testing)(?![a-z])", re.IGNORECASE)
 IDX_LABELS = (("images-idx3", "labels-idx1"), ("idx3", "idx1"), ("images", "labels"))
 
@@ -57,10 +58,11 @@ def write_draft(source: str, out: Path | None, *, board: str = "", task: str = "
         if not group:
             raise
         del draft.data["group_column"]  # its groups leave some split without a class
-        draft.data.setdefault("exclude_columns", []).append(group)
-        draft.reasons["exclude_columns"] = (
-            f"{draft.reasons.get('exclude_columns', '')} {group}: groups, too few".strip()
-        )
+        if "label_column" in draft.data:
+            draft.data.setdefault("exclude_columns", []).append(group)
+            draft.reasons["exclude_columns"] = (
+                f"{draft.reasons.get('exclude_columns', '')} {group}: groups, too few".strip()
+            )
         text, data = _tried(draft, path, board)
     write_atomic(path, text)
     return path, data
@@ -142,8 +144,10 @@ def _draft(source: str, task: str) -> Draft:
     scheme = check_source(plain)
     path = Path(source)
     draft = Draft(name=_name(source.rpartition(":")[2] if scheme else path.name), data={"source": source})
-    if scheme or path.is_dir():
+    if scheme:
         _raw(draft, task)
+    elif path.is_dir():
+        _folder(draft, path, task)
     elif is_idx(path) or suffix_of(path) == ".npy":
         draft.data["labels"] = _labels_beside(path)
         _raw(draft, task)
@@ -176,6 +180,26 @@ def _table(draft: Draft, path: Path, task: str) -> None:
     draft.task, draft.data, draft.features = found.task, {**draft.data, **found.keys}, len(found.features)
     draft.reasons |= {"source": how, **found.reasons}
     draft.unbalanced = found.unbalanced
+
+
+def _folder(draft: Draft, path: Path, task: str) -> None:
+    """Look at a folder: masks and sizes of images; whether each of its files holds several samples."""
+    import numpy as np
+
+    from gatewright.data.pictures import survey_pictures
+    from gatewright.data.readers.folders import FILE
+    from gatewright.data.sources import read_source
+
+    keys, reasons = survey_pictures(path)
+    if not keys:
+        raw = read_source(parse_config({"name": "draft", "data": {**draft.data, "group_column": FILE}}).data)
+        if raw.group is not None:
+            files = [len(np.unique(raw.group[raw.y == label])) for label in np.unique(raw.y)]
+            if min(files) >= FILES and sum(files) < len(raw.x):
+                keys, reasons = {"group_column": FILE}, {"group_column": "the samples of one file stay together"}
+    draft.data |= keys
+    draft.reasons |= reasons
+    _raw(draft, task)
 
 
 def _format(draft: Draft, path: Path, task: str) -> None:
@@ -248,15 +272,7 @@ def _raw(draft: Draft, task: str) -> None:
     from gatewright.data.survey import MOST_CLASSES, RARE, rare_classes, scaling, unbalanced_classes
 
     read = parse_config({"name": "draft", "data": draft.data}).data
-    try:
-        raw = checked(read_source(read))
-    except DataError as error:
-        size = re.search(r"set data\.image_size = \[(\d+), (\d+)\]", str(error))
-        if size is None:
-            raise
-        draft.data["image_size"] = [int(size[1]), int(size[2])]
-        draft.reasons["image_size"] = "height, width: most have it; all are brought to it"
-        raw = checked(read_source(parse_config({"name": "draft", "data": draft.data}).data))
+    raw = checked(read_source(read))
     y = raw.y
     few = y.dtype.kind in "SUbO" or (y.dtype.kind in "iu" and y.size <= len(raw.x) and int(y.max()) < 4 * MOST_CLASSES)
     draft.task = task or ("classification" if few or raw.classes or one_hot(y) else "regression")

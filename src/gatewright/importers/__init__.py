@@ -54,7 +54,10 @@ def _importer(module: str, function: str) -> Callable[..., Graph]:
     try:
         return getattr(import_module(f"gatewright.importers.{module}"), function)
     except ModuleNotFoundError as error:
-        raise ModelError(f"reading {module} models needs {error.name!r}, which is not installed") from None
+        extra = "fit" if module == "torch" else "import"
+        raise ModelError(
+            f"reading {module} models needs {error.name!r}, which is not installed; pip install 'gatewright[{extra}]'"
+        ) from None
 
 
 def model_kind(path: Path) -> str:

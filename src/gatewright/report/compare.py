@@ -85,6 +85,10 @@ def read_results(path: Path) -> dict[str, Any]:
     file = path / "results.json" if path.is_dir() else path
     try:
         return json.loads(file.read_text())
+    except FileNotFoundError:
+        raise GatewrightError(
+            f"{path} must be a finished run, with results.json, which is not there; `gatewright run` ends it"
+        ) from None
     except (OSError, ValueError) as error:
         raise GatewrightError(
             f"{path} must be a finished run, with results.json: {error}; `gatewright run` ends it"

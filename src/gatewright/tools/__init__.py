@@ -20,6 +20,7 @@ from gatewright.tools.files import (
 )
 from gatewright.tools.identity import digest, package_version
 from gatewright.tools.processes import ToolRun, end_tools, run_tool
+from gatewright.tools.progress import progress_bar
 from gatewright.tools.workers import WorkerPool
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "open_npz",
     "open_stream",
     "package_version",
+    "progress_bar",
     "remove",
     "remove_leftovers",
     "require_folder",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +38,13 @@ def read_folder(data: Data) -> Raw:
     data.group_column "file" makes each file a group.
     """
     root = Path(data.source)
-    files = _labelled_files(root)
+    files = labelled_files(root, data.exclude_files)
     if not files:
         raise DataError(
             f"{root}: a data folder must hold NAME.csv per class, or sub-folders per class with CSV files, "
             f"recordings or images ({', '.join(IMAGES)}); found none"
         )
-    kinds = {_is_image(path) for path, _, _ in files}
+    kinds = {is_image(path) for path, _, _ in files}
     if len(kinds) > 1:
         raise DataError(f"{root}: a data folder must hold tables or images, not both; move one kind elsewhere")
     groups = None
@@ -63,18 +65,36 @@ def read_folder(data: Data) -> Raw:
 
 def check_folder(root: Path) -> None:
     """Raise MissingToolError where a package that reads a folder's files is not installed; one file of each suffix."""
-    for path in {suffix_of(path): path for path, _, _ in _labelled_files(root)}.values():
+    for path in {suffix_of(path): path for path, _, _ in labelled_files(root)}.values():
         check_format(path)
 
 
-def _labelled_files(root: Path) -> list[tuple[Path, str, str]]:
-    """Return (file, class, split or "") in natural order."""
+def labelled_files(root: Path, exclude: Sequence[str] = ()) -> list[tuple[Path, str, str]]:
+    """Return (file, class, split or "") in natural order.
+
+    exclude: patterns, of files' names or of their paths below root. Raises DataError for one that matches no file.
+    """
+    files = _all_files(root)
+    out: set[Path] = set()
+    for word in exclude:
+        hits = [
+            p for p, _, _ in files if fnmatchcase(p.name, word) or fnmatchcase(p.relative_to(root).as_posix(), word)
+        ]
+        if not hits:
+            raise DataError(
+                f"{root}: no file matches {word!r} (data.exclude_files), e.g. {files[0][0].name if files else 'none'}"
+            )
+        out |= set(hits)
+    return [row for row in files if row[0] not in out]
+
+
+def _all_files(root: Path) -> list[tuple[Path, str, str]]:
     folders = [entry for entry in _entries(root) if entry.is_dir()]
     if folders and all(entry.name.lower() in SPELLINGS for entry in folders):
-        return [(path, label, part.name) for part in folders for path, label, _ in _labelled_files(part)]
+        return [(path, label, part.name) for part in folders for path, label, _ in _all_files(part)]
     found = [(entry, _stem(entry), "") for entry in _entries(root) if entry.is_file() and _is_table(entry)]
     for folder in folders:
-        inside = [path for path in _entries(folder) if path.is_file() and (_is_table(path) or _is_image(path))]
+        inside = [path for path in _entries(folder) if path.is_file() and (_is_table(path) or is_image(path))]
         found += [(path, folder.name, "") for path in inside]
     return found
 
@@ -137,7 +157,9 @@ def _images(files: list[tuple[Path, str, str]], data: Data, root: Path) -> list[
             raise DataError(f"{path}: cannot be read as an image: {error}; replace or remove the file") from None
         if blocks and pixels.shape != blocks[0].shape[1:]:
             first, this = blocks[0].shape[1:3], pixels.shape[:2]
-            usual, count = _usual_size([path for path, _, _ in files])
+            sizes = image_sizes(path for path, _, _ in files)
+            count = max(sizes.values())
+            usual = min((size for size in sizes if sizes[size] == count), key=lambda size: size[0] * size[1])
             raise DataError(
                 f"{root}: images must have one size, but {files[0][0].name} is {first[0]}x{first[1]} and {path.name} "
                 f"is {this[0]}x{this[1]} (height x width); set data.image_size = [{usual[0]}, {usual[1]}], the size of "
@@ -147,8 +169,8 @@ def _images(files: list[tuple[Path, str, str]], data: Data, root: Path) -> list[
     return blocks
 
 
-def _usual_size(paths: list[Path]) -> tuple[tuple[int, int], int]:
-    """Return the (height, width) that most images have, the smallest of several such, and how many have it."""
+def image_sizes(paths: Iterable[Path]) -> Counter[tuple[int, int]]:
+    """Return how many images have each (height, width); those that cannot be read are left out."""
     from PIL import Image, UnidentifiedImageError
 
     sizes: Counter[tuple[int, int]] = Counter()
@@ -158,8 +180,7 @@ def _usual_size(paths: list[Path]) -> tuple[tuple[int, int], int]:
             Image.open(path) as picture,
         ):  # reads the header only
             sizes[picture.height, picture.width] += 1
-    most = max(sizes.values())
-    return min((size for size, count in sizes.items() if count == most), key=lambda size: size[0] * size[1]), most
+    return sizes
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -181,5 +202,6 @@ def _is_table(path: Path) -> bool:
     return not (path.suffix == ".dat" and path.with_suffix(".hea").exists()) and format_of(path) is not None
 
 
-def _is_image(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Say whether a file is called as an image."""
     return path.name.lower().endswith(IMAGES)

@@ -1,8 +1,9 @@
 """The first lines of a text table in, how it is written out: separator, decimal sign, header, lines that are comments.
 
 What the configuration says is taken as said; the rest is seen in the lines themselves, by rules that one can foresee:
-the separator is the first of ; tab | , and blanks that cuts every line into equally many cells, two or more; else the
-first that does so below some lines that are no data. Words below the names, above nothing but numbers, are units.
+the separator is the first of ; tab | , blanks ^ and ~ that cuts every line into equally many cells, two or more;
+else the first that does so below some lines that are no data. Words below the names, above nothing but numbers, are
+units.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatewright.config import Data
-from gatewright.data.readers.text import encoding_of, head_lines
+from gatewright.data.readers.text import encoding_of, head_lines, later_lines
 from gatewright.errors import DataError
 from gatewright.tools import DAMAGE
 
 HEAD_LINES = 200  # looked at
 BLANKS = r"\s+"
-SEPARATORS = (";", "\t", "|", ",", BLANKS)
+SEPARATORS = (";", "\t", "|", ",", BLANKS, "^", "~")
 SPELT = {"tab": "\t", "\\t": "\t", "blank": BLANKS, "space": BLANKS, " ": BLANKS}
 COMMENTS = ("#", "%", "//")
 GAPS = ("", "na", "n/a", "nan", "null", "none", "?", "-", "missing")
@@ -59,6 +60,7 @@ def read_layout(path: Path, data: Data, named: Sequence[str] = ()) -> Layout:
     try:
         encoding = encoding_of(path)
         head = head_lines(path, encoding, HEAD_LINES)
+        later = later_lines(path, encoding, HEAD_LINES, COMMENTS)
     except (*DAMAGE, UnicodeDecodeError) as error:
         raise unreadable(path, error) from None
     comments = [number for number, line in enumerate(head) if line.lstrip().startswith(COMMENTS)]
@@ -83,7 +85,8 @@ def read_layout(path: Path, data: Data, named: Sequence[str] = ()) -> Layout:
         header = tuple(candidate) if len(candidate) == len(first) else None
     elif data.header == "auto" and above:
         header = _shifted(above, rows, decimal)
-    return Layout(separator=separator, decimal=decimal, header=header, skip=tuple(sorted(skip)), encoding=encoding)
+    skipped = (*sorted(skip), *later)
+    return Layout(separator=separator, decimal=decimal, header=header, skip=skipped, encoding=encoding)
 
 
 def cells(line: str, separator: str) -> list[str]:

@@ -46,6 +46,16 @@ def head_lines(path: Path, encoding: str, count: int) -> list[str]:
             text.detach()
 
 
+def later_lines(path: Path, encoding: str, count: int, begin: tuple[str, ...]) -> list[int]:
+    """Return the numbers, from 0, of the lines behind the first `count` that begin in one of some ways."""
+    with open_stream(path) as file:
+        text = io.TextIOWrapper(file, encoding=encoding, newline="")
+        try:
+            return [at for at, line in enumerate(islice(text, count, None), count) if line.lstrip().startswith(begin)]
+        finally:
+            text.detach()
+
+
 def all_lines(path: Path) -> list[str]:
     """Return all lines of a file, without their ends. Raises UnicodeDecodeError and one of DAMAGE."""
     encoding = encoding_of(path)

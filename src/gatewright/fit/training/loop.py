@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gatewright.config import Optimizer
 from gatewright.errors import FitError
 from gatewright.fit.training.checkpoint import Checkpoint
+from gatewright.tools import progress_bar
 
 Row = dict[str, float]
 Watch = Callable[[float, float], None]
@@ -234,9 +235,8 @@ class _Run:
 
 
 def _epochs(job: Job, run: _Run, progress: bool) -> Iterator[int]:
-    from tqdm.auto import tqdm
-
-    with tqdm(total=job.settings.epochs, initial=run.epoch, desc=job.stage, unit="epoch", disable=not progress) as bar:
+    shown: dict[str, Any] = {"desc": job.stage, "unit": "epoch", "disable": not progress}
+    with progress_bar(total=job.settings.epochs, initial=run.epoch, **shown) as bar:
         while not run.finished(job):
             yield run.epoch
             bar.set_postfix(score=f"{run.history[-1]['score']:.4f}", refresh=False)
