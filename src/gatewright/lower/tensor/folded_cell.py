@@ -26,6 +26,7 @@ from gatewright.lower.tensor.engines import PAIRING, at_once, rough, sums_tree
 from gatewright.lower.tensor.recurrent import Loop
 
 _CHECKED, _FRAMES = 64, 16  # steps on which circuits are compared, and of how many frames they are
+_LEAST = 12  # cycles of a step up to which nothing is saved
 _FIRST_GUESS = 6  # cycles of the adder tree and the marks, before one is built
 _TRIES = 4  # designs that are built until one keeps the interval
 
@@ -48,7 +49,7 @@ def folded_cell(
     """
     engine = choices.engine_of(op.layer)
     steps = taken.stream.beats
-    if engine == "parallel" or (engine == "auto" and interval // steps <= _FIRST_GUESS):
+    if engine == "parallel" or (engine == "auto" and interval // steps <= _LEAST):
         return None
     loop = Loop.of(op, taken, facts, trace, frames=_FRAMES)
     units, states = op.emit[1] - op.emit[0], len(loop.start)
