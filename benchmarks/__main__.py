@@ -24,6 +24,7 @@ from benchmarks import (
     imports_recurrent,
     imports_speed,
     place,
+    recurrent,
     reuse,
     same,
     scale,
@@ -83,6 +84,9 @@ ALL: dict[str, Benchmark] = {
     ),
     "imports_speed": Benchmark(imports_speed.run, False, "import and emulation beside hls4ml, jet MLP and SVHN CNN"),
     "hls_project": Benchmark(hls_project.run, False, "hls4ml configurations that break: predicted, compiled, mended"),
+    "recurrent": Benchmark(
+        recurrent.run, False, "recurrent cells of Keras, QKeras, ONNX and torch, from the file to simulated hardware"
+    ),
     "reuse": Benchmark(reuse.run, False, "LUT, FF, DSP, cycles over reuse factors, xc7 and ecp5"),
     "same": Benchmark(same.run, False, "whole runs and builds beside those of a git revision, byte for byte"),
     "bus": Benchmark(bus.run, False, "registers, FIFOs and memories behind AXI4 by yosys, beside a ComBlock"),

@@ -19,6 +19,7 @@ from gatewright.ir.shapes import shapes
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.estimate import estimate
 from gatewright.lower.inventory import inventory
+from gatewright.lower.streaming.folded_cell import FoldedCell
 from gatewright.lower.streaming.recurrent import Recurrent
 from gatewright.lower.streaming.reordered import Reordered
 from tests.graph.test_recurrent import INPUT, cell
@@ -72,6 +73,46 @@ def test_the_last_step_alone_leaves_and_backwards_a_memory_turns_the_steps_round
     assert [type(unit) for unit in made.units] == [Reordered, Recurrent]
     assert (made.result.stream.beats, made.source.stream.beats) == (1, STEPS)
     check(made, program)
+
+
+@pytest.mark.parametrize(("kind", "interval", "each"), [("rnn", 100, 2), ("lstm", 200, 1), ("gru", 200, 1)])
+def test_a_cell_that_may_take_its_time_shares_its_multipliers(kind: str, interval: int, each: int):
+    """Some units at a time: sums of their gates one word after the other, then what follows, then the next ones."""
+    program = recurrent(kind, units=4, reset_after=kind == "gru", sequences=kind == "rnn")
+    made = stream(program, interval=interval, engine="folded", multiplier="dsp")
+    (unit,) = made.units
+    assert isinstance(unit, FoldedCell)
+    assert (unit.units, unit.each, made.initiation_interval) == (4, each, STEPS * unit.rule.rest)
+    assert made.initiation_interval <= interval
+    assert 0 < made.cost.dsp == unit.multipliers <= unit.sides.multipliers
+    assert inventory(made)[1].kind == f"recurrent, {each} of 4 units at a time, {unit.rule.rest} cycles a step"
+    check(made, program)
+
+
+def test_a_cell_shares_its_multipliers_where_that_is_less_logic():
+    program = recurrent("lstm", units=4)
+    at_once, slowly = (stream(program, stream="auto", interval=interval) for interval in (0, 5 * 60))
+    assert isinstance(at_once.units[0], Recurrent)
+    assert isinstance(slowly.units[0], FoldedCell)
+    assert 2 * slowly.cost.lut < at_once.cost.lut
+    assert isinstance(stream(program, interval=5 * 60, engine="parallel").units[0], Recurrent)
+
+
+def test_cells_that_cannot_be_folded_are_named_with_the_reason():
+    before = recurrent("gru", units=2)
+    assert isinstance(stream(before, interval=1000).units[0], Recurrent)
+    with pytest.raises(
+        LowerError,
+        match=r"^layer 'cell': no streaming hardware for Scan that is folded, for op 'cell\.sums' multiplies what "
+        r"other products of the step make; hardware\.engine = \"auto\" takes all units at once",
+    ):
+        stream(before, interval=1000, engine="folded")
+    with pytest.raises(
+        LowerError,
+        match=r"^layer 'cell' takes \d+ cycles a frame at the least with hardware\.engine \"folded\", "
+        r"hardware\.interval allows 20; raise it, or set hardware\.engine = \"auto\"$",
+    ):
+        stream(recurrent("lstm", units=2), interval=20, engine="folded")
 
 
 def test_a_slow_clock_keeps_the_state_in_one_cycle():

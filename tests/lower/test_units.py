@@ -14,6 +14,7 @@ from gatewright.flow.codes import random_codes
 from gatewright.ir import Dense, Program
 from gatewright.lower.dataflow import Dataflow, Unit
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.streaming.folded_cell import FoldedCell
 from gatewright.lower.streaming.moving import Moving
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.recurrent import Recurrent
@@ -24,6 +25,7 @@ from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.target import Boundaries, Engine
 from gatewright.lower.unrolled import Unrolled
 from tests.images import divisors, image_programs
+from tests.lower.test_recurrent import recurrent
 from tests.lower.units_contract import Case, UnitContract
 from tests.lowering import lower_for
 from tests.operators import operator_programs
@@ -148,6 +150,20 @@ class RecurrentContract(StreamContract):
         return program, random_codes(program, 8, seed=1)
 
 
+class FoldedCellContract(StreamContract):
+    """Drawn cells: kinds, parts that leave, both directions, initial states of both signs; any word, any block."""
+
+    kind = FoldedCell
+    engine = "folded"
+    intervals = (0, 100, 300)
+
+    def drawn(self, data: st.DataObject) -> tuple[Program, Ints]:
+        kind, reset_after = data.draw(st.sampled_from((("rnn", False), ("lstm", False), ("gru", True))))
+        ways = {"sequences": data.draw(st.booleans()), "backwards": data.draw(st.booleans())}
+        program = recurrent(kind, reset_after=reset_after, units=data.draw(st.sampled_from((1, 2, 4))), **ways)
+        return program, random_codes(program, 8, seed=1)
+
+
 KINDS = (
     UnrolledContract,
     FoldedContract,
@@ -157,11 +173,14 @@ KINDS = (
     SweptContract,
     MovingContract,
     RecurrentContract,
+    FoldedCellContract,
 )
 CONTRACTS = {contract.kind: contract() for contract in KINDS}
 
 
-@pytest.mark.parametrize("kind", CONTRACTS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind is FoldedCell)) for kind in CONTRACTS]
+)
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_units_keep_their_contract(kind: type, data: st.DataObject):

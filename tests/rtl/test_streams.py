@@ -115,16 +115,26 @@ def test_every_beat_on_every_channel_is_the_programs(tmp_path, program: Callable
 
 
 @pytest.mark.parametrize(
-    ("kind", "clock_mhz", "fields"),
+    ("kind", "clock_mhz", "fields", "interval"),
     [
-        ("rnn", 1.0, {"sequences": False}),
-        pytest.param("lstm", 200.0, {"backwards": True}, marks=pytest.mark.slow),
+        ("rnn", 1.0, {"sequences": False}, 0),
+        pytest.param("lstm", 200.0, {"backwards": True}, 0, marks=pytest.mark.slow),
+        pytest.param("lstm", 40.0, {"units": 4}, 5 * 40, marks=pytest.mark.slow),
     ],
 )
-def test_recurrent_cells(tmp_path, kind: str, clock_mhz: float, fields: dict[str, Any]):
-    """A state that stays for a cycle and one that goes through a pipeline, every step and the last, backwards too."""
+def test_recurrent_cells(tmp_path, kind: str, clock_mhz: float, fields: dict[str, Any], interval: int):
+    """A state that stays for a cycle, one that goes through a pipeline, one of units that take turns; backwards too."""
     program = recurrent(kind, **fields)
-    made = lower_for(program, random_codes(program, 6), family="ice40", clock_mhz=clock_mhz, stream="always")
+    engine = "folded" if interval else "parallel"
+    made = lower_for(
+        program,
+        random_codes(program, 6),
+        family="ice40",
+        clock_mhz=clock_mhz,
+        stream="always",
+        interval=interval,
+        engine=engine,
+    )
     report = run(made, tmp_path, frames=50)
     require_match(report)
     assert (report.latency_cycles, report.initiation_interval) == (made.latency_cycles, made.initiation_interval)

@@ -25,6 +25,7 @@ from gatewright.ir.ops import Add, Binary, Const, Conv, Dense, Input, MatMul, Ma
 from gatewright.ir.program import Op, Program, Scan, sources
 from gatewright.ir.ranges import Range, ranges, scan_ranges
 from gatewright.ir.rounding import requant
+from gatewright.ir.steps import Steps
 from gatewright.ir.trees import Forest
 from gatewright.ir.windows import pool
 
@@ -41,7 +42,7 @@ class Interpreter:
 
     program: Program
     ranges: dict[str, Range] = field(default_factory=dict[str, Range])
-    _ready: dict[str, Linear | Interpreter | Forest | Ints | np.dtype[Any]] = field(init=False)
+    _ready: dict[str, Linear | Interpreter | Steps | Forest | Ints | np.dtype[Any]] = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.ranges:
@@ -91,14 +92,15 @@ class Interpreter:
             return max(size, self.program.constants[op.roots].q.size)
         return size
 
-    def _prepared(self, op: Op) -> Linear | Interpreter | Forest | Ints | np.dtype[Any] | None:
+    def _prepared(self, op: Op) -> Linear | Interpreter | Steps | Forest | Ints | np.dtype[Any] | None:
         if isinstance(op, Dense | Conv):
             x = self.ranges[op.source]
             return Linear.ready(op, self.program, x.magnitude[None], x.frac_bits, self.ranges[op.name].frac_bits)
         if isinstance(op, MatMul):
             return np.dtype(matmul_carrier(self.ranges[op.left].magnitude, self.ranges[op.right].magnitude))
         if isinstance(op, Scan):
-            return Interpreter(op.body, scan_ranges(op, self.program, self.ranges[op.source])[0])
+            inside, _ = scan_ranges(op, self.program, self.ranges[op.source])
+            return Steps.of(op, self.program, inside) or Interpreter(op.body, inside)
         if isinstance(op, Trees):
             return Forest.of(op, self.program.constants, self.ranges[op.source].frac_bits)
         if isinstance(op, Thresholds):
@@ -204,10 +206,12 @@ class Interpreter:
 
     def _scan(self, op: Scan, x: Ints) -> Ints:
         body = self._ready[op.name]
-        assert isinstance(body, Interpreter)
-        initial = self.program.constants[op.initial]
         frac = op.body.input.format.frac_bits
         steps = x << (frac - self.ranges[op.source].frac_bits)
+        if isinstance(body, Steps):
+            return body(steps)
+        assert isinstance(body, Interpreter)
+        initial = self.program.constants[op.initial]
         up = frac - self.ranges[op.name].frac_bits
         state = np.broadcast_to(initial.q << (frac - initial.frac_bits), (len(x), initial.q.size))
         first, end = op.emit

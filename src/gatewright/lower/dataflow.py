@@ -16,6 +16,7 @@ from gatewright.lower.cost.delays import delays
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.pipeline.clock import reachable_mhz
 from gatewright.lower.stream import Lane, Port, Stream, lane_bits
+from gatewright.lower.streaming.folded_cell import FoldedCell
 from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.recurrent import Recurrent
@@ -29,7 +30,20 @@ from gatewright.lower.streaming.windowed import Windowed
 from gatewright.lower.target import Target
 from gatewright.lower.unrolled import Unrolled
 
-Unit = Unrolled | Folded | Windowed | Pooled | Summed | Swept | Resampled | Regrouped | Joined | Reordered | Recurrent
+Unit = (
+    Unrolled
+    | Folded
+    | Windowed
+    | Pooled
+    | Summed
+    | Swept
+    | Resampled
+    | Regrouped
+    | Joined
+    | Reordered
+    | Recurrent
+    | FoldedCell
+)
 
 Less = Literal["", "slower", "stops"]
 """What a FIFO of one word less does: frames take longer, or nothing moves any more."""
@@ -234,5 +248,6 @@ class Dataflow:
         if not channel.depth:
             return Cost()
         unit = None if channel.producer is None else self._named[channel.producer]
-        latency = 0 if unit is None or isinstance(unit, Swept) else unit.timing.latency_cycles  # which tells itself
+        telling = unit is None or isinstance(unit, Swept | FoldedCell)  # which mark their results themselves
+        latency = 0 if telling else unit.timing.latency_cycles
         return fifo_cost(channel.depth, self.word_bits(channel) + MARKS, self.target.family) + Cost(ff=latency)

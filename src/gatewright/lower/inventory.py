@@ -7,6 +7,7 @@ from typing import assert_never
 
 from gatewright.lower.dataflow import Channel, Dataflow, Less, Unit
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.streaming.folded_cell import FoldedCell
 from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.recurrent import Recurrent
@@ -105,6 +106,8 @@ def kind_of(unit: Unit) -> str:
             return "frame memory"
         case Recurrent():
             return f"recurrent, {unit.rule.rest} cycles a step"
+        case FoldedCell():
+            return f"recurrent, {unit.each} of {unit.units} units at a time, {unit.rule.rest} cycles a step"
         case _:
             assert_never(unit)
 

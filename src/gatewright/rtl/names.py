@@ -21,6 +21,7 @@ from typing import Literal, assert_never
 from gatewright.errors import LowerError
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.folded.unit import Folded
+from gatewright.lower.streaming.folded_cell import FoldedCell
 from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.recurrent import Recurrent
@@ -121,7 +122,7 @@ def names_of(dataflow: Dataflow, *, prefix: str = "", numbered: bool = False) ->
             case Folded() | Summed():
                 layers.append(unit.plan.layer)
                 circuits = [unit.tree] if unit.tree else []
-            case Swept():
+            case Swept() | FoldedCell():
                 layers.append(unit.plan.layer)
                 circuits = [circuit for circuit in (unit.tree, unit.circuit) if circuit]
             case Windowed() | Recurrent():

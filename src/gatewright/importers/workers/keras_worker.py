@@ -103,7 +103,7 @@ def tensorflow(absent: list[str]) -> Callable[[dict[str, Any]], tuple[Any, Any]]
     tf = import_module("tensorflow")
     keras = tf.keras
     custom = {**_binary_net(tf), **_graph_net(tf)}
-    _name_as_before(tf)
+    name_as_before(tf)
     if qkeras := optional("qkeras.utils", absent):
         qkeras._add_supported_quantized_objects(custom)
         _accept_newer(custom["quantized_bits"])
@@ -138,7 +138,7 @@ def _accept_newer(kind: Any) -> None:
     kind.__init__ = accept
 
 
-def _name_as_before(tf: Any) -> None:
+def name_as_before(tf: Any) -> None:
     """Give TensorFlow's modules the names back by which QKeras' recurrent cells call it; they left in 2.13."""
     nest = import_module("tensorflow.python.util.nest")
     arrays = import_module("tensorflow.python.ops.array_ops")

@@ -75,9 +75,9 @@ def sweep_of(
         return None
     groups = op.groups if isinstance(op, Conv) else 1
     found = [Sweep(window=window, sides=sides) for sides in all_sides(len(lanes), matrix.shape[-1], groups)]
-    best, rough = _best(found, matrix, lanes, interval, target, choices)
+    best, luts = _best(found, matrix, lanes, interval, target, choices)
     if best is not None:
-        return best if engine == "folded" or rough < _at_once(matrix, window, lanes) else None
+        return best if engine == "folded" or luts < at_once(matrix, window, lanes) else None
     if engine == "auto":
         return None
     least = min(found, key=frame_cycles)
@@ -102,21 +102,21 @@ def frame_sweep(
     one, none = (1, 1), ((0, 0), (0, 0))
     window = Window(grid=(1, beats), size=(1, beats), strides=one, dilation=one, pads=none)
     found = [Sweep(window=window, sides=sides) for sides in all_sides(len(lanes), results, 1)]
-    best, rough = _best(found, matrix, lanes, interval, target, choices)
-    at_once = -(-len(lanes) // min(max(interval // beats, 1), len(lanes)))
-    return best if rough < _sum_over_beats(matrix, lanes, at_once, target, choices) else None
+    best, luts = _best(found, matrix, lanes, interval, target, choices)
+    together = -(-len(lanes) // min(max(interval // beats, 1), len(lanes)))
+    return best if luts < _sum_over_beats(matrix, lanes, together, target, choices) else None
 
 
 def _best(
     sweeps: Sequence[Sweep], matrix: Ints, lanes: Sequence[Lane], interval: int, target: Target, choices: Choices
 ) -> tuple[Sweep | None, float]:
     """Return the cheapest sweep that keeps an interval, and what it takes, in LUTs, about."""
-    weigh = partial(_rough, matrix=matrix, lanes=lanes, target=target, dsp=choices.multiplier != "lut")
+    weigh = partial(rough, matrix=matrix, lanes=lanes, target=target, dsp=choices.multiplier != "lut")
     fit = [(weigh(sweep), number) for number, sweep in enumerate(sweeps) if frame_cycles(sweep) <= interval]
     if not fit:
         return None, inf
-    rough, number = min(fit)
-    return sweeps[number], rough
+    luts, number = min(fit)
+    return sweeps[number], luts
 
 
 def frame_cycles(sweep: Sweep) -> int:
@@ -135,7 +135,7 @@ def sums_tree(plan: FoldedLayer, name: str, given: Ints, family: str) -> Circuit
     return tree
 
 
-def _rough(sweep: Sweep, *, matrix: Ints, lanes: Sequence[Lane], target: Target, dsp: bool) -> float:
+def rough(sweep: Sweep, *, matrix: Ints, lanes: Sequence[Lane], target: Target, dsp: bool) -> float:
     """Return what a sweep takes, in LUTs, about."""
     sides, family = sweep.sides, target.family
     lane_bits, weight_bits, each = _widths(matrix, lanes, dsp=dsp)
@@ -150,13 +150,13 @@ def _rough(sweep: Sweep, *, matrix: Ints, lanes: Sequence[Lane], target: Target,
     return sides.multipliers * each + sums + intake + kept + _luts(memory) + _luts(rom)
 
 
-def _sum_over_beats(matrix: Ints, lanes: Sequence[Lane], at_once: int, target: Target, choices: Choices) -> float:
+def _sum_over_beats(matrix: Ints, lanes: Sequence[Lane], together: int, target: Target, choices: Choices) -> float:
     """Return what a sum over beats takes that multiplies so many lanes at once, in LUTs, about."""
     lane_bits, weight_bits, each = _widths(matrix, lanes, dsp=choices.multiplier != "lut")
     results = matrix.shape[-1]
-    multipliers, product = at_once * results, lane_bits + weight_bits
-    rom = rom_cost(matrix.shape[1] * -(-len(lanes) // at_once), multipliers * weight_bits, target.family)
-    held = 1.25 * len(lanes) * lane_bits if at_once < len(lanes) else 0.0
+    multipliers, product = together * results, lane_bits + weight_bits
+    rom = rom_cost(matrix.shape[1] * -(-len(lanes) // together), multipliers * weight_bits, target.family)
+    held = 1.25 * len(lanes) * lane_bits if together < len(lanes) else 0.0
     return multipliers * (each + product) + results * (product + 8) * (1 + _FF_LUTS) + held + _luts(rom)
 
 
@@ -171,7 +171,7 @@ def _luts(cost: Cost) -> float:
     return cost.lut + _FF_LUTS * cost.ff + _BLOCK_LUTS * cost.bram
 
 
-def _at_once(matrix: Ints, window: Window, lanes: Sequence[Lane]) -> float:
+def at_once(matrix: Ints, window: Window, lanes: Sequence[Lane]) -> float:
     """Return what one circuit for a window takes, its registers included, in LUTs, about."""
     magnitude = np.abs(matrix.ravel())
     digits = sum(int(value).bit_count() for value in (3 * magnitude ^ magnitude))

@@ -12,6 +12,8 @@ from math import prod
 
 from gatewright.errors import LowerError
 from gatewright.ir.ops import Conv, Dense
+from gatewright.ir.program import Scan
+from gatewright.ir.shapes import shapes
 from gatewright.lower.build.facts import Facts
 from gatewright.lower.dataflow import Dataflow
 from gatewright.lower.target import Room
@@ -19,6 +21,7 @@ from gatewright.lower.tensor.depths import roughly_sized
 
 _HALVINGS = 3  # of the ratio of the intervals between which the shortest one lies
 _STEEPEST = 16  # by how much the interval falls at once, far from a full part
+_LOOP = 100  # more cycles than any cell's step takes behind its last product
 _NAMES = {"lut": "LUT", "ff": "flip-flops", "dsp": "multiplier blocks", "bram": "block RAMs"}
 
 
@@ -58,6 +61,10 @@ def bounds(facts: Facts, beats: int) -> tuple[int, int]:
         if isinstance(op, Conv | Dense):
             read, given = facts.shapes[op.source], facts.shapes[op.name]
             cycles.append(facts.program.constants[op.weight].q.size * prod(given[:-1]) + prod(read))
+        if isinstance(op, Scan):
+            steps, features = facts.shapes[op.source]
+            units = op.emit[1] - op.emit[0]
+            cycles.append(steps * (units * (features + shapes(op.body)[op.body.output][0]) + _LOOP))
     return beats, max(cycles)
 
 

@@ -18,6 +18,7 @@ from gatewright.lower.circuit.nodes import Circuit
 from gatewright.lower.dataflow import Dataflow, Unit
 from gatewright.lower.pipeline.schedule import schedule
 from gatewright.lower.stream import Lane, Port, Stream
+from gatewright.lower.streaming.folded_cell import FoldedCell
 from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.moving import Moving
 from gatewright.lower.streaming.pooled import Pooled
@@ -32,6 +33,7 @@ from gatewright.lower.target import Choices, Target
 from gatewright.lower.tensor.beats import beat_op, pool_in_beat, refused, window_op
 from gatewright.lower.tensor.bodies import body_circuit, lanes_of, some_beats
 from gatewright.lower.tensor.ends import entering, joined_units
+from gatewright.lower.tensor.folded_cell import folded_cell
 from gatewright.lower.tensor.fused import Fusing, reading
 from gatewright.lower.tensor.geometry import pointwise, shown_lanes, two, window_of
 from gatewright.lower.tensor.moves import finer, joined, keeps_order, order_of, reordered, resampled
@@ -41,7 +43,7 @@ from gatewright.lower.tensor.recurrent import recurrent
 from gatewright.lower.tensor.regrouping import Key, Regrouping
 from gatewright.lower.unrolled import Unrolled
 
-Pacing = Moving | Recurrent  # units that take the time they need, whatever is allowed
+Pacing = Moving | Recurrent | FoldedCell  # units that take the time they need, whatever is allowed
 _REPLAYED = 4  # frames on which a unit's sums are replayed
 GATHERED = 2048  # elements that may come in one beat, where formats or constants differ among them
 _APART = 64  # elements above which such a beat is cut again for what follows
@@ -257,7 +259,8 @@ class _Work:
         """Add a cell that takes a step a beat."""
         taken = self.regrouping.port(op, op.source, self.facts.shapes[op.source][-1])
         name = self._unused(op.layer)
-        unit, checked = recurrent(op, name, taken, self.facts, self.trace, self.target, self.choices)
+        given = op, name, taken, self.facts, self.trace, self.target, self.choices
+        unit, checked = folded_cell(*given, self.interval) or recurrent(*given)
         self.streams[op.name] = unit.gives[0].stream
         self._add(unit, checked)
         self._replayed(unit, op)
@@ -380,7 +383,7 @@ class _Work:
             title, wires, ops, self.facts, self.tables, (given[rows], want[rows]), self.target, self.choices
         )
 
-    def _replayed(self, unit: Pooled | Summed | Swept | Resampled | Joined | Reordered | Recurrent, op: Op) -> None:
+    def _replayed(self, unit: Pooled | Summed | Swept | Pacing, op: Op) -> None:
         """Compare a unit with the program on some frames."""
         (given,) = unit.gives
         (got,) = unit.replay([taken.codes(self.trace)[:_REPLAYED] for taken in unit.takes])

@@ -15,6 +15,7 @@ from gatewright.lower.circuit.nodes import Circuit
 from gatewright.lower.dataflow import Channel, Dataflow, Unit
 from gatewright.lower.folded.unit import Folded
 from gatewright.lower.pipeline.schedule import Schedule
+from gatewright.lower.streaming.folded_cell import FoldedCell
 from gatewright.lower.streaming.joined import Joined
 from gatewright.lower.streaming.pooled import Pooled
 from gatewright.lower.streaming.recurrent import Recurrent
@@ -43,6 +44,7 @@ from gatewright.rtl.netlist import (
 )
 from gatewright.rtl.signals import CLK, EXTENDED, RST_N, UnitModules, Values
 from gatewright.rtl.streaming.counting import all_of
+from gatewright.rtl.streaming.folded_cell import compile_folded_cell
 from gatewright.rtl.streaming.moved import compile_joined, compile_regrouped, compile_reordered
 from gatewright.rtl.streaming.pooled import compile_pooled
 from gatewright.rtl.streaming.recurrent import compile_recurrent
@@ -57,7 +59,7 @@ X_VALID, X_READY, Y_VALID, Y_READY = (
     Name(f"{which}", 1, False) for which in ("x_valid", "x_ready", "y_valid", "y_ready")
 )
 
-Counting = Windowed | Pooled | Summed | Swept | Resampled | Regrouped | Joined | Reordered | Recurrent
+Counting = Windowed | Pooled | Summed | Swept | Resampled | Regrouped | Joined | Reordered | Recurrent | FoldedCell
 
 _NOTES = (
     "x_valid only with x_ready. y waits from y_valid to y_ready. Frames must be whole.",
@@ -177,7 +179,7 @@ class _Core:
         made = Name(f"{name}_made", 1, False)
         self.items.append(Heading(f"{unit.name}: a result {rule.latency_cycles} cycles after its start"))
         self.items.append(Wire(made))
-        if not isinstance(unit, Swept):  # which tells itself
+        if not isinstance(unit, Swept | FoldedCell):  # which tell themselves
             ports: tuple[tuple[str, Expr], ...] = (("clk", CLK), ("rst_n", RST_N), ("in", start), ("out", made))
             cycles = (("CYCLES", rule.latency_cycles),)
             self.items.append(Instance("gw_start_delay", f"u_{name}_delay", ports, cycles, leaf=True))
@@ -216,7 +218,7 @@ class _Core:
             self._lanes(unit.wanted[port], link, f"x{port}_" if several else "x", ports)
             for port, link in enumerate(taken)
         ]
-        if isinstance(unit, Swept):
+        if isinstance(unit, Swept | FoldedCell):
             ports.append((MADE.name, Name(f"{name}_made", 1, False)))
         made = self._module(unit, lanes)
         self.modules += [*made.inner, made.module]
@@ -244,6 +246,15 @@ class _Core:
                 return compile_reordered(unit, name=name, origin=first, lanes=lanes, family=family)
             case Recurrent():
                 return compile_recurrent(
+                    unit,
+                    name=name,
+                    origin=first,
+                    lanes=lanes,
+                    names=self.names,
+                    program_hash=self.program_hash,
+                )
+            case FoldedCell():
+                return compile_folded_cell(
                     unit,
                     name=name,
                     origin=first,
