@@ -20,6 +20,7 @@ from gatewright.sim.report import PHASES, SimReport, Speed
 from gatewright.sim.trial import Device, Trial, Vectors
 from gatewright.tools import run_tool, write_atomic, write_json
 
+_FEW_CYCLES = 80_000  # at full rate: for fewer, compiling without optimisation costs less than it saves
 _PACKET = 0.25  # share of vectors that end a packet
 
 
@@ -30,7 +31,8 @@ def simulate(device: Device, vectors: Vectors, trial: Trial, *, out: Path) -> Si
     Raises GatewrightError for arguments that do not fit together, MissingToolError, ToolError. Differences are no
     error here: see require_match.
     """
-    return run_bench(build_bench(device, out=out / "build"), vectors, trial, out=out)
+    few = len(vectors.x) * trial.initiation_interval < _FEW_CYCLES
+    return run_bench(build_bench(device, out=out / "build", level=0 if few else 1), vectors, trial, out=out)
 
 
 def run_bench(bench: Bench, vectors: Vectors, trial: Trial, *, out: Path) -> SimReport:
