@@ -30,6 +30,7 @@ from tests.operators import GROW, operator_programs, rational, samples, scaled
 def test_interpreter_is_the_definition(program: Program):
     x = samples(program, 3)
     trace, bounds = Interpreter(program).trace(x), ranges(program)
+    assert (Interpreter(program).run(x) == trace[program.output]).all()
     for n, sample in enumerate(x):
         for name, want in rational(program, scaled(sample, program.input.format.frac_bits)).items():
             assert trace[name][n].shape == want.shape == shapes(program)[name]
@@ -43,6 +44,7 @@ def test_each_kind_is_drawn_and_right(kind: str):
     def check(program: Program):
         x = samples(program, 2)
         got = Interpreter(program).trace(x)
+        assert (Interpreter(program).run(x) == got[program.output]).all()
         for n, sample in enumerate(x):
             for name, want in rational(program, scaled(sample, program.input.format.frac_bits)).items():
                 assert (scaled(got[name][n], ranges(program)[name].frac_bits) == want).all(), name

@@ -1,7 +1,8 @@
 """The definition of every op: Program and input codes in, result integers out. NumPy only, exact.
 
-It is also the fast emulator: products run in the narrowest BLAS that is provably exact (gatewright.ir.linear), and
-`run` and `stream` take as many samples at a time as the caches like.
+It is also the fast emulator: `trace` computes every op as it is defined, on int64; `run` and `stream` compute the same
+integers in floating point wherever that is provably exact (gatewright.ir.fast), as many samples at a time as the caches
+like.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from numpy.typing import NDArray
 
 from gatewright.errors import ProgramError
 from gatewright.fixedpoint import Ints
+from gatewright.ir.fast import Step, steps
 from gatewright.ir.linear import Linear, matmul, matmul_carrier
 from gatewright.ir.lookups import cuts, look_up, softmax, threshold
 from gatewright.ir.moves import aligned, moved
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
 from gatewright.ir.op_tables import ArgMax, Lookup, Softmax, Thresholds, TopK, Trees
 from gatewright.ir.ops import Add, Binary, Const, Conv, Dense, Input, MatMul, Max, Min, Mul, Pool, Relu, Requant, Sub
-from gatewright.ir.program import Op, Program, Scan, sources
+from gatewright.ir.program import Op, Program, Scan
 from gatewright.ir.ranges import Range, ranges, scan_ranges
 from gatewright.ir.rounding import requant
 from gatewright.ir.steps import Steps
@@ -43,6 +45,7 @@ class Interpreter:
     program: Program
     ranges: dict[str, Range] = field(default_factory=dict[str, Range])
     _ready: dict[str, Linear | Interpreter | Steps | Forest | Ints | np.dtype[Any]] = field(init=False)
+    _steps: list[Step] = field(default_factory=list[Step], init=False, repr=False, compare=False)  # once asked for
 
     def __post_init__(self) -> None:
         if not self.ranges:
@@ -84,10 +87,11 @@ class Interpreter:
         return max(1, WORKING_SET // max(map(self._elements, self.program.ops)))
 
     def _elements(self, op: Op) -> int:
-        """Return how many elements an op touches per sample; a convolution gathers its windows."""
+        """Return how many elements an op touches per sample; a convolution gathers its windows, and reads them once."""
         size = prod(self.ranges[op.name].lo.shape)
         if isinstance(op, Conv):
-            return prod(self.ranges[op.name].lo.shape[:-1]) * prod(self.program.constants[op.weight].q.shape[:-1])
+            gathered = prod(self.ranges[op.name].lo.shape[:-1]) * prod(self.program.constants[op.weight].q.shape[:-1])
+            return max(size, gathered // 2)
         if isinstance(op, Trees):
             return max(size, self.program.constants[op.roots].q.size)
         return size
@@ -123,14 +127,18 @@ class Interpreter:
 
     def _output(self, x: Codes) -> Ints:
         """Return the output, forgetting each result after its last use."""
-        last = {name: op.name for op in self.program.ops for name in sources(op)}
-        values: dict[str, Ints] = {}
-        for op in self.program.ops:
-            values[op.name] = self._evaluate(op, values, x)
-            for name in sources(op):
-                if last[name] == op.name and name != self.program.output:
-                    values.pop(name, None)
-        return values[self.program.output]
+        if not self._steps:
+            self._steps.extend(steps(self.program, self.ranges))
+        values: dict[str, NDArray[Any]] = {}
+        for step in self._steps:
+            if step.op is not None:
+                read = {name: values[name].astype(np.int64, copy=False) for name in step.reads}
+                values[step.name] = self._evaluate(step.op, read, x)
+            elif step.compute is not None:
+                values[step.name] = step.compute([values[name] for name in step.reads] or [x])
+            for name in step.done:
+                del values[name]
+        return values[self.program.output].astype(np.int64, copy=False)
 
     def _evaluate(self, op: Op, values: dict[str, Ints], x: Codes) -> Ints:
         match op:
