@@ -40,12 +40,12 @@ def test_float_model_to_hardware(tmp_path):
     program = load_program(tmp_path / "p.txt")
     np.save(tmp_path / "codes.npy", codes(program, 200))
     out = tmp_path / "hw"
-    settings = ("--set", 'synthesis.families=["xc7"]', "--set", "hardware.clock_mhz=150")
+    settings = ("--set", "hardware.part=LFE5U-25F", "--set", "synthesis.families=[]", "--set", "synthesis.place=false")
     built = call("build", tmp_path / "p.txt", "--codes", tmp_path / "codes.npy", "--out", out, *settings)
     assert built.exit_code == 0, built.output
     results = json.loads((out / "build.json").read_text())
     assert (results["hardware"]["vectors"], results["hardware"]["mismatches"]) == (200, 0)
-    assert results["synthesis"]["xc7"]["lut"] > 0
+    assert results["synthesis"]["ecp5"]["lut"] > 0
     again = call("build", tmp_path / "p.txt", "--codes", tmp_path / "codes.npy", "--out", out, *settings)
     assert again.output.count("unchanged") == 4
 
@@ -59,7 +59,9 @@ def test_elastic_boundaries_to_hardware(tmp_path):
     settings = (
         "hardware.boundaries=elastic",
         "hardware.clock_mhz=150",
+        "hardware.part=LFE5U-25F",
         "synthesis.families=[]",
+        "synthesis.place=false",
         "simulation.vectors=60",
     )
     done = call("build", tmp_path / "p.txt", "--out", tmp_path / "hw", *(w for s in settings for w in ("--set", s)))

@@ -15,9 +15,9 @@ import pytest
 
 from tests.tools.children import below, gone
 
-STAGES = ("data", "teacher", "student", "program", "rtl", "sim", "synth/xc7", "synth/ecp5", "bitstream", "report")
+STAGES = ("data", "teacher", "student", "program", "rtl", "sim", "synth/ice40", "synth/ecp5", "bitstream", "report")
 QUICK_S = 15  # a second or so on an idle machine; what is not ended takes minutes
-CALL_TOOLS = {"sim", "synth/xc7", "synth/ecp5", "bitstream"}
+CALL_TOOLS = {"sim", "synth/ice40", "synth/ecp5", "bitstream"}
 # Each kill is a start of the command, some eight seconds; after one all earlier stages are at hand. What starts
 # programs, and what trains, is always killed, by which signal a commit's seed chooses, as it does which others are.
 ALWAYS = ("student", "sim", "synth/ecp5", "bitstream")

@@ -19,7 +19,12 @@ from tests.importers.keras_files import layer, sequential, write_h5
 from tests.importers.onnx_models import save
 
 FORMAT = "fixed<9,4>"  # iris: 0.1 .. 7.9, on a grid of 1/32
-NO_SYNTHESIS = ("--set", "synthesis.families=[]", "--set", "synthesis.place=false")
+SETTINGS = (
+    "hardware.part=LFE5U-25F",
+    "synthesis.families=[]",
+    "synthesis.place=false",
+)  # the family yosys is fastest with
+ECP5 = tuple(word for setting in SETTINGS for word in ("--set", setting))
 
 
 def run(*words: object) -> str:
@@ -90,18 +95,18 @@ def test_qkeras_to_counted_hardware(tmp_path: Path):
         "--set",
         f"data.input_format={FORMAT}",
     )
-    run(*words, "--set", "hardware.output=scores", "--set", 'synthesis.families=["xc7"]')
+    run(*words, "--set", "hardware.output=scores", *ECP5)
     results = checked(out, "exact")
     x, got = scores(out)
     hidden = half_even(np.maximum(x @ w["fc1"][0] + w["fc1"][1], 0), 2.0**-2, 0, 31)
     assert (got == hidden @ w["fc2"][0] + w["fc2"][1]).all()
-    assert results["synthesis"]["xc7"]["lut"] > 0
+    assert results["synthesis"]["ecp5"]["lut"] > 0
     assert results["model"]["framework"] == "Keras 2.13.1"
     assert "softmax" in results["model"]["notes"][-1]
     page = (out / "report.html").read_text()
     assert results["model"]["sha256"] in page
     assert page.count("ranges-") > 0
-    again = run(*words, "--set", "hardware.output=scores", "--set", 'synthesis.families=["xc7"]')
+    again = run(*words, "--set", "hardware.output=scores", *ECP5)
     stages = [line for line in again.splitlines() if line.startswith("[")]
     assert stages
     assert all(line.endswith("] unchanged") for line in stages), again
@@ -133,7 +138,7 @@ def test_onnx_with_quantizers(tmp_path: Path):
     path = save(tmp_path / "net.onnx", nodes, (4,), {**steps, **tables}, opset=21)
     out = tmp_path / "run"
     words = ("--model", path, "--data", iris(tmp_path), "--out", out, "--set", f"data.input_format={FORMAT}")
-    run(*words, "--set", "hardware.output=scores", *NO_SYNTHESIS)
+    run(*words, "--set", "hardware.output=scores", *ECP5)
     checked(out, "exact")
     x, got = scores(out)
     (expected,) = ReferenceEvaluator(onnx.load(path)).run(None, {"x": x.astype(np.float32)})
@@ -152,7 +157,7 @@ def sequential_file(tmp_path: Path):
         for seed, parameter in enumerate(module.parameters()):
             parameter.copy_(torch.tensor(numbers(seed, *parameter.shape)))
     torch.save(module, tmp_path / "net.pt")
-    words = ("--model", tmp_path / "net.pt", "--data", iris(tmp_path), "--out", tmp_path / "run", *NO_SYNTHESIS)
+    words = ("--model", tmp_path / "net.pt", "--data", iris(tmp_path), "--out", tmp_path / "run", *ECP5)
     return module, (*words, "--set", f"data.input_format={FORMAT}", "--set", "hardware.output=scores")
 
 
@@ -218,7 +223,7 @@ def test_any_graph_teaches_a_dense_student(tmp_path: Path):
     torch.manual_seed(2)
     module = nn.Sequential(nn.Unflatten(1, (1, 4)), nn.Conv1d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(6, 3))
     save_graph(load_torch(module, torch.zeros(2, 4)), tmp_path / "conv.npz")
-    words = ("--model", tmp_path / "conv.npz", "--data", iris(tmp_path), "--out", tmp_path / "run", *NO_SYNTHESIS)
+    words = ("--model", tmp_path / "conv.npz", "--data", iris(tmp_path), "--out", tmp_path / "run", *ECP5)
     run(*words, "--set", "student.hidden=[5]", "--set", "student.epochs=30", "--set", "student.batch_size=16")
     results = checked(tmp_path / "run", "qat")
     assert results["model"]["start"] == "random"
@@ -247,7 +252,7 @@ def test_files_of_another_project(tmp_path: Path, shared_data: Path, name: str, 
     answers = evaluate(load_model(file), x)
     y = answers[:, 0] > 0.5 if answers.shape[1] == 1 else answers.argmax(axis=1)
     np.savez(tmp_path / "own.npz", x=x, y=y)
-    words = ("--model", file, "--data", tmp_path / "own.npz", "--out", tmp_path / "run", *NO_SYNTHESIS)
+    words = ("--model", file, "--data", tmp_path / "own.npz", "--out", tmp_path / "run", *ECP5)
     narrow = ("--set", "model.weight_bits=4", "--set", "model.activation_bits=6")  # small to compile
     run(*words, "--set", "data.input_format=fixed<12,6>", "--set", f"model.quantize={road}", *narrow)
     results = json.loads((tmp_path / "run" / "results.json").read_text())

@@ -42,7 +42,7 @@ def test_run_again_edit(small: Path, tmp_path: Path):
     assert (whole / results["bitstream"]).stat().st_size > 50_000
     assert "m_small.bit" in done.stdout
     assert "report.html" in done.stdout
-    assert re.search(r"synth/xc7: about \d+ s, a guess from \d+ estimated LUTs", done.stdout)
+    assert re.search(r"synth/ice40: about \d+ s, a guess from \d+ estimated LUTs", done.stdout)
     assert re.search(r"Seconds per stage: data \d+\.\d, teacher .*; \d+\.\d this time", done.stdout)
 
     # nothing changed: nothing runs; a setting of synthesis changes: only that and the report run

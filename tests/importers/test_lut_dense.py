@@ -124,7 +124,13 @@ def test_a_file_becomes_hardware_that_equals_every_edge(tmp_path):
     expected = np.array([[sum(edge(row[i], i, o) for i in range(N_IN)) for o in range(N_OUT)] for row in x])
     np.savez(tmp_path / "d.npz", x=x, y=np.arange(len(x)) % 2, split=np.resize(["test", "train", "validation"], len(x)))
     words = ["run", "--model", model, "--data", tmp_path / "d.npz", "--out", tmp_path / "run"]
-    for setting in ("synthesis.families=[]", "synthesis.place=false", "hardware.output=scores", "data.split_key=split"):
+    for setting in (
+        "hardware.part=LFE5U-25F",
+        "synthesis.families=[]",
+        "synthesis.place=false",
+        "hardware.output=scores",
+        "data.split_key=split",
+    ):
         words += ["--set", setting]
     done = CliRunner().invoke(main, [str(word) for word in words])
     assert done.exit_code == 0, done.output
