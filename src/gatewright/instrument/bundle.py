@@ -19,7 +19,7 @@ from gatewright.fixedpoint import Ints
 from gatewright.instrument.header import REGISTERS, Units, design_header, design_source, registers_header
 from gatewright.instrument.ipxact import component_xml
 from gatewright.instrument.markdown import register_table
-from gatewright.instrument.registers import MAGIC, Block
+from gatewright.instrument.registers import MAGIC, Block, Described, Frame
 from gatewright.instrument.top import WrittenBlock, block_ports
 from gatewright.tools import new_directory, write_atomic
 from gatewright.version import __version__
@@ -69,15 +69,20 @@ def kept_vectors(x: Ints, y: Ints) -> int:
 
 def record(block: Block, units: Units) -> dict[str, Any]:
     """Return the description for the Python client, JSON-able."""
-    scaling = {"scale": list(units.scale), "offset": list(units.offset)} if units.scale else None
     assert block.x is not None, "a block with a core has frames"
     assert block.y is not None, "a block with a core has frames"
+    return described_record(block, block.x, block.y, units, magic=MAGIC)
+
+
+def described_record(block: Described, x: Frame, y: Frame, units: Units, *, magic: int) -> dict[str, Any]:
+    """Return what a client must know of anything with registers and frames, JSON-able."""
+    scaling = {"scale": list(units.scale), "offset": list(units.offset)} if units.scale else None
     return {
         "name": block.name,
-        "magic": MAGIC,
+        "magic": magic,
         "program_hash": block.program_hash,
-        "x": asdict(block.x),
-        "y": asdict(block.y),
+        "x": asdict(x),
+        "y": asdict(y),
         "scaling": scaling,
         "output_scale": list(units.result_scale) or None,
         "classes": list(units.classes),
