@@ -20,6 +20,7 @@ from pathlib import Path
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
+from cocotb.handle import Force, Release
 from cocotb.task import bridge, resume
 from cocotb.triggers import RisingEdge, with_timeout
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam
@@ -118,6 +119,11 @@ class Bench:
         """Be the client's transport."""
         await with_timeout(self.host.write(4 * word, value.to_bytes(4, "little")), 20, "us")
 
+    @resume
+    async def hold(self, what) -> None:
+        """Keep the core from taking vectors, or let it."""
+        self.dut.x_ready.value = what
+
 
 class Shared(np.ndarray):
     """An array that is copied to the memory, and back, as pynq's buffers are."""
@@ -149,6 +155,8 @@ async def runs(dut):
     bench = await Bench.start(dut)
 
     def client() -> list[float]:
+        for row in GIVEN["design"]["registers"]:
+            assert bench.read(row["word"]) == row["reset"], row
         kernel, rates = bench.client(), []
         assert kernel.self_test(X[:9], Y[:9]) == 9
         assert kernel.run(X[:0]).shape == (0, Y.shape[1])
@@ -188,6 +196,12 @@ async def hangs(dut):
             while kernel.read("STATUS") >> 31:
                 pass
             assert (kernel.run(X[:40]) == Y[:40]).all(), channel
+        bench.hold(Force(0))
+        expect(
+            lambda: kernel.run(X[:40]), "code 3: the core gives nothing, and waits for nothing of the memory; count 40"
+        )
+        bench.hold(Release())
+        assert (kernel.run(X[:40]) == Y[:40]).all()
 
     await bridge(client)()
 

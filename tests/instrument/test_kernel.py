@@ -76,20 +76,19 @@ def drive(
 @pytest.mark.axi
 @pytest.mark.slow
 def test_an_outside_memory_sees_whole_bursts_and_every_end(tmp_path: Path):
-    drive(tmp_path, SMALL, [(1, 0.0), (37, 0.4), (300, 0.1)], 0.5, data_bits=64)
+    drive(tmp_path, SMALL, [(1, 0.0), (37, 0.4), (150, 0.1)], 0.4, data_bits=64)
 
 
 @pytest.mark.icarus
 @pytest.mark.axi
 @pytest.mark.slow
 def test_a_core_on_streams_is_a_kernel_too(tmp_path: Path):
-    drive(tmp_path, residual(), [(1, 0.3), (7, 0.3)], 0.0, only="runs", data_bits=32, stream="always")
+    drive(tmp_path, residual(), [(5, 0.3)], 0.0, only="runs", data_bits=32, stream="always")
 
 
 @pytest.mark.sim
-@pytest.mark.parametrize("data_bits", [32, 512])
-def test_lint_is_clean(tmp_path: Path, data_bits: int):
-    made, _ = built(tmp_path, SMALL, data_bits=data_bits)
+def test_lint_is_clean(tmp_path: Path):
+    made, _ = built(tmp_path, SMALL, data_bits=512)
     lint(sources=[tmp_path / name for name in made.files], top=made.kernel.name, out=tmp_path / "lint")
 
 
