@@ -22,7 +22,6 @@ from gatewright.rtl.manifest import write_design
 from gatewright.sim import lint
 from tests.axi.test_outside_client import RUN
 from tests.instrument.blocks import vectors
-from tests.lower.test_streams import residual
 from tests.lowering import lower_for
 from tests.programs import mlp
 
@@ -43,7 +42,10 @@ def built(folder: Path, program: Program, *, data_bits: int = 0, **options: Any)
 def drive(
     folder: Path, program: Program, runs: list[tuple[int, float]], least: float, *, only: str = "", **options: Any
 ) -> list[float]:
-    """Run scenarios of kernel_client.py; all must pass. Returns the share of the core's throughput of each run."""
+    """Run scenarios of kernel_client.py; all must pass. Returns the share of the core's throughput of each run.
+
+    `python -m benchmarks kernel` does so at length, and for a core on streams.
+    """
     made, interval = built(folder, program, **options)
     x, y = vectors(program, 60)
     kernel = made.kernel
@@ -77,13 +79,6 @@ def drive(
 @pytest.mark.slow
 def test_an_outside_memory_sees_whole_bursts_and_every_end(tmp_path: Path):
     drive(tmp_path, SMALL, [(1, 0.0), (37, 0.4), (150, 0.1)], 0.4, data_bits=64)
-
-
-@pytest.mark.icarus
-@pytest.mark.axi
-@pytest.mark.slow
-def test_a_core_on_streams_is_a_kernel_too(tmp_path: Path):
-    drive(tmp_path, residual(), [(5, 0.3)], 0.0, only="runs", data_bits=32, stream="always")
 
 
 @pytest.mark.sim
