@@ -32,7 +32,7 @@ def kernel_xml(kernel: Kernel) -> str:
         (_bus(MEMORY), "master", "0xFFFFFFFFFFFFFFFF", kernel.data_bits),
     ):
         sizes = {"range": span, "dataWidth": str(bits), "portType": "addressable", "base": "0x0"}
-        ET.SubElement(ports, "port", name=name, mode=mode, **sizes)
+        ET.SubElement(ports, "port", {"name": name, "mode": mode, **sizes})
     args = ET.SubElement(made, "args")
     for number, argument in enumerate(ARGUMENTS):
         ET.SubElement(args, "arg", _argument(number, argument))
