@@ -52,7 +52,7 @@ def run() -> None:
         )
     notes = (
         f"share of the core's throughput, {VECTORS} vectors, 50 on streams, start and end of the run in it;",
-        "each of five channels pauses in that share of cycles at random: a core that keeps the bus busy gets no more than",
+        "each of five channels pauses in that share of cycles at random, a bus that is always busy moves no more than",
         "the rest. LUT, FF: all but the core and its stream.",
     )
     publish("kernel", "kernel: vectors from memory, results to memory", rows, notes)
