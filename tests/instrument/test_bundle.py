@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -19,6 +20,9 @@ from gatewright.flow.instrument import deploy_run
 from gatewright.instrument.bundle import bundle_files
 from gatewright.instrument.header import Units
 from gatewright.instrument.ipxact import SPACE
+from gatewright.instrument.kernel.description import Kernel
+from gatewright.instrument.kernel.top import kernel_ports
+from gatewright.instrument.kernel.vitis import package_tcl
 from gatewright.instrument.markdown import register_table
 from gatewright.instrument.registers import Block, FifoPair, Frame
 from gatewright.instrument.top import block_ports
@@ -103,7 +107,7 @@ def test_the_command_writes_a_whole_bundle(tmp_path: Path):
         main, ["deploy", str(tmp_path / "build"), "--out", str(out), "--depth", "64", "--ram", "128"]
     )
     assert done.exit_code == 0, done.output
-    assert "2 in, 2 out" in done.output
+    assert "2 words in, 2 out" in done.output
     lines = [line.split("  ") for line in (out / "SHA256SUMS").read_text().splitlines()]
     sums = {name: value for value, name in lines}
     names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
@@ -134,6 +138,68 @@ def test_the_command_writes_a_whole_bundle(tmp_path: Path):
     assert "must be the directory of a run or a build" in str(other.exception) + other.output
 
 
+def test_the_command_writes_a_kernel(tmp_path: Path):
+    rtl_only(tmp_path)
+    out, build = tmp_path / "kernel", str(tmp_path / "build")
+    done = CliRunner().invoke(main, ["deploy", build, "--for", "kernel", "--out", str(out), "--data-bits", "128"])
+    assert done.exit_code == 0, done.output
+    assert "16 bytes in, 16 out, in beats of 128 bits" in done.output
+    sums = {line.split("  ")[1] for line in (out / "SHA256SUMS").read_text().splitlines()}
+    names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert names == {*sums, "SHA256SUMS"}
+    kernel = Kernel(name="net_kernel", program_hash="c0ffee01" * 8, x=frame(5, 128), y=frame(3, 128))
+    record = json.loads((out / "client" / "kernel.json").read_text())
+    assert [(row["name"], row["word"]) for row in record["registers"]] == [(r.name, r.word) for r in kernel.registers]
+    macros = re.findall(r"^#define GK_(\w+) (\d+)u /\* ", (out / "client" / "gw_registers.h").read_text(), re.MULTILINE)
+    assert macros == [(r.name, str(r.word)) for r in kernel.registers]
+    assert register_table(kernel).splitlines()[2].startswith("| 0 | 0x00 | `GK_CONTROL` | read-write | 0x00000004 |")
+
+    root = ET.parse(out / "kernel.xml").getroot()
+    ports = {port.get("name"): (port.get("mode"), port.get("dataWidth")) for port in root.iter("port")}
+    assert ports == {"s_axi_control": ("slave", "32"), "m_axi_gmem": ("master", "128")}
+    args = [(arg.get("name"), int(arg.get("offset", ""), 16), arg.get("port")) for arg in root.iter("arg")]
+    assert args == [("x", 0x10, "m_axi_gmem"), ("y", 0x1C, "m_axi_gmem"), ("count", 0x28, "s_axi_control")]
+    words = {r.name: r.offset for r in kernel.registers}
+    assert [offset for _, offset, _ in args] == [words["X_LOW"], words["Y_LOW"], words["COUNT"]]
+
+    top = (out / "verilog" / "net_kernel.v").read_text()
+    listed = [(port.direction, port.bits, port.name) for port in top_ports(top)]
+    assert listed == [(port.direction, port.bits, port.name) for port in kernel_ports(kernel)]
+    for options, text in (
+        (["--for", "kernel", "--ram", "64"], "--ram is none of --for kernel; leave it out"),
+        (["--data-bits", "64"], "--data-bits is none of --for comblock; leave it out"),
+    ):
+        refused = CliRunner().invoke(main, ["deploy", build, *options, "--out", str(tmp_path / "other")])
+        assert refused.exit_code == 2
+        assert text in refused.output
+
+
+def frame(elements: int, beat_bits: int) -> Frame:
+    return Frame(elements=elements, width_bits=8, signed=True, frac_bits=4, beat_bits=beat_bits)
+
+
+def test_the_script_for_vitis_names_every_file(tmp_path: Path):
+    """Run by tclsh, with every command of Vivado's replaced by one that writes down what it was given."""
+    if shutil.which("tclsh") is None:
+        pytest.skip("no tclsh; apt install tcl")
+    kernel = Kernel(name="net_kernel", program_hash="0" * 64, x=frame(5, 64), y=frame(3, 64))
+    script = package_tcl(kernel, ["verilog/a.v", "verilog/net_kernel.v"])
+    (tmp_path / "package_xo.tcl").write_text(
+        'namespace eval ipx {}\nproc unknown args {puts $args; return "core"}\n'
+        f"proc ipx::current_core {{}} {{return core}}\n{script}"
+    )
+    said = subprocess.run(
+        ["tclsh", "package_xo.tcl", "xcu200"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert said[0] == f"create_project -force net_kernel {tmp_path}/xo/project -part xcu200"
+    assert said[1] == f"add_files -norecurse {{{tmp_path}/verilog/a.v {tmp_path}/verilog/net_kernel.v}}"
+    assert [line.split()[0] for line in said[-4:]] == [
+        "ipx::update_checksums", "ipx::check_integrity", "ipx::save_core", "package_xo",
+    ]  # fmt: skip
+    assert f"-kernel_xml {tmp_path}/kernel.xml" in said[-1]
+    assert sum(line.startswith("ipx::associate_bus_interfaces -busif") for line in said) == 2
+
+
 def test_a_scaling_of_another_run_is_refused(tmp_path: Path):
     rtl_only(tmp_path)
     build = tmp_path / "build"
@@ -143,8 +209,10 @@ def test_a_scaling_of_another_run_is_refused(tmp_path: Path):
         deploy_run(build, tmp_path / "bundle")
 
 
-def test_the_manual_has_the_table(root: Path):
+def test_the_manual_has_the_tables(root: Path):
     assert register_table(PAGE_BLOCK) in (root / "docs" / "deploy.md").read_text()
+    kernel = Kernel(name="net_kernel", program_hash="c0ffee01" * 8, x=frame(5, 64), y=frame(3, 64))
+    assert register_table(kernel) in (root / "docs" / "kernel.md").read_text()
 
 
 def rtl_only(folder: Path) -> None:

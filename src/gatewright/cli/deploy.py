@@ -9,19 +9,62 @@ import click
 
 @click.command("deploy")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--for", "target", type=click.Choice(["comblock"]), default="comblock", show_default=True)
+@click.option("--for", "target", type=click.Choice(["comblock", "kernel"]), default="comblock", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="New folder of the bundle [default: RUN/deploy/TARGET]")
-@click.option("--depth", default=0, help="Words of each FIFO, a power of two in 16..32768; 0: as suits.")
-@click.option("--registers", default=16, show_default=True, help="Input, and output, registers for logic of your own.")
-@click.option("--ram", "ram_words", default=0, help="Words of a RAM behind AXI4 for logic of your own; 0: none.")
-def deploy_command(run: Path, target: str, out: Path | None, depth: int, registers: int, ram_words: int) -> None:
-    """Put the design of RUN, of `run` or `build`, behind AXI4-Lite, with clients in C and Python and stored vectors."""
+@click.option("--depth", type=int, help="comblock: words of each FIFO, a power of two in 16..32768.")
+@click.option(
+    "--registers", type=int, help="comblock: input, and output, registers for logic of your own [default: 16]"
+)
+@click.option("--ram", "ram_words", type=int, help="comblock: words of a RAM behind AXI4 for logic of your own.")
+@click.option("--data-bits", type=int, help="kernel: bits of its bus to memory, 32 to 512.")
+def deploy_command(
+    run: Path,
+    target: str,
+    out: Path | None,
+    depth: int | None,
+    registers: int | None,
+    ram_words: int | None,
+    data_bits: int | None,
+) -> None:
+    """Put the design of RUN, of `run` or `build`, behind AXI, with clients and stored vectors.
+
+    comblock: registers and FIFOs behind AXI4-Lite, clients in C and Python. kernel: fetches vectors from memory and
+    writes results there, as Vitis' kernels do.
+    """
+    folder = out or run / "deploy" / target
+    match target:
+        case "kernel":
+            _refuse(target, {"--depth": depth, "--registers": registers, "--ram": ram_words})
+            name, words = _kernel(run, folder, data_bits or 0)
+        case _:
+            _refuse(target, {"--data-bits": data_bits})
+            name, words = _comblock(run, folder, depth or 0, 16 if registers is None else registers, ram_words or 0)
+    click.echo(f"{target if target == 'kernel' else 'block':<20} {name}")
+    click.echo(f"{'a vector':<20} {words}")
+    click.echo(f"{'bundle':<20} {folder}")
+
+
+def _comblock(run: Path, folder: Path, depth: int, registers: int, ram_words: int) -> tuple[str, str]:
+    """Write a block's bundle; return its name and the size of vectors."""
     from gatewright.flow.instrument import deploy_run
 
-    folder = out or run / "deploy" / target
     block = deploy_run(run, folder, depth=depth, registers=registers, ram_words=ram_words)
     assert block.x is not None, "a block with a core has frames"
     assert block.y is not None, "a block with a core has frames"
-    click.echo(f"{'block':<20} {block.name}")
-    click.echo(f"{'words of a vector':<20} {block.x.words} in, {block.y.words} out")
-    click.echo(f"{'bundle':<20} {folder}")
+    return block.name, f"{block.x.words} words in, {block.y.words} out"
+
+
+def _kernel(run: Path, folder: Path, data_bits: int) -> tuple[str, str]:
+    """Write a kernel's bundle; return its name and the size of vectors."""
+    from gatewright.flow.instrument import deploy_kernel
+
+    kernel = deploy_kernel(run, folder, data_bits=data_bits)
+    x, y = kernel.vector_bytes(kernel.x), kernel.vector_bytes(kernel.y)
+    return kernel.name, f"{x} bytes in, {y} out, in beats of {kernel.data_bits} bits"
+
+
+def _refuse(target: str, given: dict[str, int | None]) -> None:
+    """Raise UsageError where an option is given that the target has not."""
+    for option, value in given.items():
+        if value is not None:
+            raise click.UsageError(f"{option} is none of --for {target}; leave it out")

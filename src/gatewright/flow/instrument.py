@@ -14,6 +14,7 @@ from gatewright.tools import load_npy
 if TYPE_CHECKING:
     from gatewright.fixedpoint import Ints
     from gatewright.instrument.header import Units
+    from gatewright.instrument.kernel.description import Kernel
     from gatewright.instrument.registers import Block
     from gatewright.instrument.top import WrittenBlock
     from gatewright.ir import Program
@@ -34,11 +35,27 @@ class Instrument:
     y: Ints
 
 
-def read_instrument(run: Path, *, depth: int = 0, registers: int = 16, ram_words: int = 0) -> Instrument:
-    """Return the block of a run or a build, with its stored samples; the options are those of `deploy_run`."""
-    from gatewright.instrument.registers import FifoPair
-    from gatewright.instrument.top import make_block
-    from gatewright.ir import Interpreter, load_program, ranges
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A run's design and program. x, y: codes of stored samples and of their results, (n, codes) each."""
+
+    manifest: RtlManifest
+    program: Program
+    x: Ints
+    y: Ints
+
+    @property
+    def frac_bits(self) -> dict[str, int]:
+        """Of the codes, as `make_block` and `make_kernel` take them."""
+        from gatewright.ir import ranges
+
+        result = ranges(self.program)[self.program.output]
+        return {"input_frac_bits": self.program.input.format.frac_bits, "result_frac_bits": result.frac_bits}
+
+
+def read_stored(run: Path) -> Stored:
+    """Return what a run or a build left. Raises GatewrightError where it has no design yet."""
+    from gatewright.ir import Interpreter, load_program
     from gatewright.rtl.manifest import RtlManifest
 
     file = run / "program" / "program.txt"
@@ -48,19 +65,43 @@ def read_instrument(run: Path, *, depth: int = 0, registers: int = 16, ram_words
             "gatewright run or gatewright build makes it"
         )
     manifest, program = RtlManifest.load(run / "rtl"), load_program(file)
+    x = _codes(run)
+    y = Interpreter(program).run(x.reshape(len(x), *program.input.shape))
+    return Stored(manifest=manifest, program=program, x=x.reshape(len(x), -1), y=y.reshape(len(x), -1))
+
+
+def read_instrument(run: Path, *, depth: int = 0, registers: int = 16, ram_words: int = 0) -> Instrument:
+    """Return the block of a run or a build, with its stored samples; the options are those of `deploy_run`."""
+    from gatewright.instrument.registers import FifoPair
+    from gatewright.instrument.top import make_block
+
+    found = read_stored(run)
     made = make_block(
-        manifest,
+        found.manifest,
         run / "rtl",
-        input_frac_bits=program.input.format.frac_bits,
-        result_frac_bits=ranges(program)[program.output].frac_bits,
         fifos=FifoPair(output_depth=depth, input_depth=depth) if depth else None,
         inputs=registers,
         outputs=registers,
         ram_words=ram_words,
+        **found.frac_bits,
     )
-    x = _codes(run)
-    y = Interpreter(program).run(x.reshape(len(x), *program.input.shape))
-    return Instrument(made=made, program=program, manifest=manifest, x=x.reshape(len(x), -1), y=y.reshape(len(x), -1))
+    return Instrument(made=made, program=found.program, manifest=found.manifest, x=found.x, y=found.y)
+
+
+def deploy_kernel(run: Path, out: Path, *, data_bits: int = 0) -> Kernel:
+    """Write the bundle of a run's or a build's kernel to the folder `out`; return the kernel.
+
+    data_bits: of its bus to memory, 0: as the core wants.
+    Raises GatewrightError where there is no design yet, or where `out` is there, LowerError for an impossible width.
+    """
+    from gatewright.instrument.kernel.bundle import write_kernel
+    from gatewright.instrument.kernel.top import make_kernel
+
+    _must_be_new(out)
+    found = read_stored(run)
+    made = make_kernel(found.manifest, run / "rtl", data_bits=data_bits, **found.frac_bits)
+    write_kernel(made, out, x=found.x, y=found.y, units=_units(run, found.program, found.y.shape[1]))
+    return made.kernel
 
 
 def deploy_run(run: Path, out: Path, *, depth: int = 0, registers: int = 16, ram_words: int = 0) -> Block:
@@ -72,11 +113,15 @@ def deploy_run(run: Path, out: Path, *, depth: int = 0, registers: int = 16, ram
     """
     from gatewright.instrument.bundle import write_bundle
 
-    if out.exists():
-        raise GatewrightError(f"{out} must not be there yet, for a bundle is written whole; choose another --out")
+    _must_be_new(out)
     found = read_instrument(run, depth=depth, registers=registers, ram_words=ram_words)
     write_bundle(found.made, out, x=found.x, y=found.y, units=_units(run, found.program, found.y.shape[1]))
     return found.made.block
+
+
+def _must_be_new(out: Path) -> None:
+    if out.exists():
+        raise GatewrightError(f"{out} must not be there yet, for a bundle is written whole; choose another --out")
 
 
 def _codes(run: Path) -> Ints:

@@ -90,7 +90,7 @@ _STREAMS = (
 )  # fmt: skip
 _DRIVEN = {"core_rst_n": "runs", "x_valid": "o_valid", "x_last": "x_ends", "y_ready": "i_room"}
 _RUNS, _HOLD = wire("runs"), wire("hold")
-_X_ENDS, _X_OPEN, _LOST = wire("x_ends"), wire("x_open"), wire("lost")
+X_ENDS, X_OPEN, _LOST = wire("x_ends"), wire("x_open"), wire("lost")
 COUNTERS = ("VECTORS_IN", "RESULTS_OUT", "FRAMING_ERRORS", "CYCLES_BUSY")
 
 
@@ -163,31 +163,36 @@ def _sticky(flag: Name, sets: Expr, status: Expr) -> Register:
 def _counters(block: Block, x: Frame) -> list[Item]:
     """Return what follows the vectors into the core and out of it, and counts."""
     taken = all_of([wire("o_valid"), wire("x_ready")])
-    items: list[Item] = [Heading("Where a vector ends, and what is counted")]
-    if x.words > 1:
-        place = wire("x_word", (x.words - 1).bit_length())
-        ends = Binary("==", place, number(x.words - 1, place.width))
-        after = Choose(ends, number(0, place.width), Binary("+", place, number(1, place.width)))
-        items += [
-            Register(place, after, enable=taken, reset=negated(_RUNS)),
-            Assign(_X_ENDS, ends),
-            Assign(_X_OPEN, AnyBit(Slice(place, place.width - 1, 0))),
-        ]
-    else:
-        items += [Assign(_X_ENDS, number(1, 1)), Assign(_X_OPEN, number(0, 1))]
+    items: list[Item] = [Heading("Where a vector ends, and what is counted"), *vector_ends(x.words, taken, _RUNS)]
+    place = wire("x_word", (x.words - 1).bit_length())
+    begun = AnyBit(Slice(place, place.width - 1, 0)) if x.words > 1 else number(0, 1)
+    items.append(Assign(X_OPEN, begun))
     counters = {name: wire(name.lower(), 32) for name in COUNTERS}
-    cut = all_of([WRITES, is_word(WRITE_WORD, block.word("OFIFO_CONTROL")), Slice(WRITE_DATA, 0, 0), _X_OPEN])
+    cut = all_of([WRITES, is_word(WRITE_WORD, block.word("OFIFO_CONTROL")), Slice(WRITE_DATA, 0, 0), X_OPEN])
     same = Binary("==", counters["VECTORS_IN"], counters["RESULTS_OUT"])
     events = {
-        "VECTORS_IN": all_of([taken, _X_ENDS]),
+        "VECTORS_IN": all_of([taken, X_ENDS]),
         "RESULTS_OUT": all_of([wire("y_valid"), wire("i_room"), wire("y_last")]),
         "FRAMING_ERRORS": either(_LOST, cut),
-        "CYCLES_BUSY": either(_X_OPEN, Choose(same, number(0, 1), number(1, 1))),
+        "CYCLES_BUSY": either(X_OPEN, Choose(same, number(0, 1), number(1, 1))),
     }
     for name, counter in counters.items():
         up = Binary("+", counter, number(1, 32))
         items.append(Register(counter, up, enable=events[name], reset=negated(_RUNS)))
     return items
+
+
+def vector_ends(words: int, taken: Expr, runs: Name) -> list[Item]:
+    """Return what says of each word that is `taken` whether it is a vector's last: x_ends; and x_word, which it is."""
+    if words == 1:
+        return [Assign(X_ENDS, number(1, 1))]
+    place = wire("x_word", (words - 1).bit_length())
+    ends = Binary("==", place, number(words - 1, place.width))
+    after = Choose(ends, number(0, place.width), Binary("+", place, number(1, place.width)))
+    return [
+        Register(place, after, enable=taken, reset=negated(runs)),
+        Assign(X_ENDS, ends),
+    ]
 
 
 def _read(block: Block, fifos: FifoPair, x: Frame, y: Frame) -> dict[int, Expr]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +20,7 @@ from gatewright.fixedpoint import Ints
 from gatewright.instrument.header import REGISTERS, Units, design_header, design_source, registers_header
 from gatewright.instrument.ipxact import component_xml
 from gatewright.instrument.markdown import register_table
-from gatewright.instrument.registers import MAGIC, Block
+from gatewright.instrument.registers import MAGIC, Block, Described, Frame
 from gatewright.instrument.top import WrittenBlock, block_ports
 from gatewright.tools import new_directory, write_atomic
 from gatewright.version import __version__
@@ -35,10 +36,14 @@ def write_bundle(made: WrittenBlock, folder: Path, *, x: Ints, y: Ints, units: U
 
     x, y: codes of vectors and of the results that they must give, (n, codes); units: the user's.
     """
-    found = bundle_files(made, x=x, y=y, units=units or Units())
+    write_files(bundle_files(made, x=x, y=y, units=units or Units()), folder)
+
+
+def write_files(found: Mapping[str, bytes], folder: Path) -> None:
+    """Write files, by name, with a list of their hashes; the folder appears whole or not at all."""
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(found.items()))
     with new_directory(folder) as work:
-        for name, data in (found | {MANIFEST: sums.encode()}).items():
+        for name, data in {**found, MANIFEST: sums.encode()}.items():
             write_atomic(work / name, data)
 
 
@@ -59,7 +64,7 @@ def bundle_files(made: WrittenBlock, *, x: Ints, y: Ints, units: Units) -> dict[
         "client/block.json": json.dumps(record(block, units), indent=1) + "\n",
     }
     found = {name: text.encode() for name, text in texts.items()}
-    return found | {"client/vectors_x.npy": _npy(x), "client/vectors_y.npy": _npy(y)}
+    return found | {"client/vectors_x.npy": npy(x), "client/vectors_y.npy": npy(y)}
 
 
 def kept_vectors(x: Ints, y: Ints) -> int:
@@ -69,15 +74,20 @@ def kept_vectors(x: Ints, y: Ints) -> int:
 
 def record(block: Block, units: Units) -> dict[str, Any]:
     """Return the description for the Python client, JSON-able."""
-    scaling = {"scale": list(units.scale), "offset": list(units.offset)} if units.scale else None
     assert block.x is not None, "a block with a core has frames"
     assert block.y is not None, "a block with a core has frames"
+    return described_record(block, block.x, block.y, units, magic=MAGIC)
+
+
+def described_record(block: Described, x: Frame, y: Frame, units: Units, *, magic: int) -> dict[str, Any]:
+    """Return what a client must know of anything with registers and frames, JSON-able."""
+    scaling = {"scale": list(units.scale), "offset": list(units.offset)} if units.scale else None
     return {
         "name": block.name,
-        "magic": MAGIC,
+        "magic": magic,
         "program_hash": block.program_hash,
-        "x": asdict(block.x),
-        "y": asdict(block.y),
+        "x": asdict(x),
+        "y": asdict(y),
         "scaling": scaling,
         "output_scale": list(units.result_scale) or None,
         "classes": list(units.classes),
@@ -88,7 +98,8 @@ def record(block: Block, units: Units) -> dict[str, Any]:
     }
 
 
-def _npy(codes: Ints) -> bytes:
+def npy(codes: Ints) -> bytes:
+    """Return codes as a file of NumPy's."""
     data = io.BytesIO()
     np.save(data, codes.astype("<i8"), allow_pickle=False)
     return data.getvalue()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gatewright.fixedpoint import Ints
-from gatewright.instrument.registers import MAGIC, Block, Frame
+from gatewright.instrument.registers import Block, Described, Frame
 from gatewright.version import __version__
 
 REGISTERS = "gw_registers.h"
@@ -27,10 +27,12 @@ class Units:
     classes: tuple[str, ...] = ()
 
 
-def registers_header(block: Block) -> str:
+def registers_header(block: Described) -> str:
     """Return the numbers of the words, and masks of their fields."""
-    lines = [f"/* Words of the block {block.name}, {_NOTE}", "#ifndef GW_REGISTERS_H", "#define GW_REGISTERS_H", ""]
-    lines.append(f"#define GW_MAGIC {MAGIC:#010x}u /* what GW_ID reads */")
+    lines = [f"/* Words of {block.name}, {_NOTE}", "#ifndef GW_REGISTERS_H", "#define GW_REGISTERS_H", ""]
+    known = next((register for register in block.registers if register.name == "ID"), None)
+    if known is not None:
+        lines.append(f"#define {known.prefix or 'GW'}_MAGIC {known.reset:#010x}u /* what {known.macro} reads */")
     for register in block.registers:
         lines.append(f"#define {register.macro} {register.word}u /* {register.access}. {register.description} */")
         for field in register.fields:

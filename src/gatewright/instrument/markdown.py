@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gatewright.instrument.registers import Block, Register
+from gatewright.instrument.registers import Described, Register
 
 
-def register_table(block: Block) -> str:
+def register_table(block: Described) -> str:
     """Return a row for each register: word, offset in bytes, name, access, value behind a reset, what it is."""
     rows = [
         f"| {r.word} | 0x{r.offset:02X} | `{r.macro}` | {r.access} | 0x{r.reset:08X} | {_said(r)} |"

@@ -8,7 +8,7 @@ SystemRDL with PeakRDL could describe the registers, but its Verilog is read by 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from gatewright.errors import LowerError
 from gatewright.rtl.shell import StreamPort
@@ -46,11 +46,12 @@ class Register:
     reset: int = 0
     effect: str = ""
     fields: tuple[Field, ...] = ()
+    prefix: str = ""
 
     @property
     def macro(self) -> str:
-        """Its name in C: as ComBlock's driver has it, where ComBlock has the word."""
-        return f"{'CB' if self.word < _DIAGNOSIS else 'GW'}_{self.name}"
+        """Its name in C: as ComBlock's driver has it, where ComBlock has the word, if it has no prefix of its own."""
+        return f"{self.prefix or ('CB' if self.word < _DIAGNOSIS else 'GW')}_{self.name}"
 
     @property
     def offset(self) -> int:
@@ -79,7 +80,7 @@ class FifoPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """How a vector crosses the bus: `beats` pieces of `elements` codes, each in whole words of 32 bits.
+    """How a vector crosses the bus: `beats` pieces of `elements` codes, each in whole words of `beat_bits`.
 
     In a piece element i lies in lane i, its width rounded up to whole bytes, lowest first; a code may cross from a word
     to the next; the rest of the last word is ignored on the way in and zero on the way out. One piece is the whole
@@ -92,11 +93,14 @@ class Frame:
     signed: bool
     frac_bits: int
     beats: int = 1
+    beat_bits: int = 32
 
     @property
     def port(self) -> StreamPort:
         """The stream of one piece."""
-        return StreamPort(elements=self.elements, width_bits=self.width_bits, signed=self.signed, beat_bits=32)
+        return StreamPort(
+            elements=self.elements, width_bits=self.width_bits, signed=self.signed, beat_bits=self.beat_bits
+        )
 
     @property
     def words(self) -> int:
@@ -107,6 +111,25 @@ class Frame:
     def total(self) -> int:
         """Codes of a vector."""
         return self.beats * self.elements
+
+
+class Described(Protocol):
+    """What has registers: a `Block`, or a kernel."""
+
+    @property
+    def name(self) -> str:
+        """Of the top."""
+        ...
+
+    @property
+    def program_hash(self) -> str:
+        """Of what is inside."""
+        ...
+
+    @property
+    def registers(self) -> tuple[Register, ...]:
+        """All, by word."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,101 @@ class Memory:
         self._words[word] = value
 
 
-class Block:
+class Client:
+    """What blocks and kernels have in common: registers by name, codes of the user's values, the self-test."""
+
+    def __init__(self, transport: Transport, design: str | Path | dict[str, Any]) -> None:
+        self.folder = None if isinstance(design, dict) else Path(design).parent
+        self.design: dict[str, Any] = design if isinstance(design, dict) else json.loads(Path(design).read_text())
+        self.words: dict[str, int] = {row["name"]: row["word"] for row in self.design["registers"]}
+        self.transport = transport
+        self._check()
+
+    def read(self, name: str) -> int:
+        """Return a register by its name, IREG0 say."""
+        return self.transport.read(self.words[name])
+
+    def write(self, name: str, value: int) -> None:
+        """Set a register by its name."""
+        self.transport.write(self.words[name], value)
+
+    def run(self, codes: Any) -> NDArray[np.int64]:
+        """Return the results' codes for input codes."""
+        raise NotImplementedError
+
+    def infer(self, x: Any) -> NDArray[np.float64]:
+        """Return results in the user's units, (n, results), for samples (n, ...) in theirs."""
+        codes = self.run(self.encode(x))
+        values = codes * 2.0 ** -self.design["y"]["frac_bits"]
+        scale = self.design["output_scale"]
+        return values if scale is None else values * np.array(scale)
+
+    def encode(self, x: Any) -> NDArray[np.int64]:
+        """Return the codes of samples: (n, ...) real numbers -> (n, codes).
+
+        As in training: multiply by scale, add offset, round half up, clip. Raises BlockError for another shape, NaN,
+        and, where the data had no scaling, for what the format does not hold.
+        """
+        frame, scaling = self.design["x"], self.design["scaling"]
+        values = np.asarray(x, np.float64)
+        total = frame["elements"] * frame["beats"]
+        if values.ndim < 1 or values[:1].size != total * min(len(values), 1):
+            raise BlockError(f"samples must have {total} values each, (n, {total}), not the shape {values.shape}")
+        values = values.reshape(len(values), total)
+        if not np.isfinite(values).all():
+            raise BlockError("samples must be finite, not NaN or infinite; drop these rows")
+        if scaling is not None:
+            values = values * np.array(scaling["scale"]) + np.array(scaling["offset"])
+        scaled = values * 2.0 ** frame["frac_bits"]
+        whole = np.floor(scaled)
+        codes = whole + (scaled - whole >= 0.5)
+        low, high = _bounds(frame)
+        if scaling is None and ((codes < low) | (codes > high)).any():
+            step = 2.0 ** -frame["frac_bits"]
+            raise BlockError(
+                f"samples must lie in {low * step:g}..{high * step:g}, not {values.min():g}..{values.max():g}"
+            )
+        return np.clip(codes, low, high).astype(np.int64)
+
+    def self_test(self, x: Any = None, y: Any = None) -> int:
+        """Run the bundle's stored vectors, or these codes, and compare; return how many passed.
+
+        Raises BlockError naming the first difference.
+        """
+        if x is None:
+            assert self.folder is not None, "a design that is no file brings no vectors: give x and y"
+            x, y = (np.load(self.folder / f"vectors_{name}.npy") for name in "xy")
+        got = self.run(x)
+        if (wrong := np.argwhere(got != y)).size:
+            vector, place = wrong[0].tolist()
+            raise BlockError(
+                f"result {place} of stored vector {vector} must be {int(y[vector, place])}, not "
+                f"{int(got[vector, place])} ({len(set(wrong[:, 0].tolist()))} of {len(got)} vectors differ); "
+                "check the clock and the timing of the bitstream"
+            )
+        return len(got)
+
+    def _check(self) -> None:
+        if (found := self.read("ID")) != self.design["magic"]:
+            raise BlockError(
+                f"word {self.words['ID']} must be {self.design['magic']:#010x}, not {found:#010x}: no block of this "
+                "map answers; check the address, and that the bitstream is loaded"
+            )
+        ours = self.design["program_hash"][:16]
+        theirs = f"{self.read('HASH_HIGH'):08x}{self.read('HASH_LOW'):08x}"
+        if ours != theirs:
+            raise BlockError(
+                f"the bitstream holds program {theirs}, this bundle is of {ours}: load the bitstream of this bundle, "
+                "or take the bundle of that run"
+            )
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """Raise BlockError where vectors have other sizes than the design's."""
+        raise NotImplementedError
+
+
+class Block(Client):
     """A block of the design that a bundle's block.json describes; checks that it is, and resets it.
 
     patience: polls without progress before a call gives up; ram: a transport to the RAM window. Raises
@@ -76,20 +170,9 @@ class Block:
         patience: int = PATIENCE,
         ram: Transport | None = None,
     ) -> None:
-        self.folder = None if isinstance(design, dict) else Path(design).parent
-        self.design: dict[str, Any] = design if isinstance(design, dict) else json.loads(Path(design).read_text())
-        self.words: dict[str, int] = {row["name"]: row["word"] for row in self.design["registers"]}
-        self.transport, self.patience, self.ram = transport, patience, ram
-        self._check()
+        super().__init__(transport, design)
+        self.patience, self.ram = patience, ram
         self.reset()
-
-    def read(self, name: str) -> int:
-        """Return a register by its name, IREG0 say."""
-        return self.transport.read(self.words[name])
-
-    def write(self, name: str, value: int) -> None:
-        """Set a register by its name."""
-        self.transport.write(self.words[name], value)
 
     def reset(self) -> None:
         """Empty FIFOs, core and counters; the user's registers stay."""
@@ -128,40 +211,6 @@ class Block:
             f"{side}_words": self.read(f"{side[0].upper()}FIFO_STATUS") >> 16 for side in ("output", "input")
         }
 
-    def infer(self, x: Any) -> NDArray[np.float64]:
-        """Return results in the user's units, (n, results), for samples (n, ...) in theirs."""
-        codes = self.run(self.encode(x))
-        values = codes * 2.0 ** -self.design["y"]["frac_bits"]
-        scale = self.design["output_scale"]
-        return values if scale is None else values * np.array(scale)
-
-    def encode(self, x: Any) -> NDArray[np.int64]:
-        """Return the codes of samples: (n, ...) real numbers -> (n, codes).
-
-        As in training: multiply by scale, add offset, round half up, clip. Raises BlockError for another shape, NaN,
-        and, where the data had no scaling, for what the format does not hold.
-        """
-        frame, scaling = self.design["x"], self.design["scaling"]
-        values = np.asarray(x, np.float64)
-        total = frame["elements"] * frame["beats"]
-        if values.ndim < 1 or values[:1].size != total * min(len(values), 1):
-            raise BlockError(f"samples must have {total} values each, (n, {total}), not the shape {values.shape}")
-        values = values.reshape(len(values), total)
-        if not np.isfinite(values).all():
-            raise BlockError("samples must be finite, not NaN or infinite; drop these rows")
-        if scaling is not None:
-            values = values * np.array(scaling["scale"]) + np.array(scaling["offset"])
-        scaled = values * 2.0 ** frame["frac_bits"]
-        whole = np.floor(scaled)
-        codes = whole + (scaled - whole >= 0.5)
-        low, high = _bounds(frame)
-        if scaling is None and ((codes < low) | (codes > high)).any():
-            step = 2.0 ** -frame["frac_bits"]
-            raise BlockError(
-                f"samples must lie in {low * step:g}..{high * step:g}, not {values.min():g}..{values.max():g}"
-            )
-        return np.clip(codes, low, high).astype(np.int64)
-
     def run(self, codes: Any) -> NDArray[np.int64]:
         """Return the results' codes, (n, results), for input codes (n, codes).
 
@@ -190,24 +239,6 @@ class Block:
                 )
         return from_words(frame, np.array(found, np.uint32).reshape(len(given), frame["beats"] * _beat_words(frame)))
 
-    def self_test(self, x: Any = None, y: Any = None) -> int:
-        """Run the bundle's stored vectors, or these codes, and compare; return how many passed.
-
-        Raises BlockError naming the first difference.
-        """
-        if x is None:
-            assert self.folder is not None, "a design that is no file brings no vectors: give x and y"
-            x, y = (np.load(self.folder / f"vectors_{name}.npy") for name in "xy")
-        got = self.run(x)
-        if (wrong := np.argwhere(got != y)).size:
-            vector, place = wrong[0].tolist()
-            raise BlockError(
-                f"result {place} of stored vector {vector} must be {int(y[vector, place])}, not "
-                f"{int(got[vector, place])} ({len(set(wrong[:, 0].tolist()))} of {len(got)} vectors differ); "
-                "check the clock and the timing of the bitstream"
-            )
-        return len(got)
-
     def _status(self, name: str, lost: str) -> int:
         status = self.read(name)
         if status & STICKY:
@@ -217,19 +248,7 @@ class Block:
     def _told(self) -> str:
         return ", ".join(f"{name} {value}" for name, value in self.counters().items())
 
-    def _check(self) -> None:
-        if (found := self.read("ID")) != self.design["magic"]:
-            raise BlockError(
-                f"word {self.words['ID']} must be {self.design['magic']:#010x}, not {found:#010x}: no block of this "
-                "map answers; check the address, and that the bitstream is loaded"
-            )
-        ours = self.design["program_hash"][:16]
-        theirs = f"{self.read('HASH_HIGH'):08x}{self.read('HASH_LOW'):08x}"
-        if ours != theirs:
-            raise BlockError(
-                f"the bitstream holds program {theirs}, this bundle is of {ours}: load the bitstream of this bundle, "
-                "or take the bundle of that run"
-            )
+    def _check_sizes(self) -> None:
         for side in "xy":
             frame = self.design[side]
             words = frame["beats"] * _beat_words(frame)
@@ -277,4 +296,5 @@ def _lane_bytes(frame: dict[str, Any]) -> int:
 
 
 def _beat_words(frame: dict[str, Any]) -> int:
-    return math.ceil(frame["elements"] * _lane_bytes(frame) / 4)
+    beat = frame.get("beat_bits", 32) // 32
+    return beat * math.ceil(frame["elements"] * _lane_bytes(frame) / (4 * beat))
