@@ -79,6 +79,7 @@ class TrainDense(TrainLayer):
         self.register_buffer("activation_frac", torch.zeros((), dtype=torch.int64))
         self._tensors: dict[str, Constants] = {}
         self._gives: Format | None = None
+        self._unit, self._centred = False, False  # what refresh() knows of the affine maps: that they do nothing
 
     def _weight_grid(self) -> Grid:
         """Return the format of the weights as it stands."""
@@ -95,6 +96,8 @@ class TrainDense(TrainLayer):
         if self.bits is None:
             return
         device = self.weight.device
+        self._unit = bool((self.gain == 1).all() & (self.bias_gain == 1).all() & (self.bias_shift == 0).all())
+        self._centred = not bool(self.centre.any())
         self._tensors = {"weight": grid_tensors(self._weight_grid(), torch.float32, device)}
         width = self.bits.activation if self.steps is None else self.steps.width_bits
         if self.relu:
@@ -146,17 +149,17 @@ class TrainDense(TrainLayer):
     def _values(self, read: Format | None) -> tuple[Tensor, Tensor]:
         """Return (weight, bias) as the hardware has them, with gradients; float where read is None."""
         weight = self._weight(quantized=read is not None)
-        bias = self.bias * self.bias_gain + self.bias_shift
-        if read is None or read.offset is None:
-            bias = bias - self._shift(self.centre, weight)
-        else:
+        bias = self.bias if self._unit else self.bias * self.bias_gain + self.bias_shift
+        if read is not None and read.offset is not None:
             bias = bias + self._shift(read.offset, weight)
+        elif not self._centred:
+            bias = bias - self._shift(self.centre, weight)
         if read is not None:
             bias = fake_quantize(bias, *self._bias_tensors(bias, read))
         return weight, bias
 
     def _weight(self, *, quantized: bool) -> Tensor:
-        weight = self.weight * self.gain
+        weight = self.weight if self._unit else self.weight * self.gain
         return (fake_quantize(weight, *self._tensors["weight"]) if quantized else weight) * self.mask
 
     def _bias_grid(self, bias: Tensor, read: Format) -> Grid:
@@ -207,6 +210,9 @@ class TrainDense(TrainLayer):
     def clamp(self) -> None:
         """Bring weights back to the ends of their formats, so that none is stuck where its gradient is zero."""
         scale, lo, hi, _ = self._tensors["weight"]
+        if self._unit and scale.ndim == 0 and scale.device.type == "cpu":
+            self.weight.clamp_((lo / scale).item(), (hi / scale).item())
+            return
         unit = scale * self.gain
         self.weight.copy_(torch.clamp(self.weight, lo / unit, hi / unit))
 
