@@ -1,7 +1,7 @@
 # make demo    digits, end to end: data -> bitstream and report     make docs    the manual, warnings are errors
 # make test    every test, the quick tier first                     make bench   benchmarks
 # make check   lint, format, types, layers                          make clean   remove what make built, keep runs/
-# make nightly each extra alone in a fresh environment
+# make nightly each extra alone in a fresh environment              make users  eight new users, in a clean clone
 #
 # Each target makes the environment it needs in .venv; stamps keep that from being repeated. Where packages come
 # from is the machine's own pip configuration.
@@ -26,7 +26,7 @@ JOBS   ?= 2
 SEED   ?= $(shell printf '%d' "0x$$(git rev-parse --short=7 HEAD 2>/dev/null || echo 0)")
 FIRST  := not sim and not icarus and not synth and not place and not torch and not search and not slow
 
-.PHONY: demo test check docs bench nightly clean distclean setup
+.PHONY: demo test check docs bench nightly users clean distclean setup
 
 demo: $(VENV)/.stamp-run
 	$(BIN)/gatewright run examples/digits/digits.toml --out runs/digits
@@ -60,6 +60,17 @@ nightly-%:
 	build/nightly/$*/bin/python -m pip install --quiet --no-input "$(CURDIR)$(if $(filter none,$*),,[$*])"
 	cd build/nightly/$* && bin/python -I $(CURDIR)/tests/nightly.py $*
 	rm -rf build/nightly/$*
+
+# Eight new users play README and manual, each in an empty folder: in a clone of what is committed, with an environment of
+# its own and an empty HOME. What pip reads from the environment or the machine's files is kept.
+users:
+	rm -rf build/users
+	mkdir -p build/users/home
+	git clone --quiet --no-hardlinks . build/users/clone
+	python="$$($(PYTHON) -c 'import sys; print(sys.executable)')" && export HOME="$(CURDIR)/build/users/home" && \
+	cd build/users/clone && $(MAKE) .venv/.stamp-dev VENV=.venv PYTHON="$$python" && \
+	CI=true .venv/bin/python -m pytest -v tests/flow/test_eight_users.py
+	rm -rf build/users
 
 setup: $(VENV)/.stamp-dev $(VENV)/.stamp-docs
 

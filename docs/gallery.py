@@ -1,6 +1,6 @@
 """A folder of finished runs in, the manual's pictures of their pages out: `python -m docs.gallery FOLDER`.
 
-FOLDER holds the examples' runs and searches by name, as `PICTURES` lists them; headless Chromium shows their pages.
+FOLDER holds the examples' runs by name, as `PICTURES` lists them; headless Chromium shows their pages.
 """
 
 from __future__ import annotations
@@ -36,10 +36,9 @@ PICTURES = {
     "training": Picture(page="digits/report.html", section="training"),
     "classes": Picture(page="digits/report.html", section="confusion", most=540),
     "resources": Picture(page="digits/report.html", section="resources", most=900),
-    "regression": Picture(page="diabetes/report.html", section="answers"),
-    "model": Picture(page="net/report.html", section="compression", most=900),
-    "anomaly": Picture(page="anomaly/report.html", section="scores", most=900),
-    "search": Picture(page="wine/search.html", section="front"),
+    "table": Picture(page="measurements/report.html", section="confusion", most=700),
+    "latency": Picture(page="digits/report.html", section="latency", most=900),
+    "regression": Picture(page="diabetes/report.html", section="predictions"),
 }
 
 

@@ -18,6 +18,7 @@ from gatewright.data.raw import Raw
 from gatewright.data.readers.arrays import read_labels
 from gatewright.data.readers.columns import choose_columns
 from gatewright.data.readers.layout import GAPS, Layout, is_number, read_layout, unreadable
+from gatewright.data.readers.plain import read_plain
 from gatewright.data.readers.table import Table
 from gatewright.errors import DataError
 from gatewright.tools import DAMAGE, open_stream
@@ -40,6 +41,9 @@ def read_csv(data: Data) -> Raw:
     path = Path(data.source)
     named = (data.label_column, *data.label_columns, *data.feature_columns, data.group_column, data.split_column)
     layout = read_layout(path, data, [name for name in named if name])
+    plain = read_plain(path, data, layout)
+    if plain is not None:
+        return plain
     frame = load_table(path, layout)
     return table_raw(Table(frame=frame, layout=layout), data, path)
 
