@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def drawn(data: st.DataObject) -> Program:
         rounding=data.draw(st.sampled_from(Rounding)),
         overflow=data.draw(st.sampled_from(Overflow)),
     )
-    ways = {"sequences": data.draw(st.booleans()), "backwards": data.draw(st.booleans())}
+    ways: dict[str, Any] = {"sequences": data.draw(st.booleans()), "backwards": data.draw(st.booleans())}
     node = cell(kind, reset_after, exact=True, hard=data.draw(st.booleans()), units=2, state_quantizer=state, **ways)
     program = export_graph(chain((4, 3), node), name="p", input_format=INPUT).program
     (op,) = (op for op in program.ops if isinstance(op, Scan))
