@@ -55,7 +55,7 @@ def steps_of(program: Program) -> Steps | None:
     return Steps.of(op, program, scan_ranges(op, program, ranges(program)[op.source])[0])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.data())
 def test_the_fast_way_gives_the_same_integers(data: st.DataObject):
     program = drawn(data)
