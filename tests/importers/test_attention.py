@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from gatewright.cli.main import main
 from gatewright.errors import ModelError
 from gatewright.export import check_graph_export, export_graph
 from gatewright.fixedpoint import Fixed
-from gatewright.graph import evaluate
+from gatewright.graph import evaluate, load_graph
 from gatewright.importers.keras import load_keras
 from gatewright.importers.keras.rules import Rule
 from tests.importers.keras_files import layer, sequential, singles, write_h5, write_v3
@@ -166,6 +168,22 @@ def test_a_rule_describes_a_layer(tmp_path):
     path = write_h5(tmp_path / "b.h5", network("Twist"), {"own": {"w": weight}})
     for rule in (Rule(equation="bnc,cdn->bd", weight="w"), {"equation": "bnc,cdn->bd", "weight": "w"}):
         assert np.array_equal(evaluate(load_keras(path, rules={"Twist": rule}), x), np.einsum("bnc,cdn->bd", x, weight))
+
+
+def test_the_command_line_takes_rules_from_a_file(tmp_path):
+    x, weight = singles(1, 20, STEPS, FEATURES), singles(3, FEATURES, 2, STEPS)
+    path = write_h5(tmp_path / "b.h5", network("Twist"), {"own": {"w": weight}})
+    rules, saved = tmp_path / "rules.toml", tmp_path / "b.npz"
+    rules.write_text('[Twist]\nequation = "bnc,cdn->bd"\nweight = "w"\n')
+    done = CliRunner().invoke(main, ["import", str(path), "--rules", str(rules), "--hgq2", "0.1", "--out", str(saved)])
+    assert done.exit_code == 0, done.output
+    assert np.array_equal(evaluate(load_graph(saved), x), np.einsum("bnc,cdn->bd", x, weight))
+    rules.write_text("Twist")
+    done = CliRunner().invoke(main, ["import", str(path), "--rules", str(rules)])
+    assert done.exit_code == 2
+    assert "rules.toml: expected a JSON or TOML file of rules" in done.output
+    done = CliRunner().invoke(main, ["import", str(saved), "--hgq2", "0.1"])
+    assert "b.npz: hgq2 is for Keras models, and this is none; leave it out" in done.output.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,35 @@
 """The generated Verilog, simulated cycle by cycle, against the interpreter; and what a broken netlist looks like."""
 
+import dataclasses
+from math import prod
+
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
+from hypothesis.strategies import SearchStrategy
 
 from gatewright.errors import MismatchError
 from gatewright.fixedpoint import Fixed
-from gatewright.ir import OutputStage, Program, add_output_stage, parse_program, print_program
+from gatewright.ir import ArgMax, Input, OutputStage, Program, Reshape, add_output_stage, parse_program, print_program
+from gatewright.ir.shapes import shapes
 from gatewright.lower.circuit.nodes import Table
 from gatewright.rtl.dataflow import compile_dataflow
 from gatewright.rtl.manifest import stream_ports, write_core, write_design
 from gatewright.sim import lint, require_match, simulate_compiled
 from tests.forests import forest_program
 from tests.lowering import lower_for, only
+from tests.operators import operator_programs
 from tests.programs import codes, mlp, programs, sparse_mlp
 from tests.rtl.batch import mutated, simulate_batch
 
 pytestmark = pytest.mark.sim
 
 
-def drawn(count: int) -> list[Program]:
+def drawn(count: int, family: SearchStrategy[Program]) -> list[Program]:
     """Let Hypothesis draw programs (under its seed, printed by make) without running anything on them."""
     found: list[Program] = []
 
-    @given(programs())
+    @given(family)
     @settings(max_examples=count, deadline=None, database=None, phases=[Phase.generate])
     def collect(program: Program) -> None:
         found.append(program)
@@ -32,11 +38,24 @@ def drawn(count: int) -> list[Program]:
     return found
 
 
+def of_vectors(program: Program) -> Program:
+    """Return a program of matrices with its input and its result as vectors, without a last ArgMax."""
+    ops, given = tuple(op for op in program.ops if not isinstance(op, ArgMax)), program.input
+    size, last = prod(given.shape), prod(shapes(program)[ops[-1].name])
+    first = Input(name="given", layer="input", shape=(size,), format=given.format)
+    rows = Reshape(name=given.name, layer="rows", source="given", shape=given.shape)
+    flat = Reshape(name="flat", layer="flat", source=ops[-1].name, shape=(last,))
+    return dataclasses.replace(program, ops=(first, rows, *ops[1:], flat), output="flat")
+
+
+PRODUCTS = operator_programs(max_ops=3, kinds=("matmul", "matmul", "requant"), shape=(2, 2), max_width=4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("family", "clock_mhz"), [("xc7", 120.0), ("ecp5", 40.0), ("xcup", 350.0)])
 def test_random_programs_equal_the_interpreter(tmp_path, family: str, clock_mhz: float):
     """50 programs in one simulation: every output and every layer's every element, in its cycle."""
-    batch = drawn(50)
+    batch = [*drawn(44, programs()), *drawn(6, PRODUCTS.map(of_vectors))]
     report = simulate_batch(batch, out=tmp_path, family=family, clock_mhz=clock_mhz, vectors=300)
     if report.first_mismatch and report.first_mismatch.layer.startswith("p"):
         pytest.fail(print_program(batch[int(report.first_mismatch.layer[1:].split(".")[0])]) + repr(report))

@@ -51,6 +51,8 @@ PROGRAM = click.option("--program", type=click.Path(path_type=Path), help="Also 
 @MODEL
 @WEIGHTS
 @SHAPE
+@click.option("--rules", type=click.Path(path_type=Path), help="What a Keras model's own layers compute, .json, .toml.")
+@click.option("--hgq2", type=click.Choice(["0.1", "0.2"]), help="Whose meaning a file of HGQ2 has [default: 0.2].")
 @click.option("--out", type=click.Path(path_type=Path), help="Save the graph here, e.g. model.npz.")
 @PROGRAM
 @INPUT_FORMAT
@@ -62,6 +64,8 @@ def import_command(
     model: Path,
     weights: Path | None,
     shape: str,
+    rules: Path | None,
+    hgq2: str | None,
     out: Path | None,
     program: Path | None,
     input_format: str,
@@ -73,7 +77,10 @@ def import_command(
     """Read MODEL (.keras, .h5, .json, .onnx, .pt, trees of XGBoost and LightGBM) and save a graph or a program."""
     from gatewright.graph import save_graph
 
-    graph = _load(model, weights, shape)
+    settings: dict[str, Any] = {} if hgq2 is None else {"hgq2": hgq2}
+    if rules is not None:
+        settings["rules"] = _rules(rules)
+    graph = _load(model, weights, shape, **settings)
     if precision is not None:
         graph = _with_precision(graph, precision)
     graph = _with_leaf_bits(graph, leaf_bits)
@@ -261,7 +268,7 @@ def verify_command(
 COMMANDS = (import_command, inspect_command, profile_command, trace_command, quantize_command, verify_command)
 
 
-def _load(path: Path, weights: Path | None, shape: str = "", data: Path | None = None) -> Graph:
+def _load(path: Path, weights: Path | None, shape: str = "", data: Path | None = None, **settings: Any) -> Graph:
     """Read a model; what its input's shape is where neither it nor `shape` says so, the samples in `data` do."""
     from gatewright.importers import load_model
 
@@ -269,11 +276,17 @@ def _load(path: Path, weights: Path | None, shape: str = "", data: Path | None =
         raise DataError(f"--shape must be sizes such as 3,32,32, not {shape!r}")
     sizes = tuple(int(size) for size in re.split("[,x]", shape)) if shape else None
     try:
-        return load_model(path, weights=weights, example_input=sizes)
+        return load_model(path, weights=weights, example_input=sizes, **settings)
     except ShapeError:
         if data is None:
             raise
     return load_model(path, weights=weights, example_input=read_samples(data).shape[1:])
+
+
+def _rules(path: Path) -> dict[str, Any]:
+    from gatewright.importers.given import read_object
+
+    return read_object(path, what="rules", form='{"Layer": {"equation": "bnc,en->bec", "weight": "w"}}')
 
 
 def _with_precision(graph: Graph, path: Path) -> Graph:

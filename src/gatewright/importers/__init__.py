@@ -23,24 +23,28 @@ LIGHTGBM = b"tree\n"  # the first line of GBDT::SaveModelToString
 PICKLE = b"\x80"  # the PROTO opcode, which every pickle of protocol 2 or later starts with
 
 
-def load_model(path: Path | str, *, weights: Path | str | None = None, example_input: Any = None) -> Graph:
+def load_model(
+    path: Path | str, *, weights: Path | str | None = None, example_input: Any = None, **settings: Any
+) -> Graph:
     """Return the graph of a model file: .keras, .h5, Keras .json (+ weights), .onnx, .pt, trees, or our own .npz.
 
     Trees: XGBoost's .json, LightGBM's .txt.
 
     weights: the .h5 beside a .json; example_input: a batch of samples, or the shape of one, for torch modules
-    whose shapes are not in the file. Raises ModelError naming the file and the remedy for everything else, and for
-    damaged files.
+    whose shapes are not in the file; settings: hgq2 and rules of `load_keras`. Raises ModelError naming the file and
+    the remedy for everything else, and for damaged files.
     """
     path = Path(path)
     kind = model_kind(path)
     if weights is not None and kind != "keras":
         raise ModelError(f"{path}: weights go with a Keras .json file, not with this one; leave weights out")
+    if settings and kind != "keras":
+        raise ModelError(f"{path}: {', '.join(settings)} is for Keras models, and this is none; leave it out")
     match kind:
         case "graph":
             return load_graph(path)
         case "keras":
-            return _importer("keras", "load_keras")(path, weights=weights)
+            return _importer("keras", "load_keras")(path, weights=weights, **settings)
         case "onnx":
             return _importer("onnx", "load_onnx")(path)
         case "xgboost" | "lightgbm":

@@ -7,8 +7,6 @@ has fixed is not touched by the model's default. Sums are exact here, so `accum`
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.errors import ConfigError, ModelError, nearest
+from gatewright.errors import ModelError, nearest
 from gatewright.graph import Graph, check
 from gatewright.graph.nodes import (
     Activation,
@@ -34,6 +32,7 @@ from gatewright.graph.nodes import (
 )
 from gatewright.graph.structure import is_structure
 from gatewright.importers.fixed import Precision, parse
+from gatewright.importers.given import read_object
 from gatewright.importers.keras.layers import HGQ2, KERAS, QKERAS
 
 Config = Mapping[str, Any]
@@ -104,14 +103,7 @@ def apply_precision(graph: Graph, hls_config: Config) -> Graph:
 
 def read_precision(path: Path) -> dict[str, Any]:
     """Return the dictionary of precisions that a .json or .toml file holds; ConfigError for any other content."""
-    try:
-        text = path.read_text()
-        given: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: expected a JSON or TOML file of precisions: {error}") from None
-    if not isinstance(given, dict):
-        raise ConfigError(f'{path}: expected {{"Model": ..., "LayerType": ..., "LayerName": ...}}, not {given!r:.80}')
-    return given
+    return read_object(path, what="precisions", form='{"Model": ..., "LayerType": ..., "LayerName": ...}')
 
 
 def _parts(graph: Graph) -> list[_Part]:
