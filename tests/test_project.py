@@ -104,3 +104,10 @@ def test_every_dependency_is_pinned(root, pyproject):
 @pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "constraints.txt"])
 def test_project_file_exists(root, name):
     assert (root / name).stat().st_size > 300
+
+
+def test_every_extra_is_tried_alone_at_night(root, pyproject):
+    tried = re.search(r"^EXTRAS \?= (.+)$", (root / "Makefile").read_text(), re.MULTILINE)
+    assert tried is not None
+    several = {"all", "dev", "bench", "docs"}  # for whole machines
+    assert set(tried[1].split()) - {"none"} == set(pyproject["project"]["optional-dependencies"]) - several
