@@ -16,6 +16,7 @@ from gatewright.lower.pipeline.cost import circuit_cost
 from gatewright.lower.pipeline.schedule import Schedule, schedule
 from gatewright.lower.stream import Lane, Port, Stream
 from gatewright.lower.streaming.folded_cell import FoldedCell
+from gatewright.lower.streaming.recurrent import Recurrent
 from gatewright.lower.streaming.sweep import Sides, Sweep
 from gatewright.lower.streaming.window import Window
 from gatewright.lower.target import Choices, Target
@@ -23,12 +24,30 @@ from gatewright.lower.tensor.beats import refused
 from gatewright.lower.tensor.bodies import body_circuit, lanes_of, some_beats
 from gatewright.lower.tensor.cell_parts import CellParts, cell_parts
 from gatewright.lower.tensor.engines import PAIRING, at_once, rough, sums_tree
-from gatewright.lower.tensor.recurrent import Loop
+from gatewright.lower.tensor.recurrent import Loop, recurrent
 
 _CHECKED, _FRAMES = 64, 16  # steps on which circuits are compared, and of how many frames they are
 _LEAST = 12  # cycles of a step up to which nothing is saved
 _FIRST_GUESS = 6  # cycles of the adder tree and the marks, before one is built
 _TRIES = 4  # designs that are built until one keeps the interval
+
+
+def cell(
+    op: Scan,
+    name: str,
+    taken: Port,
+    facts: Facts,
+    trace: Mapping[str, Ints],
+    target: Target,
+    choices: Choices,
+    interval: int,
+) -> tuple[FoldedCell | Recurrent, int]:
+    """Return the unit of a cell, folded where that is cheaper or asked for, and how many integers were compared.
+
+    taken: a step a beat. Raises LowerError as `folded_cell` and `recurrent` do.
+    """
+    folded = folded_cell(op, name, taken, facts, trace, target, choices, interval)
+    return folded or recurrent(op, name, taken, facts, trace, target, choices)
 
 
 def folded_cell(

@@ -33,13 +33,12 @@ from gatewright.lower.target import Choices, Target
 from gatewright.lower.tensor.beats import beat_op, pool_in_beat, refused, window_op
 from gatewright.lower.tensor.bodies import body_circuit, lanes_of, some_beats
 from gatewright.lower.tensor.ends import entering, joined_units
-from gatewright.lower.tensor.folded_cell import folded_cell
+from gatewright.lower.tensor.folded_cell import cell
 from gatewright.lower.tensor.fused import Fusing, reading
 from gatewright.lower.tensor.geometry import pointwise, shown_lanes, two, window_of
 from gatewright.lower.tensor.moves import finer, joined, keeps_order, order_of, reordered, resampled
 from gatewright.lower.tensor.normal import along_space
 from gatewright.lower.tensor.products import Products
-from gatewright.lower.tensor.recurrent import recurrent
 from gatewright.lower.tensor.regrouping import Key, Regrouping
 from gatewright.lower.unrolled import Unrolled
 
@@ -259,16 +258,13 @@ class _Work:
         """Add a cell that takes a step a beat."""
         taken = self.regrouping.port(op, op.source, self.facts.shapes[op.source][-1])
         name = self._unused(op.layer)
-        given = op, name, taken, self.facts, self.trace, self.target, self.choices
-        unit, checked = folded_cell(*given, self.interval) or recurrent(*given)
-        self.streams[op.name] = unit.gives[0].stream
-        self._add(unit, checked)
-        self._replayed(unit, op)
+        unit, checked = cell(op, name, taken, self.facts, self.trace, self.target, self.choices, self.interval)
+        self._paced(unit, op, checked)
 
     def _resample(self, op: Pad | Slice | Upsample) -> None:
         """Add a unit that repeats, drops or adds rows or columns."""
         taken = self.regrouping.port(op, op.source, self.facts.shapes[op.source][-1])
-        self._moving(resampled(op, self._unused(op.layer), self.facts, taken), op)
+        self._paced(resampled(op, self._unused(op.layer), self.facts, taken), op)
 
     def _join(self, op: Concat) -> None:
         """Add a unit that takes the beats of one value behind those of another."""
@@ -279,7 +275,7 @@ class _Work:
         takes = [self.regrouping.port(op, name, size) for name, size in sizes.items()]
         if len(takes) < len(op.sources):
             raise refused(op, "of a value with itself")
-        self._moving(joined(op, self._unused(op.layer), self.facts, takes), op)
+        self._paced(joined(op, self._unused(op.layer), self.facts, takes), op)
 
     def _reorder(self, op: Transpose | Slice) -> None:
         """Add a frame's memory, between units that cut beats into what stays together and gather it again."""
@@ -288,14 +284,14 @@ class _Work:
         if taken.stream.per_beat < block:
             block, order = finer(block, order, taken.stream.per_beat)
         unit = reordered(op, self._unused(op.layer), self.facts, taken, order)
-        self._moving(unit, op)
+        self._paced(unit, op)
         shape = self.facts.shapes[op.name]
         if len(shape) > 1:
             self._follow_in_beats(op, shape[-1])
 
-    def _moving(self, unit: Resampled | Joined | Reordered, op: Op) -> None:
+    def _paced(self, unit: Resampled | Joined | Reordered | Recurrent | FoldedCell, op: Op, checked: int = 0) -> None:
         self.streams[op.name] = unit.gives[0].stream
-        self._add(unit, 0)
+        self._add(unit, checked)
         self._replayed(unit, op)
 
     def _follow_in_beats(self, op: Op, per_beat: int) -> None:
