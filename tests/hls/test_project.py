@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 import numpy as np
@@ -62,10 +63,17 @@ def test_convolutions_on_streams_equal_their_program(tmp_path):
 def test_the_project_of_a_back_end_that_is_not_compiled_here_is_written_and_that_is_said(tmp_path):
     file = tmp_path / "program.txt"
     save_program(program(CAST), file)
-    done = CliRunner().invoke(main, ["hls", str(file), "--out", str(tmp_path / "out"), "--backend", "oneapi"])
+    hardware = 'architecture = "folded"\nreuse_factor = 4\nclock_mhz = 80.0\n'
+    (tmp_path / "c.toml").write_text(f'name = "c"\n[data]\nsource = "sklearn:iris"\n[hardware]\n{hardware}')
+    words = ["hls", str(file), "--out", str(tmp_path / "out"), "--backend", "oneapi"]
+    done = CliRunner().invoke(main, [*words, "--config", str(tmp_path / "c.toml")])
     assert done.exit_code == 0, done.output
     assert "not compiled, and nothing compared: oneapi's C++ needs its own compiler" in done.output
     assert (tmp_path / "out" / "src" / "firmware" / "parameters.h").is_file()
+    written = (tmp_path / "out" / "hls4ml_config.yml").read_text()
+    assert "ClockPeriod: 12.5" in written
+    compared = json.loads((tmp_path / "out" / "compared.json").read_text())
+    assert (compared["strategy"], compared["reuse_factor"]) == ("resource", 4)
     first = (tmp_path / "out" / "tb_data" / "tb_input_features.dat").read_text().splitlines()[0]
     codes = (tmp_path / "out" / "tb_data" / "inputs.txt").read_text().splitlines()[0]
     assert [2 * float(number) for number in first.split()] == [float(code) for code in codes.split()]

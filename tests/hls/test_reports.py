@@ -41,6 +41,7 @@ Solution          : solution1 (Vivado IP Flow Target)
 +----------+----------+-----------------------------------------------+-----------------------------------------------+
 """
 RESULTS = {
+    "name": "jets",
     "hardware": {
         "family": "xc7", "part": "XC7A35T", "clock_mhz": 200.0, "latency_cycles": 4, "initiation_interval": 1,
         "simulator": "Verilator 5.48.0",
@@ -71,13 +72,17 @@ def test_the_reports_of_a_project_stand_beside_a_run(project):
     assert reports.simulated is not None
     assert (reports.simulated.rtl, reports.simulated.passed) == ("Verilog", True)
     assert reports.simulated.latency_cycles == (9, 10)
-    table = beside_hls(RESULTS, reports)
+    beside = beside_hls(RESULTS, reports)
+    table = beside.text()
     rows = {line.split("  ")[0]: line.split() for line in table.splitlines()}
     assert rows["LUT"][1:] == ["1,259", "15,020"]
     assert rows["BRAM"][1:] == ["3", "4"]
     assert rows["latency, cycles"][2:] == ["4", "9..11", "9..10"]
     assert "gatewright (logic synthesis, pyosys 0.70)" in table
     assert table.endswith(WHY)
+    page = beside.page()
+    assert '<th scope="row">LUT</th><td>1,259</td><td>15,020</td><td></td>' in page
+    assert WHY.split("(")[0] in page
 
 
 def test_what_is_not_known_or_failed_is_said(project):
@@ -85,7 +90,9 @@ def test_what_is_not_known_or_failed_is_said(project):
     file = folder / "syn" / "report" / "myproject_csynth.xml"
     file.write_text(CSYNTH.replace("<Best-caseLatency>9<", "<Best-caseLatency>undef<"))
     (folder / "sim" / "report" / "myproject_cosim.rpt").write_text(COSIM.replace("     Pass", "     Fail"))
-    table = beside_hls({**RESULTS, "synthesis": {}, "estimate": RESULTS["synthesis"]["xc7"]}, read_hls_reports(folder))
+    table = beside_hls(
+        {**RESULTS, "synthesis": {}, "estimate": RESULTS["synthesis"]["xc7"]}, read_hls_reports(folder)
+    ).text()
     assert "not known" in table
     assert "gatewright (our estimate)" in table
     assert "the cosimulation of the Verilog did not pass" in table

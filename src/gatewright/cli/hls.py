@@ -7,29 +7,32 @@ from pathlib import Path
 import click
 
 from gatewright.cli.given import program_file, read_codes
+from gatewright.config import load_config
 
 
 @click.command("hls")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--backend", default="vitis", show_default=True, help="vitis, vivado, quartus, catapult or oneapi.")
 @click.option("--io", default="parallel", show_default=True, help="parallel, or stream: a pixel at a time.")
-@click.option("--strategy", default="latency", show_default=True, help="latency, or resource: few multipliers in turn.")
+@click.option("--strategy", help="latency, or resource: few multipliers in turn [default: by the reuse in --config].")
+@click.option("--reuse", help="How often a multiplier is used; 4,1,2 for each layer with weights [default: 1].")
 @click.option(
-    "--reuse", default="1", show_default=True, help="How often a multiplier is used; 4,1,2 for each layer with weights."
+    "--config", type=click.Path(path_type=Path), help="The run's configuration, for the clock and reuse not given here."
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the project.")
 @click.option("--part", default="", help="The chip, as the vendor's tool spells it [default: hls4ml's].")
-@click.option("--clock-ns", default=5.0, show_default=True, help="Clock period.")
+@click.option("--clock-ns", type=float, help="Clock period [default: the run's, 5 of a program.txt].")
 @click.option("--codes", type=click.Path(path_type=Path), help="Input integers to compare on, .npy (n, inputs).")
 def hls_command(
     run: Path,
     backend: str,
     io: str,
-    strategy: str,
-    reuse: str,
+    strategy: str | None,
+    reuse: str | None,
+    config: Path | None,
     out: Path,
     part: str,
-    clock_ns: float,
+    clock_ns: float | None,
     codes: Path | None,
 ) -> None:
     """Write RUN (a run directory or a program.txt) as an hls4ml project, and prove that its C++ equals the program.
@@ -41,13 +44,18 @@ def hls_command(
     from gatewright.flow.hls import hls_project
 
     program_file(run)
+    hardware = None if config is None else load_config(config).hardware
+    factors = _factors(reuse) if reuse is not None else 1 if hardware is None else hardware.reuse_factor
+    shared = reuse is None and factors != 1
+    if clock_ns is None and hardware is not None and hardware.clock_mhz:
+        clock_ns = 1000 / hardware.clock_mhz
     done = hls_project(
         run,
         out,
         backend=backend,
         io=io,
-        strategy=strategy,
-        reuse_factor=_factors(reuse),
+        strategy=strategy or ("resource" if shared else "latency"),
+        reuse_factor=factors,
         codes=read_codes(codes),
         part=part,
         clock_ns=clock_ns,

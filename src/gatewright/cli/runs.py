@@ -34,7 +34,8 @@ def predict_command(run: Path, samples: Path, out: Path | None) -> None:
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--plot", type=click.Path(path_type=Path), help="Also draw score over LUTs, .svg, .png or .pdf.")
 @click.option("--hls", type=click.Path(path_type=Path), help="Folder with a vendor's HLS reports of the same network.")
-def compare_command(runs: tuple[Path, ...], plot: Path | None, hls: Path | None) -> None:
+@click.option("--page", type=click.Path(path_type=Path), help="With --hls: also write the table as an HTML page.")
+def compare_command(runs: tuple[Path, ...], plot: Path | None, hls: Path | None, page: Path | None) -> None:
     """Set finished RUNS side by side: scores, resources, latency; * marks the best.
 
     With --hls FOLDER one RUN beside what Vivado HLS or Vitis HLS estimates of the same network.
@@ -46,8 +47,14 @@ def compare_command(runs: tuple[Path, ...], plot: Path | None, hls: Path | None)
 
         if len(runs) != 1 or plot is not None:
             raise ConfigError("--hls sets one RUN beside the reports; name one, and no --plot")
-        click.echo(beside_hls(read_results(runs[0]), read_hls_reports(hls)))
+        beside = beside_hls(read_results(runs[0]), read_hls_reports(hls))
+        click.echo(beside.text())
+        if page is not None:
+            beside.write_page(page)
+            click.echo(f"wrote {page}")
         return
+    if page is not None:
+        raise ConfigError("--page is of --hls, a run beside a vendor's reports; --plot draws several runs")
     from gatewright.report.compare import compare_plot, compare_text, read_runs
 
     found = read_runs(runs)

@@ -28,6 +28,7 @@ from gatewright.hls import (
     write_project,
 )
 from gatewright.ir import Interpreter, Program, load_program
+from gatewright.rtl.manifest import RtlManifest
 from gatewright.sim.toolchain import find_compiler
 from gatewright.tools import need, new_directory, write_json
 
@@ -60,13 +61,14 @@ def hls_project(
     reuse_factor: int | tuple[int, ...] = 1,
     codes: Ints | None = None,
     part: str = "",
-    clock_ns: float = 5.0,
+    clock_ns: float | None = None,
     compiler: Sequence[str] | None = None,
 ) -> HlsResult:
     """Write the hls4ml project of a program.txt or a run directory into `out`, compile its C++, and compare.
 
     io: "parallel", or "stream" for a pixel at a time. strategy, reuse_factor: hls4ml's, one number for
-    every layer or one for each that has weights; it takes the nearest factor that a layer can have.
+    every layer or one for each that has weights; it takes the nearest factor that a layer can have. clock_ns: None for
+    the run's clock, or 5 ns where there is none yet.
 
     codes: (n, *input shape) input integers; None takes at most VECTORS samples of the run, or random ones of a file.
     compiler: the start of a C++ compiler's command line; None looks for one. `out` is replaced whole or not at all.
@@ -83,7 +85,12 @@ def hls_project(
     own = _samples(source, program) if codes is None and source.is_dir() else codes
     x = checked_codes(own, program, VECTORS)
     settings = Settings(
-        backend=target, io=streams, part=part, clock_ns=clock_ns, strategy=plan, reuse_factor=reuse_factor
+        backend=target,
+        io=streams,
+        part=part,
+        clock_ns=clock_ns if clock_ns is not None else _period_ns(source),
+        strategy=plan,
+        reuse_factor=reuse_factor,
     )
     with new_directory(out) as folder:
         project = write_project(network, settings, x, Interpreter(network.program).run(x), folder)
@@ -101,6 +108,13 @@ def _chosen(word: str, choices: type[Choice], what: str) -> Choice:
     if word.lower() not in names:
         raise ConfigError(f"no {what} {word!r}.{nearest(word, list(names))}")
     return names[word.lower()]
+
+
+def _period_ns(source: Path) -> float:
+    """Return the clock period of a run's design, 5 where it has none."""
+    if not (source / "rtl" / "design.json").is_file():
+        return 5.0
+    return 1000 / RtlManifest.load(source / "rtl").claims.clock_mhz
 
 
 def _samples(run: Path, program: Program) -> Ints | None:

@@ -1,4 +1,4 @@
-"""A run's results and a vendor's HLS reports of the same network in, one table of both out.
+"""A run's results and a vendor's HLS reports of the same network in, one table of both out, as text or as a page.
 
 What C synthesis prints under resources are sums of a library's figures for operators, before any logic was synthesized:
 it neither shares nor removes what logic synthesis does, and knows no routing. So its columns are named estimates.
@@ -7,10 +7,14 @@ it neither shares nor removes what logic synthesis does, and knows no routing. S
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from gatewright.report.hardware import family
 from gatewright.report.hls_reports import HlsReports
+from gatewright.report.page import render_template
+from gatewright.tools import write_atomic
 
 WHY = (
     "The estimates of C synthesis are no resources: they add up figures of a library for each operator of the "
@@ -20,8 +24,35 @@ WHY = (
 BRAM_NOTE = "BRAM: blocks of 18 kbit (HLS), the family's smallest (gatewright)"
 
 
-def beside_hls(results: Mapping[str, Any], reports: HlsReports) -> str:
-    """Return the table, where its figures come from, and why the two do not compare as they stand."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A run beside the reports. header, rows: the table; notes: where its figures come from."""
+
+    name: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+    def text(self) -> str:
+        """Return the table, its notes, and why the two do not compare as they stand."""
+        table = (self.header, *self.rows)
+        widths = [max(len(row[at]) for row in table) for at in range(len(self.header))]
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]
+        return "\n".join([*lines, "", *self.notes, WHY])
+
+    def page(self) -> str:
+        """Return the same as one self-contained HTML page."""
+        return render_template(
+            "hls.html", name=self.name, summary=WHY, cards=(), header=self.header, rows=self.rows, notes=self.notes
+        )
+
+    def write_page(self, path: Path) -> None:
+        """Write the page, atomically."""
+        write_atomic(path, self.page())
+
+
+def beside_hls(results: Mapping[str, Any], reports: HlsReports) -> Beside:
+    """Return what the run and the reports say of latency, clock and resources."""
     estimate, simulated = reports.estimate, reports.simulated
     hardware, own = results["hardware"], results["synthesis"].get(family(results))
     counts = own or results["estimate"]
@@ -49,17 +80,19 @@ def beside_hls(results: Mapping[str, Any], reports: HlsReports) -> str:
         ("part", str(hardware["part"]), estimate.part, ""),
     ]
     basis = f"logic synthesis, {own['tool']}" if own else "our estimate"
-    head = ("", f"gatewright ({basis})", "HLS estimate (C synthesis)", "HLS cosimulation" if simulated else "")
-    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(4)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
-    ]
-    lines += ["", f"{BRAM_NOTE}; latency and interval of gatewright: measured in {_simulator(hardware)}"]
+    notes = [f"{BRAM_NOTE}; latency and interval of gatewright: measured in {_simulator(hardware)}"]
     if simulated and not simulated.passed:
-        lines.append(f"the cosimulation of the {simulated.rtl} did not pass: its cycles are those of a failed run")
+        notes.append(f"the cosimulation of the {simulated.rtl} did not pass: its cycles are those of a failed run")
     version = f" {estimate.version}" if estimate.version else ""
-    lines.append(f"HLS{version}: top {estimate.top!r}, {reports.file.name}")
-    return "\n".join([*lines, WHY])
+    notes.append(f"HLS{version}: top {estimate.top!r}, {reports.file.name}")
+    header = ("", f"gatewright ({basis})", "HLS estimate (C synthesis)", "HLS cosimulation")
+    columns = len(header) if simulated else len(header) - 1
+    return Beside(
+        name=str(results["name"]),
+        header=header[:columns],
+        rows=tuple(row[:columns] for row in rows),
+        notes=tuple(notes),
+    )
 
 
 def _simulator(hardware: Mapping[str, Any]) -> str:
