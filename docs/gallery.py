@@ -1,6 +1,6 @@
 """A folder of finished runs in, the manual's pictures of their pages out: `python -m docs.gallery FOLDER`.
 
-FOLDER holds the examples' runs by name, as `PICTURES` lists them; headless Chromium shows their pages.
+FOLDER holds the examples' runs and searches by name, as `PICTURES` lists them; headless Chromium shows their pages.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ PICTURES = {
     "table": Picture(page="measurements/report.html", section="confusion", most=700),
     "latency": Picture(page="digits/report.html", section="latency", most=900),
     "regression": Picture(page="diabetes/report.html", section="predictions"),
+    "search": Picture(page="wine/search.html", section="front", most=900),
 }
 
 

@@ -14,6 +14,8 @@ importlib.util.find_spec = lambda name, *more: None if name == "ipywidgets" else
 from gatewright.tools import progress_bar
 with progress_bar(total=2) as bar:
     bar.update(2)
+import tqdm.std
+assert not hasattr(tqdm.std.TqdmDefaultWriteLock, "mp_lock")  # a semaphore that outlives a worker that is ended
 """
 
 

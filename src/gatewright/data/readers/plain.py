@@ -32,7 +32,7 @@ def read_plain(path: Path, data: Data, layout: Layout) -> Raw | None:
         return None
     if path.stat().st_size > MOST_BYTES or (cells := _cells(path, layout)) is None:
         return None
-    columns = dict(zip(layout.names(len(cells)), cells, strict=False))
+    columns: dict[str, tuple[str, ...]] = dict(zip(layout.names(len(cells)), cells, strict=False))
     if len(columns) != len(cells) or (layout.header is not None and len(layout.header) != len(cells)):
         return None
     chosen = choose_columns(path, list(columns), data, numbered=layout.header is None)
@@ -46,10 +46,10 @@ def read_plain(path: Path, data: Data, layout: Layout) -> Raw | None:
         name and column is None for name, column in zip((chosen.group, chosen.split), others, strict=True)
     ):
         return None
-    targets: Any = np.column_stack(y) if data.label_columns else (y[0] if label is None else label)  # type: ignore[arg-type]
+    numbers = [column for column in y if column is not None]
     return Raw(
-        x=np.column_stack(x),  # type: ignore[arg-type]
-        y=targets,
+        x=np.column_stack([column for column in x if column is not None]),
+        y=label if label is not None else (np.column_stack(numbers) if data.label_columns else numbers[0]),
         group=others[0],
         split=others[1],
         feature_names=chosen.features,
@@ -61,9 +61,10 @@ def read_plain(path: Path, data: Data, layout: Layout) -> Raw | None:
 def _cells(path: Path, layout: Layout) -> list[tuple[str, ...]] | None:
     """Return a table's columns of texts, None where rows have several lengths, or quotes or blank lines occur."""
     with open_stream(path) as file:
-        text = file.read(MOST_BYTES + 1).decode(layout.encoding)
-    if '"' in text or len(text) > MOST_BYTES:
+        content = file.read(MOST_BYTES + 1)  # of a compressed file more may come than it is long
+    if b'"' in content or len(content) > MOST_BYTES:
         return None
+    text = content.decode(layout.encoding)
     skip = set(layout.skip)
     lines = [line for at, line in enumerate(io.StringIO(text, newline=None)) if at not in skip]
     if layout.separator == BLANKS:
