@@ -155,7 +155,7 @@ def test_training_cost_is_the_estimated_lut_count(tmp_path: Path) -> None:
     front, data = _front(_config(), tmp_path)
     for point in front.points[-2:]:
         program = export_graph(point.network, name="w").program
-        lowered = lower_for(program, data.x[:100], family="xc7", clock_mhz=200.0)
+        lowered = lower_for(program, data.x[:100].astype(np.int64), family="xc7", clock_mhz=200.0)
         found = estimate(lowered).lut
         assert 0.75 * found <= point.cost <= 1.25 * found  # widths of neurons are those that training has seen
 

@@ -12,6 +12,7 @@ from gatewright.ir import (
     Dense,
     Input,
     Interpreter,
+    Op,
     Pool,
     PoolKind,
     Program,
@@ -55,7 +56,7 @@ def layers(draw: st.DrawFn) -> Program:
     }
     plain = {"name": "y", "layer": "l", "source": "x", "weight": "w", "bias": "b"}
     one = ((1, 0), (0, 0))
-    ops = [Input(name="x", layer="x", shape=shape, format=fixed)]
+    ops: list[Op] = [Input(name="x", layer="x", shape=shape, format=fixed)]
     ops.append(Conv(**plain, strides=(1, 1), dilation=(1, 1), pads=one, groups=1) if spatial else Dense(**plain))
     if draw(st.booleans()):
         ops.append(Relu(name="r", layer="l", source="y"))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gatewright.errors import ProgramError
 from gatewright.fixedpoint import Ints
 from gatewright.ir.fast import Step, steps
+from gatewright.ir.fast_scan import FastScan
 from gatewright.ir.linear import Linear, matmul, matmul_carrier
 from gatewright.ir.lookups import cuts, look_up, softmax, threshold
 from gatewright.ir.moves import aligned, moved
@@ -27,7 +28,6 @@ from gatewright.ir.ops import Add, Binary, Const, Conv, Dense, Input, MatMul, Ma
 from gatewright.ir.program import Op, Program, Scan
 from gatewright.ir.ranges import Range, ranges, scan_ranges
 from gatewright.ir.rounding import requant
-from gatewright.ir.steps import Steps
 from gatewright.ir.trees import Forest
 from gatewright.ir.windows import pool
 
@@ -44,7 +44,7 @@ class Interpreter:
 
     program: Program
     ranges: dict[str, Range] = field(default_factory=dict[str, Range])
-    _ready: dict[str, Linear | Interpreter | Steps | Forest | Ints | np.dtype[Any]] = field(init=False)
+    _ready: dict[str, Linear | Interpreter | FastScan | Forest | Ints | np.dtype[Any]] = field(init=False)
     _steps: list[Step] = field(default_factory=list[Step], init=False, repr=False, compare=False)  # once asked for
 
     def __post_init__(self) -> None:
@@ -96,7 +96,7 @@ class Interpreter:
             return max(size, self.program.constants[op.roots].q.size)
         return size
 
-    def _prepared(self, op: Op) -> Linear | Interpreter | Steps | Forest | Ints | np.dtype[Any] | None:
+    def _prepared(self, op: Op) -> Linear | Interpreter | FastScan | Forest | Ints | np.dtype[Any] | None:
         if isinstance(op, Dense | Conv):
             x = self.ranges[op.source]
             return Linear.ready(op, self.program, x.magnitude[None], x.frac_bits, self.ranges[op.name].frac_bits)
@@ -104,7 +104,7 @@ class Interpreter:
             return np.dtype(matmul_carrier(self.ranges[op.left].magnitude, self.ranges[op.right].magnitude))
         if isinstance(op, Scan):
             inside, _ = scan_ranges(op, self.program, self.ranges[op.source])
-            return Steps.of(op, self.program, inside) or Interpreter(op.body, inside)
+            return FastScan.of(op, self.program, inside) or Interpreter(op.body, inside)
         if isinstance(op, Trees):
             return Forest.of(op, self.program.constants, self.ranges[op.source].frac_bits)
         if isinstance(op, Thresholds):
@@ -216,7 +216,7 @@ class Interpreter:
         body = self._ready[op.name]
         frac = op.body.input.format.frac_bits
         steps = x << (frac - self.ranges[op.source].frac_bits)
-        if isinstance(body, Steps):
+        if isinstance(body, FastScan):
             return body(steps)
         assert isinstance(body, Interpreter)
         initial = self.program.constants[op.initial]

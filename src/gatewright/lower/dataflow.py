@@ -248,6 +248,7 @@ class Dataflow:
         if not channel.depth:
             return Cost()
         unit = None if channel.producer is None else self._named[channel.producer]
-        telling = unit is None or isinstance(unit, Swept | FoldedCell)  # which mark their results themselves
-        latency = 0 if telling else unit.timing.latency_cycles
+        latency = 0
+        if unit is not None and not isinstance(unit, Swept | FoldedCell):  # which mark their results themselves
+            latency = unit.timing.latency_cycles
         return fifo_cost(channel.depth, self.word_bits(channel) + MARKS, self.target.family) + Cost(ff=latency)

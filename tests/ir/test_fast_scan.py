@@ -14,10 +14,10 @@ from gatewright.export import export_graph
 from gatewright.fixedpoint import Overflow, Rounding
 from gatewright.flow.codes import random_codes
 from gatewright.ir import Constant, Interpreter, Program
+from gatewright.ir.fast_scan import FastScan
 from gatewright.ir.ops import Requant
 from gatewright.ir.program import Scan
 from gatewright.ir.ranges import ranges, scan_ranges
-from gatewright.ir.steps import Steps
 from tests.graph.test_recurrent import INPUT, KINDS, cell
 from tests.graphs import chain, quantizer
 
@@ -50,9 +50,9 @@ def op_by_op(program: Program) -> Interpreter:
     return made
 
 
-def steps_of(program: Program) -> Steps | None:
+def steps_of(program: Program) -> FastScan | None:
     (op,) = (op for op in program.ops if isinstance(op, Scan))
-    return Steps.of(op, program, scan_ranges(op, program, ranges(program)[op.source])[0])
+    return FastScan.of(op, program, scan_ranges(op, program, ranges(program)[op.source])[0])
 
 
 @settings(max_examples=5, deadline=None)

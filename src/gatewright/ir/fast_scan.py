@@ -25,25 +25,28 @@ from gatewright.ir.rounding import ends
 
 Rows = NDArray[Any]
 Values = dict[str, Rows]
-Step = Callable[[Values], Rows]
+Compute = Callable[[Values], Rows]
 _NARROW = 1 << 30  # int32 holds such magnitudes and the sum of two
 _FLOAT32, _FLOAT64 = 1 << 24, 1 << 53
 _COMBINE: dict[type[Op], Any] = {Add: np.add, Sub: np.subtract, Mul: np.multiply, Max: np.maximum, Min: np.minimum}
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
-    """first: the initial state at the frac_bits of the body's input; up: from those of the result to them."""
+class FastScan:
+    """The steps of a Scan, ready to be run on batches.
+
+    first: the initial state at the frac_bits of the body's input; up: from those of the result to them.
+    """
 
     op: Scan
     kind: type[Any]
-    steps: tuple[tuple[str, Step], ...]
+    steps: tuple[tuple[str, Compute], ...]
     first: Ints
     up: int
     result: str
 
     @staticmethod
-    def of(op: Scan, program: Program, inside: dict[str, Range]) -> Steps | None:
+    def of(op: Scan, program: Program, inside: dict[str, Range]) -> FastScan | None:
         """Return a Scan's steps. inside: the ranges of its body. None where an op of the body is of another kind."""
         body, initial = op.body, program.constants[op.initial]
         for kind, limit in ((np.int32, _NARROW), (np.int64, _FLOAT64)):
@@ -53,7 +56,7 @@ class Steps:
             if len(ready) == len(made) and widest < limit:
                 frac = body.input.format.frac_bits
                 first = initial.q << (frac - initial.frac_bits)
-                return Steps(op, kind, ready, first, frac - inside[body.output].frac_bits, body.output)
+                return FastScan(op, kind, ready, first, frac - inside[body.output].frac_bits, body.output)
         return None
 
     def __call__(self, x: Ints) -> Ints:
@@ -78,7 +81,7 @@ class Steps:
         return np.stack(results).transpose(2, 0, 1).astype(np.int64, order="C")
 
 
-def _step(op: Op, body: Program, known: dict[str, Range], kind: type[Any], limit: int) -> Step | None:
+def _step(op: Op, body: Program, known: dict[str, Range], kind: type[Any], limit: int) -> Compute | None:
     """Return what an op makes of the values so far; None where it is no op on vectors that is known here."""
     ranks = {known[name].lo.ndim for name in (op.name, *sources(op))}
     if ranks != {1}:
@@ -120,7 +123,7 @@ def _shifts(names: tuple[str, ...], op: Op, known: dict[str, Range], limit: int)
     return ups if fits else None
 
 
-def _joined(op: Concat, known: dict[str, Range], kind: type[Any], limit: int) -> Step | None:
+def _joined(op: Concat, known: dict[str, Range], kind: type[Any], limit: int) -> Compute | None:
     ups, rows = _shifts(op.sources, op, known, limit), known[op.name].lo.size
     if ups is None:
         return None
@@ -135,7 +138,7 @@ def _joined(op: Concat, known: dict[str, Range], kind: type[Any], limit: int) ->
     return step
 
 
-def _binary(op: Add | Sub | Mul | Max | Min, known: dict[str, Range], limit: int) -> Step | None:
+def _binary(op: Add | Sub | Mul | Max | Min, known: dict[str, Range], limit: int) -> Compute | None:
     combine = _COMBINE[type(op)]
     if isinstance(op, Mul):
         return lambda v: combine(v[op.left], v[op.right])
@@ -146,7 +149,7 @@ def _binary(op: Add | Sub | Mul | Max | Min, known: dict[str, Range], limit: int
     return lambda v: combine(v[op.left] << left if left else v[op.left], v[op.right] << right if right else v[op.right])
 
 
-def _requant(op: Requant, known: dict[str, Range], kind: type[Any], limit: int) -> Step | None:
+def _requant(op: Requant, known: dict[str, Range], kind: type[Any], limit: int) -> Compute | None:
     """Return a Requant with one format for all elements."""
     if {len(op.width_bits), len(op.keep_frac_bits), len(op.signed)} != {1}:
         return None
@@ -169,7 +172,7 @@ def _requant(op: Requant, known: dict[str, Range], kind: type[Any], limit: int) 
     return step
 
 
-def _dense(op: Dense, body: Program, known: dict[str, Range], kind: type[Any], limit: int) -> Step | None:
+def _dense(op: Dense, body: Program, known: dict[str, Range], kind: type[Any], limit: int) -> Compute | None:
     """Return a Dense as products of one or two runs of the inputs, each exact in its floats, added as integers."""
     weight, bias, x, frac = (
         body.constants[op.weight],
