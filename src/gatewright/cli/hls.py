@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from gatewright.cli.given import program_file, read_codes
-from gatewright.config import load_config
 
 
 @click.command("hls")
@@ -41,6 +40,7 @@ def hls_command(
     bit is refused, by layer, before anything is written. The vendor's tool is not needed here; oneAPI's project is
     written and not compiled.
     """
+    from gatewright.config import load_config
     from gatewright.flow.hls import hls_project
 
     program_file(run)
