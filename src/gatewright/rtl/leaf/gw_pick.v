@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads one of 2**LOG2_WORDS words of 32 bits by its number: a multiplexer, no clock.
 //
-// FULL = 1: among four, and among four of these. A choice among four is a whole LUT of six inputs; yosys, which looks at
-// depth first, spends half as much again unless it is held to them. FULL = 0 is for words of which many are short,
-// constant or missing, where synthesis does better alone.
+// FULL = 1: among four, and among four or two of these. A choice among four is a whole LUT of six inputs; yosys, which
+// looks at depth first, spends half as much again unless it is held to them. FULL = 0 is for words of which many are
+// short, constant or missing, where synthesis does better alone.
 //
 // Contract
-//   LOG2_WORDS  at least 2.
+//   LOG2_WORDS  2 to 5.
 //   values      word i at 32*i +: 32.
 //   value       the word `word` of them.
 `default_nettype none
@@ -19,6 +19,7 @@ module gw_pick #(
     output wire [31:0]                 value
 );
     localparam FOURS = 1 << (LOG2_WORDS - 2);
+    localparam SIXTEENS = LOG2_WORDS < 4 ? 1 : 1 << (LOG2_WORDS - 4);
 
     genvar i;
     generate
@@ -33,16 +34,24 @@ module gw_pick #(
                 wire [63:0] pair = word[1] ? values[128*i + 64 +: 64] : values[128*i +: 64];
                 assign fours[32*i +: 32] = word[0] ? pair[63:32] : pair[31:0];
             end
-            if (FOURS == 1) begin : last
+            if (LOG2_WORDS == 2) begin : last
                 assign value = fours;
-            end else if (FOURS == 2) begin : two
+            end else if (LOG2_WORDS == 3) begin : two
                 assign value = word[2] ? fours[63:32] : fours[31:0];
             end else begin : more
-                gw_pick #(.LOG2_WORDS(LOG2_WORDS - 2)) next (
-                    .values(fours),
-                    .word(word[LOG2_WORDS-1:2]),
-                    .value(value)
-                );
+                `ifdef YOSYS
+                (* keep *)
+                `endif
+                wire [32*SIXTEENS-1:0] sixteens;
+                for (i = 0; i < SIXTEENS; i = i + 1) begin : sixteen
+                    wire [63:0] pair = word[3] ? fours[128*i + 64 +: 64] : fours[128*i +: 64];
+                    assign sixteens[32*i +: 32] = word[2] ? pair[63:32] : pair[31:0];
+                end
+                if (LOG2_WORDS == 4) begin : last
+                    assign value = sixteens;
+                end else begin : two
+                    assign value = word[4] ? sixteens[63:32] : sixteens[31:0];
+                end
             end
         end
     endgenerate
