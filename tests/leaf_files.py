@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gatewright.deploy import LEAVES
+from gatewright.deploy.links.uart import LEAVES
 
 LEAF = Path(__file__).parents[1] / "src" / "gatewright" / "rtl" / "leaf"
 UART_SOURCES = tuple(LEAF / f"{name}.v" for name in LEAVES)

@@ -6,8 +6,9 @@ import random
 
 import pytest
 
-from gatewright.deploy import StreamPorts, board, board_top
+from gatewright.deploy import board
 from gatewright.deploy.links.host.uart_host import Lanes
+from gatewright.deploy.links.uart import StreamPorts, board_top
 from gatewright.rtl.leaves import leaf_sources
 from gatewright.rtl.shell import StreamPort, axis_shell
 from tests.leaf_files import UART_SOURCES

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.deploy import HOST_DRIVER, StreamPorts, board, board_top
+from gatewright.deploy import board
 from gatewright.deploy.links.host.uart_host import Lanes
+from gatewright.deploy.links.uart import HOST_DRIVER, StreamPorts, board_top
 from tests.leaf_files import UART_SOURCES
 
 RTL = Path(__file__).parent / "rtl"

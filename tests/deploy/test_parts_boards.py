@@ -10,20 +10,10 @@ import pytest
 from hypothesis import given
 
 from gatewright.chips import FAMILIES, PARTS, check_fit, part, router
-from gatewright.deploy import (
-    BOARDS,
-    HOST_DRIVER,
-    LEAVES,
-    Board,
-    StreamPorts,
-    Uart,
-    board,
-    board_top,
-    clock_for,
-    pin_file,
-)
+from gatewright.deploy import BOARDS, Board, Uart, board, clock_for, pin_file
 from gatewright.deploy.clocks.ecp5 import pll_for
 from gatewright.deploy.links.table import BEAT_BITS, link_top
+from gatewright.deploy.links.uart import HOST_DRIVER, LEAVES, StreamPorts, board_top
 from gatewright.errors import BudgetError, ConfigError
 from gatewright.rtl.shell import StreamPort
 

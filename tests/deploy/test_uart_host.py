@@ -12,9 +12,9 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from gatewright.deploy import HOST_DRIVER
 from gatewright.deploy.links.host import uart_host
 from gatewright.deploy.links.host.uart_host import Lanes, UartHost
+from gatewright.deploy.links.uart import HOST_DRIVER
 
 
 class FakeBoard:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gatewright.chips import check_fit, part
-from gatewright.deploy import StreamPorts, board, board_top, pin_file
+from gatewright.deploy import board, pin_file
+from gatewright.deploy.links.uart import StreamPorts, board_top
 from gatewright.errors import BudgetError, ToolError
 from gatewright.synth import SynthReport, pack, place_and_route, synthesize
 from tests.leaf_files import UART_SOURCES
