@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -54,6 +55,24 @@ def lost_modules(text: str) -> set[str]:
         if rest and not re.search(rf"\b{rest[0]}\b", home.read_text()):
             lost.add(f"gatewright{dotted}")
     return lost
+
+
+def lost_imports(text: str) -> set[str]:
+    """Return what whole examples in Python import from gatewright and no module of it has."""
+    lost: set[str] = set()
+    for example in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        for node in ast.walk(ast.parse(example)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gatewright"):
+                place = PACKAGE.parent.joinpath(*str(node.module).split("."))
+                home = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+                words = set(re.findall(r"\w+", home.read_text())) | {path.stem for path in place.glob("*")}
+                lost |= {f"{node.module}.{name.name}" for name in node.names if name.name not in words}
+    return lost
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_examples_import_what_there_is(page):
+    assert lost_imports(page.read_text()) == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
