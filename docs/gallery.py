@@ -39,6 +39,9 @@ PICTURES = {
     "table": Picture(page="measurements/report.html", section="confusion", most=700),
     "latency": Picture(page="digits/report.html", section="latency", most=900),
     "regression": Picture(page="diabetes/report.html", section="predictions"),
+    "model": Picture(page="onnx/report.html", section="model", most=900),
+    "anomaly": Picture(page="anomaly/report.html", section="score", most=900),
+    "compare": Picture(page="compare.svg", width=640),
     "search": Picture(page="wine/search.html", section="front", most=900),
 }
 

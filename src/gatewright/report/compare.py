@@ -70,7 +70,7 @@ def compare_plot(runs: Sequence[Compared], path: Path) -> None:
     axes.set_xlabel("LUT")
     axes.set_ylabel("RMSE, test" if runs[0].regression else "accuracy, test")
     axes.margins(0.15)
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside upper left", ncols=4, fontsize=8)  # beside the points, never on one
     axes.grid(alpha=0.3)
     buffer = io.BytesIO()
     kind = path.suffix.lstrip(".").lower() or "svg"
