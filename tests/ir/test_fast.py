@@ -21,7 +21,8 @@ from gatewright.ir import (
     Thresholds,
     verify,
 )
-from gatewright.ir.fast import narrowest, steps
+from gatewright.ir.fast import steps
+from gatewright.ir.linear import narrowest
 
 
 def requant(source: str, channels: int, draw: st.DrawFn, name: str = "q") -> Requant:

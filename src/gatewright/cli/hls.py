@@ -44,18 +44,14 @@ def hls_command(
     from gatewright.flow.hls import hls_project
 
     program_file(run)
-    hardware = None if config is None else load_config(config).hardware
-    factors = _factors(reuse) if reuse is not None else 1 if hardware is None else hardware.reuse_factor
-    shared = reuse is None and factors != 1
-    if clock_ns is None and hardware is not None and hardware.clock_mhz:
-        clock_ns = 1000 / hardware.clock_mhz
     done = hls_project(
         run,
         out,
         backend=backend,
         io=io,
-        strategy=strategy or ("resource" if shared else "latency"),
-        reuse_factor=factors,
+        strategy=strategy,
+        reuse_factor=None if reuse is None else _factors(reuse),
+        hardware=None if config is None else load_config(config).hardware,
         codes=read_codes(codes),
         part=part,
         clock_ns=clock_ns,

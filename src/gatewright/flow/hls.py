@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from gatewright.config.hardware import Hardware
 from gatewright.errors import ConfigError, nearest
 from gatewright.fixedpoint import Ints
 from gatewright.flow.codes import checked_codes
@@ -57,8 +58,9 @@ def hls_project(
     *,
     backend: str = "vitis",
     io: str = "parallel",
-    strategy: str = "latency",
-    reuse_factor: int | tuple[int, ...] = 1,
+    strategy: str | None = None,
+    reuse_factor: int | tuple[int, ...] | None = None,
+    hardware: Hardware | None = None,
     codes: Ints | None = None,
     part: str = "",
     clock_ns: float | None = None,
@@ -67,8 +69,10 @@ def hls_project(
     """Write the hls4ml project of a program.txt or a run directory into `out`, compile its C++, and compare.
 
     io: "parallel", or "stream" for a pixel at a time. strategy, reuse_factor: hls4ml's, one number for
-    every layer or one for each that has weights; it takes the nearest factor that a layer can have. clock_ns: None for
-    the run's clock, or 5 ns where there is none yet.
+    every layer or one for each that has weights; it takes the nearest factor that a layer can have. hardware: of the
+    run's configuration, for the clock and the reuse factor that are None; strategy: None for "resource" where it shares
+    multipliers, else "latency". clock_ns: None without `hardware` for the clock of the run's design, 5 ns where there
+    is none.
 
     codes: (n, *input shape) input integers; None takes at most VECTORS samples of the run, or random ones of a file.
     compiler: the start of a C++ compiler's command line; None looks for one. `out` is replaced whole or not at all.
@@ -76,9 +80,11 @@ def hls_project(
     """
     target = _chosen(backend, Backend, "HLS back end")
     streams = _chosen(io, Io, "io type")
-    plan = _chosen(strategy, Strategy, "strategy")
-    if min([reuse_factor] if isinstance(reuse_factor, int) else reuse_factor, default=1) < 1:
-        raise ConfigError(f"reuse factors must be 1 or more, not {reuse_factor!r}")
+    factors = (1 if hardware is None else hardware.reuse_factor) if reuse_factor is None else reuse_factor
+    shares = reuse_factor is None and factors != 1
+    plan = _chosen(strategy or ("resource" if shares else "latency"), Strategy, "strategy")
+    if min([factors] if isinstance(factors, int) else factors, default=1) < 1:
+        raise ConfigError(f"reuse factors must be 1 or more, not {factors!r}")
     program = load_program(source / "program" / "program.txt" if source.is_dir() else source)
     network = translate(program, target, streams)
     need("hls4ml", "an HLS project", "hls")
@@ -88,9 +94,9 @@ def hls_project(
         backend=target,
         io=streams,
         part=part,
-        clock_ns=clock_ns if clock_ns is not None else _period_ns(source),
+        clock_ns=clock_ns if clock_ns is not None else _period_ns(source, hardware),
         strategy=plan,
-        reuse_factor=reuse_factor,
+        reuse_factor=factors,
     )
     with new_directory(out) as folder:
         project = write_project(network, settings, x, Interpreter(network.program).run(x), folder)
@@ -110,8 +116,10 @@ def _chosen(word: str, choices: type[Choice], what: str) -> Choice:
     return names[word.lower()]
 
 
-def _period_ns(source: Path) -> float:
-    """Return the clock period of a run's design, 5 where it has none."""
+def _period_ns(source: Path, hardware: Hardware | None) -> float:
+    """Return the clock period that is configured, else that of a run's design, 5 where it has none."""
+    if hardware is not None and hardware.clock_mhz:
+        return 1000 / hardware.clock_mhz
     if not (source / "rtl" / "design.json").is_file():
         return 5.0
     return 1000 / RtlManifest.load(source / "rtl").claims.clock_mhz

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.fixedpoint import Ints, Overflow, Rounding
-from gatewright.ir.linear import product
+from gatewright.ir.linear import narrowest, product
 from gatewright.ir.lookups import FEW, cuts
 from gatewright.ir.moves import aligned, moved
 from gatewright.ir.op_moves import Concat, Pad, Reshape, Slice, Transpose, Upsample
@@ -63,11 +63,6 @@ class Step:
     compute: Compute | None = None
     op: Op | None = None
     done: tuple[str, ...] = ()
-
-
-def narrowest(bound: float) -> type[Any] | None:
-    """Return the number type that holds every integer up to a bound, None where only int64 does."""
-    return np.float32 if bound < 2.0**24 else np.float64 if bound < 2.0**53 else None
 
 
 def steps(program: Program, known: Mapping[str, Range]) -> tuple[Step, ...]:

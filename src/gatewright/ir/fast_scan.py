@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewright.fixedpoint import Ints, Overflow, round_shift
+from gatewright.ir.linear import FLOAT32, FLOAT64, narrowest
 from gatewright.ir.lookups import cuts, threshold
 from gatewright.ir.op_moves import Concat, Slice
 from gatewright.ir.op_tables import Lookup, Thresholds
@@ -27,7 +28,6 @@ Rows = NDArray[Any]
 Values = dict[str, Rows]
 Compute = Callable[[Values], Rows]
 _NARROW = 1 << 30  # int32 holds such magnitudes and the sum of two
-_FLOAT32, _FLOAT64 = 1 << 24, 1 << 53
 _COMBINE: dict[type[Op], Any] = {Add: np.add, Sub: np.subtract, Mul: np.multiply, Max: np.maximum, Min: np.minimum}
 
 
@@ -49,7 +49,7 @@ class FastScan:
     def of(op: Scan, program: Program, inside: dict[str, Range]) -> FastScan | None:
         """Return a Scan's steps. inside: the ranges of its body. None where an op of the body is of another kind."""
         body, initial = op.body, program.constants[op.initial]
-        for kind, limit in ((np.int32, _NARROW), (np.int64, _FLOAT64)):
+        for kind, limit in ((np.int32, _NARROW), (np.int64, FLOAT64)):
             made = [(each.name, _step(each, body, inside, kind, limit)) for each in body.ops[1:]]
             ready = tuple((name, step) for name, step in made if step is not None)
             widest = max(int(known.magnitude.max(initial=0)) for known in inside.values())
@@ -182,14 +182,14 @@ def _dense(op: Dense, body: Program, known: dict[str, Range], kind: type[Any], l
     )
     up = frac - x.frac_bits - weight.frac_bits
     sums = np.cumsum(x.magnitude[:, None].astype(np.float64) * np.abs(weight.q.astype(np.float64)), axis=0)
-    cuts = [0, *(k for k in range(1, len(sums)) if (sums[-1] - sums[k - 1]).max() < _FLOAT32 > sums[k - 1].max())][:2]
+    cuts = [0, *(k for k in range(1, len(sums)) if (sums[-1] - sums[k - 1]).max() < FLOAT32 > sums[k - 1].max())][:2]
     runs: list[tuple[slice, Rows]] = []
-    edges = [0, len(sums)] if sums[-1].max() < _FLOAT32 or len(cuts) == 1 else [*cuts, len(sums)]
+    edges = [0, len(sums)] if sums[-1].max() < FLOAT32 or len(cuts) == 1 else [*cuts, len(sums)]
     for start, stop in pairwise(edges):
         bound = sums[stop - 1].max() if start == 0 else (sums[stop - 1] - sums[start - 1]).max()
-        if bound * (1 + 2**-20) >= min(_FLOAT64, limit >> up):
+        if bound * (1 + 2**-20) >= min(FLOAT64, limit >> up):
             return None
-        carrier = np.float32 if bound < _FLOAT32 else np.float64
+        carrier = narrowest(bound)
         runs.append((slice(start, stop), np.ascontiguousarray(weight.q[start:stop].T, dtype=carrier)))
     offsets = (bias.q << (frac - bias.frac_bits)).astype(kind)[:, None]
 

@@ -20,7 +20,13 @@ from gatewright.ir.windows import convolve
 
 Array = NDArray[Any]
 INT64_BITS = 63
-_EXACT: tuple[tuple[int, type[Any]], ...] = ((24, np.float32), (53, np.float64), (INT64_BITS, np.int64))
+FLOAT32, FLOAT64 = 1 << 24, 1 << 53
+"""Below these, the type of that name holds every integer."""
+
+
+def narrowest(bound: float) -> type[Any] | None:
+    """Return the floats that hold every integer up to a bound, None where only int64 does."""
+    return np.float32 if bound < FLOAT32 else np.float64 if bound < FLOAT64 else None
 
 
 def product(op: Dense | Conv, x: Array, weight: Array) -> Array:
@@ -34,10 +40,7 @@ def carrier(op: Dense | Conv, magnitude: Array, weight: Array) -> type[Any]:
     """Return the number type in which the products of |x| <= magnitude, (1, *shape), with weight are exact."""
     # float64 sums of non-negative terms err by less than a part in 2**20 for fewer than 2**32 terms
     bound = product(op, magnitude.astype(np.float64), np.abs(weight.astype(np.float64))).max() * (1 + 2**-20)
-    for bits, kind in _EXACT:
-        if bound < 2.0**bits:
-            return kind
-    return object
+    return narrowest(bound) or (np.int64 if bound < 2.0**INT64_BITS else object)
 
 
 def matmul(left: Array, right: Array) -> Array:
@@ -55,7 +58,7 @@ def matmul_carrier(left: Array, right: Array) -> type[Any]:
     Ranges that the verifier has proven to fit need nothing wider than int64.
     """
     bound = (left.astype(np.float64) @ right.astype(np.float64)).max() * (1 + 2**-20)
-    return next((kind for bits, kind in _EXACT if bound < 2.0**bits), np.int64)
+    return narrowest(bound) or np.int64
 
 
 @dataclass(frozen=True, slots=True)

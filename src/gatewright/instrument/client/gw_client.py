@@ -14,6 +14,7 @@ import json
 import math
 import mmap
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,7 +62,7 @@ class Memory:
         self._words[word] = value
 
 
-class Client:
+class Client(ABC):
     """What blocks and kernels have in common: registers by name, codes of the user's values, the self-test."""
 
     def __init__(self, transport: Transport, design: str | Path | dict[str, Any]) -> None:
@@ -79,9 +80,9 @@ class Client:
         """Set a register by its name."""
         self.transport.write(self.words[name], value)
 
+    @abstractmethod
     def run(self, codes: Any) -> NDArray[np.int64]:
         """Return the results' codes for input codes."""
-        raise NotImplementedError
 
     def infer(self, x: Any) -> NDArray[np.float64]:
         """Return results in the user's units, (n, results), for samples (n, ...) in theirs."""
@@ -150,9 +151,9 @@ class Client:
             )
         self._check_sizes()
 
+    @abstractmethod
     def _check_sizes(self) -> None:
         """Raise BlockError where vectors have other sizes than the design's."""
-        raise NotImplementedError
 
 
 class Block(Client):
