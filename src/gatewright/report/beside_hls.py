@@ -43,7 +43,13 @@ class Beside:
     def page(self) -> str:
         """Return the same as one self-contained HTML page."""
         return render_template(
-            "hls.html", name=self.name, summary=WHY, cards=(), header=self.header, rows=self.rows, notes=self.notes
+            "hls.html",
+            name=self.name,
+            summary=WHY.replace("`", ""),
+            cards=(),
+            header=self.header,
+            rows=self.rows,
+            notes=self.notes,
         )
 
     def write_page(self, path: Path) -> None:
