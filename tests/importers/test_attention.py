@@ -118,7 +118,7 @@ def test_attention_is_its_definition(tmp_path, kind):
 
 
 def test_which_version_quantizes_the_scores(tmp_path):
-    """HGQ2 0.2 does not load what 0.1 trained with: both meanings, and a note."""
+    """HGQ2 from 0.1.7 on does not load what 0.1.6 trained with: both meanings, and a note; one meaning without it."""
     drawn, x = Drawn(quantized_scores=True), singles(9, 60, STEPS, FEATURES) * 2
     want = drawn.attention(x, few=False)
     arrays = {f"q_multi_head_attention/{key}": value for key, value in drawn.arrays.items()}
@@ -128,10 +128,13 @@ def test_which_version_quantizes_the_scores(tmp_path):
     assert not np.array_equal(evaluate(new, x), want)
     assert old.notes == ()
     (note,) = new.notes
-    assert note.startswith(
-        "mix: the file holds a quantizer of the softmax's input, with which HGQ2 0.1 trains and which"
-    )
-    assert note.endswith("it is left out, as HGQ2 0.2 computes: load_keras(..., hgq2='0.1') applies it")
+    assert note.startswith("mix: the file holds a quantizer of the softmax's input, with which HGQ2 up to 0.1.6 trains")
+    assert note.endswith("it is left out, as they compute: load_keras(..., hgq2='0.1') applies it")
+    later = Drawn()
+    want = later.attention(x, few=False)
+    arrays = {f"q_multi_head_attention/{key}": value for key, value in later.arrays.items()}
+    path = write_v3(tmp_path / "b.keras", model("QMultiHeadAttention"), arrays, {})
+    assert np.array_equal(evaluate(load_keras(path, hgq2="0.1"), x), want)
 
 
 @pytest.mark.parametrize(

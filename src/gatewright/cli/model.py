@@ -52,7 +52,11 @@ PROGRAM = click.option("--program", type=click.Path(path_type=Path), help="Also 
 @WEIGHTS
 @SHAPE
 @click.option("--rules", type=click.Path(path_type=Path), help="What a Keras model's own layers compute, .json, .toml.")
-@click.option("--hgq2", type=click.Choice(["0.1", "0.2"]), help="Whose meaning a file of HGQ2 has [default: 0.2].")
+@click.option(
+    "--hgq2",
+    type=click.Choice(["0.1", "0.2"]),
+    help="Whose meaning an attention of HGQ2 has: 0.1 is up to 0.1.6 [default: 0.2].",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Save the graph here, e.g. model.npz.")
 @PROGRAM
 @INPUT_FORMAT

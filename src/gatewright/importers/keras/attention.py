@@ -110,6 +110,7 @@ def _dense(call: Call, x: Value, name: str, **config: Any) -> Value:
 
 def _softmax(call: Call, x: Value, key_dim: int) -> Value:
     keys = ("iq", "oq", "exp_iq", "exp_oq", "inv_iq", "inv_oq")
+    held = call.weights.child("_softmax").holds("iq")  # of a file that HGQ2 up to 0.1.6 saved
     quantizers = {f"{key}_conf": call.settings.take(f"softmax_{key}_conf") for key in keys}
     config = {
         **quantizers,
@@ -117,15 +118,16 @@ def _softmax(call: Call, x: Value, key_dim: int) -> Value:
         "stable": call.settings.flag("stable_softmax", default=True),
         "input_scaler": key_dim**-0.5,
         "allow_heterogeneous_table": call.settings.take("softmax_allow_heterogeneous_table", False),
-        "enable_iq": call.builder.hgq2 == "0.1",
+        "enable_iq": held and call.builder.hgq2 == "0.1",
         "enable_oq": True,
     }
     inner = _inside(call, x, "QSoftmax", "_softmax", config)
-    if call.builder.hgq2 == "0.2" and inner.weights.holds("iq"):
+    if held and call.builder.hgq2 == "0.2":
         hgq2.read(quantizers["iq_conf"], inner.weights.child("iq").child("quantizer"), f"{inner.where}, iq")
         call.builder.note(
-            f"{call.settings.name}: the file holds a quantizer of the softmax's input, with which HGQ2 0.1 trains and "
-            "which HGQ2 0.2 does not load; it is left out, as HGQ2 0.2 computes: load_keras(..., hgq2='0.1') applies it"
+            f"{call.settings.name}: the file holds a quantizer of the softmax's input, with which HGQ2 up to 0.1.6 "
+            "trains and which later ones do not load; it is left out, as they "
+            "compute: load_keras(..., hgq2='0.1') applies it"
         )
     y = inner.finish(softmax(inner))
     inner.settings.done()

@@ -36,8 +36,8 @@ def load_keras(
     """Return the model in a `.keras`, `.h5` or `.json` file (plain Keras 2 and 3, QKeras, HGQ, HGQ2, pruned).
 
     weights: the `.h5` of a `.json` architecture; without it NAME_weights.h5, NAME.weights.h5 or NAME.h5 beside it.
-    hgq2: whose meaning a file has where versions of HGQ2 differ: 0.1 quantizes the input of an attention's softmax, 0.2
-    does not even read the quantizer that such a file holds.
+    hgq2: whose meaning a file has where versions of HGQ2 differ: "0.1", up to 0.1.6, quantizes the input of an
+    attention's softmax where the file holds that quantizer; later versions do not read it.
     rules: what layers of the model's own compute, by class, as `gatewright.importers.keras.rules` has it.
     Quantized weights are stored after their quantizers; quantizers of values become nodes. Raises ModelError, which
     names file, layer, key and value, for everything that is not understood or has no exact counterpart.
