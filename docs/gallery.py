@@ -43,6 +43,7 @@ PICTURES = {
     "anomaly": Picture(page="anomaly/report.html", section="score", most=900),
     "compare": Picture(page="compare.svg", width=640),
     "search": Picture(page="wine/search.html", section="front", most=900),
+    "waves": Picture(page="waves.svg", width=1260, most=380),  # of docs/waves.py
 }
 
 
