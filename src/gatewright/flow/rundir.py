@@ -19,7 +19,7 @@ from typing import Any, cast
 from gatewright.errors import GatewrightError
 from gatewright.flow.lock import locked
 from gatewright.flow.steps import step_digest
-from gatewright.tools import digest, new_directory, no_room, package_version, require_folder, write_json
+from gatewright.tools import digest, file_digest, new_directory, no_room, package_version, require_folder, write_json
 
 _VOLATILE_SUFFIXES = {".log"}
 _VOLATILE_NAMES = {"stage.json", "timing.json", "speed.json"}
@@ -85,10 +85,13 @@ class RunDirectory:
         """Say whether a stage's results are there and made of what there is now."""
         return self._is_current(stage, self.key(stage))
 
-    def execute(self, stage: Stage) -> bool:
-        """Run a stage unless its results are there and current; returns whether it ran."""
-        key, versions = self.key(stage), self._versions(stage)
-        if self._is_current(stage, key):
+    def execute(self, stage: Stage, *, current: bool = False) -> bool:
+        """Run a stage unless its results are there and current; returns whether it ran.
+
+        current: `is_current` was asked just now, and said so.
+        """
+        key, versions = ("", {}) if current else (self.key(stage), self._versions(stage))
+        if current or self._is_current(stage, key):
             self.kept.append(stage.name)
             self.notify(stage, "cached")
             return False
@@ -196,7 +199,7 @@ class RunDirectory:
     def _files(self, folder: Path) -> dict[str, str]:
         found = (path for path in sorted(folder.rglob("*")) if path.is_file())
         return {
-            str(path.relative_to(folder)): digest(path)
+            str(path.relative_to(folder)): file_digest(path)
             for path in found
             if path.name not in _VOLATILE_NAMES and path.suffix not in _VOLATILE_SUFFIXES
         }

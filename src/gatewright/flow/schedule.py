@@ -33,20 +33,21 @@ def execute(
         for outside, group in groupby(stages, key=lambda stage: stage.outside and jobs > 1):
             together = list(group)
             for number, stage in enumerate(together, start=at):
-                if not checked and not directory.is_current(stage):
+                current = not checked and directory.is_current(stage)
+                if not checked and not current:
                     check_tools(directory, stages[number:])
                     checked = True
                 if not outside:
-                    ran += _one(directory, stage, warn)
+                    ran += _one(directory, stage, warn, current=current)
             if outside:
                 ran += _side_by_side(directory, together, warn, jobs)
             at += len(together)
     return tuple(ran)
 
 
-def _one(directory: RunDirectory, stage: Stage, warn: Callable[[str], None]) -> list[str]:
-    """Run a stage; return its name unless it was cached."""
-    if directory.execute(stage):
+def _one(directory: RunDirectory, stage: Stage, warn: Callable[[str], None], *, current: bool = False) -> list[str]:
+    """Run a stage; return its name unless it was cached. current: it was found so just now."""
+    if directory.execute(stage, current=current):
         return [stage.name]
     if edited := directory.edited(stage.name):
         warn(f"{directory.folder(stage.name)}: {', '.join(edited)} edited by hand, used as they are")

@@ -18,7 +18,7 @@ from gatewright.tools.files import (
     write_atomic,
     write_json,
 )
-from gatewright.tools.identity import digest, package_version
+from gatewright.tools.identity import digest, file_digest, package_version
 from gatewright.tools.processes import ToolRun, end_tools, run_tool
 from gatewright.tools.progress import progress_bar
 from gatewright.tools.workers import WorkerPool
@@ -32,6 +32,7 @@ __all__ = [
     "cache_folder",
     "digest",
     "end_tools",
+    "file_digest",
     "load_npy",
     "map_array",
     "need",

@@ -7,10 +7,13 @@ import importlib.metadata
 import json
 import os
 import re
+import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 _PIECE = 1 << 20  # bytes of a file that are held at once
+_SETTLED_NS = 2_000_000_000  # a file changed later than so long ago may change again within the grain of its time stamp
 
 
 def package_version(package: str) -> str | None:
@@ -37,3 +40,16 @@ def digest(*parts: Any) -> str:
         sha.update(b"%d:" % len(data))
         sha.update(data)
     return sha.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 (hex) of a file's content; one that has not changed since is not read again."""
+    stat = path.stat()
+    if time.time_ns() - stat.st_mtime_ns < _SETTLED_NS:
+        return digest(path)
+    return _settled(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@cache
+def _settled(path: Path, _inode: int, _size: int, _changed: int) -> str:
+    return digest(path)
