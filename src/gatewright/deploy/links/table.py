@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from gatewright.deploy.boards import Board, Link, Uart
-from gatewright.deploy.links import uart
 from gatewright.deploy.pads import Pad
-from gatewright.rtl.shell import StreamPort
+
+if TYPE_CHECKING:
+    from gatewright.rtl.shell import StreamPort
 
 BEAT_BITS = 8  # of the stream between a link and the core's shell
 
@@ -52,6 +53,8 @@ def link_top(
     """
     match board.link:
         case Uart():
+            from gatewright.deploy.links import uart  # with it what writes Verilog, which checking a run needs not
+
             core = uart.StreamPorts(module=shell, input_bytes=source.beats, output_bytes=result.beats)
             top = uart.board_top(board=board, core=core, clock_mhz=clock_mhz, module=module, header=header)
             return LinkTop(
