@@ -16,6 +16,8 @@ def test_lines_are_layers():
     assert parse_layer("conv 3x2 8 padding valid stride 2") == LayerLine(
         text="conv 3x2 8 padding valid stride 2", kind="conv", size=(3, 2), stride=(2,), padding="valid", units=8
     )
+    assert parse_layer("dense 8 norm") == LayerLine(text="dense 8 norm", kind="dense", units=8, norm=True)
+    assert parse_layer("conv 3 8 norm stride 2").stride == (2,)
     assert parse_layer("pool 2").kind == parse_layer("max pool 2x2").kind == "max"
     assert parse_layer("global average pool").kind == "global average"
     for words, form in FORMS.items():
@@ -23,7 +25,7 @@ def test_lines_are_layers():
         assert form.example.startswith(words)
     student = config(layers=["conv  3 8", "dense 5"]).student
     assert student.layers == ("conv 3 8", "dense 5")  # as they are written, spaces aside
-    assert (student.weighted, student.spatial) == (2, True)
+    assert (student.weighted, student.plain) == (2, False)
     assert network_lines((), (7, 5)) == network_lines(("dense 7", "dense 5"), ())
 
 
@@ -33,22 +35,30 @@ def test_lines_are_layers():
         ("convv 3x3 8", "student.layers.0: layer 'convv 3x3 8': there is no layer 'convv'. Did you mean 'conv'?"),
         ("max pol 2", "there is no layer 'max pol'. Did you mean 'max pool'?"),
         (
-            "batchnorm",
-            "there is no layer 'batchnorm'. Write one of 'conv KERNEL FILTERS [stride N] [padding same|valid]'",
+            "relu6",
+            "there is no layer 'relu6'. Write one of 'conv KERNEL FILTERS [stride N] [padding same|valid] [norm]'",
+        ),
+        (
+            "batch norm",
+            "layer 'batch norm': a norm is part of the layer whose sums it takes; write it there, e.g. 'conv",
         ),
         (
             "conv 3x3",
-            "layer 'conv 3x3': FILTERS is missing; write 'conv KERNEL FILTERS [stride N] [padding same|valid]', ",
+            "FILTERS is missing; write 'conv KERNEL FILTERS [stride N] [padding same|valid] [norm]', e.g. ",
         ),
         ("conv 3x3x3 8", "KERNEL must be a whole number from 1 to 65,536 or two as in 3x2, not '3x3x3'; write 'conv"),
         ("residual", "LINES is missing; write 'residual LINES', e.g. 'residual 2'"),
-        ("dense 0", "NEURONS must be a whole number from 1 to 65,536, not '0'; write 'dense NEURONS', e.g. 'dense 32'"),
+        (
+            "dense 0",
+            "NEURONS must be a whole number from 1 to 65,536, not '0'; write 'dense NEURONS [norm]', e.g. 'dense",
+        ),
         ("conv 3 8 strid 2", "'strid' is not expected. Did you mean 'stride'? Write 'conv KERNEL FILTERS"),
         (
             "pool 2 padding same",
             "'padding' is not expected. Known: stride. Write 'pool SIZE [stride N]', e.g. 'pool 2'",
         ),
         ("conv 3 8 padding sam", "padding must be 'same' or 'valid', not 'sam'. Did you mean 'same'?"),
+        ("conv 3 8 norm norm", "layer 'conv 3 8 norm norm': norm is given twice; write 'conv KERNEL"),
         ("conv 3 8 stride", "stride needs a value; write 'conv KERNEL"),
         ("", "layer '': it is empty; write one of 'conv KERNEL"),
     ],

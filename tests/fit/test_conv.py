@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,6 +79,42 @@ def test_frozen_float_and_quantized_networks_compute_what_the_module_does(
     assert np.array_equal(graph_outputs(network, codes), got.double().numpy())
     made = export_graph(network, name="maps", precision=network.precision)
     assert check_graph_export(made, samples(network, codes, SOURCE)) == 40
+
+
+NORMED = ("conv 3x2 5 stride 2x1 norm", "depthwise 3x3 norm", "max pool 2", "conv 1x1 4", "dense 7 norm")
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_norm_is_folded_into_weights_and_biases_when_formats_apply(learned: bool) -> None:
+    """Float networks freeze with its averages; what is quantized, of 9 bits, is near what it was in training."""
+    kept = [line for line in NORMED if not learned or "depth" not in line]
+    parsed = network_lines([*kept[:-1], *(("global max pool",) if learned else ()), kept[-1]], ())
+    plan = planned(parsed, sample_shape(parsed, (9, 10, 2)), 3, "student")
+    widths = [Widths(weight=9, bias=0, activation=9)] * sum(layer.line.weighted for layer in plan)
+    generator = torch.Generator().manual_seed(3)
+    made: dict[str, Any] = {"source": SOURCE, "dropout": 0.0, "generator": generator}
+    module = learned_layers(plan, **made) if learned else layer_stack(plan, widths=widths, **made)
+    codes = np.random.default_rng(5).integers(-16, 16, (64, 180))
+    x = torch.tensor(codes * 0.5, dtype=torch.float32)
+    with torch.no_grad():
+        for name, part in module.named_parameters():
+            if "norm" in name:
+                part.add_(torch.rand(part.shape, generator=generator) * 0.5)
+    for _ in range(3):
+        trained = module(x).detach()  # with the batch's own mean and deviation
+    module.eval()
+    with torch.no_grad():
+        real = module(x).double().numpy()
+    assert not np.array_equal(real, trained.detach().double().numpy())
+    np.testing.assert_allclose(graph_outputs(module.freeze(classes=()), codes), real, rtol=1e-3, atol=1e-4)
+    module.calibrate(x, first=True)
+    with torch.no_grad():
+        for part in module.widths():
+            part.add_(4)
+        got = module(x)
+    assert float((got - trained).abs().max()) < 0.05 * float(trained.abs().max())
+    network = module.freeze(classes=(), x=x)
+    assert np.array_equal(graph_outputs(network, codes), got.double().numpy())
 
 
 def test_a_neuron_that_only_a_sum_reads_stays_and_a_constant_one_goes_where_it_is_read() -> None:
@@ -183,7 +220,7 @@ def see(*lines: str, **student: object) -> Config:
 
 def test_a_convolution_teaches_a_student_that_loses_whole_filters(tmp_path: Path) -> None:
     data = images()
-    config = see("conv 3x3 8", "pool 2", "conv 2x2 6", "dense 6", pruning={"kind": "neurons"}, sparsity=0.4)
+    config = see("conv 3x3 8 norm", "pool 2", "conv 2x2 6", "dense 6", pruning={"kind": "neurons"}, sparsity=0.4)
     teacher = train_teacher(config, data, work=tmp_path)
     assert teacher.history[-1]["score"] > 0.8
     student = train_student(config, data, teacher.network, work=tmp_path)

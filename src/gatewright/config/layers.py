@@ -1,6 +1,6 @@
 """One line of `layers` in, what it asks for out: a layer's kind, its sizes, stride and padding.
 
-    conv 3x3 8 stride 2        pool 2        average pool 2x1        global average pool        dense 32
+    conv 3x3 8 stride 2        pool 2        average pool 2x1        global average pool        dense 32 norm
 
 `FORMS` is the table of the words; a line that is none of them is a ValueError that says which one is nearest.
 """
@@ -20,6 +20,7 @@ from gatewright.errors import nearest
 Kind = Literal["conv", "depthwise", "max", "average", "global max", "global average", "residual", "flatten", "dense"]
 Padding = Literal["same", "valid"]
 Sizes = tuple[int, ...]
+FLAGS = ("norm",)  # options that have no value
 MOST_SIZE = 65_536  # of a kernel's side, a stride, filters, neurons
 
 
@@ -29,20 +30,22 @@ class Form:
 
     kind: Kind
     numbers: tuple[Literal["KERNEL", "SIZE", "FILTERS", "LINES", "NEURONS"], ...] = ()
-    options: tuple[Literal["stride", "padding"], ...] = ()
+    options: tuple[Literal["stride", "padding", "norm"], ...] = ()
     example: str
 
     def spelling(self, words: str) -> str:
         """Return the form in words, as errors and the manual show it."""
-        given = {"stride": "[stride N]", "padding": "[padding same|valid]"}
+        given = {"stride": "[stride N]", "padding": "[padding same|valid]", "norm": "[norm]"}
         return " ".join([words, *self.numbers, *(given[option] for option in self.options)])
 
 
 FORMS: dict[str, Form] = {
     "conv": Form(
-        kind="conv", numbers=("KERNEL", "FILTERS"), options=("stride", "padding"), example="conv 3x3 8 stride 2"
+        kind="conv", numbers=("KERNEL", "FILTERS"), options=("stride", "padding", "norm"), example="conv 3x3 8 stride 2"
     ),
-    "depthwise": Form(kind="depthwise", numbers=("KERNEL",), options=("stride", "padding"), example="depthwise 3x3"),
+    "depthwise": Form(
+        kind="depthwise", numbers=("KERNEL",), options=("stride", "padding", "norm"), example="depthwise 3x3"
+    ),
     "pool": Form(kind="max", numbers=("SIZE",), options=("stride",), example="pool 2"),
     "max pool": Form(kind="max", numbers=("SIZE",), options=("stride",), example="max pool 2"),
     "average pool": Form(kind="average", numbers=("SIZE",), options=("stride",), example="average pool 2x1"),
@@ -50,7 +53,7 @@ FORMS: dict[str, Form] = {
     "global max pool": Form(kind="global max", example="global max pool"),
     "residual": Form(kind="residual", numbers=("LINES",), example="residual 2"),
     "flatten": Form(kind="flatten", example="flatten"),
-    "dense": Form(kind="dense", numbers=("NEURONS",), example="dense 32"),
+    "dense": Form(kind="dense", numbers=("NEURONS",), options=("norm",), example="dense 32"),
 }
 
 
@@ -59,7 +62,8 @@ class LayerLine:
     """A line of `layers`. size: of a kernel or a pool, a number for all axes or one for each; units: filters, neurons.
 
     units is 0 for layers without weights, and for a depthwise one, which has as many filters as channels.
-    block: how many lines above it are the block whose input a residual adds to their result.
+    block: how many lines above it are the block whose input a residual adds to their result. norm: whether its sums
+    are normalised over batches until formats apply.
     """
 
     text: str
@@ -69,11 +73,17 @@ class LayerLine:
     padding: Padding = "same"
     units: int = 0
     block: int = 0
+    norm: bool = False
 
     @property
     def weighted(self) -> bool:
         """Whether the layer has weights."""
         return self.kind in ("conv", "depthwise", "dense")
+
+    @property
+    def plain(self) -> bool:
+        """Whether the layer is a dense one as `hidden` has them."""
+        return self.kind == "dense" and not self.norm
 
 
 def parse_layer(text: str) -> LayerLine:
@@ -98,6 +108,7 @@ def parse_layer(text: str) -> LayerLine:
         padding="valid" if options.get("padding") == "valid" else "same",
         units=found.get("FILTERS", found.get("NEURONS", (0,)))[0],
         block=found.get("LINES", (0,))[0],
+        norm="norm" in options,
     )
 
 
@@ -113,6 +124,8 @@ def _unknown(words: list[str]) -> str:
     forms = ", ".join(repr(form.spelling(word)) for word, form in FORMS.items())
     if not name:
         return f"it is empty; write one of {forms}"
+    if name.startswith(("batch", "norm")):
+        return "a norm is part of the layer whose sums it takes; write it there, e.g. 'conv 3x3 8 norm'"
     hint = nearest(name, list(FORMS))
     if "Did you mean" not in hint and len(leading) > 1:  # "convv padding": the first word alone may be near
         hint = nearest(leading[0], list(FORMS))
@@ -130,13 +143,16 @@ def _sizes(text: str, what: str, word: str, wanted: str, *, axes: int) -> Sizes:
 
 
 def _options(text: str, form: Form, words: list[str], wanted: str) -> dict[str, str]:
-    """Return the options that pairs of words name."""
+    """Return the options that words name, with their values, or none for those of FLAGS."""
     found: dict[str, str] = {}
     while words:
         name, *rest = words
         if name not in form.options:
             known = nearest(name, list(form.options)) if form.options else ""
             raise ValueError(f"layer {text!r}: {name!r} is not expected.{known} {wanted[0].upper()}{wanted[1:]}")
+        if name in FLAGS and name not in found:
+            found[name], words = "", rest
+            continue
         if name in found or not rest:
             why = "is given twice" if name in found else "needs a value"
             raise ValueError(f"layer {text!r}: {name} {why}; {wanted}")

@@ -57,9 +57,9 @@ class Network(Optimizer):
         return sum(line.weighted for line in self.lines)
 
     @property
-    def spatial(self) -> bool:
-        """Whether samples may be read as images or signals: any layer is not a dense one."""
-        return any(line.kind != "dense" for line in self.lines)
+    def plain(self) -> bool:
+        """Whether all layers are dense ones as `hidden` has them; otherwise samples may be images or signals."""
+        return all(line.plain for line in self.lines)
 
     @model_validator(mode="after")
     def _written_once(self) -> Self:
@@ -218,17 +218,17 @@ class Student(Network):
             raise ValueError(f'activation "{self.activation}" needs hidden layers; set hidden')
         if self.pruning.kind == "neurons" and not self.weighted:
             raise ValueError('pruning.kind "neurons" needs hidden layers; set hidden or another kind')
-        if self.spatial:
-            self._check_spatial()
+        if not self.plain:
+            self._check_lines()
         if self.precision == "learned" and self.pruning != Pruning():
             raise ValueError('precision "learned" prunes by its widths; leave the table pruning out')
         if self.precision == "tables" and self.pruning != Pruning():
             raise ValueError('precision "tables" has no weights to prune; leave the table pruning out')
         return self
 
-    def _check_spatial(self) -> None:
-        """Refuse what layers other than dense ones do not have yet."""
-        line = next(line for line in self.lines if line.kind != "dense")
+    def _check_lines(self) -> None:
+        """Refuse what layers other than those of `hidden` do not have yet."""
+        line = next(line for line in self.lines if not line.plain)
         if self.precision == "tables":
             raise ValueError(f'precision "tables" has no layers like {line.text!r}; set precision = "fixed"')
         if self.precision == "learned":

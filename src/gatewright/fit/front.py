@@ -341,7 +341,7 @@ class _Run:
 def _stack(config: Config, tensors: Tensors, generator: torch.Generator) -> Stack:
     """Return the student's layers with learnt widths: dense ones fused into one step, or any in a row."""
     settings, lines = config.student.learned, config.student.lines
-    if not config.student.spatial:
+    if config.student.plain:
         return learned_stack(
             [tensors.x.shape[1], *(line.units for line in lines), tensors.outputs],
             source=tensors.source,

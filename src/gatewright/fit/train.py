@@ -264,7 +264,7 @@ def check_layers(config: Config, data: Dataset) -> None:
     """Raise FitError where layers of teacher or student do not suit the data's samples; before any training."""
     outputs = len(data.classes) or (1 if data.y.ndim == 1 else data.y.shape[1])
     for who, network in (("teacher", config.teacher), ("student", config.student)):
-        if network.spatial:
+        if not network.plain:
             planned(network.lines, sample_shape(network.lines, data.shape), outputs, who)
 
 
@@ -273,7 +273,7 @@ def _stack(
 ) -> Stack:
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + stage)
     who, settings = ("student", config.student) if widths else ("teacher", config.teacher)
-    if any(line.kind != "dense" for line in lines):
+    if not all(line.plain for line in lines):
         return layer_stack(
             planned(lines, sample_shape(lines, tensors.shape), tensors.outputs, who),
             source=tensors.source,

@@ -32,7 +32,7 @@ class TrainConv(TrainDense):
     def __init__(self, plan: Planned, *, widths: Widths | None, generator: torch.Generator) -> None:
         taps, deep = prod(plan.size), plan.line.kind == "depthwise"
         n_in = taps if deep else taps * plan.reads[-1]
-        super().__init__(n_in, plan.gives[-1], widths=widths, relu=True, generator=generator)
+        super().__init__(n_in, plan.gives[-1], widths=widths, relu=True, generator=generator, norm=plan.line.norm)
         self.plan, self.taps, self.deep = plan, taps, deep
         if deep:
             self.register_buffer("centre", torch.zeros(plan.reads[-1]))
@@ -68,7 +68,15 @@ class LearnedConv(LearnedDense):
         self, plan: Planned, *, granularity: Granularity = "weight", wrap: bool = False, generator: torch.Generator
     ) -> None:
         n_in, n_out = prod(plan.size) * plan.reads[-1], plan.gives[-1]
-        super().__init__(n_in, n_out, relu=True, granularity=granularity, wrap=wrap, generator=generator)
+        super().__init__(
+            n_in,
+            n_out,
+            relu=True,
+            granularity=granularity,
+            wrap=wrap,
+            generator=generator,
+            norm=plan.line.norm,
+        )
         self.plan = plan
 
     def _sums(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

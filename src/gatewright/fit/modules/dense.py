@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gatewright.fit.device import array
 from gatewright.fit.frozen import dense_layer, relu, steps
 from gatewright.fit.modules.learnt_widths import adder_inputs, tree_luts
+from gatewright.fit.modules.norm import BatchNorm, fold_norm, no_start
 from gatewright.fit.modules.protocol import Format, Group, TrainLayer, per_input
 from gatewright.fit.modules.quantizers import covering_grid, fake_quantize, fit_grid, grid_tensors
 from gatewright.fit.modules.steps import Steps, step_activation
@@ -42,7 +43,8 @@ class TrainDense(TrainLayer):
 
     weight (n_in, n_out) and bias (n_out,) are what the optimizer sees: of order one, whatever the units of x.
     gain: () or (n_in, 1); bias_gain, bias_shift: units of the output. The affine maps are folded before
-    quantization, so that the hardware's first layer reads raw codes.
+    quantization, so that the hardware's first layer reads raw codes. norm: what normalises the sums until formats
+    apply, and is folded then; not of the last layer.
     """
 
     weight: nn.Parameter
@@ -64,8 +66,10 @@ class TrainDense(TrainLayer):
         relu: bool,
         generator: torch.Generator,
         steps: Steps | None = None,
+        norm: bool = False,
     ) -> None:
         super().__init__()
+        self.norm = BatchNorm(n_out) if norm else None
         self.units, self.bits, self.relu, self.steps = n_out, widths, relu, steps
         std = (2.0 / n_in) ** 0.5 if relu else (1.0 / n_in) ** 0.5  # He et al. 2015; 1/n_in where no ReLU follows
         self.weight = nn.Parameter(torch.randn(n_in, n_out, generator=generator) * std)
@@ -179,6 +183,8 @@ class TrainDense(TrainLayer):
     def _activate(self, z: Tensor, *, quantized: bool) -> tuple[Tensor, Format | None]:
         """Return ReLU(z), on the activations' grid where quantized; or the steps; or the sums of an output layer."""
         gives = self._gives if quantized else None
+        if self.norm is not None and not quantized:
+            z = self.norm(z)
         if self.steps is not None:
             return step_activation(z, self.steps, quantized=quantized), gives
         if not self.relu:
@@ -200,6 +206,8 @@ class TrainDense(TrainLayer):
 
     def calibrate(self, x: Tensor, read: Format, *, first: bool) -> tuple[Tensor, Format | None]:
         """Choose the formats of weights, then of activations. x: (n, n_in) -> (n, n_out)."""
+        if first and self.norm is not None:
+            fold_norm(self.norm, self._sums(x, *self._values(None)), self.weight, self.bias)
         self._fit_weight_grid(first=first)
         weight, bias = self._values(read)
         z = self._sums(x, weight, bias)
@@ -221,8 +229,8 @@ class TrainDense(TrainLayer):
         return [self.weight]
 
     def biases(self) -> list[nn.Parameter]:
-        """Return the biases."""
-        return [self.bias]
+        """Return the biases, and what a norm learns."""
+        return [self.bias, *(self.norm.parts() if self.norm else [])]
 
     def fold_inputs(self, centre: Tensor, gain: Tensor) -> None:
         """Take up the inputs' centre and gain."""
@@ -237,6 +245,7 @@ class TrainDense(TrainLayer):
 
     def start(self, weight: Floats, bias: Floats) -> None:
         """Begin with given numbers, (n_in, n_out) and (n_out,)."""
+        no_start(self.norm)
         wanted, centred = (torch.tensor(v, device=self.mask.device) for v in (weight, bias))
         self.weight.copy_(wanted / self.gain.double())
         centred = centred + self.centre.double() @ wanted
@@ -248,6 +257,9 @@ class TrainDense(TrainLayer):
             weight = _float64(self.weight) * _float64(self.gain) * _float64(self.mask)
             bias = _float64(self.bias) * _float64(self.bias_gain) + _float64(self.bias_shift)
             bias = bias - self._shift(_float64(self.centre), weight)
+            if self.norm is not None:
+                scale, shift = map(array, self.norm.affine())
+                weight, bias = weight * scale, bias * scale + shift
             return self._nodes(name, weight, bias, None, relu(name, None) if self.relu else []), None
         assert self.bits is not None
         weight_t, bias_t = self._values(read)

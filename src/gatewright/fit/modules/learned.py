@@ -30,6 +30,7 @@ from gatewright.fit.modules.learnt_widths import (
     whole,
     whole_bits,
 )
+from gatewright.fit.modules.norm import BatchNorm, fold_norm, no_start
 from gatewright.fit.modules.protocol import Format, TrainLayer, per_input
 from gatewright.fixedpoint import Fixed, Grid, frac_bits
 from gatewright.graph.nodes import AnyNode, Floats, Stored
@@ -108,6 +109,7 @@ class LearnedDense(TrainLayer):
     "tensor": the layer's weights share one, and so do its activations.
     gain: () or (n_in, 1); bias_gain, bias_shift: units of the output; centre: (n_in,), subtracted from x, or None.
     wrap: frozen activations beyond what training inputs reach return modulo their range, instead of stopping there.
+    norm: as of TrainDense.
     """
 
     weight: Tensor
@@ -131,8 +133,10 @@ class LearnedDense(TrainLayer):
         generator: torch.Generator,
         granularity: Granularity = "weight",
         wrap: bool = False,
+        norm: bool = False,
     ) -> None:
         super().__init__()
+        self.norm = BatchNorm(n_out) if norm else None
         self.units, self.relu, self.wrap = n_out, relu, wrap
         std = (2.0 / n_in) ** 0.5 if relu else (1.0 / n_in) ** 0.5
         self.weight = nn.Parameter(torch.randn(n_in, n_out, generator=generator) * std)
@@ -157,7 +161,7 @@ class LearnedDense(TrainLayer):
     def forward(self, x: Tensor, read: Format | None) -> tuple[Tensor, Format | None]:
         """Return sums or activations. x: (n, n_in) -> (n, n_out), or maps."""
         if read is None:
-            z = self._float_sums(x)
+            z = self._float_sums(x) if self.norm is None else self.norm(self._float_sums(x))
             return (torch.relu(z) if self.relu else z), None
         fracs = shared_by(self.weight_widths, self.weight_share)
         weight = RoundedWeight.apply(self.weight * self.gain, fracs)
@@ -212,6 +216,8 @@ class LearnedDense(TrainLayer):
         """At first, choose widths START_BITS below typical values. Return float activations, and their format."""
         if not first:
             return self(x, read)
+        if self.norm is not None:
+            fold_norm(self.norm, self._float_sums(x), self.weight, self.bias)
         typical = self.weight.square().mean().sqrt() * self.gain.expand(self.weight.shape)
         _share_out(self.weight_widths, self.weight_share, START_BITS - torch.log2(typical))
         z = self._float_sums(x)
@@ -225,8 +231,9 @@ class LearnedDense(TrainLayer):
         return h, self._gives()
 
     def biases(self) -> list[nn.Parameter]:
-        """Return weights and biases: none decays, their cost draws them to zero."""
-        return [p for p in (self.weight, self.bias) if isinstance(p, nn.Parameter)]
+        """Return weights, biases and what a norm learns: none decays, their cost draws weights to zero."""
+        norm = self.norm.parts() if self.norm else []
+        return [p for p in (self.weight, self.bias, *norm) if isinstance(p, nn.Parameter)]
 
     def widths(self) -> list[nn.Parameter]:
         """Return the widths of weights and activations."""
@@ -243,6 +250,7 @@ class LearnedDense(TrainLayer):
 
     def start(self, weight: Floats, bias: Floats) -> None:
         """Begin with given numbers, (n_in, n_out) and (n_out,)."""
+        no_start(self.norm)
         wanted, centred = (torch.tensor(v, device=self.gain.device) for v in (weight, bias))
         self.weight.copy_(wanted / self.gain.double())
         if self.centre is not None:
@@ -281,6 +289,9 @@ class LearnedDense(TrainLayer):
             weight, bias = (self.weight * self.gain).cpu().double(), self.bias * self.bias_gain + self.bias_shift
             shift = 0.0 if self.centre is None else self.centre.cpu().double() @ weight
             bias64 = bias.cpu().double() - shift
+            if self.norm is not None:
+                scale, more = (part.cpu() for part in self.norm.affine())
+                weight, bias64 = weight * scale, bias64 * scale + more
             then = relu(name, None) if self.relu else []
             return self._nodes(name, weight.numpy(), bias64.numpy(), None, then), None
         weight, bias = self._exact(read)

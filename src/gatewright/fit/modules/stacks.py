@@ -71,7 +71,9 @@ def layer_stack(
             case "dense":
                 (n_in,), (n_out,) = layer.reads, layer.gives
                 relu = layer is not plan[-1]
-                layers[layer.name] = TrainDense(n_in, n_out, widths=own, relu=relu, generator=generator)
+                layers[layer.name] = TrainDense(
+                    n_in, n_out, widths=own, relu=relu, generator=generator, norm=layer.line.norm
+                )
             case "flatten":
                 layers[layer.name] = TrainFlatten(layer)
             case "max" | "average" | "global max" | "global average":
@@ -131,7 +133,13 @@ def learned_layers(
             case "dense":
                 (n_in,), (n_out,) = layer.reads, layer.gives
                 layers[layer.name] = LearnedDense(
-                    n_in, n_out, relu=layer is not plan[-1], granularity=granularity, wrap=wrap, generator=generator
+                    n_in,
+                    n_out,
+                    relu=layer is not plan[-1],
+                    granularity=granularity,
+                    wrap=wrap,
+                    generator=generator,
+                    norm=layer.line.norm,
                 )
             case "flatten":
                 layers[layer.name] = TrainFlatten(layer)
