@@ -2,14 +2,16 @@
 
 Each network is run by its own framework on 1,000 samples, imported, quantized (lossless: see recurrent_cells; QKeras'
 are quantized already), exported, compared on every sample, compiled to units on a stream, and 200 samples of it are
-simulated with stalls. What leaves a real tanh is compared after rounding to the state's format.
+simulated with stalls. What leaves a real tanh is compared after rounding to the state's format. A row is kept until the
+code that it comes from changes, so what was interrupted goes on where it was.
 GATEWRIGHT_BENCH_KERAS names a Python with TensorFlow < 2.16 and QKeras 0.9, GATEWRIGHT_BENCH_HGQ2 one with Keras 3.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.recurrent_cells import Net, TorchNet, keras_request, onnx_model
+from benchmarks.recurrent_cells import GATES, Net, TorchNet, keras_request, onnx_model
 from benchmarks.tables import BUILD, ROOT, publish
+from gatewright.errors import ToolError
 from gatewright.export import Calibration, Exported, calibrate, check_graph_export, export_graph
 from gatewright.fixedpoint import Fixed
 from gatewright.graph import Graph
@@ -29,13 +32,15 @@ from gatewright.lower.compile import lower
 from gatewright.lower.target import Choices, Room, Target
 from gatewright.rtl.manifest import write_design
 from gatewright.sim import require_match, simulate_compiled
-from gatewright.tools import run_tool, write_json
+from gatewright.sources import code_digest
+from gatewright.tools import digest, run_tool, write_json
 
 SAMPLES, SIMULATED = 1000, 200
 INPUT = Fixed(width_bits=3, frac_bits=0)
 STATE_BITS = 10
 BITS = Calibration(weight_bits=12, activation_bits=12, table_bits=10, state_bits=STATE_BITS, input_format=INPUT)
 FAMILY, CLOCK_MHZ = "xc7", 100.0
+COLUMNS = ("framework", "cell", "input", "equal", "RTL", "cycles", "LUT", "FF", "CPU s")
 PYTHONS = {
     "keras 2": "GATEWRIGHT_BENCH_KERAS",
     "qkeras": "GATEWRIGHT_BENCH_KERAS",
@@ -81,11 +86,16 @@ def nets() -> list[Net]:
 
 
 def run() -> None:
-    """Print the table."""
-    work = BUILD / "recurrent"
+    """Measure what is not kept yet, the cheap ones first, and print the table."""
+    work, wanted = BUILD / "recurrent", [net for net in nets() if PYTHONS.get(net.framework, "PATH") in os.environ]
     work.mkdir(parents=True, exist_ok=True)
-    files = _keras_files(work)
-    rows = [_row(net, work, files.get(net)) for net in nets() if net.framework not in PYTHONS or net in files]
+    places = {net: work / "rows" / f"{_key(net)}.json" for net in wanted}
+    answers = _keras_answers(work, [net for net, place in places.items() if not place.is_file()])
+    for net in sorted(wanted, key=_size):
+        if not places[net].is_file():
+            write_json(places[net], _row(net, work, answers.get(net)))
+    kept = [json.loads(places[net].read_text()) for net in wanted]
+    rows = [{head: row[head] for head in COLUMNS} for row in kept]
     notes = [
         f"equal: of {SAMPLES:,} samples, the framework's result == graph == program, every node; RTL: of so many, with",
         f"stalls, every output == program. {FAMILY}, {CLOCK_MHZ:g} MHz; LUT and FF are estimates.",
@@ -94,27 +104,51 @@ def run() -> None:
     publish("recurrent", "Recurrent cells of every framework, from the file to simulated hardware", rows, notes)
 
 
-def _keras_files(work: Path) -> dict[Net, Path]:
-    """Have every Python that is named write its models; return them by network."""
-    found: dict[Net, Path] = {}
+def _key(net: Net) -> str:
+    """Return a name for a network's row: of what it says, and of all code that it comes from."""
+    mine = [(ROOT / "benchmarks" / f"recurrent{part}.py").read_text() for part in ("", "_cells", "_worker")]
+    return digest(repr(net), code_digest("importers", "lower", "rtl", "sim"), mine)[:16]
+
+
+def _size(net: Net) -> int:
+    """Return about how many products its circuit has."""
+    sizes = [net.features] + [net.units * net.directions] * (net.layers - 1)
+    gates = GATES[net.kind] * net.units * net.directions
+    return sum(gates * (size + net.units + 2) for size in sizes)
+
+
+def _samples(net: Net) -> Any:
+    rng = np.random.default_rng(1)
+    shape = (SAMPLES, net.steps, net.features)
+    x = rng.integers(INPUT.lo, INPUT.hi + 1, shape).astype(np.float32)
+    return rng.normal(0, 2, shape).astype(np.float32) if net.framework == "qkeras" else x
+
+
+def _keras_answers(work: Path, wanted: Sequence[Net]) -> dict[Net, tuple[Path, Any]]:
+    """Have every Python that is named write its models and run them; return the file and the results of each."""
+    found: dict[Net, tuple[Path, Any]] = {}
     for variable in dict.fromkeys(PYTHONS.values()):
-        mine = [net for net in nets() if PYTHONS.get(net.framework) == variable]
-        if variable not in os.environ:
+        mine = [net for net in wanted if PYTHONS.get(net.framework) == variable]
+        if not mine:
             continue
+        python, env = os.environ[variable], {"KERAS_BACKEND": "torch"}
         requests = [keras_request(net, work) for net in mine]
         write_json(work / "requests.json", requests)
-        argv = [os.environ[variable], str(ROOT / "benchmarks" / "recurrent_worker.py"), str(work / "requests.json")]
-        run_tool(argv, cwd=work, log=work / "worker.log", env={"PYTHONPATH": "", "KERAS_BACKEND": "torch"})
-        found |= {net: Path(request["model"]) for net, request in zip(mine, requests, strict=True)}
+        argv = [python, str(ROOT / "benchmarks" / "recurrent_worker.py"), str(work / "requests.json")]
+        run_tool(argv, cwd=work, log=work / "worker.log", env={"PYTHONPATH": "", **env})
+        files = [Path(request["model"]) for request in requests]
+        asked = [{"model": str(file)} for file in files]
+        answers = ask("keras", asked, [_samples(net) for net in mine], work=work, python=python, env=env)
+        for net, file, answer in zip(mine, files, answers, strict=True):
+            if "error" in answer:
+                raise ToolError(f"{net.framework}, {net.label}: {answer['error']}; its log: {work / 'keras.log'}")
+            found[net] = file, answer.get("y_plain", answer["y"])
     return found
 
 
-def _row(net: Net, work: Path, file: Path | None) -> dict[str, Any]:
-    rng = np.random.default_rng(1)
-    x = rng.integers(INPUT.lo, INPUT.hi + 1, (SAMPLES, net.steps, net.features)).astype(np.float32)
-    if net.framework == "qkeras":
-        x = rng.normal(0, 2, x.shape).astype(np.float32)
-    graph, want = _imported(net, work, file, x)
+def _row(net: Net, work: Path, answer: tuple[Path, Any] | None) -> dict[str, Any]:
+    began, x = _cpu_seconds(), _samples(net)
+    graph, want = _imported(net, work, answer, x)
     quantized = net.framework == "qkeras"
     bits = replace(BITS, activation_bits=STATE_BITS) if net.real else BITS  # what a real tanh gives is rounded once
     exported = export_graph(graph if quantized else calibrate(graph, x, bits), name=net.kind)
@@ -126,10 +160,16 @@ def _row(net: Net, work: Path, file: Path | None) -> dict[str, Any]:
         "input": f"{net.steps} x {net.features}",
         "equal": equal,
         **_simulated(exported, x, work / "rtl"),
+        "CPU s": round(_cpu_seconds() - began),
     }
 
 
-def _imported(net: Net, work: Path, file: Path | None, x: Any) -> tuple[Graph, Any]:
+def _cpu_seconds() -> float:
+    """CPU seconds of this process and of its children that have ended."""
+    return sum(os.times()[:4])
+
+
+def _imported(net: Net, work: Path, answer: tuple[Path, Any] | None, x: Any) -> tuple[Graph, Any]:
     """Return the graph of a network and what its framework makes of samples."""
     if net.framework == "torch":
         module = TorchNet(net).eval()
@@ -137,14 +177,10 @@ def _imported(net: Net, work: Path, file: Path | None, x: Any) -> tuple[Graph, A
             return load_torch(module, torch.from_numpy(x[:2])), module(torch.from_numpy(x)).numpy()
     if net.framework == "onnx":
         path = onnx_model(net, work / "net.onnx")
-        (answer,) = ask("onnxruntime", [{"model": str(path), "framework": "onnxruntime"}], [x], work=work)
-        return load_model(path), answer["output"]
-    assert file is not None
-    python, env = os.environ[PYTHONS[net.framework]], {"KERAS_BACKEND": "torch"}
-    (answer,) = ask("keras", [{"model": str(file)}], [x], work=work, python=python, env=env)
-    if "error" in answer:
-        raise RuntimeError(f"{net.framework}, {net.label}: {answer['error']}")
-    return load_model(file), answer.get("y_plain", answer["y"])
+        (found,) = ask("onnxruntime", [{"model": str(path), "framework": "onnxruntime"}], [x], work=work)
+        return load_model(path), found["output"]
+    assert answer is not None
+    return load_model(answer[0]), answer[1]
 
 
 def _equal(exported: Exported, x: Any, want: Any, *, rounded: bool) -> int:
@@ -158,7 +194,6 @@ def _equal(exported: Exported, x: Any, want: Any, *, rounded: bool) -> int:
 
 def _simulated(exported: Exported, x: Any, folder: Path) -> dict[str, Any]:
     """Compile the program to units on a stream, simulate, and return what was found."""
-    began = time.process_time()
     codes = exported.encode(x)
     room = Room(lut=1 << 30, ff=1 << 30, dsp=0, bram=1 << 30)
     target = Target(family=FAMILY, clock_mhz=CLOCK_MHZ, room=room, max_latency_cycles=0, max_latency_ns=0.0)
@@ -176,5 +211,4 @@ def _simulated(exported: Exported, x: Any, folder: Path) -> dict[str, Any]:
         "cycles": made.initiation_interval,
         "LUT": cost.lut,
         "FF": cost.ff,
-        "CPU s": round(time.process_time() - began, 1),
     }

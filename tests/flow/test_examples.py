@@ -1,12 +1,9 @@
 """The shipped examples, as they are but for a small training budget, up to the simulated hardware."""
 
 import json
-import runpy
-import shutil
 from pathlib import Path
 
 import pytest
-from threadpoolctl import threadpool_limits
 
 from gatewright.config import load_config
 from gatewright.flow.run import run
@@ -48,15 +45,12 @@ def test_example_is_listed_whole(root: Path, name: str):
     assert load_config(root / "examples" / f"{name}.toml").name.startswith(name.split("/", maxsplit=1)[0])
 
 
-def test_trees_of_scikit_learn(root: Path, tmp_path: Path):
-    """The example's script writes the model that its configuration reads; the program is the model with few bits."""
-    for name in ("trees.toml", "train.py"):
-        shutil.copy(root / "examples" / "trees" / name, tmp_path)
-    with threadpool_limits(1):
-        runpy.run_path(str(tmp_path / "train.py"))
-    done = run(load_config(tmp_path / "trees.toml"), tmp_path / "run", until="rtl")
-    assert done.ran == ("data", "model", "student", "program", "rtl")
-    assert "= trees layer=trees" in (tmp_path / "run" / "program" / "program.txt").read_text()
+def test_trees(root: Path, tmp_path: Path):
+    """The example's trees are grown, rounded and compiled; the stages are those of a network."""
+    done = run(load_config(root / "examples" / "trees" / "trees.toml"), tmp_path, until="rtl")
+    assert done.ran == ("data", "teacher", "student", "program", "rtl")
+    assert "= trees layer=trees" in (tmp_path / "program" / "program.txt").read_text()
+    assert json.loads((tmp_path / "student" / "trees.json").read_text())["leaf_bits"] == 3
 
 
 def test_notebooks_are_executed_and_hold_no_paths_of_a_machine(root: Path):

@@ -63,7 +63,7 @@ def test_a_student_without_weights_is_said_to_have_none():
     page = render(results, history=sample.history())
     checked(page)
     assert "a student of truth tables with 1\u202f920 bits, compiled for" in page
-    assert "entries of truth tables, and thresholds" in page
+    assert "thresholds, and entries of tables or leaves" in page
     assert "its truth tables already answer with bits" in page
     assert "non-zero weights</th>" not in page.partition("How much smaller")[2].partition("</table>")[0]
     assert "non-zero weights</th>" in render(sample.classification())

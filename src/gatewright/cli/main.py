@@ -273,7 +273,11 @@ def study(config: Path, out: Path | None, seeds: int, jobs: int, settings: tuple
 @_options
 @click.option("--normal", multiple=True, required=True, metavar="LABEL", help="A class that is normal; repeatable.")
 @click.option("--false-alarms", type=float, metavar="SHARE", help="Output 1 or 0, by the threshold that gives them.")
-@click.option("--kind", type=click.Choice(["autoencoder", "vae"]), default="autoencoder", show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice(["autoencoder", "vae", "isolation"]),
+    help="[default: isolation with a table trees, else autoencoder]",
+)
 @click.option("--weighting", type=click.Choice(["laplace", "equal"]), help="Of an autoencoder [default: laplace]")
 @click.option("--beta", type=float, help="Of a vae: the weight of the divergence in its training [default: 1]")
 def anomaly_command(
@@ -283,13 +287,14 @@ def anomaly_command(
     jobs: int,
     normal: tuple[str, ...],
     false_alarms: float | None,
-    kind: Kind,
+    kind: Kind | None,
     weighting: Weighting | None,
     beta: float | None,
 ) -> None:
     """An autoencoder of CONFIG's normal samples, and hardware whose output is its anomaly score.
 
-    Trains config.student to give back its inputs, as a variational autoencoder with --kind vae, compares every test
+    Trains config.student to give back its inputs, as a variational autoencoder with --kind vae, or grows the
+    isolation forest of the table [trees], compares every test
     sample through to the simulated Verilog, counts LUTs, and states the AUC against the other classes, beside scores
     that need no network, in anomaly.json and report.html.
     """

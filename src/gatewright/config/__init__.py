@@ -20,6 +20,7 @@ from gatewright.config.training import (
     Tables,
     Teacher,
 )
+from gatewright.config.trees import Trees
 from gatewright.config.whole import Config, Device
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "Synthesis",
     "Tables",
     "Teacher",
+    "Trees",
     "Window",
     "explain",
     "load_config",

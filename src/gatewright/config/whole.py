@@ -14,6 +14,7 @@ from gatewright.config.hardware import COMPARED, Hardware, Simulation, Synthesis
 from gatewright.config.search import Search
 from gatewright.config.section import Section, Seed, Weight
 from gatewright.config.training import Augment, Distill, Network, Student, Teacher
+from gatewright.config.trees import Trees
 
 
 def _named(name: str) -> str:
@@ -50,6 +51,7 @@ class Config(Section):
     model: Model | None = None
     teacher: Teacher = Teacher()
     student: Student = Student()
+    trees: Trees | None = None
     distill: Distill = Distill()
     augment: Augment = Augment()
     hardware: Hardware = Hardware()
@@ -96,6 +98,8 @@ class Config(Section):
             raise ValueError(
                 "distill.hint_weight needs hidden layers that an imported model does not show; set it to 0"
             )
+        if self.trees is not None:
+            self._check_trees(self.trees)
         if self.distill.hint_weight:
             self._check_hints()
         if self.student.precision == "tables":
@@ -117,6 +121,29 @@ class Config(Section):
         if self.data.test_fraction + self.data.validation_fraction >= 0.9:
             raise ValueError("data.test_fraction + data.validation_fraction must leave at least 10 % for training")
         return self
+
+    def _check_trees(self, trees: Trees) -> None:
+        if self.student != Student():
+            raise ValueError("trees and student both say what becomes hardware; leave one of the tables out")
+        if self.model is not None and not trees.teacher_weight:
+            raise ValueError(
+                "model.file teaches the trees with trees.teacher_weight above 0, not 0; set it, or take the table "
+                "trees out to build the model itself"
+            )
+        if self.model is not None and self.model.quantize not in ("auto", "qat"):
+            raise ValueError(
+                f'model.quantize "{self.model.quantize}" builds the model itself, and trees take its place; leave one '
+                "of the two out"
+            )
+        if self.distill.hint_weight:
+            raise ValueError("distill.hint_weight needs hidden layers, which trees have not; set it to 0")
+        if self.hardware.architecture not in ("parallel", "auto"):
+            raise ValueError(
+                'trees take a sample every cycle; set hardware.architecture = "parallel" or "auto", not '
+                f'"{self.hardware.architecture}"'
+            )
+        if trees.kind == "isolation" and self.task == "regression":
+            raise ValueError('trees.kind "isolation" gives an anomaly score, no regression; use "boosted" or a forest')
 
     def _check_hints(self) -> None:
         if self.student.precision != "fixed":

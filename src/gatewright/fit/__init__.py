@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         train_autoencoder,
         train_autoencoder_front,
     )
+    from gatewright.fit.anomaly.isolation import Isolation, train_isolation
     from gatewright.fit.anomaly.simple import simple_scores
     from gatewright.fit.anomaly.variational import Variational, train_variational
     from gatewright.fit.front import Front, train_front
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Autoencoder",
     "Front",
+    "Isolation",
     "Point",
     "Teacher",
     "Trained",
@@ -58,6 +60,7 @@ __all__ = [
     "train_autoencoder",
     "train_autoencoder_front",
     "train_front",
+    "train_isolation",
     "train_student",
     "train_tables",
     "train_teacher",
@@ -70,6 +73,7 @@ __all__ = [
 _HOME = {
     "Autoencoder": "anomaly.autoencoder",
     "Front": "front",
+    "Isolation": "anomaly.isolation",
     "Point": "scores.pareto",
     "Teacher": "training.teach",
     "Trained": "train",
@@ -94,6 +98,7 @@ _HOME = {
     "train_autoencoder": "anomaly.autoencoder",
     "train_autoencoder_front": "anomaly.autoencoder",
     "train_front": "front",
+    "train_isolation": "anomaly.isolation",
     "train_student": "train",
     "train_tables": "truth_tables",
     "train_teacher": "train",

@@ -26,15 +26,20 @@ def advice(results: Mapping[str, Any], history: Mapping[str, Any]) -> list[str]:
     student: Mapping[str, Any] = results["student"]
     if "test_accuracy_low" not in teacher or "test_accuracy_low" not in student:
         return told
-    if teacher["test_accuracy"] < student["test_accuracy_low"]:
+    grown: Mapping[str, Any] = results.get("trees", {})
+    if "kind" in grown:
+        alone, smaller = "trees.teacher_weight = 0", "trees.rounds, depth or leaf_bits"
+    else:
+        alone, smaller = "distill.weight = 0", "student.epochs, hidden or weight_bits, or lower student.sparsity"
+    if grown.get("teacher_weight", 1.0) and teacher["test_accuracy"] < student["test_accuracy_low"]:
         told.append(
             f"the teacher ({teacher['test_accuracy']:.1%} on test) is worse than its student "
-            f"({student['test_accuracy']:.1%}); raise teacher.epochs, or set distill.weight = 0"
+            f"({student['test_accuracy']:.1%}); raise teacher.epochs, or set {alone}"
         )
     if student["test_accuracy_high"] < teacher["test_accuracy_low"]:
         told.append(
             f"the student ({student['test_accuracy']:.1%} on test) is far below its teacher "
-            f"({teacher['test_accuracy']:.1%}); raise student.epochs, hidden or weight_bits, or lower student.sparsity"
+            f"({teacher['test_accuracy']:.1%}); raise {smaller}"
         )
     return told
 

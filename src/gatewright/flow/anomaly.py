@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gatewright.graph.figures import Layer
     from gatewright.ir import OutputStage
 
-Kind = Literal["autoencoder", "vae"]
+Kind = Literal["autoencoder", "vae", "isolation"]
 RESULTS = "anomaly.json"
 SHARES = (0.01, 0.05, 0.1)  # of false alarms, for which thresholds are stated
 _PICTURES = 6
@@ -42,7 +42,7 @@ def run_anomaly(
     normal: tuple[str, ...],
     out: Path,
     *,
-    kind: Kind = "autoencoder",
+    kind: Kind | None = None,
     false_alarms: float | None = None,
     weighting: Weighting | None = None,
     beta: float | None = None,
@@ -51,11 +51,12 @@ def run_anomaly(
     warn: Callable[[str], None] = warnings.warn,
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Train config.student on the normal classes, export its score, build it, and return what is in anomaly.json.
+    """Train config.student, or config.trees, on the normal classes, export its score, build it, return anomaly.json.
 
     normal: class names; the other classes of the test split are the anomalies, those of the other splits serve at most
-    the statistics of data.scaling. kind: "autoencoder", whose `weighting` (None: "laplace") is of `train_autoencoder`,
-    or "vae", whose `beta` (None: 1) is of `train_variational`; one of these with the other kind is a ConfigError.
+    the statistics of data.scaling. kind: "autoencoder", whose `weighting` (None: "laplace") is of `train_autoencoder`;
+    "vae", whose `beta` (None: 1) is of `train_variational`; or "isolation", the isolation forest of config.trees; None:
+    the last where there is that table, else the first. An option of another kind is a ConfigError.
     With student.precision "learned" an autoencoder is a front of them, of which student.learned.point or drop chooses.
     false_alarms: the output is 1 where the score reaches the threshold that at most this share of the normal
     validation samples reaches; None: the score, or what config.hardware.output = "threshold" says.
@@ -71,6 +72,7 @@ def run_anomaly(
         threshold_at,
         train_autoencoder,
         train_autoencoder_front,
+        train_isolation,
         train_variational,
     )
     from gatewright.fit.anomaly.autoencoder import check_share
@@ -84,11 +86,8 @@ def run_anomaly(
             'an anomaly score needs task = "classification", whose labels tell normal from strange, and '
             f'hardware.output = "scores" or "threshold", not {config.task!r} and {stage.kind!r}'
         )
-    if (weighting if kind == "vae" else beta) is not None:
-        raise ConfigError(
-            'weighting is a choice of kind "autoencoder", beta one of kind "vae"; leave out the one that is not of '
-            f"kind {kind!r}"
-        )
+    kind = kind or ("autoencoder" if config.trees is None else "isolation")
+    _check_kind(config, kind, weighting, beta)
     if false_alarms is not None:
         check_share(false_alarms)
     with locked(out):
@@ -100,7 +99,11 @@ def run_anomaly(
             )
         x = data.part("test")[0]
         work, weighting, front = out / "work", weighting or "laplace", None
-        if kind == "vae":
+        if kind == "isolation":
+            from gatewright.importers.trees import load_sklearn
+
+            scored = train_isolation(config, data, normal, read=load_sklearn)
+        elif kind == "vae":
             scored = train_variational(
                 config, data, normal, work=work, beta=1.0 if beta is None else beta, progress=progress
             )
@@ -150,6 +153,20 @@ def run_anomaly(
         examples = _extremes(data.samples("test"), scores, strange)
         write_anomaly_page(out, results, history=history, examples=examples, command=shlex.join(words))
         return results
+
+
+def _check_kind(config: Config, kind: Kind, weighting: Weighting | None, beta: float | None) -> None:
+    """Raise ConfigError for options or a table [trees] that the kind of score does not have."""
+    if (weighting is not None and kind != "autoencoder") or (beta is not None and kind != "vae"):
+        raise ConfigError(
+            'weighting is a choice of kind "autoencoder", beta one of kind "vae"; leave out the one that is not of '
+            f"kind {kind!r}"
+        )
+    if config.trees is not None and (kind != "isolation" or config.trees.kind != "isolation"):
+        raise ConfigError(
+            f'an anomaly score of trees is that of an isolation forest: set trees.kind = "isolation", not '
+            f"{config.trees.kind!r}, and leave --kind out; or take the table trees out"
+        )
 
 
 def _row(layer: Layer) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from gatewright.flow.stages.hardware import Hardware
 from gatewright.flow.stages.imported import read_model
 from gatewright.flow.stages.model import ModelNetworks
 from gatewright.flow.stages.networks import TrainedNetworks
+from gatewright.flow.stages.trees import TreesNetworks, check_kind
 from gatewright.report.built import ASSESSED
 from gatewright.tools import digest, write_json
 
@@ -178,7 +179,7 @@ class Flow:
 
     config: Config
     directory: RunDirectory
-    networks: TrainedNetworks | ModelNetworks
+    networks: TrainedNetworks | ModelNetworks | TreesNetworks
     hardware: Hardware
 
     @staticmethod
@@ -188,6 +189,7 @@ class Flow:
         from gatewright.data.readers.arrays import check_labels
         from gatewright.data.sources import check_source
 
+        check_kind(config)
         check_source(config.data)
         if config.data.labels:
             check_labels(config.data.labels)
@@ -199,12 +201,13 @@ class Flow:
             input_format(config.data.input_format)
         directory = RunDirectory(out, notify)
         trained = TrainedNetworks(config=config, directory=directory, part=part, progress=progress)
+        networks: TrainedNetworks | ModelNetworks = trained
+        if imported is not None:
+            networks = ModelNetworks(config=config, directory=directory, imported=imported, trained=trained)
         return Flow(
             config=config,
             directory=directory,
-            networks=trained
-            if imported is None
-            else ModelNetworks(config=config, directory=directory, imported=imported, trained=trained),
+            networks=networks if config.trees is None else TreesNetworks.of(config, directory, networks.stages()),
             hardware=Hardware(
                 config=config,
                 directory=directory,

@@ -31,21 +31,23 @@ from gatewright.graph.nodes import (
     Stored,
     Table,
     Thresholds,
+    Trees,
 )
 from gatewright.graph.shapes import shapes
 from gatewright.graph.table import counts, table, weight_format
 
 FLOAT_BITS = 32  # what a parameter that is not quantized is counted as
 Weighted = Dense | Conv | ConvTranspose | Recurrent
+Counted = Weighted | Trees
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A layer with weights. shape: of its weights; parameters: weights and biases, or what truth tables store.
+    """A layer with weights. shape: of its weights; parameters: weights and biases, or what tables and trees store.
 
-    weights, nonzero: without biases, none where weights are connections. bits: of all parameters; nonzero_bits: of
-    those but weights that are zero. mean_digits: signed digits per weight that is not zero, i.e. adder inputs of its
-    product; 0.0 of floats.
+    weights, nonzero: without biases, none of decision trees, and where weights are connections. bits: of all
+    parameters; nonzero_bits: of those but weights that are zero. mean_digits: signed digits per weight that is not
+    zero, i.e. adder inputs of its product; 0.0 of floats.
     """
 
     name: str
@@ -140,9 +142,11 @@ def figures(graph: Graph) -> Figures:
         if isinstance(node, Table):
             tables.setdefault(node.layer or node.name, []).append(node)
     layers = tuple(
-        _layer(node, after[node.name], results, tables.get(node.layer or node.name, []))
+        _trees(node, results)
+        if isinstance(node, Trees)
+        else _layer(node, after[node.name], results, tables.get(node.layer or node.name, []))
         for node in graph.nodes
-        if isinstance(node, Weighted)
+        if isinstance(node, Counted)
     )
     first = graph.nodes[0].name
     return Figures(layers=layers, shape=(prod(sizes[first]), *(prod(sizes[layer.name]) for layer in layers)))
@@ -207,7 +211,7 @@ def _after(graph: Graph) -> dict[str, list[AnyNode]]:
     for node in graph.nodes:
         behind: list[AnyNode] = []
         at = reader.get(node.name)
-        while at is not None and not isinstance(at, Weighted):
+        while at is not None and not isinstance(at, Counted):
             behind.append(at)
             at = reader.get(at.name)
         found[node.name] = behind
@@ -226,7 +230,7 @@ def _layer(node: Weighted, after: list[AnyNode], results: Mapping[str, str], tab
         if not isinstance(node, Recurrent):
             width, bias_width = _needed(integer_weights(node)), _needed(bias)
         bits, live = (n * width + bias.size * bias_width for n in (weights, nonzero))
-        bias_text = "float" if bias_width == FLOAT_BITS else f"{bias_width} bits"
+        bias_text = _width_text(bias_width)
         formats = weight_format(node), bias_text, _handed_on(node, after, results)
     return Layer(
         name=node.name,
@@ -241,6 +245,33 @@ def _layer(node: Weighted, after: list[AnyNode], results: Mapping[str, str], tab
         nonzero_bits=live,
         mean_digits=_mean_digits(node) if nonzero else 0.0,
     )
+
+
+def _trees(node: Trees, results: Mapping[str, str]) -> Layer:
+    """Return what trees hold: a threshold for each split, and of each leaf the values that it adds, one at least."""
+    values = int(np.maximum(np.count_nonzero(node.leaves, axis=1), 1).sum())
+    splits, biases = node.thresholds.size, int(np.count_nonzero(node.bias))
+    widths = {
+        name: _needed(part) for name, part in (("leaf", node.leaves), ("split", node.thresholds), ("bias", node.bias))
+    }
+    bits = values * widths["leaf"] + splits * widths["split"] + biases * widths["bias"]
+    return Layer(
+        name=node.name,
+        shape=(node.roots.size, splits, node.bias.size),
+        parameters=splits + values + biases,
+        weights=0,
+        nonzero=0,
+        weight_format=f"leaves of {_width_text(widths['leaf'])}, thresholds of {_width_text(widths['split'])}",
+        bias_format=_width_text(widths["bias"]) if biases else "none",
+        activation_format="real numbers" if results[node.name] == "float" else "its sums",
+        bits=bits,
+        nonzero_bits=bits,
+        mean_digits=0.0,
+    )
+
+
+def _width_text(bits: int) -> str:
+    return "float" if bits == FLOAT_BITS else f"{bits} bits"
 
 
 def _stored_bits(

@@ -32,7 +32,11 @@ from gatewright.report.view import Card
 from gatewright.tools import write_atomic
 
 Results = Mapping[str, Any]
-KINDS = {"autoencoder": "autoencoder", "vae": "encoder of a variational autoencoder"}
+KINDS = {
+    "autoencoder": "autoencoder",
+    "vae": "encoder of a variational autoencoder",
+    "isolation": "isolation forest",
+}
 _DASHES = ("dashed", "dotted", "dashdot")
 
 
@@ -89,6 +93,7 @@ def render_anomaly(
         samples=sample_pictures(examples),
         curves=learning_curves(history),
         score_facts=_score_facts(results),
+        what="forest" if results["kind"] == "isolation" else "network",
         layer_header=layer_header,
         layer_rows=layer_rows,
         provenance=provenance(results),
@@ -182,7 +187,9 @@ def _cards(results: Results) -> list[Card]:
         Card(
             label="Parameters",
             value=count(sum(row["parameters"] for row in results["network"])),
-            note=f"{percent(_zeros(results['network']))} of the weights zero",
+            note="thresholds and leaves"
+            if results["kind"] == "isolation"
+            else f"{percent(_zeros(results['network']))} of the weights zero",
         ),
         *view.cost_cards(results),
     ]
@@ -255,6 +262,13 @@ def _score_facts(results: Results) -> list[tuple[str, str]]:
             ("Latents", count(results["latents"])),
             ("Formats", f"means {results['mean']}, log-variances {results['log_variance']}"),
             ("Weight of the divergence in training", significant(results["beta"])),
+        ]
+    if results["kind"] == "isolation":
+        return [
+            ("Score", "minus the sum of the path lengths"),
+            ("Trees", f"{count(results['trees'])}, each of {count(results['tree_samples'])} normal samples"),
+            ("Different questions", count(results["comparators"])),
+            ("scikit-learn's score_samples", f"−2^(score / {significant(results['path_length_scale'], 6)})"),
         ]
     weights = sorted({2**shift for shift in results["shifts"]})
     return [

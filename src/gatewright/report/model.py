@@ -39,8 +39,11 @@ def ranges_of(run: Path) -> list[dict[str, Any]]:
 
 def names(results: Results) -> dict[str, str]:
     """Return what the page calls the results' teacher and student."""
-    model = results.get("model")
-    return {"teacher": "teacher", "student": "student"} if model is None else NAMES[model["quantize"]]
+    model, grown = results.get("model"), results.get("trees", {})
+    named = {"teacher": "teacher", "student": "student"} if model is None else NAMES[model["quantize"]]
+    if "kind" not in grown:
+        return named
+    return {"teacher": named["teacher"] if grown["teacher_weight"] else "trees before rounding", "student": "trees"}
 
 
 def facts(results: Results) -> list[tuple[str, str]]:

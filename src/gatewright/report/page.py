@@ -89,6 +89,7 @@ def render(
         samples=sample_pictures(examples or {}),
         curves=learning_curves(history or {}),
         weightless=view.weightless(results),
+        trees=results.get("trees"),
         confusions=view.confusions(results),
         recall_header=recall_header,
         recall_rows=recall_rows,
@@ -140,14 +141,17 @@ def summary(results: Results) -> str:
     task = f"{len(data['classes'])} classes" if data["classes"] else "a regression"
     latency = ns_text(h["latency_cycles"], usable_mhz(results, results["synthesis"].get(hardware.family(results))))
     interval = h["initiation_interval"]
-    what = "a student network of"
+    what = "a student network of "
     if "model" in results:
-        what = f"the {names(results)['student']} of {results['model']['file']},"
+        what = f"the {names(results)['student']} of {results['model']['file']}, "
     holds = f"{count(student['parameters'])} parameters, {percent(student['sparsity'], 0)} of the weights zero"
-    if view.weightless(results):
-        what, holds = "a student of", f"truth tables with {count(student['bits'])} bits"
+    if "trees" in results:
+        what, trees = "", results["trees"]
+        holds = f"{count(trees['trees'])} decision trees that ask {count(trees['comparators'])} different questions"
+    elif view.weightless(results):
+        what, holds = "a student of ", f"truth tables with {count(student['bits'])} bits"
     return (
-        f"{count(data['features'])} inputs, {task}: {what} {holds}, compiled for {h['part']}. It answers "
+        f"{count(data['features'])} inputs, {task}: {what}{holds}, compiled for {h['part']}. It answers "
         f"{latency} after its inputs are complete and accepts a new sample every "
         f"{'cycle' if interval == 1 else f'{count(interval)} cycles'}."
     )

@@ -101,14 +101,14 @@ def headline_cards(results: Results) -> list[Card]:
 
 
 def weightless(results: Results) -> bool:
-    """Whether the student is truth tables and nothing else."""
+    """Whether the student is truth tables, or decision trees, and nothing else."""
     return not any(layer.get("weights", 1) for layer in results["student"]["layers"])
 
 
 def _kind(results: Results) -> str:
     """Return what the student's parameters are."""
     if weightless(results):
-        return "entries of truth tables, and thresholds"
+        return "thresholds, and entries of tables or leaves"
     return f"{percent(results['student']['sparsity'])} zero"
 
 

@@ -59,6 +59,8 @@ def run_search(
             "a search trains its own teachers and cannot start from [model]; take the table out, or begin the teacher "
             "with a network that gatewright trained (teacher.pretrained)"
         )
+    if config.trees is not None:
+        raise ConfigError("a search tries students that are networks, no trees; take the table trees out")
     if config.device == "cuda" and not ray:
         from gatewright.fit.device import device_of
 

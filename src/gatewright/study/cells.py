@@ -42,6 +42,8 @@ def check(config: Config) -> None:
         raise ConfigError("a study of pruning needs student.sparsity above 0, not 0")
     if config.model is not None:
         raise ConfigError("a study trains a teacher per seed; remove the table [model], or use `gatewright run`")
+    if config.trees is not None:
+        raise ConfigError("a study prunes and quantizes networks, no trees; take the table trees out")
     if config.teacher.pretrained:
         raise ConfigError("a study trains a teacher per seed: a pretrained one has seen other splits' test samples")
     if config.distill.weight == 0.0 and config.distill.hint_weight == 0.0:

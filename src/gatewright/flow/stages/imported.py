@@ -69,7 +69,9 @@ def read_model(config: Config) -> tuple[Imported, Config]:
         graph = apply_precision(graph, precision)
     graph = flat_input(simplify(graph))
     road: Road = settings.quantize if settings.quantize != "auto" else "qat"
-    if settings.quantize == "auto" and (precision or is_quantized(graph)):
+    if config.trees is not None:
+        road = "qat"  # it teaches them
+    elif settings.quantize == "auto" and (precision or is_quantized(graph)):
         road = "exact"
     elif settings.quantize == "auto" and any(isinstance(node, Trees) for node in graph.nodes):
         road = "post-training"  # trees are no start for a dense student
@@ -175,6 +177,8 @@ def _with_layers(config: Config, imported: Imported) -> Config:
     from gatewright.export.vectors import class_scores
     from gatewright.fit.start import hidden_layers
 
+    if config.trees is not None:
+        return config
     if config.student.layers and imported.settings.start == "model":
         raise ConfigError('model.start = "model" gives the student its layers; leave student.layers out')
     own = imported.settings.start == "random" or config.student.precision == "tables" or config.student.layers

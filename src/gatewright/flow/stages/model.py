@@ -140,7 +140,7 @@ def origin(imported: Imported, graph: Graph) -> dict[str, Any]:
         "format": read.format or "graph",
         "framework": str((read.metadata or {}).get("producer", "")),
         "quantize": imported.road,
-        "start": imported.settings.start if imported.road == "qat" else "",
+        "start": imported.settings.start if imported.road == "qat" and imported.settings.start != "auto" else "",
         "notes": list(graph.notes),
         "layers": [
             {
