@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+TARGETS = ("comblock", "kernel", "pynq-z1", "pynq-z2", "kv260")
+_MADE = {"comblock": "block", "kernel": "kernel"}
+
 
 @click.command("deploy")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--for", "target", type=click.Choice(["comblock", "kernel"]), default="comblock", show_default=True)
+@click.option(
+    "--for",
+    "target",
+    type=click.Choice(TARGETS),
+    default="comblock",
+    show_default=True,
+)
 @click.option("--out", type=click.Path(path_type=Path), help="New folder of the bundle [default: RUN/deploy/TARGET]")
 @click.option("--depth", type=int, help="comblock: words of each FIFO, a power of two in 16..32768.")
 @click.option(
     "--registers", type=int, help="comblock: input, and output, registers for logic of your own [default: 16]"
 )
 @click.option("--ram", "ram_words", type=int, help="comblock: words of a RAM behind AXI4 for logic of your own.")
-@click.option("--data-bits", type=int, help="kernel: bits of its bus to memory, 32 to 512.")
+@click.option("--data-bits", type=int, help="kernel, boards: bits of its bus to memory, 32 to 512; boards: to 128.")
+@click.option("--clock-mhz", type=click.FloatRange(min=1, max=1000), help="boards: [default: the design's].")
 def deploy_command(
     run: Path,
     target: str,
@@ -25,21 +36,27 @@ def deploy_command(
     registers: int | None,
     ram_words: int | None,
     data_bits: int | None,
+    clock_mhz: float | None,
 ) -> None:
     """Put the design of RUN, of `run` or `build`, behind AXI, with clients and stored vectors.
 
     comblock: registers and FIFOs behind AXI4-Lite, clients in C and Python. kernel: fetches vectors from memory and
-    writes results there, as Vitis' kernels do.
+    writes results there, as Vitis' kernels do. pynq-z1, pynq-z2, kv260: behind a DMA, with driver, notebook and
+    Vivado's script.
     """
     folder = out or run / "deploy" / target
+    of_blocks = {"--depth": depth, "--registers": registers, "--ram": ram_words}
     match target:
         case "kernel":
-            _refuse(target, {"--depth": depth, "--registers": registers, "--ram": ram_words})
+            _refuse(target, {**of_blocks, "--clock-mhz": clock_mhz})
             name, words = _kernel(run, folder, data_bits or 0)
-        case _:
-            _refuse(target, {"--data-bits": data_bits})
+        case "comblock":
+            _refuse(target, {"--data-bits": data_bits, "--clock-mhz": clock_mhz})
             name, words = _comblock(run, folder, depth or 0, 16 if registers is None else registers, ram_words or 0)
-    click.echo(f"{target if target == 'kernel' else 'block':<20} {name}")
+        case _:
+            _refuse(target, of_blocks)
+            name, words = _overlay(run, folder, target, data_bits or 0, clock_mhz or 0.0)
+    click.echo(f"{_MADE.get(target, 'overlay'):<20} {name}")
     click.echo(f"{'a vector':<20} {words}")
     click.echo(f"{'bundle':<20} {folder}")
 
@@ -63,7 +80,16 @@ def _kernel(run: Path, folder: Path, data_bits: int) -> tuple[str, str]:
     return kernel.name, f"{x} bytes in, {y} out, in beats of {kernel.data_bits} bits"
 
 
-def _refuse(target: str, given: dict[str, int | None]) -> None:
+def _overlay(run: Path, folder: Path, board: str, data_bits: int, clock_mhz: float) -> tuple[str, str]:
+    """Write the bundle for a PYNQ board; return its name and the size of vectors."""
+    from gatewright.flow.instrument import deploy_overlay
+
+    overlay = deploy_overlay(run, folder, board=board, data_bits=data_bits, clock_mhz=clock_mhz)
+    x, y = overlay.vector_bytes(overlay.x), overlay.vector_bytes(overlay.y)
+    return overlay.name, f"{x} bytes in, {y} out, in beats of {overlay.data_bits} bits"
+
+
+def _refuse(target: str, given: Mapping[str, float | None]) -> None:
     """Raise UsageError where an option is given that the target has not."""
     for option, value in given.items():
         if value is not None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gatewright.fixedpoint import Ints
     from gatewright.instrument.header import Units
     from gatewright.instrument.kernel.description import Kernel
+    from gatewright.instrument.overlay.description import Overlay
     from gatewright.instrument.registers import Block
     from gatewright.instrument.top import WrittenBlock
     from gatewright.ir import Program
@@ -102,6 +103,26 @@ def deploy_kernel(run: Path, out: Path, *, data_bits: int = 0) -> Kernel:
     made = make_kernel(found.manifest, run / "rtl", data_bits=data_bits, **found.frac_bits)
     write_kernel(made, out, x=found.x, y=found.y, units=_units(run, found.program, found.y.shape[1]))
     return made.kernel
+
+
+def deploy_overlay(run: Path, out: Path, *, board: str, data_bits: int = 0, clock_mhz: float = 0.0) -> Overlay:
+    """Write the bundle of a run's or a build's overlay for a PYNQ board to the folder `out`; return its description.
+
+    board: one of `gatewright.instrument.overlay.boards.BOARDS`; data_bits: of its streams, 0: as the core wants, within
+    what the board's memory gives; clock_mhz: 0: what the design was built for.
+    Raises GatewrightError where there is no design yet, or where `out` is there, LowerError for an impossible width.
+    """
+    from gatewright.instrument.overlay.boards import BOARDS, SYSTEMS
+    from gatewright.instrument.overlay.bundle import write_overlay
+    from gatewright.instrument.overlay.top import make_overlay
+
+    _must_be_new(out)
+    found, where = read_stored(run), BOARDS[board]
+    most = SYSTEMS[where.processor].memory_bits
+    made = make_overlay(found.manifest, run / "rtl", data_bits=data_bits, most_bits=most, **found.frac_bits)
+    units = _units(run, found.program, found.y.shape[1])
+    write_overlay(made, where, clock_mhz or found.manifest.claims.clock_mhz, out, x=found.x, y=found.y, units=units)
+    return made.overlay
 
 
 def deploy_run(run: Path, out: Path, *, depth: int = 0, registers: int = 16, ram_words: int = 0) -> Block:

@@ -44,7 +44,7 @@ from gatewright.version import __version__
 LEAVES = (*reading.LEAVES, "gw_counted_fifo")
 
 
-def _word(*parts: tuple[Expr, int]) -> Expr:
+def word_of(*parts: tuple[Expr, int]) -> Expr:
     """Return expressions of so many bits each, the first highest, with zeros in front: 32 bits in all."""
     rest = 32 - sum(bits for _, bits in parts)
     return Concat((*([number(0, rest)] if rest else []), *(part for part, _ in parts)))
@@ -141,8 +141,8 @@ def _fifos(block: Block, fifos: FifoPair) -> list[Item]:
         *items,
         Heading("What was lost; it stays to be seen, though its status be read in the same cycle"),
         Assign(_LOST, over),
-        _sticky(wire("overflow"), _LOST, is_word(READ_WORD, block.word("OFIFO_STATUS"))),
-        _sticky(wire("underflow"), under, is_word(READ_WORD, block.word("IFIFO_STATUS"))),
+        sticky(wire("overflow"), _LOST, is_word(READ_WORD, block.word("OFIFO_STATUS"))),
+        sticky(wire("underflow"), under, is_word(READ_WORD, block.word("IFIFO_STATUS"))),
         Register(wire("partial_seen"), number(1, 1), enable=PARTIAL, reset=negated(_RUNS)),
     ]
 
@@ -154,7 +154,7 @@ def _control(block: Block, name: str, target: Name, reset: Expr) -> Register:
     )
 
 
-def _sticky(flag: Name, sets: Expr, status: Expr) -> Register:
+def sticky(flag: Name, sets: Expr, status: Expr) -> Register:
     """Return a flag that reading its status clears."""
     stays = all_of([flag, Choose(all_of([READS, status]), number(0, 1), number(1, 1))])
     return Register(flag, either(sets, stays), reset=negated(_RUNS))
@@ -164,9 +164,7 @@ def _counters(block: Block, x: Frame) -> list[Item]:
     """Return what follows the vectors into the core and out of it, and counts."""
     taken = all_of([wire("o_valid"), wire("x_ready")])
     items: list[Item] = [Heading("Where a vector ends, and what is counted"), *vector_ends(x.words, taken, _RUNS)]
-    place = wire("x_word", (x.words - 1).bit_length())
-    begun = AnyBit(Slice(place, place.width - 1, 0)) if x.words > 1 else number(0, 1)
-    items.append(Assign(X_OPEN, begun))
+    items.append(Assign(X_OPEN, vector_open(x.words)))
     counters = {name: wire(name.lower(), 32) for name in COUNTERS}
     cut = all_of([WRITES, is_word(WRITE_WORD, block.word("OFIFO_CONTROL")), Slice(WRITE_DATA, 0, 0), X_OPEN])
     same = Binary("==", counters["VECTORS_IN"], counters["RESULTS_OUT"])
@@ -182,17 +180,27 @@ def _counters(block: Block, x: Frame) -> list[Item]:
     return items
 
 
-def vector_ends(words: int, taken: Expr, runs: Name) -> list[Item]:
-    """Return what says of each word that is `taken` whether it is a vector's last: x_ends; and x_word, which it is."""
+def vector_ends(words: int, taken: Expr, runs: Name, *, side: str = "x") -> list[Item]:
+    """Return what says of each word that is `taken` whether it is a vector's last: x_ends; and x_word, which it is.
+
+    side: in front of these names.
+    """
+    ended = wire(f"{side}_ends")
     if words == 1:
-        return [Assign(X_ENDS, number(1, 1))]
-    place = wire("x_word", (words - 1).bit_length())
+        return [Assign(ended, number(1, 1))]
+    place = wire(f"{side}_word", (words - 1).bit_length())
     ends = Binary("==", place, number(words - 1, place.width))
     after = Choose(ends, number(0, place.width), Binary("+", place, number(1, place.width)))
     return [
         Register(place, after, enable=taken, reset=negated(runs)),
-        Assign(X_ENDS, ends),
+        Assign(ended, ends),
     ]
+
+
+def vector_open(words: int, *, side: str = "x") -> Expr:
+    """Return whether a vector has begun and not ended, of what `vector_ends` made."""
+    bits = (words - 1).bit_length()
+    return AnyBit(Slice(wire(f"{side}_word", bits), bits - 1, 0)) if words > 1 else number(0, 1)
 
 
 def _read(block: Block, fifos: FifoPair, x: Frame, y: Frame) -> dict[int, Expr]:
@@ -202,13 +210,13 @@ def _read(block: Block, fifos: FifoPair, x: Frame, y: Frame) -> dict[int, Expr]:
     almost_empty = _below(held["i"], y.words)
     values: dict[str, Expr] = {
         "IFIFO_VALUE": Choose(wire("i_valid"), wire("i_data", 32), number(0, 32)),
-        "IFIFO_CONTROL": _word((wire("i_clear"), 1)),
+        "IFIFO_CONTROL": word_of((wire("i_clear"), 1)),
         "IFIFO_STATUS": _status(held["i"], wire("underflow"), almost_empty, negated(wire("i_valid"))),
-        "OFIFO_CONTROL": _word((wire("o_clear"), 1)),
+        "OFIFO_CONTROL": word_of((wire("o_clear"), 1)),
         "OFIFO_STATUS": _status(held["o"], wire("overflow"), almost_full, negated(wire("o_room"))),
         **{name: wire(name.lower(), 32) for name in COUNTERS},
-        "FLAGS": _word((wire("partial_seen"), 1)),
-        "RESET": _word((_HOLD, 1)),
+        "FLAGS": word_of((wire("partial_seen"), 1)),
+        "RESET": word_of((_HOLD, 1)),
     }
     fixed = {item.word: number(item.reset, 32) for item in block.registers if item.name in _FIXED}
     return {block.word(name): value for name, value in values.items()} | fixed

@@ -20,12 +20,12 @@ from gatewright.fixedpoint import Ints
 from gatewright.instrument.header import REGISTERS, Units, design_header, design_source, registers_header
 from gatewright.instrument.ipxact import component_xml
 from gatewright.instrument.markdown import register_table
-from gatewright.instrument.registers import MAGIC, Block, Described, Frame
+from gatewright.instrument.registers import MAGIC, Described, Frame
 from gatewright.instrument.top import WrittenBlock, block_ports
 from gatewright.tools import new_directory, write_atomic
 from gatewright.version import __version__
 
-CLIENT = ("gw.h", "gw.c", "gw_mmio.h", "gw_client.py")
+CLIENT = ("gw.h", "gw.c", "gw_codes.h", "gw_mmio.h", "gw_client.py")
 MANIFEST = "SHA256SUMS"
 VECTORS, MOST_CODES = 200, 1 << 16
 _CLIENTS = files("gatewright.instrument") / "client"
@@ -50,18 +50,21 @@ def write_files(found: Mapping[str, bytes], folder: Path) -> None:
 def bundle_files(made: WrittenBlock, *, x: Ints, y: Ints, units: Units) -> dict[str, bytes]:
     """Return name -> content of the bundle's files, but the manifest."""
     block, kept = made.block, kept_vectors(x, y)
+    x_frame, y_frame = block.x, block.y
+    assert x_frame is not None, "a block with a core has frames"
+    assert y_frame is not None, "a block with a core has frames"
     verilog = {f"verilog/{name}": text for name, text in made.files.items()}
     texts = {
         **verilog,
         "verilog/files.f": "".join(f"{name}\n" for name in made.files),
         "component.xml": component_xml(block, block_ports(block), tuple(verilog)),
         "registers.md": f"# Words of `{block.name}`\n\n{register_table(block)}",
-        "README.md": _readme(block, kept),
+        "README.md": filled("README.md", {"name": block.name, "version": __version__, "vectors": str(kept)}),
         **{f"client/{name}": (_CLIENTS / name).read_text(encoding="utf-8") for name in CLIENT},
         f"client/{REGISTERS}": registers_header(block),
         f"client/{block.name}.h": design_header(block),
-        f"client/{block.name}.c": design_source(block, units, x[:kept], y[:kept]),
-        "client/block.json": json.dumps(record(block, units), indent=1) + "\n",
+        f"client/{block.name}.c": design_source(block, (x_frame, y_frame), units, x[:kept], y[:kept]),
+        "client/block.json": json.dumps(described_record(block, x_frame, y_frame, units, magic=MAGIC), indent=1) + "\n",
     }
     found = {name: text.encode() for name, text in texts.items()}
     return found | {"client/vectors_x.npy": npy(x), "client/vectors_y.npy": npy(y)}
@@ -70,13 +73,6 @@ def bundle_files(made: WrittenBlock, *, x: Ints, y: Ints, units: Units) -> dict[
 def kept_vectors(x: Ints, y: Ints) -> int:
     """Return how many of the vectors the client in C stores: it takes what a chip has room for."""
     return max(1, min(VECTORS, len(x), MOST_CODES // (x.shape[1] + y.shape[1])))
-
-
-def record(block: Block, units: Units) -> dict[str, Any]:
-    """Return the description for the Python client, JSON-able."""
-    assert block.x is not None, "a block with a core has frames"
-    assert block.y is not None, "a block with a core has frames"
-    return described_record(block, block.x, block.y, units, magic=MAGIC)
 
 
 def described_record(block: Described, x: Frame, y: Frame, units: Units, *, magic: int) -> dict[str, Any]:
@@ -105,9 +101,9 @@ def npy(codes: Ints) -> bytes:
     return data.getvalue()
 
 
-def _readme(block: Block, kept: int) -> str:
-    text = (_CLIENTS / "README.md").read_text(encoding="utf-8")
-    words = {"name": block.name, "NAME": block.name.upper(), "version": __version__, "vectors": str(kept)}
+def filled(name: str, words: Mapping[str, str]) -> str:
+    """Return a client's README, each @word@ replaced."""
+    text = (_CLIENTS / name).read_text(encoding="utf-8")
     for word, value in words.items():
         text = text.replace(f"@{word}@", value)
     return text

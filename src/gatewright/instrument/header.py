@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gatewright.fixedpoint import Ints
-from gatewright.instrument.registers import Block, Described, Frame
+from gatewright.instrument.registers import Described, Frame
 from gatewright.version import __version__
 
 REGISTERS = "gw_registers.h"
@@ -41,7 +41,7 @@ def registers_header(block: Described) -> str:
     return "\n".join([*lines, "", "#endif", ""])
 
 
-def design_header(block: Block) -> str:
+def design_header(block: Described) -> str:
     """Return the declaration of the design."""
     guard = f"{block.name.upper()}_H"
     return (
@@ -51,10 +51,8 @@ def design_header(block: Block) -> str:
     )
 
 
-def design_source(block: Block, units: Units, x: Ints, y: Ints) -> str:
-    """Return the definition of the design. x, y: codes of stored vectors and of their results, (n, codes)."""
-    assert block.x is not None, "a block with a core has frames"
-    assert block.y is not None, "a block with a core has frames"
+def design_source(block: Described, frames: tuple[Frame, Frame], units: Units, x: Ints, y: Ints) -> str:
+    """Return the definition of the design. frames: of vectors and results; x, y: codes of stored ones, (n, codes)."""
     name, lines = block.name, [f"/* The design {block.name}, {_NOTE}", f'#include "{block.name}.h"', ""]
     tables = {"x_scale": units.scale, "x_offset": units.offset, "y_scale": units.result_scale}
     lines += [
@@ -70,8 +68,7 @@ def design_source(block: Block, units: Units, x: Ints, y: Ints) -> str:
         "",
         f"const gw_design {name} = {{",
         f'    "{name}", {high:#010x}u, {low:#010x}u,',
-        f"    {_frame(block.x)},",
-        f"    {_frame(block.y)},",
+        *(f"    {_frame(frame)}," for frame in frames),
         f"    {', '.join(key if values else 'NULL' for key, values in tables.items())},",
         f"    {len(x)}u, test_x, test_y,",
         "};",
@@ -80,7 +77,8 @@ def design_source(block: Block, units: Units, x: Ints, y: Ints) -> str:
 
 
 def _frame(frame: Frame) -> str:
-    return f"{{{frame.elements}u, {frame.beats}u, {frame.width_bits}u, {int(frame.signed)}u, {frame.frac_bits}}}"
+    sizes = (frame.elements, frame.beats, frame.width_bits, int(frame.signed))
+    return f"{{{', '.join(f'{size}u' for size in sizes)}, {frame.frac_bits}, {frame.beat_bits}u}}"
 
 
 def _rows(values: Sequence[str]) -> str:

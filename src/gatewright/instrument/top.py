@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatewright.errors import LowerError
+from gatewright.instrument.beats import frames
 from gatewright.instrument.block import LEAVES, registers_module
 from gatewright.instrument.reading import LITE
 from gatewright.instrument.registers import Block, FifoPair, Frame
@@ -13,7 +14,7 @@ from gatewright.rtl.leaves import Leaves
 from gatewright.rtl.manifest import RtlManifest
 from gatewright.rtl.names import unused
 from gatewright.rtl.reshell import reshelled
-from gatewright.rtl.shell import StreamPort, commented
+from gatewright.rtl.shell import commented
 from gatewright.rtl.shell_cells import instance
 from gatewright.rtl.verilog import NETTYPE, NETTYPE_END, module_text
 
@@ -79,8 +80,7 @@ def make_block(
     top = unused(name, taken)
     registers, stream = (unused(f"{top}_{part}", [*taken, top]) for part in ("registers", "stream"))
     shell = reshelled(manifest, name=stream, beat_bits=32, io_registers=True)
-    x = _frame(shell.source, shell.pieces[0], input_frac_bits)
-    y = _frame(shell.result, shell.pieces[1], result_frac_bits)
+    x, y = frames(shell, 32, (input_frac_bits, result_frac_bits))
     block = Block(
         name=top,
         program_hash=manifest.program_hash,
@@ -102,12 +102,6 @@ def make_block(
     )
     files[f"{top}.v"] = top_text(block, registers, stream, leaves)
     return WrittenBlock(block=block, top=top, files=files)
-
-
-def _frame(port: StreamPort, pieces: int, frac_bits: int) -> Frame:
-    return Frame(
-        elements=port.elements, width_bits=port.width_bits, signed=port.signed, frac_bits=frac_bits, beats=pieces
-    )
 
 
 def _depth(frame: Frame) -> int:

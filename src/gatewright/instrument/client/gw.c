@@ -1,147 +1,12 @@
 /* Client of a gatewright block, see gw.h. SPDX-License-Identifier: Apache-2.0 */
 #include "gw.h"
 
+#include "gw_codes.h"
 #include "gw_registers.h"
 
 #define STICKY 4u /* in both FIFOs' status */
 
 #define BURST 16u /* words that are made, or taken, between two looks at what they are made of */
-
-/* What a call exchanges: codes, values of the user or words, one of them each way; expected: what the codes must be. */
-typedef struct {
-    const int64_t *codes_in;
-    const double *values_in;
-    const uint32_t *words_in;
-    int64_t *codes_out;
-    double *values_out;
-    uint32_t *words_out;
-    const int64_t *expected;
-} exchange;
-
-/* Where a call is in what it sends or receives: the next code among all, which of its piece it is, its bytes that are
- * done, and the bits of the others, or of these. */
-typedef struct {
-    size_t place;
-    uint32_t element, part;
-    uint64_t bits;
-} cursor;
-
-static uint32_t lane_bytes(const gw_frame *frame) { return (frame->width_bits + 7u) / 8u; }
-static uint32_t beat_words(const gw_frame *frame) { return (frame->elements * lane_bytes(frame) + 3u) / 4u; }
-static size_t frame_words(const gw_frame *frame) { return (size_t)frame->beats * beat_words(frame); }
-static size_t frame_codes(const gw_frame *frame) { return (size_t)frame->beats * frame->elements; }
-
-static int64_t lowest(const gw_frame *frame)
-{
-    return frame->is_signed ? -((int64_t)1 << (frame->width_bits - 1u)) : 0;
-}
-
-static int64_t highest(const gw_frame *frame)
-{
-    return ((int64_t)1 << (frame->width_bits - frame->is_signed)) - 1;
-}
-
-static double power_of_two(int32_t exponent)
-{
-    double power = 1.0;
-    for (; exponent > 0; exponent--) power *= 2.0;
-    for (; exponent < 0; exponent++) power *= 0.5;
-    return power;
-}
-
-/* The code of a value, or GW_BAD_VALUE. which: the code's place in its vector. */
-static int encode(const gw_design *design, double value, size_t which, int64_t *code)
-{
-    const double low = (double)lowest(&design->x), high = (double)highest(&design->x);
-    double scaled = value;
-    int64_t whole;
-    if (value - value != 0.0) return GW_BAD_VALUE; /* NaN, infinite */
-    if (design->x_scale) {
-        const double product = value * design->x_scale[which];
-        scaled = product + design->x_offset[which];
-    }
-    scaled *= power_of_two(design->x.frac_bits);
-    if (scaled < low - 1.0 || scaled > high + 1.0) {
-        if (!design->x_scale) return GW_BAD_VALUE;
-        *code = scaled < low ? lowest(&design->x) : highest(&design->x);
-        return GW_OK;
-    }
-    whole = (int64_t)scaled;
-    if ((double)whole > scaled) whole--;
-    if (scaled - (double)whole >= 0.5) whole++;
-    if (whole < lowest(&design->x) || whole > highest(&design->x)) {
-        if (!design->x_scale) return GW_BAD_VALUE;
-        whole = whole < lowest(&design->x) ? lowest(&design->x) : highest(&design->x);
-    }
-    *code = whole;
-    return GW_OK;
-}
-
-/* Make the next words that are sent. The codes have been checked. */
-static void pack(const gw_design *design, const exchange *with, cursor *at, uint32_t *words, size_t count)
-{
-    const uint32_t lane = lane_bytes(&design->x), elements = design->x.elements;
-    cursor now = *at; /* a copy: it stays in registers */
-    for (; count > 0; count--) {
-        uint32_t word = 0, shift;
-        for (shift = 0; shift < 32u && now.element < elements; shift += 8u) {
-            if (now.part == 0) {
-                int64_t code = 0;
-                if (with->codes_in)
-                    code = with->codes_in[now.place];
-                else
-                    (void)encode(design, with->values_in[now.place], now.place % frame_codes(&design->x), &code);
-                now.bits = (uint64_t)code;
-            }
-            word |= (uint32_t)(now.bits & 0xFFu) << shift;
-            now.bits >>= 8;
-            if (++now.part < lane) continue;
-            now.part = 0;
-            now.element++;
-            now.place++;
-        }
-        if (now.element == elements) now.element = 0; /* the next piece begins in the next word */
-        *words++ = word;
-    }
-    *at = now;
-}
-
-/* Take the next words that were received. */
-static int unpack(gw_block *block, const exchange *with, cursor *at, const uint32_t *words, size_t count)
-{
-    const gw_frame *frame = &block->design->y;
-    const double *scale = block->design->y_scale;
-    const uint32_t lane = lane_bytes(frame), elements = frame->elements;
-    const uint64_t mask = ((uint64_t)1 << frame->width_bits) - 1u;
-    const int64_t most = highest(frame);
-    cursor now = *at;
-    for (; count > 0; count--, words++) {
-        uint32_t shift;
-        for (shift = 0; shift < 32u && now.element < elements; shift += 8u) {
-            const uint64_t byte = *words >> shift & 0xFFu;
-            int64_t code;
-            now.bits = now.part == 0 ? byte : now.bits | byte << (8u * now.part);
-            if (++now.part < lane) continue;
-            code = (int64_t)(now.bits & mask);
-            if (code > most) code -= (int64_t)mask + 1;
-            if (with->codes_out) with->codes_out[now.place] = code;
-            if (with->values_out) {
-                const double value = (double)code * power_of_two(-frame->frac_bits);
-                with->values_out[now.place] = scale ? value * scale[now.place % frame_codes(frame)] : value;
-            }
-            if (with->expected && with->expected[now.place] != code) {
-                block->place = now.place;
-                return GW_MISMATCH;
-            }
-            now.part = 0;
-            now.element++;
-            now.place++;
-        }
-        if (now.element == elements) now.element = 0;
-    }
-    *at = now;
-    return GW_OK;
-}
 
 static int failed(gw_block *block, int status)
 {
@@ -150,23 +15,6 @@ static int failed(gw_block *block, int status)
 }
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
-/* Every code or value must fit its format; else block->place is the first that does not. */
-static int checked(gw_block *block, const exchange *with, size_t count)
-{
-    const gw_design *design = block->design;
-    const int64_t low = lowest(&design->x), high = highest(&design->x);
-    size_t place = 0;
-    int64_t code;
-    if (with->codes_in)
-        while (place < count && with->codes_in[place] >= low && with->codes_in[place] <= high) place++;
-    else
-        while (place < count && encode(design, with->values_in[place], place % frame_codes(&design->x), &code) == GW_OK)
-            place++;
-    if (place == count) return GW_OK;
-    block->place = place;
-    return GW_BAD_VALUE;
-}
 
 static void send(const gw_block *block, const exchange *with, cursor *at, size_t number, size_t count)
 {
@@ -187,7 +35,7 @@ static int take(gw_block *block, const exchange *with, cursor *at, size_t number
         return GW_OK;
     }
     gw_read_words(block, words, count);
-    return unpack(block, with, at, words, count);
+    return unpack(block->design, &block->place, with, at, words, count);
 }
 
 static int run(gw_block *block, const exchange *with, size_t vectors)
@@ -198,7 +46,7 @@ static int run(gw_block *block, const exchange *with, size_t vectors)
     const uint32_t depth = cbRead(block->base, GW_DEPTHS) >> 16;
     size_t sent = 0, got = 0, room, count;
     uint32_t idle = 0, status;
-    cursor in = {0, 0, 0, 0}, out = {0, 0, 0, 0};
+    cursor in = {0, 0, 0, 0, 0}, out = {0, 0, 0, 0, 0};
     while (got < due) {
         int moved = 0;
         if (sent < given) {
@@ -229,7 +77,7 @@ static int run_checked(gw_block *block, const exchange *with, size_t x_count, si
     const size_t in = frame_codes(&block->design->x), vectors = x_count / in;
     int status;
     if (x_count % in != 0 || y_count != vectors * frame_codes(&block->design->y)) return GW_BAD_COUNT;
-    status = checked(block, with, x_count);
+    status = checked(block->design, &block->place, with, x_count);
     return status == GW_OK ? run(block, with, vectors) : status;
 }
 
@@ -287,9 +135,9 @@ int gw_pack(gw_block *block, const int64_t *x, size_t x_count, uint32_t *words)
 {
     const exchange with = {x, NULL, NULL, NULL, NULL, NULL, NULL};
     const size_t in = frame_codes(&block->design->x);
-    cursor at = {0, 0, 0, 0};
+    cursor at = {0, 0, 0, 0, 0};
     if (x_count % in != 0) return GW_BAD_COUNT;
-    if (checked(block, &with, x_count) != GW_OK) return GW_BAD_VALUE;
+    if (checked(block->design, &block->place, &with, x_count) != GW_OK) return GW_BAD_VALUE;
     pack(block->design, &with, &at, words, x_count / in * frame_words(&block->design->x));
     return GW_OK;
 }
@@ -297,9 +145,9 @@ int gw_pack(gw_block *block, const int64_t *x, size_t x_count, uint32_t *words)
 int gw_unpack(gw_block *block, const uint32_t *words, size_t count, int64_t *y)
 {
     const exchange with = {NULL, NULL, NULL, y, NULL, NULL, NULL};
-    cursor at = {0, 0, 0, 0};
+    cursor at = {0, 0, 0, 0, 0};
     if (count % frame_words(&block->design->y) != 0) return GW_BAD_COUNT;
-    return unpack(block, &with, &at, words, count);
+    return unpack(block->design, &block->place, &with, &at, words, count);
 }
 
 /* Eight at a time: a small processor spends more on counting words than on moving them. */

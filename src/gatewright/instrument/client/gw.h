@@ -42,7 +42,8 @@ typedef struct {
     uint32_t beats;    /* pieces of a vector */
     uint32_t width_bits;
     uint32_t is_signed;
-    int32_t frac_bits; /* a code q means q * 2^-frac_bits */
+    int32_t frac_bits;  /* a code q means q * 2^-frac_bits */
+    uint32_t beat_bits; /* a piece fills whole beats: of 32 bits behind a FIFO, of a kernel as wide as its memory's */
 } gw_frame;
 
 typedef struct {

@@ -67,10 +67,16 @@ class Client(ABC):
 
     def __init__(self, transport: Transport, design: str | Path | dict[str, Any]) -> None:
         self.folder = None if isinstance(design, dict) else Path(design).parent
-        self.design: dict[str, Any] = design if isinstance(design, dict) else json.loads(Path(design).read_text())
+        self.design = self.described(design)
         self.words: dict[str, int] = {row["name"]: row["word"] for row in self.design["registers"]}
         self.transport = transport
         self._check()
+
+    @staticmethod
+    def described(design: str | Path | dict[str, Any]) -> dict[str, Any]:
+        """Return a design's description, which a file may hold."""
+        found: dict[str, Any] = design if isinstance(design, dict) else json.loads(Path(design).read_text())
+        return found
 
     def read(self, name: str) -> int:
         """Return a register by its name, IREG0 say."""
@@ -154,6 +160,16 @@ class Client(ABC):
     @abstractmethod
     def _check_sizes(self) -> None:
         """Raise BlockError where vectors have other sizes than the design's."""
+
+    def _check_bytes(self) -> None:
+        """Check the sizes where words X_BYTES and Y_BYTES say them."""
+        for side in "xy":
+            frame = self.design[side]
+            words = frame["beats"] * _beat_words(frame)
+            if (found := self.read(f"{side.upper()}_BYTES")) != 4 * words:
+                raise BlockError(
+                    f"vectors {side} of the hardware have {found} bytes, of this bundle {4 * words}: take its own"
+                )
 
 
 class Block(Client):

@@ -94,13 +94,4 @@ class Kernel(Client):
         return ", ".join(f"{name.lower()} {self.read(name)}" for name in names)
 
     def _check_sizes(self) -> None:
-        for side in "xy":
-            words = to_words(self.design[side], np.zeros((1, self._total(side)), np.int64)).shape[1]
-            if (found := self.read(f"{side.upper()}_BYTES")) != 4 * words:
-                raise BlockError(
-                    f"vectors {side} of the kernel have {found} bytes, of this bundle {4 * words}: take its own"
-                )
-
-    def _total(self, side: str) -> int:
-        frame = self.design[side]
-        return int(frame["elements"] * frame["beats"])
+        self._check_bytes()

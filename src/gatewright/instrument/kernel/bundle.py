@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gatewright.fixedpoint import Ints
-from gatewright.instrument.bundle import described_record, npy, write_files
+from gatewright.instrument.bundle import described_record, filled, npy, write_files
 from gatewright.instrument.header import REGISTERS, Units, registers_header
 from gatewright.instrument.kernel.description import CODES, MAGIC, Kernel
 from gatewright.instrument.kernel.top import WrittenKernel
@@ -54,7 +54,6 @@ def kernel_record(kernel: Kernel, units: Units) -> dict[str, Any]:
 
 
 def _readme(kernel: Kernel) -> str:
-    text = (_CLIENTS / "README_kernel.md").read_text(encoding="utf-8")
     words = {
         "name": kernel.name,
         "version": __version__,
@@ -63,6 +62,4 @@ def _readme(kernel: Kernel) -> str:
         "x_bytes": str(kernel.vector_bytes(kernel.x)),
         "y_bytes": str(kernel.vector_bytes(kernel.y)),
     }
-    for word, value in words.items():
-        text = text.replace(f"@{word}@", value)
-    return text
+    return filled("README_kernel.md", words)

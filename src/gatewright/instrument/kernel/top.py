@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gatewright.instrument.beats import frames, width_for
 from gatewright.instrument.kernel.description import DATA_BITS, Kernel
 from gatewright.instrument.kernel.module import LEAVES, kernel_module, master
 from gatewright.instrument.reading import LITE
-from gatewright.instrument.registers import Frame
 from gatewright.instrument.top import BlockPort
 from gatewright.rtl.leaves import Leaves
 from gatewright.rtl.manifest import RtlManifest
@@ -43,21 +43,9 @@ def make_kernel(
     taken = [Path(file).stem for file in manifest.files]
     top = unused(name, taken)
     inner, stream = (unused(f"{top}_{part}", [*taken, top]) for part in ("masters", "stream"))
-    width = data_bits or _width(manifest)
+    width = data_bits or width_for(manifest, DATA_BITS)
     shell = reshelled(manifest, name=stream, beat_bits=width if width in DATA_BITS else DATA_BITS[0], io_registers=True)
-    x, y = (
-        Frame(
-            elements=port.elements,
-            width_bits=port.width_bits,
-            signed=port.signed,
-            frac_bits=frac_bits,
-            beats=pieces,
-            beat_bits=width,
-        )
-        for port, pieces, frac_bits in zip(
-            (shell.source, shell.result), shell.pieces, (input_frac_bits, result_frac_bits), strict=True
-        )
-    )
+    x, y = frames(shell, width, (input_frac_bits, result_frac_bits))
     kernel = Kernel(name=top, program_hash=manifest.program_hash, x=x, y=y)
     leaves = Leaves(prefix=manifest.prefix)
     own = [file for file in manifest.files if Path(file).stem != manifest.top]
@@ -66,17 +54,6 @@ def make_kernel(
     files[f"{inner}.v"] = leaves.renamed(module_text(kernel_module(kernel, inner)))
     files[f"{top}.v"] = top_text(kernel, inner, stream)
     return WrittenKernel(kernel=kernel, files=files)
-
-
-def _width(manifest: RtlManifest) -> int:
-    """Return the fewest bits of a beat with which neither vectors nor results take longer than the core."""
-    pieces, every = manifest.core_beats, manifest.claims.initiation_interval
-    for width in DATA_BITS:
-        ports = zip((manifest.source, manifest.result), pieces, strict=True)
-        beats = [count * -(-port.vector_bits // count // width) for port, count in ports]
-        if max(beats) <= every:
-            return width
-    return DATA_BITS[-1]
 
 
 def kernel_ports(kernel: Kernel) -> tuple[BlockPort, ...]:
