@@ -84,6 +84,8 @@ def run_anomaly(
             'an anomaly score needs task = "classification", whose labels tell normal from strange, and '
             f'hardware.output = "scores" or "threshold", not {config.task!r} and {stage.kind!r}'
         )
+    if config.frontend is not None:
+        raise ConfigError("an anomaly score is built without a unit in front; leave [frontend] out")
     if (weighting if kind == "vae" else beta) is not None:
         raise ConfigError(
             'weighting is a choice of kind "autoencoder", beta one of kind "vae"; leave out the one that is not of '

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from gatewright.config import Config
 from gatewright.errors import BudgetError
 from gatewright.flow.expected import expected_text
+from gatewright.flow.frontend import SAMPLES
 from gatewright.flow.lowering import choices_of, families_of, target_of
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.flow.stages.placed import FILE, place_design, placed_pipeline
@@ -51,7 +52,7 @@ class Hardware:
                 title="compile to Verilog",
                 run=self._rtl,
                 needs=(*self.reads, *(["placed"] if self._placed else [])),
-                settings=[c.hardware.model_dump(exclude={"board"}), self.part.name],
+                settings=[c.hardware.model_dump(exclude={"board"}), self.part.name, *self._in_front],
             ),
             Stage(
                 name="sim",
@@ -71,6 +72,11 @@ class Hardware:
     def families(self) -> tuple[str, ...]:
         """The families to synthesize, the target's first."""
         return families_of(self.config, self.part)
+
+    @property
+    def _in_front(self) -> list[Any]:
+        """What the unit in front of the network follows from beside the data, empty where there is none."""
+        return [] if self.config.frontend is None else [self.config.frontend.model_dump()]
 
     @property
     def _placed(self) -> bool:
@@ -177,7 +183,7 @@ class Hardware:
         except BudgetError as error:
             advice = ', or hardware.interval = "fit", which takes the cycles that it must' if paced else ""
             raise BudgetError(f"estimated before synthesis: {error}{advice}") from None
-        self._hand_over(self._write_design(lowered, out), out)
+        self._hand_over(self._with_frontend(self._write_design(lowered, out), out), out)
         periods = {family: lowered.period_ns(family) for family in self.families}
         write_json(
             out / "estimate.json",
@@ -192,21 +198,44 @@ class Hardware:
             },
         )
 
+    def _with_frontend(self, manifest: RtlManifest, out: Path) -> RtlManifest:
+        """Write the unit in front of the network, where one was asked for, and return the manifest of the whole."""
+        from gatewright.flow.frontend import unit_for
+        from gatewright.rtl.captured import write_captured
+        from gatewright.rtl.leaves import Leaves
+
+        if self.config.frontend is None:
+            return manifest
+        hardware, codes = self.config.hardware, self._load_program().input.format
+        contract = json.loads((self.directory.folder("data") / "dataset.json").read_text())["contract"]
+        unit = unit_for(self.config, contract, codes)
+        leaves = Leaves(prefix=hardware.prefix, mapping=hardware.mapping)
+        return write_captured(manifest, unit, out, leaves).over(manifest)
+
     def _hand_over(self, manifest: RtlManifest, out: Path) -> None:
         """Write what another engineer needs beside the design; see rtl/handover.py."""
         from gatewright.ir import Interpreter
         from gatewright.rtl.beats import pack
+        from gatewright.rtl.captured import Captured
         from gatewright.rtl.handover import VECTORS, write_handover
 
         program = self._load_program()
-        x = self._codes(program)[:VECTORS]
+        x = given = self._codes(program)[:VECTORS]
+        captured = Captured.load(out)
+        if captured is not None:
+            from gatewright.capture import capture, starts
+
+            stream, unit = self._samples(), captured.unit
+            first = starts(stream, unit.rule, unit.length)
+            given = stream[: int(first[VECTORS - 1]) + unit.length if len(first) >= VECTORS else len(stream), None]
+            x = capture(given[:, 0], unit).reshape(-1, *program.input.shape)
         meta: dict[str, Any] = {}
         if "data" in self.reads:
             meta = json.loads((self.directory.folder("data") / "dataset.json").read_text())
         write_handover(
             manifest,
             out,
-            given=pack(manifest.source, x.reshape(len(x), -1)),
+            given=pack(manifest.source, given.reshape(len(given), -1)),
             expected=pack(manifest.result, Interpreter(program).run(x).reshape(len(x), -1)),
             contract=meta.get("contract"),
             classes=meta.get("classes", ()),
@@ -228,15 +257,45 @@ class Hardware:
             out=out,
         )
         require_match(report)
+        self._sim_frontend(program, out)
         shutil.rmtree(out / "build")  # the compiled simulator; its inputs, outputs and report stay
+
+    def _sim_frontend(self, program: Program, out: Path) -> None:
+        """Simulate the whole behind the unit in front, where there is one, on the stream of raw samples."""
+        from gatewright.ir import Interpreter
+        from gatewright.rtl.captured import Captured
+        from gatewright.rtl.manifest import RtlManifest
+        from gatewright.sim.captured import simulate_captured
+
+        folder = self.directory.folder("rtl")
+        captured = Captured.load(folder)
+        if captured is None:
+            return
+        network = RtlManifest.load(folder)
+        whole, unit = captured.over(network), captured.unit
+        simulate_captured(
+            unit,
+            self._samples(),
+            lambda windows: (
+                Interpreter(program).run(windows.reshape(-1, *program.input.shape)).reshape(len(windows), -1)
+            ),
+            sources=whole.sources(folder),
+            top=whole.top,
+            result=whole.result,
+            never_waits=unit.samples_per_cycle(network.stream_interval) >= 1,
+            patience=2 * (network.transfer_latency_cycles + network.stream_interval + unit.cycles) + 64,
+            stall_fraction=self.config.simulation.stall_fraction,
+            seed=self.config.simulation.seed,
+            out=out / "frontend",
+        ).require_match()
+        shutil.rmtree(out / "frontend" / "build")
 
     def _synth(self, family: str, out: Path) -> None:
         from gatewright.chips import check_fit
-        from gatewright.rtl.manifest import RtlManifest
         from gatewright.synth import tool_for
 
         folder = self.directory.folder("rtl")
-        manifest = RtlManifest.load(folder)
+        manifest = self._whole(folder)
         part, mine = self.part, family == self.part.family
         tool = tool_for(family)
         report = tool.synthesize(
@@ -272,6 +331,7 @@ class Hardware:
 
     def _bitstream(self, out: Path) -> None:
         from gatewright.deploy.bitstream import build_bitstream
+        from gatewright.rtl.captured import Captured
         from gatewright.rtl.manifest import RtlManifest
 
         assert self.board is not None, "stage exists only with a board"
@@ -285,6 +345,7 @@ class Hardware:
             clock_mhz=manifest.claims.clock_mhz,
             seed=self.config.synthesis.seed,
             out=out,
+            captured=Captured.load(folder),
         )
 
     def _write_design(self, lowered: Dataflow, out: Path) -> RtlManifest:
@@ -297,9 +358,24 @@ class Hardware:
             folder=out,
             mapping=self.config.hardware.mapping,
             prefix=self.config.hardware.prefix,
-            framing=self.config.hardware.framing,
+            framing=self.config.hardware.framing if self.config.frontend is None else "none",
             io_registers=self.config.hardware.io_registers,
+            serial=self.config.frontend is not None,
         )
+
+    def _whole(self, folder: Path) -> RtlManifest:
+        """Return the manifest of what is synthesized: the network, with the unit in front where there is one."""
+        from gatewright.rtl.captured import Captured
+        from gatewright.rtl.manifest import RtlManifest
+
+        manifest, captured = RtlManifest.load(folder), Captured.load(folder)
+        return manifest if captured is None else captured.over(manifest)
+
+    def _samples(self) -> Ints:
+        """Return the stream of raw samples that the unit in front is tried on, (samples,)."""
+        from gatewright.tools import load_npy
+
+        return load_npy(self.directory.folder("data") / SAMPLES)
 
     def _codes(self, program: Program) -> Ints:
         """Return the codes that every comparison uses, in the shape that the program reads: (n, *input shape)."""
