@@ -69,11 +69,15 @@ def edges(samples: NDArray[Any], edge: Edge) -> NDArray[np.bool_]:
     return found
 
 
-def starts(samples: Ints, rule: Starts, length: int) -> Ints:
-    """Return the first samples of all windows of `length` that lie whole in a stream: (samples,) -> (windows,)."""
+def starts(samples: Ints, rule: Starts, length: int, read: int = 0) -> Ints:
+    """Return where windows of `length` samples begin in a stream: (samples,) -> (windows,).
+
+    read: samples of each that must have come, the first ones; 0: all.
+    """
+    read = read or length
     match rule:
         case Every():
-            return np.arange(rule.first, len(samples) - length + 1, rule.stride, dtype=np.int64)
+            return np.arange(rule.first, len(samples) - read + 1, rule.stride, dtype=np.int64)
         case Edge():
             found: list[int] = []
             free = rule.pretrigger
@@ -81,7 +85,7 @@ def starts(samples: Ints, rule: Starts, length: int) -> Ints:
                 if place >= free:
                     found.append(place - rule.pretrigger)
                     free = place - rule.pretrigger + length + rule.holdoff
-            whole = [start for start in found if start + length <= len(samples)]
+            whole = [start for start in found if start + read <= len(samples)]
             return np.array(whole, dtype=np.int64)
         case _:
             assert_never(rule)

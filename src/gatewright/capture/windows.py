@@ -99,6 +99,11 @@ class Capture:
         return self.elements * self.factor if self.average else (self.elements - 1) * self.factor + 1
 
     @property
+    def needed(self) -> int:
+        """Samples of a window, the first ones, without which it is none."""
+        return max(self.read, self.baseline)
+
+    @property
     def cycles(self) -> int:
         """Clock cycles that the unit takes for a window."""
         return self.baseline + self.read
@@ -117,6 +122,10 @@ class Capture:
         """Samples that the ring must hold so that no window loses its first ones, and none waits for ever."""
         return self.length + 8
 
+    def starts(self, samples: Ints) -> Ints:
+        """Return where the windows begin in a stream: (samples,) -> (windows,)."""
+        return starts(samples, self.rule, self.length, self.needed)
+
     def samples_per_cycle(self, interval_cycles: int) -> float:
         """Return the greatest rate at which no sample ever waits, in samples per cycle, at most 1.
 
@@ -127,6 +136,8 @@ class Capture:
 
 def capture(samples: Ints, unit: Capture) -> Ints:
     """Return the windows in a stream, from its reset on: (samples,) codes of the ADC -> (windows, elements) codes.
+
+    A window is there as soon as the last of its samples that is read has come.
 
     Raises FormatError for samples outside the ADC's format.
     """
@@ -139,15 +150,14 @@ def capture(samples: Ints, unit: Capture) -> Ints:
             f"{samples.min()} .. {samples.max()}; set frontend.adc_format"
         )
     samples = samples.astype(np.int64)
-    first = starts(samples, unit.rule, unit.length)
-    values = samples[first[:, None] + np.arange(unit.length)]
+    values = samples[unit.starts(samples)[:, None] + np.arange(unit.needed)]
     if unit.baseline:
         values = values - baseline(values, unit.baseline)[:, None]
     if unit.average:
         groups = values[:, : unit.read].reshape(len(values), unit.elements, unit.factor)
         values = groups.sum(axis=2) // unit.factor
     else:
-        values = values[:, :: unit.factor]
+        values = values[:, : unit.read : unit.factor]
     shift = unit.codes.frac_bits
     codes = values << shift if shift >= 0 else (values + (1 << (-shift - 1))) >> -shift
     return np.clip(codes, unit.codes.lo, unit.codes.hi)

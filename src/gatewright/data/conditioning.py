@@ -243,7 +243,8 @@ def _triggered(x: NDArray[Any], contract: dict[str, Any]) -> NDArray[Any]:
             f"({trigger['pretrigger']} before it), and {int((first < 0).sum())} of {len(x)} have none, e.g. number "
             f"{int(np.flatnonzero(first < 0)[0])}; the chip would not answer to them: leave them out"
         )
-    return np.take_along_axis(x, first[:, None] + np.arange(length), axis=1)
+    places: Ints = first[:, None] + np.arange(length)
+    return np.take_along_axis(x, places, axis=1)
 
 
 def _scaling(values: Rows, mode: str, number: Fixed) -> tuple[Floats, Floats, NDArray[np.bool_]]:

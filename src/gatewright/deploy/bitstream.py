@@ -124,7 +124,7 @@ def linked_design(manifest: RtlManifest, *, board: Board, clock_mhz: float, capt
     shell = reshelled(manifest, name=inner, beat_bits=BEAT_BITS, source_bits=code_bits)
     texts, cells = {inner: shell.verilog}, shell.leaves
     if captured is not None:
-        texts[link] = captured_top(link, captured.unit, inner=inner, result=result, beat_bits=BEAT_BITS)
+        texts[link] = captured_top(link, captured.unit, inner=inner, result=result, beat_bits=BEAT_BITS, link=True)
         cells = (*cells, *(cell for cell in CAPTURE_LEAVES if cell not in cells))
     elif manifest.core_frames:
         texts[link], cells = buffered(link, shell=inner, vector_bytes=source.beats), (*cells, *BUFFER_LEAVES)

@@ -1,7 +1,10 @@
-"""A configuration and its data in; the unit in front of the network, and the stream that it is tried on, out."""
+"""A configuration and its data in; the unit in front of the network and the stream that it is tried on out."""
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from gatewright.config import Config
     from gatewright.data import Dataset
     from gatewright.fixedpoint import Fixed, Ints
+    from gatewright.ir import Program
+    from gatewright.rtl.manifest import RtlManifest
 
 
 SAMPLES = "samples.npy"  # in the run's folder data: the stream of raw samples
@@ -101,3 +106,61 @@ def stream_of(config: Config, data: Dataset, records: NDArray[Any]) -> Ints:
             f"{len(alike)} records differ; that is a fault of gatewright: please report it"
         )
     return taken.reshape(-1)
+
+
+def put_in_front(config: Config, data: Path, manifest: RtlManifest, codes: Fixed, out: Path) -> RtlManifest:
+    """Write the unit that [frontend] asks for beside a network's Verilog in `out`; return the manifest of the whole.
+
+    data: the run's folder of that name. codes: the network's input format. Raises LowerError where they do not fit.
+    """
+    from gatewright.rtl.captured import write_captured
+    from gatewright.rtl.leaves import Leaves
+
+    contract = json.loads((data / "dataset.json").read_text())["contract"]
+    leaves = Leaves(prefix=config.hardware.prefix, mapping=config.hardware.mapping)
+    return write_captured(manifest, unit_for(config, contract, codes), out, leaves).over(manifest)
+
+
+def first_windows_of(unit: Capture, data: Path, count: int) -> tuple[Ints, Ints]:
+    """Return as many samples as the first `count` windows take, (samples,), and these, (windows, elements)."""
+    from gatewright.capture import capture
+    from gatewright.tools import load_npy
+
+    stream = load_npy(data / SAMPLES)
+    first = unit.starts(stream)
+    given = stream[: int(first[count - 1]) + unit.needed] if len(first) >= count else stream
+    return given, capture(given, unit)
+
+
+def simulate_whole(config: Config, data: Path, rtl: Path, program: Program, out: Path) -> None:
+    """Simulate the network behind its unit on the stream of raw samples; the report lies in `out`.
+
+    data, rtl: the run's folders of these names. Raises MismatchError where anything differs from the program.
+    """
+    from gatewright.ir import Interpreter
+    from gatewright.rtl.captured import Captured
+    from gatewright.rtl.manifest import RtlManifest
+    from gatewright.sim.captured import simulate_captured
+    from gatewright.tools import load_npy
+
+    captured, network = Captured.load(rtl), RtlManifest.load(rtl)
+    assert captured is not None, "written by put_in_front"
+    whole, unit = captured.over(network), captured.unit
+
+    def answer(windows: Ints) -> Ints:
+        return Interpreter(program).run(windows.reshape(-1, *program.input.shape)).reshape(len(windows), -1)
+
+    simulate_captured(
+        unit,
+        load_npy(data / SAMPLES),
+        answer,
+        sources=whole.sources(rtl),
+        top=whole.top,
+        result=whole.result,
+        never_waits=unit.samples_per_cycle(network.stream_interval) >= 1,
+        patience=2 * (network.transfer_latency_cycles + network.stream_interval + unit.cycles) + 64,
+        stall_fraction=config.simulation.stall_fraction,
+        seed=config.simulation.seed,
+        out=out,
+    ).require_match()
+    shutil.rmtree(out / "build")

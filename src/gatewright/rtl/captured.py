@@ -85,14 +85,13 @@ def write_captured(manifest: RtlManifest, unit: Capture, folder: Path, leaves: L
 def unit_of(record: dict[str, Any]) -> Capture:
     """Return the unit whose fields a record holds, as dataclasses.asdict made it."""
     rule = record["rule"]
-    return Capture(
-        **{
-            **record,
-            "samples": Fixed(**record["samples"]),
-            "codes": Fixed(**record["codes"]),
-            "rule": Edge(**rule) if "threshold" in rule else Every(**rule),
-        }
-    )
+    fields: dict[str, Any] = {
+        **record,
+        "samples": Fixed(**record["samples"]),
+        "codes": Fixed(**record["codes"]),
+        "rule": Edge(**rule) if "threshold" in rule else Every(**rule),
+    }
+    return Capture(**fields)
 
 
 def sample_port(unit: Capture, beat_bits: int = 0) -> StreamPort:
@@ -101,11 +100,13 @@ def sample_port(unit: Capture, beat_bits: int = 0) -> StreamPort:
     return StreamPort(elements=1, width_bits=samples.width_bits, signed=samples.signed, beat_bits=beat_bits)
 
 
-def captured_top(name: str, unit: Capture, *, inner: str, result: StreamPort, beat_bits: int = 0) -> str:
+def captured_top(
+    name: str, unit: Capture, *, inner: str, result: StreamPort, beat_bits: int = 0, link: bool = False
+) -> str:
     """Return the Verilog of module `name`: the unit, and behind it `inner`, a shell that takes one code a beat.
 
     beat_bits: of s_axis_tdata; 0: a sample in one beat. inner: "" lets the codes out as they are; result: of what comes
-    out then, or of the inner shell.
+    out then, or of the inner shell. link: behind a board's link, which has no use for the port overrun.
     """
     source = sample_port(unit, beat_bits)
     lane = source.lane_bits
@@ -116,6 +117,8 @@ def captured_top(name: str, unit: Capture, *, inner: str, result: StreamPort, be
     taken = {"s_tdata": "s_axis_tdata", "s_tvalid": "s_axis_tvalid", "s_tready": "s_axis_tready"}
     wires: list[str] = []
     placed: list[str] = []
+    if link:
+        wires.append("    wire unused_overrun;")
     if source.beats > 1:
         wires += [f"    wire [{lane - 1}:0] sample;", "    wire sample_valid, sample_ready;"]
         wires += ["    wire unused_last, unused_torn;"]
@@ -137,7 +140,7 @@ def captured_top(name: str, unit: Capture, *, inner: str, result: StreamPort, be
         wires += [f"    wire [{codes.lane_bits - 1}:0] window_tdata;", "    wire window_tvalid, window_tready;"]
         wires += ["    wire window_tlast;"]
     given = {f"m_{wire}": between[f"window_{wire}"] for wire in ("tdata", "tvalid", "tready", "tlast")}
-    ends = {"clk": "aclk", "rst_n": "aresetn", **taken, **given, "overrun": "overrun"}
+    ends = {"clk": "aclk", "rst_n": "aresetn", **taken, **given, "overrun": "unused_overrun" if link else "overrun"}
     placed.append(instance("gw_capture", "u_capture", cell_settings(unit), ends))
     if inner:
         ends = {key.replace("window", "s_axis"): value for key, value in window.items()}
@@ -149,7 +152,7 @@ def captured_top(name: str, unit: Capture, *, inner: str, result: StreamPort, be
   m_axis  {describe(result)}; each window's ends with TLAST
   windows {rule_text(unit)}
 
-overrun: a sample had to wait, and a source that cannot wait has lost it. High until the next reset.""")
+{_LINKED if link else _OVERRUN}""")
     ports = [
         "    input  wire aclk",
         "    input  wire aresetn",
@@ -161,10 +164,14 @@ overrun: a sample had to wait, and a source that cannot wait has lost it. High u
         "    output wire m_axis_tvalid",
         "    input  wire m_axis_tready",
         "    output wire m_axis_tlast",
-        "    output wire overrun",
+        *([] if link else ["    output wire overrun"]),
     ]
     head = [header, NETTYPE, f"module {name} (", ",\n".join(ports), ");"]
     return "\n".join([*head, *wires, "", *placed, "endmodule", NETTYPE_END, ""])
+
+
+_OVERRUN = "overrun: a sample had to wait, and a source that cannot wait has lost it. High until the next reset."
+_LINKED = "Behind a link whose bytes come so slowly that none waits."
 
 
 def cell_settings(unit: Capture) -> dict[str, int]:

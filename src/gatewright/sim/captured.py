@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gatewright.capture import Capture, capture, starts
+from gatewright.capture import Capture, capture
 from gatewright.errors import MismatchError
 from gatewright.fixedpoint import Ints
 from gatewright.rtl.beats import pack
@@ -28,6 +28,7 @@ from gatewright.sim.toolchain import find_compiler, find_verilator, verilate_arg
 from gatewright.tools import run_tool, write_atomic, write_json
 
 RESETS = 6
+FEW_SAMPLES = 300_000  # in all runs: for fewer, compiling without optimisation costs less than it saves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,8 @@ class CaptureReport:
     """What was seen. samples: played, three times; windows: in them, from one reset on; results: that were compared.
 
     mismatches: results that differ, lack or are too many. waited: cycles in which a sample waited, at one a cycle.
-    latency_cycles: at that rate from a window's last sample to its result, the least and the most; -1 where none came.
+    latency_cycles: at that rate from the last sample that is read of a window to its result, the least and the most;
+    -1 where none came.
     problems: sentences, the most telling first; empty: hardware == program.
     """
 
@@ -102,7 +104,8 @@ def simulate_captured(
     plan = np.array([(run.begin, run.end, run.stalls, run.cut) for run in runs], dtype="<i8")
     write_atomic(work / "samples.bin", words.astype("<u4").tobytes())
     write_atomic(work / "plan.bin", plan.tobytes())
-    program = _build(unit, sources, top, result, out / "build")
+    level = int(len(runs) * len(samples) > FEW_SAMPLES)
+    program = _build(unit, sources, top, result, out / "build", level)
     run_tool([str(program), repr(float(stall_fraction)), str(seed), str(patience)], cwd=work, log=out / "frontend.log")
     seen = json.loads((work / "run.json").read_text())
     problems: list[str] = []
@@ -135,7 +138,7 @@ def simulate_captured(
         problems.append(f"a sample waited in {seen['waited'][0]} cycles, claimed never")
     report = CaptureReport(
         samples=len(samples),
-        windows=len(starts(samples, unit.rule, unit.length)),
+        windows=len(unit.starts(samples)),
         results=compared,
         mismatches=mismatches,
         waited=seen["waited"][0],
@@ -149,8 +152,8 @@ def simulate_captured(
     return report
 
 
-def _build(unit: Capture, sources: Sequence[Path], top: str, result: StreamPort, out: Path) -> Path:
-    """Compile the design with the bench; return the program."""
+def _build(unit: Capture, sources: Sequence[Path], top: str, result: StreamPort, out: Path, level: int) -> Path:
+    """Compile the design with the bench, at the compiler's -O level; return the program."""
     verilator = find_verilator()
     find_compiler()
     out = out.resolve()
@@ -167,13 +170,13 @@ def _build(unit: Capture, sources: Sequence[Path], top: str, result: StreamPort,
     argv = verilate_argv(verilator, top=top, sources=paths, config=out / "empty.vlt", out=model)
     run_tool(argv, cwd=out, log=out / "verilator.log", env=verilator.env)
     files = [out / "captured.cpp", *sorted(model.glob("*.cpp"))]
-    return compile_model(files, out=out, includes=[f"-I{out}", f"-I{model}"])
+    return compile_model(files, out=out, includes=[f"-I{out}", f"-I{model}"], level=level)
 
 
 def _latencies(unit: Capture, samples: Ints, result: StreamPort, work: Path) -> tuple[int, int]:
     """Return the least and the most cycles from a window's last sample to its result's last beat, at full rate."""
     taken, given = (np.fromfile(work / f"{what}_0.bin", "<i8") for what in ("taken", "given"))
-    ends = starts(samples, unit.rule, unit.length) + unit.length - 1
+    ends = unit.starts(samples) + unit.needed - 1
     out = given[result.beats - 1 :: result.beats]
     count = min(len(ends), len(out))
     if not count or len(taken) <= ends[count - 1]:

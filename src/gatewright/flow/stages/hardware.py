@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from gatewright.config import Config
 from gatewright.errors import BudgetError
 from gatewright.flow.expected import expected_text
-from gatewright.flow.frontend import SAMPLES
+from gatewright.flow.frontend import first_windows_of, put_in_front, simulate_whole
 from gatewright.flow.lowering import choices_of, families_of, target_of
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.flow.stages.placed import FILE, place_design, placed_pipeline
@@ -183,7 +183,10 @@ class Hardware:
         except BudgetError as error:
             advice = ', or hardware.interval = "fit", which takes the cycles that it must' if paced else ""
             raise BudgetError(f"estimated before synthesis: {error}{advice}") from None
-        self._hand_over(self._with_frontend(self._write_design(lowered, out), out), out)
+        manifest = self._write_design(lowered, out)
+        if self.config.frontend is not None:
+            manifest = put_in_front(self.config, self.directory.folder("data"), manifest, program.input.format, out)
+        self._hand_over(manifest, out)
         periods = {family: lowered.period_ns(family) for family in self.families}
         write_json(
             out / "estimate.json",
@@ -198,20 +201,6 @@ class Hardware:
             },
         )
 
-    def _with_frontend(self, manifest: RtlManifest, out: Path) -> RtlManifest:
-        """Write the unit in front of the network, where one was asked for, and return the manifest of the whole."""
-        from gatewright.flow.frontend import unit_for
-        from gatewright.rtl.captured import write_captured
-        from gatewright.rtl.leaves import Leaves
-
-        if self.config.frontend is None:
-            return manifest
-        hardware, codes = self.config.hardware, self._load_program().input.format
-        contract = json.loads((self.directory.folder("data") / "dataset.json").read_text())["contract"]
-        unit = unit_for(self.config, contract, codes)
-        leaves = Leaves(prefix=hardware.prefix, mapping=hardware.mapping)
-        return write_captured(manifest, unit, out, leaves).over(manifest)
-
     def _hand_over(self, manifest: RtlManifest, out: Path) -> None:
         """Write what another engineer needs beside the design; see rtl/handover.py."""
         from gatewright.ir import Interpreter
@@ -221,14 +210,9 @@ class Hardware:
 
         program = self._load_program()
         x = given = self._codes(program)[:VECTORS]
-        captured = Captured.load(out)
-        if captured is not None:
-            from gatewright.capture import capture, starts
-
-            stream, unit = self._samples(), captured.unit
-            first = starts(stream, unit.rule, unit.length)
-            given = stream[: int(first[VECTORS - 1]) + unit.length if len(first) >= VECTORS else len(stream), None]
-            x = capture(given[:, 0], unit).reshape(-1, *program.input.shape)
+        if (captured := Captured.load(out)) is not None:
+            given, windows = first_windows_of(captured.unit, self.directory.folder("data"), VECTORS)
+            x = windows.reshape(-1, *program.input.shape)
         meta: dict[str, Any] = {}
         if "data" in self.reads:
             meta = json.loads((self.directory.folder("data") / "dataset.json").read_text())
@@ -257,38 +241,9 @@ class Hardware:
             out=out,
         )
         require_match(report)
-        self._sim_frontend(program, out)
+        if self.config.frontend is not None:
+            simulate_whole(self.config, self.directory.folder("data"), folder, program, out / "frontend")
         shutil.rmtree(out / "build")  # the compiled simulator; its inputs, outputs and report stay
-
-    def _sim_frontend(self, program: Program, out: Path) -> None:
-        """Simulate the whole behind the unit in front, where there is one, on the stream of raw samples."""
-        from gatewright.ir import Interpreter
-        from gatewright.rtl.captured import Captured
-        from gatewright.rtl.manifest import RtlManifest
-        from gatewright.sim.captured import simulate_captured
-
-        folder = self.directory.folder("rtl")
-        captured = Captured.load(folder)
-        if captured is None:
-            return
-        network = RtlManifest.load(folder)
-        whole, unit = captured.over(network), captured.unit
-        simulate_captured(
-            unit,
-            self._samples(),
-            lambda windows: (
-                Interpreter(program).run(windows.reshape(-1, *program.input.shape)).reshape(len(windows), -1)
-            ),
-            sources=whole.sources(folder),
-            top=whole.top,
-            result=whole.result,
-            never_waits=unit.samples_per_cycle(network.stream_interval) >= 1,
-            patience=2 * (network.transfer_latency_cycles + network.stream_interval + unit.cycles) + 64,
-            stall_fraction=self.config.simulation.stall_fraction,
-            seed=self.config.simulation.seed,
-            out=out / "frontend",
-        ).require_match()
-        shutil.rmtree(out / "frontend" / "build")
 
     def _synth(self, family: str, out: Path) -> None:
         from gatewright.chips import check_fit
@@ -370,12 +325,6 @@ class Hardware:
 
         manifest, captured = RtlManifest.load(folder), Captured.load(folder)
         return manifest if captured is None else captured.over(manifest)
-
-    def _samples(self) -> Ints:
-        """Return the stream of raw samples that the unit in front is tried on, (samples,)."""
-        from gatewright.tools import load_npy
-
-        return load_npy(self.directory.folder("data") / SAMPLES)
 
     def _codes(self, program: Program) -> Ints:
         """Return the codes that every comparison uses, in the shape that the program reads: (n, *input shape)."""

@@ -9,8 +9,8 @@
 // Contract
 //   WIDTH, SIGNED           of a sample, in the lowest bits of a lane of whole bytes.
 //   EDGE to FIRST, DISTANCE as of gw_starts. PRETRIGGER: samples of a window before the one that decides it.
-//   READ                    samples of a window that are read, PRETRIGGER < READ; at most 2**LOG2_DEPTH - 8.
-//   BASELINE                0, or 2**LOG2_BASELINE: how many are averaged and subtracted, at most READ.
+//   READ                    samples of a window that are read, 1 to 2**LOG2_DEPTH - 8, as PRETRIGGER is at most.
+//   BASELINE                0, or 2**LOG2_BASELINE: how many are averaged and subtracted; bounds as of READ.
 //   FACTOR, AVERAGE         each group of FACTOR gives its first value, or its mean, FACTOR being 2**LOG2_FACTOR.
 //   LEFT, RIGHT             fractional bits of the code, or as many places less than whole numbers.
 //   CODE, CODE_SIGNED       width of a code, in a lane of whole bytes on m_tdata.
@@ -56,7 +56,8 @@ module gw_capture #(
     output reg                        overrun
 );
     localparam PW = LOG2_DEPTH + 1;             // of a place: of the ring, and whose turn it is
-    localparam RW = READ > 1 ? $clog2(READ) : 1;
+    localparam MOST = READ > BASELINE ? READ : BASELINE;
+    localparam RW = MOST > 1 ? $clog2(MOST) : 1;
     localparam FW = FACTOR > 1 ? $clog2(FACTOR) : 1;
     localparam VW = WIDTH + 1;                  // of a value, two's complement
     localparam LANE = 8 * ((CODE + 7) / 8);
