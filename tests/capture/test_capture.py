@@ -6,7 +6,7 @@ from math import floor
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.capture import Capture, Edge, Every, capture, edges, first_windows, starts
@@ -77,6 +77,7 @@ def sample_by_sample(samples, unit):
     return np.array(windows, dtype=np.int64).reshape(-1, unit.elements)
 
 
+@settings(max_examples=60)
 @given(units(), st.lists(st.integers(0, 63), max_size=80))
 def test_windows_are_those_of_the_definition(unit, samples):
     x = np.array(samples, dtype=np.int64)

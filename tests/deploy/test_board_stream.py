@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from gatewright.capture import Capture, Edge, Every, capture
+from gatewright.capture import Capture, Every
 from gatewright.deploy import board
 from gatewright.deploy.bitstream import linked_design
 from gatewright.deploy.links.host.uart_host import Lanes
@@ -48,49 +47,6 @@ def test_a_core_that_takes_a_piece_at_a_time(build, wire, tmp_path):
     assert size == 4 * inputs.total_bytes
     answers = [outputs.decode(bytes(out[start : start + size])) for start in range(0, len(out), size)]
     assert answers == Interpreter(program).run(x).reshape(len(x), -1).tolist()
-
-
-@pytest.mark.sim
-@pytest.mark.slow
-def test_samples_through_a_unit_in_front_of_a_core_on_streams(build, wire, tmp_path):
-    """Two bytes a sample over the UART: the unit finds the windows, and what comes back are their results alone."""
-    constants: dict[str, Constant] = {}
-    codes = Fixed(width_bits=10, frac_bits=0)
-    ops = (
-        Input(name="x", layer="input", shape=(8, 1), format=codes),
-        conv("a", "x", constants, (3, 1, 1), pads=((1, 1),)),
-    )
-    program = Program(name="found", ops=ops, output="a", constants=constants)
-    unit = Capture(
-        samples=Fixed(width_bits=9, frac_bits=0, signed=False),
-        rule=Edge(threshold=200, hysteresis=10, pretrigger=2),
-        length=16,
-        codes=codes,
-        baseline=2,
-        factor=2,
-        average=True,
-    )
-    x = random_codes(program, 3, seed=1)
-    dataflow = lower_for(program, x, family="ecp5", clock_mhz=25, stream="always")
-    manifest = write_design(
-        dataflow, program_hash="0" * 64, stream_bits=0, folder=tmp_path / "rtl", framing="none", serial=True
-    )
-    captured = write_captured(manifest, unit, tmp_path / "rtl", PLAIN)
-    assert Captured.load(tmp_path / "rtl") == captured
-    linked = linked_design(manifest, board=board("ulx3s_25f"), clock_mhz=25, captured=captured)
-    for name, text in linked.files.items():
-        (tmp_path / name).write_text(text)
-    run = wire(build(linked.top.module, linked.sources(manifest, tmp_path / "rtl", tmp_path)), 25)
-    pulse = [180, 180, 181, 183, 400, 390, 300, 260, 230, 210, 205, 199, 190, 180, 180, 180, 180, 180, 180, 180]
-    samples = np.array([180] * 3 + pulse + pulse + [180] * 9)
-    lanes = Lanes(1, 9, False)
-    out, _ = run(*(f"b {byte}" for sample in samples.tolist() for byte in lanes.encode([sample])), "w 17000")
-    windows = capture(samples, unit)
-    assert len(windows) == 2
-    answer = Lanes(linked.result.elements, linked.result.width_bits, linked.result.signed)
-    size = answer.total_bytes
-    answers = [answer.decode(bytes(out[at : at + size])) for at in range(0, len(out), size)]
-    assert answers == Interpreter(program).run(windows.reshape(-1, 8, 1)).reshape(2, -1).tolist()
 
 
 def test_a_network_of_another_size_is_refused(tmp_path):

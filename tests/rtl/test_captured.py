@@ -1,19 +1,26 @@
-"""The unit in front of a network, in Icarus and Verilator, against `capture`: stalls, resets, mutations."""
+"""The unit in front of a network, in Icarus, against `capture`: stalls, resets, mutations, real pulses."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gatewright.capture import Capture, Edge, Every, capture
-from gatewright.errors import MismatchError
+from gatewright.deploy import board
+from gatewright.deploy.bitstream import linked_design
 from gatewright.fixedpoint import Fixed
-from gatewright.rtl.captured import LEAVES, captured_top
+from gatewright.flow.codes import random_codes
+from gatewright.ir import Constant, Interpreter, Program
+from gatewright.ir.ops import Input
+from gatewright.rtl.beats import unpack
+from gatewright.rtl.captured import LEAVES, Captured, captured_top, write_captured
 from gatewright.rtl.leaves import PLAIN
+from gatewright.rtl.manifest import write_design
 from gatewright.rtl.shell import StreamPort
-from gatewright.sim.build import lint
-from gatewright.sim.captured import simulate_captured
+from tests.lower.test_streams import conv
+from tests.lowering import lower_for
 
 BENCH = Path(__file__).with_name("captured_tb.v")
 F = Fixed.parse
@@ -86,15 +93,21 @@ def files(unit, folder, changed=None):
 
 
 def played(unit, samples, ends, folder, *, stalls, changed=None):
-    """Run the bench in Icarus; return each segment's (TDATA, TLAST), the cycles of waiting, and what else was said."""
+    """Run the bench on the unit in Icarus; what is returned: see run_bench."""
     sources = files(unit, folder, changed)
     lane, out = (8 * -(-port.width_bits // 8) for port in (unit.samples, unit.codes))
-    (folder / "samples.hex").write_text("".join(f"{code & ((1 << lane) - 1):x}\n" for code in samples.tolist()))
-    (folder / "ends.hex").write_text("".join(f"{end:x}\n" for end in ends))
     words = {"LANE": lane, "OUT": out, "SAMPLES": len(samples), "SEGMENTS": len(ends)}
-    words |= {"STALLS": int(stalls), "PATIENCE": 4 * unit.cycles + 100}
-    argv = ["iverilog", "-g2005", "-Wall", "-o", "tb", *(f"-D{key}={value}" for key, value in words.items())]
-    subprocess.run([*argv, BENCH, *sources], cwd=folder, check=True, capture_output=True, timeout=60)
+    words |= {"STALLS": int(stalls), "PATIENCE": 4 * unit.cycles + 300}
+    return run_bench(folder, samples & ((1 << lane) - 1), ends, words, sources)
+
+
+def run_bench(folder, lanes, ends, words, sources, dut="dut"):
+    """Run the bench in Icarus; return each segment's (TDATA, TLAST), the cycles of waiting, and what else was said."""
+    (folder / "samples.hex").write_text("".join(f"{lane:x}\n" for lane in lanes.tolist()))
+    (folder / "ends.hex").write_text("".join(f"{end:x}\n" for end in ends))
+    (folder / "bench.v").write_text(BENCH.read_text().replace("    dut u_dut", f"    {dut} u_dut"))
+    argv = ["iverilog", "-g2005", "-o", "tb", *(f"-D{key}={value}" for key, value in words.items()), "bench.v"]
+    subprocess.run([*argv, *sources], cwd=folder, check=True, capture_output=True, timeout=60)
     subprocess.run(["vvp", "-n", "tb"], cwd=folder, check=True, capture_output=True, timeout=60)
     beats = [[] for _ in ends]
     lines = (folder / "beats.txt").read_text().splitlines()
@@ -134,9 +147,9 @@ def wrong(unit, samples, ends, folder, *, stalls, changed=None):
 @pytest.mark.parametrize("name", sorted(UNITS))
 def test_icarus_gives_what_capture_defines(tmp_path, name):
     unit = UNITS[name]
-    samples = stream(unit, 2400)
-    assert sum(map(len, wanted(unit, samples, [2400]))) > 20
-    for stalls, ends in ((False, [2400]), (True, [900, 1317, 1700, 1701, 2400])):
+    samples = stream(unit, 1600)
+    assert sum(map(len, wanted(unit, samples, [1600]))) > 15
+    for stalls, ends in ((False, [1600]), (True, [700, 917, 1200, 1201, 1600])):
         assert wrong(unit, samples, ends, tmp_path / f"{stalls:d}", stalls=stalls) == []
 
 
@@ -168,13 +181,12 @@ def test_no_sample_waits_where_that_is_claimed(tmp_path):
         assert (waits, said) == (0, [])
 
 
-@pytest.mark.sim
-@pytest.mark.slow
+@pytest.mark.icarus
 @pytest.mark.data
-def test_real_pulses_in_verilator(tmp_path, shared_data):
-    """A water-Cherenkov tank's, end to end, with stalls and resets; a result that differs is named, nothing else."""
+def test_real_pulses(tmp_path, shared_data):
+    """A water-Cherenkov tank's, end to end."""
     records = np.load(shared_data / "pico_cosmo" / "kanne_water_cherenkov_u8.npz")
-    x = next(array for array in records.values() if array.ndim == 2)[:6].astype(np.int64).reshape(-1)
+    x = next(array for array in records.values() if array.ndim == 2)[:4].astype(np.int64).reshape(-1)
     middle, top = int(np.median(x)), int(x.max())
     falling = middle - int(x.min()) > top - middle
     unit = Capture(
@@ -186,36 +198,41 @@ def test_real_pulses_in_verilator(tmp_path, shared_data):
         factor=2,
         average=True,
     )
-    windows, asked = capture(x, unit), []
+    assert len(capture(x, unit)) >= 4
+    assert wrong(unit, x, [4000, 9000, 13000, len(x)], tmp_path, stalls=True) == []
 
-    def answer(found):
-        """Return the windows; of the first run, the one at full rate, number 2 with another first code."""
-        asked.append(len(found))
-        changed = found.copy()
-        changed[2:3, 0] ^= len(asked) == 1
-        return changed
 
-    port = StreamPort(elements=unit.elements, width_bits=9, signed=True, beat_bits=16)
-    sources = files(unit, tmp_path / "rtl")
-    lint(sources=sources, top="dut", out=tmp_path / "lint")
-    report = simulate_captured(
-        unit,
-        x,
-        answer,
-        sources=sources,
-        top="dut",
-        result=port,
-        never_waits=unit.samples_per_cycle(1) >= 1,
-        patience=600,
-        bare=True,
-        stall_fraction=0.3,
-        seed=5,
-        out=tmp_path / "out",
+@pytest.mark.icarus
+def test_bytes_of_a_link_through_the_unit_and_a_core_on_streams(tmp_path):
+    """Two bytes a sample, as a board's UART brings them; what comes back are the windows' results alone."""
+    constants: dict[str, Constant] = {}
+    ops = (
+        Input(name="x", layer="input", shape=(6, 1), format=F("fixed<9,9>")),
+        conv("a", "x", constants, (3, 1, 1), pads=((1, 1),)),
     )
-    assert len(windows) >= 6
-    assert asked[:2] == [len(windows)] * 2
-    assert (report.mismatches, report.windows, len(report.problems)) == (1, len(windows), 1)
-    with pytest.raises(
-        MismatchError, match=r"!= program: at full rate from sample 0 on, window 2: expected \[\d+\], got"
-    ):
-        report.require_match()
+    program = Program(name="found", ops=ops, output="a", constants=constants)
+    dataflow = lower_for(program, random_codes(program, 3, seed=1), family="ecp5", clock_mhz=25, stream="always")
+    manifest = write_design(
+        dataflow, program_hash="0" * 64, stream_bits=0, folder=tmp_path / "rtl", framing="none", serial=True
+    )
+    unit = replace(UNITS["pulses"], length=24, codes=F("fixed<9,9>"))
+    captured = write_captured(manifest, unit, tmp_path / "rtl", PLAIN)
+    assert Captured.load(tmp_path / "rtl") == captured
+    linked = linked_design(manifest, board=board("ulx3s_25f"), clock_mhz=25, captured=captured)
+    for name, text in linked.files.items():
+        (tmp_path / name).write_text(text)
+    sources = linked.sources(manifest, tmp_path / "rtl", tmp_path)
+    sources = [file for file in sources if "uart" not in file.stem and file.stem != linked.top.module]
+    samples = stream(unit, 900)
+    data = samples.astype("<u2").view(np.uint8).astype(np.int64)
+    words = {"LANE": 8, "OUT": 8, "SAMPLES": len(data), "SEGMENTS": 1, "STALLS": 1, "PATIENCE": 600, "LINK": 1}
+    beats = run_bench(tmp_path, data, [len(data)], words, sources, dut="found_link")[0]
+    windows = capture(samples, unit)
+    assert len(windows) > 8
+    due = Interpreter(program).run(windows.reshape(-1, 6, 1)).reshape(len(windows), -1)
+    port = linked.result
+    assert (
+        unpack(port, np.array([value for value, _ in beats[0]], np.uint32).reshape(-1, port.beats, 1)).tolist()
+        == due.tolist()
+    )
+    assert [last for _, last in beats[0]] == ([0] * (port.beats - 1) + [1]) * len(windows)

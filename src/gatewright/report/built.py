@@ -47,7 +47,7 @@ def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -
             "input_bits": manifest.source.beat_bits,
             "output_bits": manifest.result.beat_bits,
             **(_elastic(simulated, estimated) if simulated.elastic else {}),
-            **_in_front(run),
+            **in_front(run),
             **(_by_placement(run) if manifest.claims.clock_basis == "placed and routed" else {}),
         },
         "estimate": {
@@ -87,7 +87,7 @@ def _elastic(simulated: SimReport, estimated: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def _in_front(run: Path) -> dict[str, Any]:
+def in_front(run: Path) -> dict[str, Any]:
     """Return what only a design with a unit in front has: what it takes and gives, and what was seen in simulation."""
     from gatewright.rtl.captured import Captured, rule_text
     from gatewright.rtl.manifest import RtlManifest

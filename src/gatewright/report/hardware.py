@@ -293,7 +293,7 @@ def design_facts(results: Results) -> list[tuple[str, str]]:
         )
     if "simulator" in h:
         facts.append(("Simulator", h["simulator"]))
-    facts += _in_front(h.get("frontend"))
+    facts += frontend_facts(h.get("frontend"))
     numbers = (
         ("stages", "Pipeline stages", ""),
         ("adders", "Adders and subtractors", ""),
@@ -305,7 +305,7 @@ def design_facts(results: Results) -> list[tuple[str, str]]:
     ]
 
 
-def _in_front(front: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+def frontend_facts(front: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     """Return the facts of the unit in front of the network."""
     if front is None:
         return []

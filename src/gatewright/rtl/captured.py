@@ -41,8 +41,11 @@ class Captured:
         return sample_port(self.unit)
 
     def over(self, manifest: RtlManifest) -> RtlManifest:
-        """Return the network's manifest for the whole: another top, more files, and samples in."""
-        return replace(manifest, top=self.top, files=(*manifest.files, *self.files), source=self.source, framed=False)
+        """Return the network's manifest for the whole: another top, more files, and samples in, one a cycle."""
+        files = (*manifest.files, *self.files)
+        return replace(
+            manifest, top=self.top, files=files, source=self.source, framed=False, stream_interval=1, core_beats=(1, 1)
+        )
 
     @staticmethod
     def load(folder: Path) -> Captured | None:
