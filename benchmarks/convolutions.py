@@ -48,7 +48,11 @@ class Case:
     interval: int = 784
 
 
-CASES = {"8-16": Case(layers=("conv 3x3 8", "pool 2", "conv 3x3 16", "pool 2"))}
+CASES = {
+    "8-16": Case(layers=("conv 3x3 8", "pool 2", "conv 3x3 16", "pool 2")),
+    "6-12": Case(layers=("conv 3x3 6", "pool 2", "conv 3x3 12", "pool 2")),
+    "4-8": Case(layers=("conv 3x3 4", "pool 2", "conv 3x3 8", "pool 2")),
+}
 
 
 def run() -> None:

@@ -39,6 +39,30 @@ class FakeBoard:
         return data
 
 
+class FindingBoard(FakeBoard):
+    """Answers with a byte, the sample's lower one, whenever one of 2 bytes is above 300."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+
+    def write(self, data: bytes, /) -> None:
+        for index in range(0, len(data), 2):
+            sample = int.from_bytes(data[index : index + 2], "little")
+            with self.lock:
+                self.out += bytes([sample & 0xFF] if sample > 300 else [])
+
+    def read(self, size: int, /) -> bytes:
+        with self.lock:
+            return super().read(size)
+
+
+def test_a_stream_is_answered_where_the_board_finds_something():
+    host = UartHost(FindingBoard(), Lanes(1, 12, False), Lanes(1, 8, False))
+    samples = [(37 * number) % 310 for number in range(1000)]
+    assert host.stream([sample] for sample in samples) == [[sample & 0xFF] for sample in samples if sample > 300]
+
+
 @given(st.integers(1, 64), st.booleans(), st.data())
 def test_lanes_round_trip(width_bits, signed, data):
     low = -(1 << width_bits - 1) if signed else 0

@@ -3,7 +3,7 @@
 Each group of tables has its file; `read` reads, overrides and checks, and words what is wrong.
 """
 
-from gatewright.config.data import Data, Generator, Model, Subsample, Window
+from gatewright.config.data import Baseline, Data, FrontEnd, Generator, Model, Subsample, Trigger, Window
 from gatewright.config.hardware import CellMapping, Framing, Hardware, Simulation, Synthesis
 from gatewright.config.read import explain, load_config, model_config, override, parse_config, shortcut
 from gatewright.config.search import Budget, Search
@@ -25,6 +25,7 @@ from gatewright.config.whole import Config, Device
 
 __all__ = [
     "Augment",
+    "Baseline",
     "Budget",
     "CellMapping",
     "Config",
@@ -32,6 +33,7 @@ __all__ = [
     "Device",
     "Distill",
     "Framing",
+    "FrontEnd",
     "Generator",
     "Granularity",
     "Hardware",
@@ -49,6 +51,7 @@ __all__ = [
     "Tables",
     "Teacher",
     "Trees",
+    "Trigger",
     "Window",
     "explain",
     "load_config",

@@ -1,10 +1,10 @@
-"""Tables [data] and [model]: what comes in, samples and perhaps a trained model."""
+"""Tables [data], [frontend] and [model]: what comes in, who conditions it, and perhaps a trained model."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gatewright.config.section import Count, Fraction, Number, Section, Seed
 
@@ -34,6 +34,28 @@ class Subsample(Section):
 
     factor: int = Field(default=1, ge=1, le=2**31 - 1)
     mode: Literal["decimate", "average"] = "decimate"
+
+
+class Trigger(Section):
+    """Find the window: it begins `pretrigger` samples before the first edge of a record, and has window.length samples.
+
+    An edge is a sample of `threshold` or more (edge "falling": or less) behind one below threshold - hysteresis (above
+    threshold + hysteresis), nothing of threshold or more between them; holdoff: samples behind a window in which the
+    chip takes no edge. Raw samples are compared, before the baseline is subtracted. Records without such a window are
+    left out. See docs/trigger.
+    """
+
+    threshold: Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+    hysteresis: Count = 0
+    pretrigger: Count = 0
+    holdoff: Count = 0
+    edge: Literal["rising", "falling"] = "rising"
+
+
+class Baseline(Section):
+    """Subtract the mean of the window's first `samples`, a power of two; 0: nothing. Of whole numbers it is rounded."""
+
+    samples: Annotated[int, Field(ge=0, le=65_536)] = 0
 
 
 class Generator(Section):
@@ -95,8 +117,37 @@ class Data(Section):
     input_format: str = "ufixed<8,8>"
     scaling: Literal["none", "range", "standard"] = "none"
     window: Window = Window()
+    trigger: Trigger | None = None
+    baseline: Baseline = Baseline()
     subsample: Subsample = Subsample()
     generator: Generator = Generator()
+
+    @model_validator(mode="after")
+    def _conditioned(self) -> Data:
+        trigger, window, count = self.trigger, self.window, self.baseline.samples
+        if trigger is not None and (window.start or window.length <= trigger.pretrigger):
+            raise ValueError(
+                "trigger says where a window begins, so window.start must be 0 and window.length the samples of a "
+                f"window, more than trigger.pretrigger ({trigger.pretrigger}), not {window.start} and {window.length}"
+            )
+        if count & (count - 1) or (window.length and count > window.length):
+            most = f" and at most window.length ({window.length})" if window.length else ""
+            raise ValueError(f"baseline.samples must be a power of two{most}, not {count}")
+        return self
+
+
+class FrontEnd(Section):
+    """The chip conditions by itself: an endless stream of ADC samples in, a result for each window; see docs/trigger.
+
+    What [data] says of trigger, window, baseline and subsample becomes a unit in front of the network.
+    adc_format: of the samples, whole numbers; empty: data.input_format. stride: without a trigger a window begins every
+    so many samples; 0: as many as a record has. buffer: samples that the unit's ring holds, a power of two; 0: at least
+    twice a window.
+    """
+
+    adc_format: str = ""
+    stride: Annotated[int, Field(ge=0, le=2**24)] = 0
+    buffer: Annotated[int, Field(ge=0, le=2**20)] = 0
 
 
 class Model(Section):

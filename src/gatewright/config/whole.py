@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AfterValidator, Field, model_validator
 
 from gatewright.chips import Family
-from gatewright.config.data import Data, Model
+from gatewright.config.data import Data, FrontEnd, Model
 from gatewright.config.hardware import COMPARED, Hardware, Simulation, Synthesis
 from gatewright.config.search import Search
 from gatewright.config.section import Section, Seed, Weight
@@ -48,6 +48,7 @@ class Config(Section):
     device: Device = "cpu"
     class_weights: Literal["none", "balanced"] | dict[str, Weight] = "none"
     data: Data
+    frontend: FrontEnd | None = None
     model: Model | None = None
     teacher: Teacher = Teacher()
     student: Student = Student()
@@ -144,6 +145,25 @@ class Config(Section):
             )
         if trees.kind == "isolation" and self.task == "regression":
             raise ValueError('trees.kind "isolation" gives an anomaly score, no regression; use "boosted" or a forest')
+
+    @model_validator(mode="after")
+    def _in_front(self) -> Config:
+        if self.frontend is None:
+            return self
+        if self.data.scaling != "none":
+            raise ValueError(
+                f'[frontend] gives the network whole numbers; set data.scaling = "none", not "{self.data.scaling}"'
+            )
+        if self.hardware.framing == "packets":
+            raise ValueError('[frontend] takes an endless stream; leave hardware.framing out, or set it to "none"')
+        if self.hardware.pixels_per_beat != 1:
+            raise ValueError(
+                "[frontend] gives the network one sample a beat; set hardware.pixels_per_beat = 1, not "
+                f"{self.hardware.pixels_per_beat}"
+            )
+        if self.data.trigger is not None and self.frontend.stride:
+            raise ValueError("data.trigger says where windows begin, and so does frontend.stride; leave one out")
+        return self
 
     def _check_hints(self) -> None:
         if self.student.precision != "fixed":

@@ -1,6 +1,6 @@
 """Raw samples to input codes: a contract is made from the training rows, then applied to any rows.
 
-The steps, in order: window, subsample (both on the last axis), flatten, scale, round, clip:
+The steps, in order: window, baseline, subsample (all on the last axis), flatten, scale, round, clip:
     code = clip(floor((value * scale + offset) * 2**frac_bits + 1/2), lo, hi)
 with value * scale + offset in IEEE binary64 (multiply, then add, not fused) and the rest exact. Samples are taken some
 rows at a time and kept in the types that they came in and leave in, so memory holds hardly more than these.
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatewright.capture import Edge, first_windows
 from gatewright.config import Data
 from gatewright.data.dataset import storage
 from gatewright.data.pieces import Rows, slices, wide
@@ -54,7 +55,7 @@ def make_contract(x: NDArray[Any], train: NDArray[np.bool_], data: Data, number:
 
 
 def reduced(x: NDArray[Any], data: Data) -> Rows:
-    """Return raw samples after window and subsample, flat and not yet scaled: (n, ...) -> (n, features).
+    """Return raw samples after window, baseline and subsample, flat and not yet scaled: (n, ...) -> (n, features).
 
     Raises DataError as make_contract does.
     """
@@ -67,10 +68,15 @@ def _rows(x: NDArray[Any], contract: dict[str, Any], kept: NDArray[np.bool_] | N
 
 
 def _steps(x: NDArray[Any], data: Data) -> dict[str, Any]:
-    """Return what a contract says of window and subsample."""
+    """Return what a contract says of window, trigger, baseline and subsample."""
     length = x.shape[-1]
     start = data.window.start
     keep = data.window.length or length - start
+    if data.trigger is not None and x.ndim != 2:
+        raise DataError(
+            f"data.trigger takes records of one row of samples, (n, samples), not {x.shape}; leave it out, or give one "
+            "channel"
+        )
     if start >= length or start + keep > length:
         raise DataError(
             f"data.window must lie within the {length} samples of the last axis, not {start}..{start + keep - 1}; "
@@ -80,7 +86,18 @@ def _steps(x: NDArray[Any], data: Data) -> dict[str, Any]:
         raise DataError(
             f"data.subsample.factor must be at most the {keep} samples of the window, not {data.subsample.factor}"
         )
-    floors = data.subsample.mode == "average" and data.scaling == "none" and x.dtype.kind in "bui"
+    if data.baseline.samples > keep:
+        raise DataError(
+            f"data.baseline.samples must be at most the {keep} samples of the window, not {data.baseline.samples}"
+        )
+    whole = x.dtype.kind in "bui"
+    floors = data.subsample.mode == "average" and data.scaling == "none" and whole
+    more: dict[str, Any] = {}
+    if data.trigger is not None:
+        given = data.trigger.model_dump()
+        more["trigger"] = {**given, "missing": "the first window of a record; records without one are left out"}
+    if data.baseline.samples:
+        more["baseline"] = {"samples": data.baseline.samples, "rounding": "half_up" if whole else "none"}
     return {
         "version": 1,
         "raw_shape": list(x.shape[1:]),
@@ -90,7 +107,33 @@ def _steps(x: NDArray[Any], data: Data) -> dict[str, Any]:
             "mode": data.subsample.mode,
             "rounding": "floor" if floors else "none",
         },
+        **more,
     }
+
+
+def edge_of(trigger: dict[str, Any]) -> Edge:
+    """Return the rule that a contract's, or a configuration's, trigger asks for."""
+    return Edge(
+        threshold=trigger["threshold"],
+        hysteresis=trigger["hysteresis"],
+        pretrigger=trigger["pretrigger"],
+        holdoff=trigger["holdoff"],
+        falling=trigger["edge"] == "falling",
+    )
+
+
+def triggered(x: NDArray[Any], data: Data) -> NDArray[np.bool_]:
+    """Return which records have a window: (n, samples) -> (n,); without a trigger all. Raises as make_contract does."""
+    if data.trigger is None:
+        return np.ones(len(x), dtype=np.bool_)
+    contract = _steps(x, data)
+    found = [_starts(x[rows], contract) >= 0 for rows in slices(x)]
+    return np.concatenate(found) if found else np.ones(0, dtype=np.bool_)
+
+
+def _starts(x: NDArray[Any], contract: dict[str, Any]) -> Ints:
+    """Return where each record's window begins, -1 where there is none: (n, samples) -> (n,)."""
+    return first_windows(x, edge_of(contract["trigger"]), contract["window"]["length"])
 
 
 def condition(raw_x: NDArray[Any], contract: dict[str, Any]) -> Ints:
@@ -172,10 +215,14 @@ def conditioned_shape(contract: dict[str, Any]) -> tuple[int, ...]:
 
 
 def _reduced(x: NDArray[Any], contract: dict[str, Any]) -> NDArray[Any]:
-    """Apply window and subsample to the last axis and flatten: (n, ...) -> (n, features), int64 or float64."""
+    """Apply window, baseline and subsample to the last axis, flatten: (n, ...) -> (n, features), int64 or float64."""
     start, length = contract["window"]["start"], contract["window"]["length"]
     factor = contract["subsample"]["factor"]
-    x = x[..., start : start + length]
+    x = _triggered(x, contract) if "trigger" in contract else x[..., start : start + length]
+    if "baseline" in contract:
+        count = contract["baseline"]["samples"]
+        total = x[..., :count].sum(axis=-1, keepdims=True)
+        x = x - ((total + count // 2) // count if contract["baseline"]["rounding"] == "half_up" else total / count)
     if factor > 1 and contract["subsample"]["mode"] == "decimate":
         x = x[..., ::factor]
     elif factor > 1:
@@ -184,6 +231,20 @@ def _reduced(x: NDArray[Any], contract: dict[str, Any]) -> NDArray[Any]:
         floors = contract["subsample"]["rounding"] == "floor"
         x = np.floor_divide(total, factor) if floors else total / factor
     return x.reshape(len(x), math.prod(x.shape[1:]))
+
+
+def _triggered(x: NDArray[Any], contract: dict[str, Any]) -> NDArray[Any]:
+    """Return each record's window, found by its trigger. Raises DataError where a record has none."""
+    first, length = _starts(x, contract), contract["window"]["length"]
+    if (first < 0).any():
+        trigger = contract["trigger"]
+        raise DataError(
+            f"every record must have a window of {length} samples around an edge at {trigger['threshold']} "
+            f"({trigger['pretrigger']} before it), and {int((first < 0).sum())} of {len(x)} have none, e.g. number "
+            f"{int(np.flatnonzero(first < 0)[0])}; the chip would not answer to them: leave them out"
+        )
+    places: Ints = first[:, None] + np.arange(length)
+    return np.take_along_axis(x, places, axis=1)
 
 
 def _scaling(values: Rows, mode: str, number: Fixed) -> tuple[Floats, Floats, NDArray[np.bool_]]:

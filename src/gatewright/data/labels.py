@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -81,14 +80,7 @@ def leave_out(
     rows = np.isin(y, kept)
     index = np.zeros(len(classes), dtype=np.int64)
     index[kept] = np.arange(len(kept))
-    raw = replace(
-        raw,
-        x=raw.x[rows],
-        y=raw.y[rows],
-        group=None if raw.group is None else raw.group[rows],
-        split=None if raw.split is None else raw.split[rows],
-    )
-    return raw, index[y[rows]], tuple(classes[i] for i in kept)
+    return raw.rows(rows), index[y[rows]], tuple(classes[i] for i in kept)
 
 
 def one_hot(labels: NDArray[Any]) -> bool:

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from gatewright.config import Config, parse_config
 from gatewright.data.auto_format import auto_format
-from gatewright.data.conditioning import condition_counted, conditioned_shape, make_contract, reduced
+from gatewright.data.conditioning import (
+    condition_counted,
+    conditioned_shape,
+    make_contract,
+    reduced,
+    triggered,
+)
 from gatewright.data.dataset import AUTO, SPLITS, Dataset, input_format
 from gatewright.data.labels import encode_labels, leave_out
 from gatewright.data.pieces import slices, wide
@@ -27,9 +33,14 @@ def load_dataset(config: Config) -> Dataset:
 
     Raises DataError (source, labels, split, range) or FormatError (data.input_format), before anything is written.
     """
+    return load_with_records(config)[0]
+
+
+def load_with_records(config: Config) -> tuple[Dataset, NDArray[Any]]:
+    """Do as load_dataset, and return the raw samples of its rows too, (n, ...)."""
     if config.data.input_format != AUTO:
         input_format(config.data.input_format)
-    return make_dataset(config, checked(read_source(config.data)))
+    return _made(config, checked(read_source(config.data)))
 
 
 def dataset_from_arrays(
@@ -69,11 +80,19 @@ def dataset_from_arrays(
 
 def make_dataset(config: Config, raw: Raw) -> Dataset:
     """Return the Dataset of samples that were read and checked. Raises as load_dataset does."""
+    return _made(config, raw)[0]
+
+
+def _made(config: Config, raw: Raw) -> tuple[Dataset, NDArray[Any]]:
     data = config.data
     number = None if data.input_format == AUTO else input_format(data.input_format)
     y, classes = encode_labels(raw, config.task)
     if data.exclude_classes:
         raw, y, classes = leave_out(raw, y, classes, data.exclude_classes)
+    found = triggered(raw.x, data)
+    without = int((~found).sum())
+    if without:
+        raw, y = _rows(raw, y, found)
     split, method = make_split(y, data, origin=raw.origin, classes=classes, group=raw.group, given=raw.split)
     if classes:
         class_weights(config.class_weights, y[split == 0], classes)  # before anything is trained
@@ -92,6 +111,7 @@ def make_dataset(config: Config, raw: Raw) -> Dataset:
     contract |= {
         "source": {"name": source_name(data), "sha256": _fingerprint(raw)},
         "clipped": {name: int(clipped[split == part].sum()) for part, name in enumerate(SPLITS)},
+        **({"untriggered": without} if data.trigger is not None else {}),
         "split": {
             "method": method,
             "seed": data.split_seed,
@@ -105,7 +125,7 @@ def make_dataset(config: Config, raw: Raw) -> Dataset:
     if raw.target_names and not classes:
         contract["targets"] = list(raw.target_names)
     names = _feature_names(raw, contract)
-    return Dataset(
+    dataset = Dataset(
         name=config.name,
         task=config.task,
         x=codes,
@@ -117,6 +137,17 @@ def make_dataset(config: Config, raw: Raw) -> Dataset:
         feature_names=names,
         contract=contract,
     )
+    return dataset, raw.x
+
+
+def _rows(raw: Raw, y: NDArray[Any], kept: NDArray[np.bool_]) -> tuple[Raw, NDArray[Any]]:
+    """Return the rows of records that have a window. Raises DataError where none has."""
+    if not kept.any():
+        raise DataError(
+            f"{raw.origin}: none of {len(kept)} records has a window around an edge of data.trigger; compare its "
+            f"threshold with the samples, {raw.x.min():g} .. {raw.x.max():g}"
+        )
+    return raw.rows(kept), y[kept]
 
 
 def training_means(raw: Raw, train: NDArray[np.bool_]) -> NDArray[np.float64] | None:
@@ -150,7 +181,11 @@ def _feature_names(raw: Raw, contract: dict[str, Any]) -> tuple[str, ...]:
     names = raw.feature_names or tuple("x" + "_".join(map(str, place)) for place in np.ndindex(*shape))
     grid = np.array(names, dtype=object).reshape(shape)
     start, length = contract["window"]["start"], contract["window"]["length"]
-    grid = grid[..., start : start + length]
+    if "trigger" in contract:
+        before = contract["trigger"]["pretrigger"]
+        grid = np.array([f"t{place - before:+d}" for place in range(length)], dtype=object)
+    else:
+        grid = grid[..., start : start + length]
     factor = contract["subsample"]["factor"]
     if factor == 1 or contract["subsample"]["mode"] == "decimate":
         return tuple(grid[..., ::factor].reshape(-1))

@@ -34,6 +34,16 @@ class Raw:
     target_names: tuple[str, ...] | None = None
     fill: bool = False
 
+    def rows(self, kept: NDArray[np.bool_]) -> Raw:
+        """Return these samples alone, a mask of (n,)."""
+        return replace(
+            self,
+            x=self.x[kept],
+            y=self.y[kept],
+            group=None if self.group is None else self.group[kept],
+            split=None if self.split is None else self.split[kept],
+        )
+
 
 def checked(raw: Raw) -> Raw:
     """Return raw with x as (n, features...) integers or floats, or raise DataError naming the fault's place.

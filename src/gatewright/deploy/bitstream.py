@@ -13,6 +13,8 @@ from gatewright.deploy.buffered import buffered
 from gatewright.deploy.links.table import BEAT_BITS, LinkTop, link_top
 from gatewright.deploy.pins.table import pin_file
 from gatewright.errors import BudgetError
+from gatewright.rtl.captured import LEAVES as CAPTURE_LEAVES
+from gatewright.rtl.captured import Captured, captured_top
 from gatewright.rtl.leaves import Leaves
 from gatewright.rtl.manifest import RtlManifest
 from gatewright.rtl.names import unused
@@ -35,6 +37,7 @@ def build_bitstream(
     clock_mhz: float,
     seed: int,
     out: Path,
+    captured: Captured | None = None,
     seeds: int = SEEDS,
 ) -> Path:
     """Wrap the core in a byte-wide stream and the board's link, synthesize, place, route and pack it.
@@ -42,10 +45,11 @@ def build_bitstream(
     rtl: the folder that the manifest describes. out: gets the shell, the top and the link's cells in Verilog, the pin
     constraints, logs, NAME.bit, uart_host.py (the host's program) and board.json (what the host must know, utilisation,
     Fmax).
+    captured: the unit in front of the core, which then takes the host's samples; None: there is none.
     seeds: placements before a missed clock is an error.
     Returns the bitstream's path. Raises BudgetError where the design does not fit or misses the clock.
     """
-    linked = linked_design(manifest, board=board, clock_mhz=clock_mhz)
+    linked = linked_design(manifest, board=board, clock_mhz=clock_mhz, captured=captured)
     top, source, result = linked.top, linked.source, linked.result
     pins, tool = pin_file(board), tool_for(part.family)
     for name, text in linked.files.items():
@@ -80,6 +84,7 @@ def build_bitstream(
             "input_bytes": source.beats,
             "output_bytes": result.beats,
             **top.facts,
+            **({"stream": True} if captured is not None else {}),
             "loader": board.loader,
             "used": dict(placed.used),
             "available": dict(placed.available),
@@ -104,18 +109,24 @@ class Linked:
         return [*inner, *(out / name for name in self.files)]
 
 
-def linked_design(manifest: RtlManifest, *, board: Board, clock_mhz: float) -> Linked:
+def linked_design(manifest: RtlManifest, *, board: Board, clock_mhz: float, captured: Captured | None = None) -> Linked:
     """Return the board's top around a design's core: a shell of bytes, with room for a vector on streams, and the link.
 
-    A vector's bytes are the same in one piece and in many, for every code fills whole bytes.
+    A vector's bytes are the same in one piece and in many, for every code fills whole bytes. captured: as for
+    build_bitstream; a sample is what else is a vector, and the unit's ring is the room.
     """
-    source, result = (replace(port, beat_bits=BEAT_BITS) for port in (manifest.source, manifest.result))
+    taken = manifest.source if captured is None else captured.source
+    source, result = (replace(port, beat_bits=BEAT_BITS) for port in (taken, manifest.result))
     leaves, stems = Leaves(prefix=manifest.prefix), [Path(file).stem for file in manifest.files]
     link = unused(f"{manifest.top}_link", stems)
-    inner = unused(f"{link}_stream", [*stems, link]) if manifest.core_frames else link
-    shell = reshelled(manifest, name=inner, beat_bits=BEAT_BITS)
+    inner = unused(f"{link}_stream", [*stems, link]) if manifest.core_frames or captured else link
+    code_bits = 0 if captured is None else manifest.source.lane_bits
+    shell = reshelled(manifest, name=inner, beat_bits=BEAT_BITS, source_bits=code_bits)
     texts, cells = {inner: shell.verilog}, shell.leaves
-    if manifest.core_frames:
+    if captured is not None:
+        texts[link] = captured_top(link, captured.unit, inner=inner, result=result, beat_bits=BEAT_BITS, link=True)
+        cells = (*cells, *(cell for cell in CAPTURE_LEAVES if cell not in cells))
+    elif manifest.core_frames:
         texts[link], cells = buffered(link, shell=inner, vector_bytes=source.beats), (*cells, *BUFFER_LEAVES)
     top = link_top(
         board=board,

@@ -86,6 +86,8 @@ def run_anomaly(
             'an anomaly score needs task = "classification", whose labels tell normal from strange, and '
             f'hardware.output = "scores" or "threshold", not {config.task!r} and {stage.kind!r}'
         )
+    if config.frontend is not None:
+        raise ConfigError("an anomaly score is built without a unit in front; leave [frontend] out")
     kind = kind or ("autoencoder" if config.trees is None else "isolation")
     _check_kind(config, kind, weighting, beta)
     if false_alarms is not None:

@@ -57,6 +57,7 @@ class Stored:
 def read_stored(run: Path) -> Stored:
     """Return what a run or a build left. Raises GatewrightError where it has no design yet."""
     from gatewright.ir import Interpreter, load_program
+    from gatewright.rtl.captured import FILE as FRONTEND
     from gatewright.rtl.manifest import RtlManifest
 
     file = run / "program" / "program.txt"
@@ -66,6 +67,11 @@ def read_stored(run: Path) -> Stored:
             "gatewright run or gatewright build makes it"
         )
     manifest, program = RtlManifest.load(run / "rtl"), load_program(file)
+    if (run / "rtl" / FRONTEND).is_file():
+        raise GatewrightError(
+            f"{run} has a unit in front that takes an endless stream of samples, and a block on a bus answers each "
+            "vector; run it without [frontend] for that"
+        )
     x = _codes(run)
     y = Interpreter(program).run(x.reshape(len(x), *program.input.shape))
     return Stored(manifest=manifest, program=program, x=x.reshape(len(x), -1), y=y.reshape(len(x), -1))

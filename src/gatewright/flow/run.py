@@ -19,6 +19,7 @@ from gatewright.config import Config, load_config, parse_config
 from gatewright.errors import ConfigError, DataError, nearest
 from gatewright.flow.advice import advice
 from gatewright.flow.clocks import warn_unreachable
+from gatewright.flow.frontend import SAMPLES, check_frontend, stream_of
 from gatewright.flow.lowering import chip_of
 from gatewright.flow.rundir import RunDirectory, Stage, unheard
 from gatewright.flow.schedule import execute
@@ -199,6 +200,7 @@ class Flow:
             imported, config = read_model(config)
         if config.data.input_format != AUTO:
             input_format(config.data.input_format)
+        check_frontend(config)
         directory = RunDirectory(out, notify)
         trained = TrainedNetworks(config=config, directory=directory, part=part, progress=progress)
         networks: TrainedNetworks | ModelNetworks = trained
@@ -234,6 +236,7 @@ class Flow:
                     *(
                         [sorted(c.class_weights)] if isinstance(c.class_weights, dict) else []
                     ),  # checked against classes
+                    *([c.frontend.model_dump(), c.simulation.vectors] if c.frontend is not None else []),
                 ],
                 packages=("numpy", "scikit-learn", "pandas", "pillow"),
             ),
@@ -250,9 +253,13 @@ class Flow:
         ]
 
     def _data(self, out: Path) -> None:
-        from gatewright.data import load_dataset
+        from gatewright.data.load import load_with_records
+        from gatewright.tools import write_array
 
-        load_dataset(self.config).save(out)
+        data, records = load_with_records(self.config)
+        data.save(out)
+        if self.config.frontend is not None:
+            write_array(out / SAMPLES, stream_of(self.config, data, records))
 
     def _report(self, out: Path) -> None:
         from gatewright.flow.reporting import write_run_report

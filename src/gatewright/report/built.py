@@ -47,6 +47,7 @@ def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -
             "input_bits": manifest.source.beat_bits,
             "output_bits": manifest.result.beat_bits,
             **(_elastic(simulated, estimated) if simulated.elastic else {}),
+            **in_front(run),
             **(_by_placement(run) if manifest.claims.clock_basis == "placed and routed" else {}),
         },
         "estimate": {
@@ -83,6 +84,29 @@ def _elastic(simulated: SimReport, estimated: Mapping[str, Any]) -> dict[str, An
         ],
         "units": estimated["units"],
         **({"intervals": estimated["intervals"]} if estimated["intervals"] else {}),
+    }
+
+
+def in_front(run: Path) -> dict[str, Any]:
+    """Return what only a design with a unit in front has: what it takes and gives, and what was seen in simulation."""
+    from gatewright.rtl.captured import Captured, rule_text
+    from gatewright.rtl.manifest import RtlManifest
+
+    captured = Captured.load(run / "rtl")
+    if captured is None:
+        return {}
+    seen, unit = _json(run / "sim" / "frontend" / "frontend.json"), captured.unit
+    return {
+        "frontend": {
+            "module": captured.top,
+            "windows_begin": rule_text(unit),
+            "adc_bits": unit.samples.width_bits,
+            "ring_samples": unit.depth,
+            "samples_per_cycle": unit.samples_per_cycle(RtlManifest.load(run / "rtl").stream_interval),
+            **{key: seen[key] for key in ("samples", "windows", "results", "mismatches", "waited")},
+            "latency_cycles": seen["latency_cycles"][0],
+            "greatest_latency_cycles": seen["latency_cycles"][1],
+        }
     }
 
 

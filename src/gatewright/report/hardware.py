@@ -293,6 +293,7 @@ def design_facts(results: Results) -> list[tuple[str, str]]:
         )
     if "simulator" in h:
         facts.append(("Simulator", h["simulator"]))
+    facts += frontend_facts(h.get("frontend"))
     numbers = (
         ("stages", "Pipeline stages", ""),
         ("adders", "Adders and subtractors", ""),
@@ -301,6 +302,34 @@ def design_facts(results: Results) -> list[tuple[str, str]]:
     )
     return facts + [
         (term, unit(count(h[key]), name) if name else count(h[key])) for key, term, name in numbers if key in h
+    ]
+
+
+def frontend_facts(front: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Return the facts of the unit in front of the network."""
+    if front is None:
+        return []
+    rate = front["samples_per_cycle"]
+    least, most = front["latency_cycles"], front["greatest_latency_cycles"]
+    compared, ring = _compared(front["results"], "results", front["mismatches"]), front["ring_samples"]
+    waits = "none waits" if rate >= 1 else f"none waits at up to {significant(rate)} a cycle"
+    return [
+        (
+            "In front",
+            f"{front['module']}: an ADC's samples of {front['adc_bits']} bit; windows begin {front['windows_begin']}",
+        ),
+        (
+            "Stream against program",
+            f"{count(front['samples'])} samples, played at full rate, with stalls, and with resets; " + compared,
+        ),
+        (
+            "Samples",
+            f"{waits}; {count(front['waited'])} cycles of waiting at one a cycle, ring of {count(ring)}",
+        ),
+        (
+            "From a window's last sample to its result",
+            f"{least} to {most} cycles" if least != most else f"{least} cycles",
+        ),
     ]
 
 

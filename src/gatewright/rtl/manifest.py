@@ -105,21 +105,30 @@ def write_design(
     prefix: str = "",
     framing: Framing = "auto",
     io_registers: bool = False,
+    serial: bool = False,
 ) -> RtlManifest:
     """Compile and write every file: one per layer, the core, the AXI4-Stream top, the leaf cells, design.json.
 
     stream_bits: width of TDATA, 0 for a whole vector per beat; the rest of what the files hold: see config.Hardware.
+    serial: the input comes one element a beat, from a unit in front that gives whole vectors only (rtl/captured.py).
     Same input, same bytes.
     """
     leaves = Leaves(prefix=prefix, mapping=mapping)
     if dataflow.paced is not None:
         wiring = Wiring(framed=framing != "none", io_registers=io_registers)
         return write_streams(
-            dataflow, program_hash=program_hash, stream_bits=stream_bits, folder=folder, leaves=leaves, wiring=wiring
+            dataflow,
+            program_hash=program_hash,
+            stream_bits=stream_bits,
+            folder=folder,
+            leaves=leaves,
+            wiring=wiring,
+            serial=serial,
         )
     compiled = compile_elastic if dataflow.elastic else compile_dataflow
     design = compiled(dataflow, program_hash=program_hash, prefix=prefix)
-    ports = stream_ports(dataflow, stream_bits)
+    source, result = stream_ports(dataflow, stream_bits)
+    ports = (replace(source, beat_bits=source.lane_bits) if serial else source), result
     framed = framing == "packets" or (framing == "auto" and ports[0].beats > 1)
     wiring = Wiring(framed=framed, io_registers=io_registers)
     if dataflow.elastic:
@@ -135,16 +144,19 @@ def write_streams(
     folder: Path,
     leaves: Leaves = PLAIN,
     wiring: Wiring = BARE,
+    serial: bool = False,
 ) -> RtlManifest:
     """Compile and write a design of units on streams, as write_design does; frames are what else are vectors.
 
-    stream_bits: width of TDATA, 0 for a beat of the core; it must divide one.
+    stream_bits: width of TDATA, 0 for a beat of the core; it must divide one. serial: as for write_design.
     """
     paced, design = dataflow.paced, compile_streams(dataflow, program_hash=program_hash, prefix=leaves.prefix)
     assert paced is not None, "units on streams have a pace"
     save_program(dataflow.program, folder / LOWERED)
     taken, given = dataflow.source.stream, dataflow.result.stream
-    source = _beat_port(dataflow.program.input.format, taken.per_beat, stream_bits, "input")
+    source = _beat_port(dataflow.program.input.format, taken.per_beat, 0 if serial else stream_bits, "input")
+    if serial:
+        source = replace(source, beat_bits=source.lane_bits)
     result = _beat_port(dataflow.result_format, given.per_beat, stream_bits, "result")
     text = stream_shell(
         name=design.name,

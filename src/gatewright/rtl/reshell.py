@@ -27,15 +27,22 @@ class Reshelled:
     pieces: tuple[int, int]
 
 
-def reshelled(manifest: RtlManifest, *, name: str, beat_bits: int, io_registers: bool = False) -> Reshelled:
+def reshelled(
+    manifest: RtlManifest, *, name: str, beat_bits: int, source_bits: int = 0, io_registers: bool = False
+) -> Reshelled:
     """Return a shell `name` with beats of beat_bits around a design's core; TLAST cuts no vector.
+
+    source_bits: of the beats that come in, where they are others.
 
     Raises LowerError for a core on streams that an earlier version wrote.
     """
     pieces, claims = manifest.core_beats, manifest.claims
     source, result = (
-        replace(port, elements=port.elements // count, beat_bits=beat_bits)
-        for port, count in zip((manifest.source, manifest.result), pieces, strict=True)
+        replace(port, elements=port.elements // count, beat_bits=bits)
+        for port, count, bits in (
+            (manifest.source, pieces[0], source_bits or beat_bits),
+            (manifest.result, pieces[1], beat_bits),
+        )
     )
     wiring = Wiring(io_registers=io_registers)
     if pieces != (1, 1) and not manifest.core_frames:

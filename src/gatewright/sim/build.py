@@ -57,7 +57,8 @@ def build_bench(device: Device, *, out: Path, level: int = 1) -> Bench:
     ports, watched = (device.source, device.result), (device.probes, device.layers, device.channels)
     header = design_header(top, *ports, *watched, framed=device.framed, core_beats=device.core_beats)
     write_atomic(out / "design.h", header)
-    write_atomic(out / "bench.cpp", (importlib.resources.files("gatewright.sim") / "bench.cpp").read_text())
+    for name in ("bench.cpp", "bus.h"):
+        write_atomic(out / name, (importlib.resources.files("gatewright.sim") / name).read_text())
     argv = verilate_argv(
         verilator, top=top, sources=[path.resolve() for path in device.sources], config=out / "probes.vlt", out=model
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from gatewright.config import Config
 from gatewright.errors import BudgetError
 from gatewright.flow.expected import expected_text
+from gatewright.flow.frontend import first_windows_of, put_in_front, simulate_whole
 from gatewright.flow.lowering import choices_of, families_of, target_of
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.flow.stages.placed import FILE, place_design, placed_pipeline
@@ -51,7 +52,7 @@ class Hardware:
                 title="compile to Verilog",
                 run=self._rtl,
                 needs=(*self.reads, *(["placed"] if self._placed else [])),
-                settings=[c.hardware.model_dump(exclude={"board"}), self.part.name],
+                settings=[c.hardware.model_dump(exclude={"board"}), self.part.name, *self._in_front],
             ),
             Stage(
                 name="sim",
@@ -71,6 +72,11 @@ class Hardware:
     def families(self) -> tuple[str, ...]:
         """The families to synthesize, the target's first."""
         return families_of(self.config, self.part)
+
+    @property
+    def _in_front(self) -> list[Any]:
+        """What the unit in front of the network follows from beside the data, empty where there is none."""
+        return [] if self.config.frontend is None else [self.config.frontend.model_dump()]
 
     @property
     def _placed(self) -> bool:
@@ -177,7 +183,10 @@ class Hardware:
         except BudgetError as error:
             advice = ', or hardware.interval = "fit", which takes the cycles that it must' if paced else ""
             raise BudgetError(f"estimated before synthesis: {error}{advice}") from None
-        self._hand_over(self._write_design(lowered, out), out)
+        manifest = self._write_design(lowered, out)
+        if self.config.frontend is not None:
+            manifest = put_in_front(self.config, self.directory.folder("data"), manifest, program.input.format, out)
+        self._hand_over(manifest, out)
         periods = {family: lowered.period_ns(family) for family in self.families}
         write_json(
             out / "estimate.json",
@@ -196,17 +205,21 @@ class Hardware:
         """Write what another engineer needs beside the design; see rtl/handover.py."""
         from gatewright.ir import Interpreter
         from gatewright.rtl.beats import pack
+        from gatewright.rtl.captured import Captured
         from gatewright.rtl.handover import VECTORS, write_handover
 
         program = self._load_program()
-        x = self._codes(program)[:VECTORS]
+        x = given = self._codes(program)[:VECTORS]
+        if (captured := Captured.load(out)) is not None:
+            given, windows = first_windows_of(captured.unit, self.directory.folder("data"), VECTORS)
+            x = windows.reshape(-1, *program.input.shape)
         meta: dict[str, Any] = {}
         if "data" in self.reads:
             meta = json.loads((self.directory.folder("data") / "dataset.json").read_text())
         write_handover(
             manifest,
             out,
-            given=pack(manifest.source, x.reshape(len(x), -1)),
+            given=pack(manifest.source, given.reshape(len(given), -1)),
             expected=pack(manifest.result, Interpreter(program).run(x).reshape(len(x), -1)),
             contract=meta.get("contract"),
             classes=meta.get("classes", ()),
@@ -228,15 +241,16 @@ class Hardware:
             out=out,
         )
         require_match(report)
+        if self.config.frontend is not None:
+            simulate_whole(self.config, self.directory.folder("data"), folder, program, out / "frontend")
         shutil.rmtree(out / "build")  # the compiled simulator; its inputs, outputs and report stay
 
     def _synth(self, family: str, out: Path) -> None:
         from gatewright.chips import check_fit
-        from gatewright.rtl.manifest import RtlManifest
         from gatewright.synth import tool_for
 
         folder = self.directory.folder("rtl")
-        manifest = RtlManifest.load(folder)
+        manifest = self._whole(folder)
         part, mine = self.part, family == self.part.family
         tool = tool_for(family)
         report = tool.synthesize(
@@ -272,6 +286,7 @@ class Hardware:
 
     def _bitstream(self, out: Path) -> None:
         from gatewright.deploy.bitstream import build_bitstream
+        from gatewright.rtl.captured import Captured
         from gatewright.rtl.manifest import RtlManifest
 
         assert self.board is not None, "stage exists only with a board"
@@ -285,6 +300,7 @@ class Hardware:
             clock_mhz=manifest.claims.clock_mhz,
             seed=self.config.synthesis.seed,
             out=out,
+            captured=Captured.load(folder),
         )
 
     def _write_design(self, lowered: Dataflow, out: Path) -> RtlManifest:
@@ -297,9 +313,18 @@ class Hardware:
             folder=out,
             mapping=self.config.hardware.mapping,
             prefix=self.config.hardware.prefix,
-            framing=self.config.hardware.framing,
+            framing=self.config.hardware.framing if self.config.frontend is None else "none",
             io_registers=self.config.hardware.io_registers,
+            serial=self.config.frontend is not None,
         )
+
+    def _whole(self, folder: Path) -> RtlManifest:
+        """Return the manifest of what is synthesized: the network, with the unit in front where there is one."""
+        from gatewright.rtl.captured import Captured
+        from gatewright.rtl.manifest import RtlManifest
+
+        manifest, captured = RtlManifest.load(folder), Captured.load(folder)
+        return manifest if captured is None else captured.over(manifest)
 
     def _codes(self, program: Program) -> Ints:
         """Return the codes that every comparison uses, in the shape that the program reads: (n, *input shape)."""

@@ -4,6 +4,8 @@
 This file stands alone (Python 3.9 or newer; pyserial is used where installed, and not needed on Linux and macOS):
     python uart_host.py /dev/ttyUSB0 --inputs 16x8u --outputs 1x3u < vectors.csv
 A vector is one line of comma-separated integers; so is its answer. 16x8u: 16 elements of 8 bits, unsigned; s: signed.
+With --stream each line is a sample of an ADC, and a board with a unit in front of its network answers for each window
+that it finds.
 
 On the wire each element is little-endian in ceil(width/8) bytes, element 0 first; one answer follows each vector.
 The host keeps one vector unanswered (see `window`), which is what makes the link safe without flow control.
@@ -16,6 +18,7 @@ import importlib
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
@@ -129,6 +132,36 @@ class UartHost:
             answers.append(self._answer(len(answers)))
         return answers
 
+    def stream(self, samples: Iterable[Sequence[int]], chunk: int = 256) -> list[list[int]]:
+        """Send samples to a board that decides itself when it answers; return all answers, once it is quiet.
+
+        Answers are read while samples are sent. Each sample is a vector of one element.
+        """
+        data = bytearray()
+        ended = threading.Event()
+
+        def read() -> None:
+            while True:
+                last = ended.is_set()
+                more = self.port.read(4096)
+                data.extend(more)
+                if last and not more:
+                    return
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        waiting: list[bytes] = []
+        for sample in samples:
+            waiting.append(self.inputs.encode(sample))
+            if len(waiting) == chunk:
+                self.port.write(b"".join(waiting))
+                waiting.clear()
+        self.port.write(b"".join(waiting))
+        ended.set()
+        reader.join()
+        size = self.outputs.total_bytes
+        return [self.outputs.decode(bytes(data[at : at + size])) for at in range(0, len(data) - size + 1, size)]
+
     def _answer(self, index: int) -> list[int]:
         want = self.outputs.total_bytes
         data = bytearray()
@@ -190,13 +223,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--baud", type=int, default=1_000_000)
     parser.add_argument("--gap", type=float, default=0.1, help="the board's resynchronisation gap in seconds")
     parser.add_argument("--window", type=int, default=1, help="vectors that may be unanswered; see UartHost")
+    parser.add_argument(
+        "--stream", action="store_true", help="the board has a unit in front: samples in, answers as it finds"
+    )
     options = parser.parse_args(arguments)
     board = UartHost(
         open_port(options.port, options.baud), options.inputs, options.outputs, gap_s=options.gap, window=options.window
     )
     board.resync()
     lines = (line.split("#")[0].strip() for line in sys.stdin)
-    for answer in board.infer([int(field) for field in line.split(",")] for line in lines if line):
+    given = ([int(field) for field in line.split(",")] for line in lines if line)
+    for answer in board.stream(given) if options.stream else board.infer(given):
         sys.stdout.write(",".join(str(value) for value in answer) + "\n")
     return 0
 
