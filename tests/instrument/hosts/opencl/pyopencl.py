@@ -52,7 +52,8 @@ class Kernel:
     """Its only kernel."""
 
     def __init__(self, _program: Program, name: str) -> None:
-        self.name, self.args = name, ()
+        self.name = name
+        self.args: tuple[Any, ...] = ()
 
     def set_args(self, *args: Any) -> None:
         """Keep them."""
