@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatewright.instrument.bundle import write_bundle
+from gatewright.instrument.bundle import filled, write_bundle
 from gatewright.instrument.header import Units
 from gatewright.sim.objects import library_objects
 from gatewright.sim.toolchain import find_compiler, find_verilator
@@ -130,6 +130,27 @@ def test_one_file_in_c_on_every_machine(bundle: Path, tmp_path: Path, machine: s
     assert said[:3] == ["self-test 0", "words 0 0", "infer 0"]
     values = [float(line.split()[1]) for line in said[3:]]
     assert values == expected_values(0.37 * np.arange(15.0) - 1.5).ravel().tolist()
+
+
+def test_the_host_of_an_f2_card(bundle: Path, tmp_path: Path):
+    """Compiled with a stand-in for the SDK's library, whose peeks and pokes reach the simulated block."""
+    client, work, hosts = bundle / "client", bundle.parent / "work", HERE / "hosts" / "f2"
+    name = json.loads((client / "block.json").read_text())["name"]
+    (tmp_path / "host_f2.c").write_text(filled("host_f2.c", {"name": name}))
+    argv = ["cc", "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O1", "-ffp-contract=off"]
+    sources = ["host_f2.c", str(hosts / "fpga_pci.c"), str(client / "gw.c"), str(client / f"{name}.c")]
+    run_tool([*argv, f"-I{client}", f"-I{hosts}", *sources, "-o", "host"], cwd=tmp_path, log=tmp_path / "cc.log")
+    for words, code, text in (([], 0, "200 vectors: all is well\n"), (["1"], 1, "slot 1 has no image that can be")):
+        with (
+            subprocess.Popen([work / "model", "pipe"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as block,
+            subprocess.Popen(
+                [tmp_path / "host", *words], stdin=block.stdout, stdout=block.stdin, stderr=subprocess.PIPE, text=True
+            ) as host,
+        ):
+            said = host.communicate(timeout=120)[1]
+            assert block.stdin is not None
+            block.stdin.close()
+        assert (host.returncode, said[: len(text)]) == (code, text)
 
 
 def expected_values(flat: np.ndarray) -> np.ndarray:

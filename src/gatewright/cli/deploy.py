@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-TARGETS = ("comblock", "kernel", "pynq-z1", "pynq-z2", "kv260")
-_MADE = {"comblock": "block", "kernel": "kernel"}
+TARGETS = ("comblock", "kernel", "alveo", "aws-f2", "pynq-z1", "pynq-z2", "kv260")
+_MADE = {"comblock": "block", "aws-f2": "block", "kernel": "kernel", "alveo": "kernel"}
 
 
 @click.command("deploy")
@@ -21,12 +21,12 @@ _MADE = {"comblock": "block", "kernel": "kernel"}
     show_default=True,
 )
 @click.option("--out", type=click.Path(path_type=Path), help="New folder of the bundle [default: RUN/deploy/TARGET]")
-@click.option("--depth", type=int, help="comblock: words of each FIFO, a power of two in 16..32768.")
+@click.option("--depth", type=int, help="comblock, aws-f2: words of each FIFO, a power of two in 16..32768.")
 @click.option(
-    "--registers", type=int, help="comblock: input, and output, registers for logic of your own [default: 16]"
+    "--registers", type=int, help="comblock, aws-f2: input, and output, registers for logic of your own [default: 16]"
 )
 @click.option("--ram", "ram_words", type=int, help="comblock: words of a RAM behind AXI4 for logic of your own.")
-@click.option("--data-bits", type=int, help="kernel, boards: bits of its bus to memory, 32 to 512; boards: to 128.")
+@click.option("--data-bits", type=int, help="kernel, alveo, boards: bits of the bus to memory, 32 to 512.")
 @click.option("--clock-mhz", type=click.FloatRange(min=1, max=1000), help="boards: [default: the design's].")
 def deploy_command(
     run: Path,
@@ -41,18 +41,21 @@ def deploy_command(
     """Put the design of RUN, of `run` or `build`, behind AXI, with clients and stored vectors.
 
     comblock: registers and FIFOs behind AXI4-Lite, clients in C and Python. kernel: fetches vectors from memory and
-    writes results there, as Vitis' kernels do. pynq-z1, pynq-z2, kv260: behind a DMA, with driver, notebook and
+    writes results there, as Vitis' kernels do; alveo: with hosts for XRT and OpenCL. aws-f2: the block, with what puts
+    it into an AWS F2 image, and its host. pynq-z1, pynq-z2, kv260: behind a DMA, with driver, notebook and
     Vivado's script.
     """
     folder = out or run / "deploy" / target
     of_blocks = {"--depth": depth, "--registers": registers, "--ram": ram_words}
     match target:
-        case "kernel":
+        case "kernel" | "alveo":
             _refuse(target, {**of_blocks, "--clock-mhz": clock_mhz})
-            name, words = _kernel(run, folder, data_bits or 0)
-        case "comblock":
-            _refuse(target, {"--data-bits": data_bits, "--clock-mhz": clock_mhz})
-            name, words = _comblock(run, folder, depth or 0, 16 if registers is None else registers, ram_words or 0)
+            name, words = _kernel(run, folder, data_bits or 0, card=target == "alveo")
+        case "comblock" | "aws-f2":
+            f2 = target == "aws-f2"
+            _refuse(target, {"--data-bits": data_bits, "--clock-mhz": clock_mhz, "--ram": ram_words if f2 else None})
+            count = 16 if registers is None else registers
+            name, words = _comblock(run, folder, depth or 0, count, ram_words or 0, f2=f2)
         case _:
             _refuse(target, of_blocks)
             name, words = _overlay(run, folder, target, data_bits or 0, clock_mhz or 0.0)
@@ -61,21 +64,24 @@ def deploy_command(
     click.echo(f"{'bundle':<20} {folder}")
 
 
-def _comblock(run: Path, folder: Path, depth: int, registers: int, ram_words: int) -> tuple[str, str]:
+def _comblock(run: Path, folder: Path, depth: int, registers: int, ram_words: int, *, f2: bool) -> tuple[str, str]:
     """Write a block's bundle; return its name and the size of vectors."""
-    from gatewright.flow.instrument import deploy_run
+    from gatewright.flow.instrument import deploy_f2, deploy_run
 
-    block = deploy_run(run, folder, depth=depth, registers=registers, ram_words=ram_words)
+    if f2:
+        block = deploy_f2(run, folder, depth=depth, registers=registers)
+    else:
+        block = deploy_run(run, folder, depth=depth, registers=registers, ram_words=ram_words)
     assert block.x is not None, "a block with a core has frames"
     assert block.y is not None, "a block with a core has frames"
     return block.name, f"{block.x.words} words in, {block.y.words} out"
 
 
-def _kernel(run: Path, folder: Path, data_bits: int) -> tuple[str, str]:
+def _kernel(run: Path, folder: Path, data_bits: int, *, card: bool) -> tuple[str, str]:
     """Write a kernel's bundle; return its name and the size of vectors."""
     from gatewright.flow.instrument import deploy_kernel
 
-    kernel = deploy_kernel(run, folder, data_bits=data_bits)
+    kernel = deploy_kernel(run, folder, data_bits=data_bits, card=card)
     x, y = kernel.vector_bytes(kernel.x), kernel.vector_bytes(kernel.y)
     return kernel.name, f"{x} bytes in, {y} out, in beats of {kernel.data_bits} bits"
 

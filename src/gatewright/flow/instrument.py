@@ -95,10 +95,10 @@ def read_instrument(run: Path, *, depth: int = 0, registers: int = 16, ram_words
     return Instrument(made=made, program=found.program, manifest=found.manifest, x=found.x, y=found.y)
 
 
-def deploy_kernel(run: Path, out: Path, *, data_bits: int = 0) -> Kernel:
+def deploy_kernel(run: Path, out: Path, *, data_bits: int = 0, card: bool = False) -> Kernel:
     """Write the bundle of a run's or a build's kernel to the folder `out`; return the kernel.
 
-    data_bits: of its bus to memory, 0: as the core wants.
+    data_bits: of its bus to memory, 0: as the core wants; card: with what an accelerator card wants.
     Raises GatewrightError where there is no design yet, or where `out` is there, LowerError for an impossible width.
     """
     from gatewright.instrument.kernel.bundle import write_kernel
@@ -107,7 +107,8 @@ def deploy_kernel(run: Path, out: Path, *, data_bits: int = 0) -> Kernel:
     _must_be_new(out)
     found = read_stored(run)
     made = make_kernel(found.manifest, run / "rtl", data_bits=data_bits, **found.frac_bits)
-    write_kernel(made, out, x=found.x, y=found.y, units=_units(run, found.program, found.y.shape[1]))
+    units = _units(run, found.program, found.y.shape[1])
+    write_kernel(made, out, x=found.x, y=found.y, units=units, card=card)
     return made.kernel
 
 
@@ -131,18 +132,40 @@ def deploy_overlay(run: Path, out: Path, *, board: str, data_bits: int = 0, cloc
     return made.overlay
 
 
-def deploy_run(run: Path, out: Path, *, depth: int = 0, registers: int = 16, ram_words: int = 0) -> Block:
+F2_CLOCK_MHZ = 250.0
+"""Of clk_main_a0, which the shell of AWS F2 gives the design."""
+
+
+def deploy_f2(run: Path, out: Path, *, depth: int = 0, registers: int = 16) -> Block:
+    """Write the bundle of a run's or a build's block for AWS F2 to the folder `out`; return its block.
+
+    depth, registers: as of `deploy_run`. Raises GatewrightError for a design of a slower clock than the card's.
+    """
+    from gatewright.rtl.manifest import RtlManifest
+
+    if (run / "rtl").is_dir() and (clock := RtlManifest.load(run / "rtl").claims.clock_mhz) < F2_CLOCK_MHZ:
+        raise GatewrightError(
+            f"a design on AWS F2 must run at {F2_CLOCK_MHZ:g} MHz, the clock that its shell gives, but {run} was built "
+            f"for {clock:g}: set hardware.clock_mhz = {F2_CLOCK_MHZ:g} and run again"
+        )
+    return deploy_run(run, out, depth=depth, registers=registers, f2=True)
+
+
+def deploy_run(
+    run: Path, out: Path, *, depth: int = 0, registers: int = 16, ram_words: int = 0, f2: bool = False
+) -> Block:
     """Write the bundle of a run or a build to the folder `out`; return its block.
 
     depth: words of each FIFO, 0: as suits; registers: of the user's logic, each way; ram_words: of a RAM
-    between bus and user's logic, 0: none.
+    between bus and user's logic, 0: none; f2: with what puts it on an AWS F2 card.
     Raises GatewrightError where there is no design yet, or where `out` is there, LowerError for an impossible depth.
     """
     from gatewright.instrument.bundle import write_bundle
 
     _must_be_new(out)
     found = read_instrument(run, depth=depth, registers=registers, ram_words=ram_words)
-    write_bundle(found.made, out, x=found.x, y=found.y, units=_units(run, found.program, found.y.shape[1]))
+    units = _units(run, found.program, found.y.shape[1])
+    write_bundle(found.made, out, x=found.x, y=found.y, units=units, f2=f2)
     return found.made.block
 
 

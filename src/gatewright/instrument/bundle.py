@@ -31,12 +31,15 @@ VECTORS, MOST_CODES = 200, 1 << 16
 _CLIENTS = files("gatewright.instrument") / "client"
 
 
-def write_bundle(made: WrittenBlock, folder: Path, *, x: Ints, y: Ints, units: Units | None = None) -> None:
+def write_bundle(
+    made: WrittenBlock, folder: Path, *, x: Ints, y: Ints, units: Units | None = None, f2: bool = False
+) -> None:
     """Write the bundle; the folder appears whole or not at all. Same input, same bytes.
 
-    x, y: codes of vectors and of the results that they must give, (n, codes); units: the user's.
+    x, y: codes of vectors and of the results that they must give, (n, codes); units: the user's; f2: with what puts
+    it on an AWS F2 card.
     """
-    write_files(bundle_files(made, x=x, y=y, units=units or Units()), folder)
+    write_files(bundle_files(made, x=x, y=y, units=units or Units(), f2=f2), folder)
 
 
 def write_files(found: Mapping[str, bytes], folder: Path) -> None:
@@ -47,25 +50,29 @@ def write_files(found: Mapping[str, bytes], folder: Path) -> None:
             write_atomic(work / name, data)
 
 
-def bundle_files(made: WrittenBlock, *, x: Ints, y: Ints, units: Units) -> dict[str, bytes]:
+def bundle_files(made: WrittenBlock, *, x: Ints, y: Ints, units: Units, f2: bool = False) -> dict[str, bytes]:
     """Return name -> content of the bundle's files, but the manifest."""
     block, kept = made.block, kept_vectors(x, y)
     x_frame, y_frame = block.x, block.y
     assert x_frame is not None, "a block with a core has frames"
     assert y_frame is not None, "a block with a core has frames"
     verilog = {f"verilog/{name}": text for name, text in made.files.items()}
+    named = {"name": block.name, "version": __version__, "vectors": str(kept)}
+    named |= {"inputs": str(block.inputs), "outputs": str(block.outputs)}
     texts = {
         **verilog,
         "verilog/files.f": "".join(f"{name}\n" for name in made.files),
         "component.xml": component_xml(block, block_ports(block), tuple(verilog)),
         "registers.md": f"# Words of `{block.name}`\n\n{register_table(block)}",
-        "README.md": filled("README.md", {"name": block.name, "version": __version__, "vectors": str(kept)}),
+        "README.md": filled("README.md", named) + (filled("README_f2.md", named) if f2 else ""),
         **{f"client/{name}": (_CLIENTS / name).read_text(encoding="utf-8") for name in CLIENT},
         f"client/{REGISTERS}": registers_header(block),
         f"client/{block.name}.h": design_header(block),
         f"client/{block.name}.c": design_source(block, (x_frame, y_frame), units, x[:kept], y[:kept]),
         "client/block.json": json.dumps(described_record(block, x_frame, y_frame, units, magic=MAGIC), indent=1) + "\n",
     }
+    if f2:
+        texts |= {f"f2/{name}": filled(name, named) for name in ("host_f2.c", "make_cl.py")}
     found = {name: text.encode() for name, text in texts.items()}
     return found | {"client/vectors_x.npy": npy(x), "client/vectors_y.npy": npy(y)}
 

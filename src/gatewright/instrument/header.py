@@ -27,8 +27,8 @@ class Units:
     classes: tuple[str, ...] = ()
 
 
-def registers_header(block: Described) -> str:
-    """Return the numbers of the words, and masks of their fields."""
+def registers_header(block: Described, *, reasons: Sequence[str] = ()) -> str:
+    """Return the numbers of the words, and masks of their fields. reasons: what a kernel's codes mean."""
     lines = [f"/* Words of {block.name}, {_NOTE}", "#ifndef GW_REGISTERS_H", "#define GW_REGISTERS_H", ""]
     known = next((register for register in block.registers if register.name == "ID"), None)
     if known is not None:
@@ -38,6 +38,9 @@ def registers_header(block: Described) -> str:
         for field in register.fields:
             mask = ((1 << field.bits) - 1) << field.low
             lines.append(f"#define {register.macro}_{field.name} {mask:#x}u /* {field.description} */")
+    if reasons:
+        listed = ", ".join(f'"{reason}"' for reason in reasons)
+        lines.append(f"#define GK_REASONS {{ {listed} }} /* of STATUS' CODE */")
     return "\n".join([*lines, "", "#endif", ""])
 
 

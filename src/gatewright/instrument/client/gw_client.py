@@ -62,29 +62,18 @@ class Memory:
         self._words[word] = value
 
 
-class Client(ABC):
-    """What blocks and kernels have in common: registers by name, codes of the user's values, the self-test."""
+class Coder(ABC):
+    """What all that runs codes has in common: codes of the user's values, the self-test."""
 
-    def __init__(self, transport: Transport, design: str | Path | dict[str, Any]) -> None:
+    def __init__(self, design: str | Path | dict[str, Any]) -> None:
         self.folder = None if isinstance(design, dict) else Path(design).parent
         self.design = self.described(design)
-        self.words: dict[str, int] = {row["name"]: row["word"] for row in self.design["registers"]}
-        self.transport = transport
-        self._check()
 
     @staticmethod
     def described(design: str | Path | dict[str, Any]) -> dict[str, Any]:
         """Return a design's description, which a file may hold."""
         found: dict[str, Any] = design if isinstance(design, dict) else json.loads(Path(design).read_text())
         return found
-
-    def read(self, name: str) -> int:
-        """Return a register by its name, IREG0 say."""
-        return self.transport.read(self.words[name])
-
-    def write(self, name: str, value: int) -> None:
-        """Set a register by its name."""
-        self.transport.write(self.words[name], value)
 
     @abstractmethod
     def run(self, codes: Any) -> NDArray[np.int64]:
@@ -141,6 +130,24 @@ class Client(ABC):
                 "check the clock and the timing of the bitstream"
             )
         return len(got)
+
+
+class Client(Coder):
+    """What blocks and kernels have in common beside: registers by name; whether they are the design's."""
+
+    def __init__(self, transport: Transport, design: str | Path | dict[str, Any]) -> None:
+        super().__init__(design)
+        self.words: dict[str, int] = {row["name"]: row["word"] for row in self.design["registers"]}
+        self.transport = transport
+        self._check()
+
+    def read(self, name: str) -> int:
+        """Return a register by its name, IREG0 say."""
+        return self.transport.read(self.words[name])
+
+    def write(self, name: str, value: int) -> None:
+        """Set a register by its name."""
+        self.transport.write(self.words[name], value)
 
     def _check(self) -> None:
         if (found := self.read("ID")) != self.design["magic"]:

@@ -90,3 +90,13 @@ ipx::save_core $core
 package_xo -force -xo_path [file join $here {kernel.name}.xo] -kernel_name {kernel.name} \\
     -ip_directory [file join $work ip] -kernel_xml [file join $here kernel.xml]
 """
+
+
+def link_cfg(kernel: Kernel) -> str:
+    """Return the configuration for `v++ --link`: one kernel; its memory is left to the platform's default."""
+    name = kernel.name
+    return (
+        "# For v++ --link --config link.cfg. Another bank than the platform's first, where it has some: sp, say\n"
+        f"# sp={name}_1.{_bus(MEMORY)}:HBM[0]\n"
+        f"[connectivity]\nnk={name}:1:{name}_1\n"
+    )
