@@ -163,7 +163,9 @@ def test_memories_become_the_primitives_that_are_meant(tmp_path: Path, family: A
     for title in texts:
         (cells,) = (row["num_cells_by_type"] for key, row in found.items() if key.strip("\\") == name_of(title))
         memories = {
-            kind: int(count["count"]) for kind, count in cells.items() if re.search(r"RAM|DPR|DP16|DP?X9|SPX9|SRL", kind)
+            kind: int(count["count"])
+            for kind, count in cells.items()
+            if re.search(r"RAM|DPR|DP16|DP?X9|SPX9|SRL", kind)
         }
         seen[title] = (memories, report.modules[name_of(title)]["ff"])
     assert seen == MAPPED[family]
