@@ -14,7 +14,6 @@ from gatewright.fixedpoint import Ints
 from gatewright.rtl.netlist import Item, Memory, MemoryStyle, Module, Name, Port, Register, ram_style
 from gatewright.rtl.verilog import module_text
 from gatewright.sim import lint
-from gatewright.synth.yosys import synthesize
 from tests.rtl.clocked import Drive, drive_module, icarus, verilator
 
 CYCLES = 600
@@ -173,33 +172,6 @@ def test_lint_is_clean(tmp_path: Path):
     block = memory("block", depth=64, width=8, clocked=True, style="block")
     (tmp_path / "dut.v").write_text(module_text(around(*MEMORIES, block, *REGISTERS)))
     lint(sources=[tmp_path / "dut.v"], top="dut", out=tmp_path / "lint")
-
-
-# (family, depth, width, clocked read, style) -> block RAMs, LUT RAM sites, flip-flops: nothing stands beside the words
-MAPPED = [
-    ("xc7", 1024, 16, True, "block", 1, 0, 0),
-    ("xc7", 64, 8, True, "block", 1, 0, 0),
-    ("xc7", 32, 8, False, "distributed", 0, 8, 0),
-    ("xc7", 32, 8, True, "distributed", 0, 8, 8),
-    ("ecp5", 1024, 16, True, "block", 1, 0, 0),
-    ("ecp5", 64, 8, True, "block", 1, 0, 0),
-    ("ecp5", 16, 8, False, "distributed", 0, 12, 0),
-    ("ice40", 512, 8, True, "block", 1, 0, 0),
-    ("gowin", 1024, 16, True, "block", 1, 0, 0),
-    ("gowin", 16, 8, False, "distributed", 0, 12, 0),
-]
-
-
-@pytest.mark.synth
-@pytest.mark.slow
-@pytest.mark.parametrize(("family", "depth", "width", "clocked", "style", "bram", "lutram", "ff"), MAPPED)
-def test_yosys_takes_the_ram(
-    tmp_path: Path, family, depth: int, width: int, clocked: bool, style: MemoryStyle, bram: int, lutram: int, ff: int
-):
-    item = memory("ram", depth=depth, width=width, clocked=clocked, style=ram_style(family, style), start=4)
-    (tmp_path / "dut.v").write_text(module_text(around(item)))
-    report = synthesize(sources=[tmp_path / "dut.v"], top="dut", family=family, out=tmp_path / "synth")
-    assert (report.bram, report.lutram, report.ff, report.lut, report.inv) == (bram, lutram, ff, 0, 0)
 
 
 def test_style_where_there_is_no_lut_ram():

@@ -243,8 +243,7 @@ def _triggered(x: NDArray[Any], contract: dict[str, Any]) -> NDArray[Any]:
             f"({trigger['pretrigger']} before it), and {int((first < 0).sum())} of {len(x)} have none, e.g. number "
             f"{int(np.flatnonzero(first < 0)[0])}; the chip would not answer to them: leave them out"
         )
-    places: Ints = first[:, None] + np.arange(length)
-    return np.take_along_axis(x, places, axis=1)
+    return x[np.arange(len(x))[:, None], first[:, None] + np.arange(length)]
 
 
 def _scaling(values: Rows, mode: str, number: Fixed) -> tuple[Floats, Floats, NDArray[np.bool_]]:
