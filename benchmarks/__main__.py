@@ -17,6 +17,7 @@ from benchmarks import (
     delays,
     emulator,
     estimate,
+    finn,
     hls_project,
     imports,
     imports_keras,
@@ -24,6 +25,7 @@ from benchmarks import (
     imports_recurrent,
     imports_speed,
     kernel,
+    mnist_stream,
     place,
     recurrent,
     reuse,
@@ -31,6 +33,7 @@ from benchmarks import (
     scale,
     scale_data,
     soc,
+    streams,
     study,
     synth,
     timing,
@@ -85,6 +88,11 @@ ALL: dict[str, Benchmark] = {
     ),
     "imports_speed": Benchmark(imports_speed.run, False, "import and emulation beside hls4ml, jet MLP and SVHN CNN"),
     "hls_project": Benchmark(hls_project.run, False, "hls4ml configurations that break: predicted, compiled, mended"),
+    "streams": Benchmark(streams.run, False, "networks of other projects on streams: simulated exactly, FIFOs, sizing"),
+    "mnist_stream": Benchmark(
+        mnist_stream.run, False, "a QKeras CNN on MNIST against QKeras, from interval 784 to the smallest chip"
+    ),
+    "finn": Benchmark(finn.run, False, "windows and folded products beside FINN's SystemVerilog, one yosys script"),
     "recurrent": Benchmark(
         recurrent.run, False, "recurrent cells of Keras, QKeras, ONNX and torch, from the file to simulated hardware"
     ),
