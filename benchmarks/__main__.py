@@ -26,6 +26,7 @@ from benchmarks import (
     imports_speed,
     kernel,
     mnist_stream,
+    nngen,
     place,
     recurrent,
     reuse,
@@ -39,6 +40,7 @@ from benchmarks import (
     timing,
     trees,
     truth_tables,
+    window_products,
 )
 from benchmarks.tables import BUILD
 from gatewright.errors import GatewrightError
@@ -93,6 +95,8 @@ ALL: dict[str, Benchmark] = {
         mnist_stream.run, False, "a QKeras CNN on MNIST against QKeras, from interval 784 to the smallest chip"
     ),
     "finn": Benchmark(finn.run, False, "windows and folded products beside FINN's SystemVerilog, one yosys script"),
+    "window_products": Benchmark(window_products.run, False, "convolutions at a window a cycle beside da4ml"),
+    "nngen": Benchmark(nngen.run, False, "a small CNN beside NNgen: cycles, register bits, same network and integers"),
     "recurrent": Benchmark(
         recurrent.run, False, "recurrent cells of Keras, QKeras, ONNX and torch, from the file to simulated hardware"
     ),

@@ -63,7 +63,7 @@ CASES = {
 
 def run() -> None:
     """Compare all test images with QKeras, build what is not built yet, and publish the table."""
-    program, codes, labels = _network()
+    program, codes, labels = network()
     classes = Interpreter(program).run(codes).reshape(len(codes))
     theirs = _qkeras(codes)
     equal = int((classes == theirs).sum())
@@ -78,7 +78,7 @@ def run() -> None:
     publish("mnist_stream", "mnist_stream: qkeras_mnist_cnn from a pixel a cycle to the smallest", rows, [note, *NOTES])
 
 
-def _network() -> tuple[Program, Ints, Ints]:
+def network() -> tuple[Program, Ints, Ints]:
     """Return the program that gives the class, the test images as its codes, and their labels."""
     data = mnist()
     test = data["split"] == "test"
