@@ -14,7 +14,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -83,7 +83,7 @@ def _nngen(arrays: dict[str, Ints]) -> Theirs:
     key = digest(worker, *(np.ascontiguousarray(array).tobytes() for array in arrays.values()), SHIFTS)
     kept = WORK / "theirs.json"
     if not (kept.is_file() and json.loads(kept.read_text())["key"] == key):
-        np.savez(WORK / "network.npz", **arrays, shifts=np.array(SHIFTS))
+        np.savez(WORK / "network.npz", **cast("Any", arrays | {"shifts": np.array(SHIFTS)}))
         run_tool([python, "-P", str(worker), str(WORK)], cwd=WORK, log=WORK / "worker.log")
         run_tool(["iverilog", "-g2005-sv", "-o", "tb.vvp", "tb.v"], cwd=WORK, log=WORK / "iverilog.log")
         run_tool(["vvp", "-n", "tb.vvp"], cwd=WORK, log=WORK / "simulation.log")

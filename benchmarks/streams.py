@@ -56,7 +56,7 @@ CASES: dict[str, Case] = {
     "neutrino w16 a16": Case(file=_NEUTRINO.format("w16_a16"), given="fixed<12,6>", bits=16),
     "jetTagger_Conv2D": Case(file="example_models/keras/jetTagger_Conv2D_Small.json", given="fixed<12,4>", bits=8),
     "KERAS_conv1d": Case(
-        file="example_models/keras/KERAS_conv1d.json", given="fixed<12,4>", bits=8, interval=12_800, frames=4
+        file="example_models/keras/KERAS_conv1d.json", given="fixed<12,4>", bits=8, interval=25_600, frames=2
     ),
     "separable_conv": Case(file=_ONNX.format("separable_conv_model"), crop=(32, 32), frames=4),
     "branched_model": Case(file=_ONNX.format("branched_model"), crop=(32, 32), interval=16_384, frames=4),

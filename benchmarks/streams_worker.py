@@ -40,8 +40,9 @@ def imported(case: Case) -> Graph:
     graph = load_model(MODELS / case.file)
     if not case.crop:
         return graph
-    first = replace(graph.nodes[0], shape=(*case.crop, graph.nodes[0].shape[-1]))
-    return replace(graph, nodes=(first, *graph.nodes[1:]))
+    first = graph.nodes[0]
+    assert isinstance(first, Input)
+    return replace(graph, nodes=(replace(first, shape=(*case.crop, first.shape[-1])), *graph.nodes[1:]))
 
 
 def exported(case: Case) -> tuple[Exported, Any]:
