@@ -17,6 +17,7 @@ from benchmarks import (
     delays,
     emulator,
     estimate,
+    finn,
     hls_project,
     hosts,
     imports,
@@ -25,6 +26,8 @@ from benchmarks import (
     imports_recurrent,
     imports_speed,
     kernel,
+    mnist_stream,
+    nngen,
     overlay,
     place,
     recurrent,
@@ -33,11 +36,13 @@ from benchmarks import (
     scale,
     scale_data,
     soc,
+    streams,
     study,
     synth,
     timing,
     trees,
     truth_tables,
+    window_products,
 )
 from benchmarks.tables import BUILD
 from gatewright.errors import GatewrightError
@@ -87,6 +92,13 @@ ALL: dict[str, Benchmark] = {
     ),
     "imports_speed": Benchmark(imports_speed.run, False, "import and emulation beside hls4ml, jet MLP and SVHN CNN"),
     "hls_project": Benchmark(hls_project.run, False, "hls4ml configurations that break: predicted, compiled, mended"),
+    "streams": Benchmark(streams.run, False, "networks of other projects on streams: simulated exactly, FIFOs, sizing"),
+    "mnist_stream": Benchmark(
+        mnist_stream.run, False, "a QKeras CNN on MNIST against QKeras, from interval 784 to the smallest chip"
+    ),
+    "finn": Benchmark(finn.run, False, "windows and folded products beside FINN's SystemVerilog, one yosys script"),
+    "window_products": Benchmark(window_products.run, False, "convolutions at a window a cycle beside da4ml"),
+    "nngen": Benchmark(nngen.run, False, "a small CNN beside NNgen: cycles, register bits, same network and integers"),
     "recurrent": Benchmark(
         recurrent.run, False, "recurrent cells of Keras, QKeras, ONNX and torch, from the file to simulated hardware"
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -124,6 +126,20 @@ def test_pixels_are_held_from_the_first_tap_to_the_last():
 def test_an_interval_that_no_sweep_keeps_says_the_least(settings, message: str):
     with pytest.raises(LowerError, match=message):
         stream(conv((8, 8, 4), (3, 3), 8), **settings)
+
+
+@pytest.mark.parametrize("dead", [(1,), (0, 2, 5)])
+def test_filters_that_training_left_empty_are_swept_beside_others(dead: tuple[int, ...]):
+    """Results without a weight: a CNN of hls4ml's examples has them, and took 139,000 LUTs for want of a sweep."""
+    program = conv((8, 8, 4), (3, 3), 8)
+    weight = program.constants["w"].q.copy()
+    weight[..., list(dead)] = 0
+    program = replace(program, constants={**program.constants, "w": Constant(weight, 0)})
+    made = stream(program, interval=64 * 72)
+    (unit,) = made.units
+    assert isinstance(unit, Swept)
+    x = random_codes(program, 6, seed=2)
+    assert np.array_equal(made.replay(x), Interpreter(program).run(x))
 
 
 def test_a_dense_layer_of_each_pixel_is_a_sweep_too():

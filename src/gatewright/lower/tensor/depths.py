@@ -22,7 +22,7 @@ from gatewright.lower.streaming.tokens import Net, Node, Paced, StuckError, run
 from gatewright.lower.unrolled import Unrolled
 
 _FRAMES, _SHORT_BEATS = 5, 16
-_EFFORT_STEPS = 2_000_000  # of units, in all runs that try whether depths can be less: some ten seconds
+_EFFORT_STEPS = 1_000_000  # of units, in all runs that try whether depths can be less: some five seconds
 
 
 def roughly_sized(dataflow: Dataflow) -> Dataflow:

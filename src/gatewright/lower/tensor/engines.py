@@ -74,7 +74,9 @@ def sweep_of(
     if engine == "parallel":
         return None
     groups = op.groups if isinstance(op, Conv) else 1
-    found = [Sweep(window=window, sides=sides) for sides in all_sides(len(lanes), matrix.shape[-1], groups)]
+    found = _able(
+        [Sweep(window=window, sides=sides) for sides in all_sides(len(lanes), matrix.shape[-1], groups)], matrix
+    )
     best, luts = _best(found, matrix, lanes, interval, target, choices)
     if best is not None:
         return best if engine == "folded" or luts < at_once(matrix, window, lanes) else None
@@ -101,10 +103,17 @@ def frame_sweep(
         return None
     one, none = (1, 1), ((0, 0), (0, 0))
     window = Window(grid=(1, beats), size=(1, beats), strides=one, dilation=one, pads=none)
-    found = [Sweep(window=window, sides=sides) for sides in all_sides(len(lanes), results, 1)]
+    found = _able([Sweep(window=window, sides=sides) for sides in all_sides(len(lanes), results, 1)], matrix)
     best, luts = _best(found, matrix, lanes, interval, target, choices)
     together = -(-len(lanes) // min(max(interval // beats, 1), len(lanes)))
     return best if luts < _sum_over_beats(matrix, lanes, together, target, choices) else None
+
+
+def _able(sweeps: Sequence[Sweep], matrix: Ints) -> Sequence[Sweep]:
+    """Return the sweeps of which every sum has a weight in some block: results without any stand beside others."""
+    live = matrix.reshape(-1, matrix.shape[-1]).any(axis=0)
+    blocks = (live.reshape(sweep.sides.blocks, sweep.sides.outputs) for sweep in sweeps)
+    return [sweep for sweep, block in zip(sweeps, blocks, strict=True) if block.any(axis=0).all()] or sweeps
 
 
 def _best(
