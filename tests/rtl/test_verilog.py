@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 from gatewright.fixedpoint import Fixed, Overflow, Rounding
-from gatewright.ir import Concat, Input, Program, Requant
+from gatewright.ir import Concat, Input, Op, Program, Requant
 from gatewright.rtl.dataflow import compile_dataflow
 from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.rtl.verilog import identifier, literal, module_text
@@ -105,7 +105,7 @@ def test_manifest_round_trip(tmp_path: Path):
 def test_a_saturation_to_whole_bits_reads_the_bits_above_alone():
     """A comparison with the ends would read all of them."""
     cut = {"frac_bits": 0, "keep_frac_bits": (0,), "rounding": Rounding.TRUNCATE, "overflow": Overflow.SATURATE}
-    ops = [Input(name="x", layer="input", shape=(1,), format=Fixed(width_bits=9, frac_bits=0))]
+    ops: list[Op] = [Input(name="x", layer="input", shape=(1,), format=Fixed(width_bits=9, frac_bits=0))]
     ops += [
         Requant(name=f"to{bits}", layer=f"to{bits}", source="x", width_bits=(bits,), signed=(True,), **cut)
         for bits in (5, 8)
