@@ -192,6 +192,10 @@ FC = {"fc": {"kernel": singles(1, 4, 2), "bias": singles(2, 2)}}
         (layer("GarNet", "fc", n_filters=4), r"'fc' \(GarNet\) is not supported. Known: .*Dense"),
         (layer("Dens", "fc", units=2), r"'fc' \(Dens\) is not supported. Did you mean 'Dense'"),
         (layer("LSTM", "fc", units=2), r"'fc' \(LSTM\): expected \(steps, features\), got the shape \(4,\)"),
+        (
+            layer("Masking", "fc", mask_value=0.0),
+            r"masks are not supported: every step counts; pad the sequences alike",
+        ),
         (layer("Dropout", "fc", rate=0.5, sometimes=True), r"setting 'sometimes' = True is not understood"),
         (layer("Softmax", "fc", axis=0), r"axis = 0 is not supported; use the last axis"),
         (

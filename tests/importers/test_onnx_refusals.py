@@ -69,6 +69,11 @@ REFUSED = {
          helper.make_node("LSTM", ["u", "k", "r"], ["y"], hidden_size=2, clip=3.0, name="cell")],
         {"s": ints(0, 3, 16), "k": weights(1, 8, 16), "r": weights(1, 8, 2)},
         "node 'cell' .LSTM.: attribute clip = 3.0 is not supported"),
+    "sequences of several lengths": (
+        [helper.make_node("Reshape", ["x", "s"], ["t"]), helper.make_node("Transpose", ["t"], ["u"], perm=[1, 0, 2]),
+         helper.make_node("LSTM", ["u", "k", "r", "", "lengths"], ["y"], hidden_size=2, name="cell")],
+        {"s": ints(0, 3, 16), "k": weights(1, 8, 16), "r": weights(1, 8, 2), "lengths": np.array([2], dtype=np.int32)},
+        r"operand 4, sequence_lens, asks for \[2\] steps of 3; all are supported"),
     "samples along another axis": (
         [helper.make_node("Reshape", ["x", "s"], ["t"]),
          helper.make_node("LSTM", ["t", "k", "r"], ["y"], hidden_size=2, name="cell")],

@@ -16,6 +16,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
 from gatewright.errors import ModelError  # noqa: E402
+from gatewright.export import calibrate, check_graph_export, export_graph  # noqa: E402
 from gatewright.graph.check import check  # noqa: E402
 from gatewright.graph.evaluate import evaluate  # noqa: E402
 from gatewright.graph.nodes import Dense  # noqa: E402
@@ -132,6 +133,25 @@ def test_a_module_gives_what_its_forward_gives(case):
     got = evaluate(graph, x.numpy())
     assert got.shape == expected.shape
     np.testing.assert_allclose(got, expected, rtol=2e-5, atol=2e-6)
+
+
+def test_a_padded_set_has_its_mask_as_a_feature():
+    """What the members that the mask leaves out hold changes no integer of the result."""
+    inner, outer = randomized(nn.Linear(2, 3)), randomized(nn.Linear(3, 2))
+    members = Do(
+        lambda x, p: p["outer"]((F.relu(p["inner"](x[..., :2])) * x[..., 2:]).sum(1)), inner=inner, outer=outer
+    )
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 1, (64, 4, 3)).astype(np.float32)
+    x[..., 2] = np.arange(4) < rng.integers(1, 5, (64, 1))
+    graph = load_torch(members, torch.from_numpy(x[:2]))
+    made = export_graph(calibrate(graph, x), name="set")
+    assert check_graph_export(made, x) == 64
+    other = x.copy()
+    other[x[..., 2] == 0] = (3.0, -3.0, 0.0)
+    assert (made.run(other) == made.run(x)).all()
+    other[..., 2] = 1
+    assert (made.run(other) != made.run(x)).any()
 
 
 def test_the_mode_of_the_module_is_left_alone():

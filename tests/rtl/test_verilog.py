@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from gatewright.ir import Program
+from gatewright.fixedpoint import Fixed, Overflow, Rounding
+from gatewright.ir import Concat, Input, Op, Program, Requant
 from gatewright.rtl.dataflow import compile_dataflow
 from gatewright.rtl.manifest import RtlManifest, write_design
 from gatewright.rtl.verilog import identifier, literal, module_text
@@ -99,3 +100,24 @@ def test_manifest_round_trip(tmp_path: Path):
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     write_design(lowered, program_hash="ab" * 32, stream_bits=16, folder=tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
+
+
+def test_a_saturation_to_whole_bits_reads_the_bits_above_alone():
+    """A comparison with the ends would read all of them."""
+    cut = {"frac_bits": 0, "keep_frac_bits": (0,), "rounding": Rounding.TRUNCATE, "overflow": Overflow.SATURATE}
+    ops: list[Op] = [Input(name="x", layer="input", shape=(1,), format=Fixed(width_bits=9, frac_bits=0))]
+    ops += [
+        Requant(name=f"to{bits}", layer=f"to{bits}", source="x", width_bits=(bits,), signed=(True,), **cut)
+        for bits in (5, 8)
+    ]
+    ops.append(Concat(name="y", layer="y", sources=("to5", "to8"), axis=0))
+    _, design = compiled(Program(name="cuts", ops=tuple(ops), output="y", constants={}))
+    text = "\n".join(module_text(module) for module in design.modules)
+    for flag in (
+        "~x0[8] & (|x0[7:4])",
+        "x0[8] & ((x0[7:4] == 4'd15) ? 1'd0 : 1'd1)",
+        "~x0[8] & x0[7]",
+        "x0[8] & ~x0[7]",
+    ):
+        assert flag in text
+    assert " >= " not in text

@@ -133,8 +133,9 @@ class _Evaluator:
 
     def run(self, graph: Graph, x: Floats, wanted: Sequence[str], *, raw: bool) -> dict[str, Floats]:
         kept: dict[str, Floats] = {}
-        last = {name: node.name for node in graph.nodes for name in node.sources}
-        for node in graph.nodes:
+        end = max((at + 1 for at, node in enumerate(graph.nodes) if node.name in wanted), default=0)
+        last = {name: node.name for node in graph.nodes[:end] for name in node.sources}
+        for node in graph.nodes[:end]:
             self.values[node.name] = self._input(node, x) if isinstance(node, Input) else self._node(node, len(x))
             if node.name in wanted:
                 kept[node.name] = self.values[node.name] if raw else self.value(node.name)

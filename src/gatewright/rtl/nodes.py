@@ -269,18 +269,32 @@ def _clamp(circuit: Circuit, node: Clamp, target: Name, read: Read, *, cells: bo
 
 
 def _over(node: Clamp, a: Name) -> Expr:
-    """1 where a > node.hi; where a < node.lo it may be anything."""
+    """1 where a > node.hi; where a < node.lo it may be anything if that is not negative, else it is 0."""
     top = (node.hi + 1).bit_length() - 1
-    if node.hi + 1 == 1 << top and node.lo >= 0:
-        over = AnyBit(Slice(a, a.width - 1 - a.signed, top))
-        return over.of if over.of.high == top else over
+    if node.hi + 1 == 1 << top:  # the bits above tell, a comparison would read them all
+        above = AnyBit(Slice(a, a.width - 1 - a.signed, top))
+        over = above.of if above.of.high == top else above
+        return Binary("&", Not(_sign(a)), over) if a.signed and node.lo < 0 else over
     return Binary(">=", *_same_sign(a, Literal(node.hi, node.hi.bit_length() or 1, False)))
 
 
 def _under(node: Clamp, a: Name) -> Expr:
+    """1 where a < node.lo."""
+    top = (-node.lo).bit_length() - 1
     if node.lo == 0:
-        return Slice(a, a.width - 1, a.width - 1)
+        return _sign(a)
+    if node.lo == -(1 << top):  # of a negative number the bits above are all 1, unless it is less
+        above = Slice(a, a.width - 2, top)
+        if above.high == top:
+            return Binary("&", _sign(a), Not(above))
+        size = a.width - 1 - top
+        full = Binary("==", above, Literal((1 << size) - 1, size, False))
+        return Binary("&", _sign(a), Choose(full, Literal(0, 1, False), Literal(1, 1, False)))
     return Binary("<", *_same_sign(a, Literal(node.lo, max(width(node), 1), node.lo < 0)))
+
+
+def _sign(a: Name) -> Slice:
+    return Slice(a, a.width - 1, a.width - 1)
 
 
 def _paired_clamp(node: Clamp, target: Name, value: Expr, over: Expr, under: Expr) -> list[Item]:
