@@ -11,6 +11,7 @@ from functools import partial
 from benchmarks import (
     adders,
     attention,
+    boards,
     bus,
     compression,
     convolutions,
@@ -104,6 +105,7 @@ ALL: dict[str, Benchmark] = {
     ),
     "reuse": Benchmark(reuse.run, False, "LUT, FF, DSP, cycles over reuse factors, xc7 and ecp5"),
     "same": Benchmark(same.run, False, "whole runs and builds beside those of a git revision, byte for byte"),
+    "boards": Benchmark(boards.run, False, "a bitstream for a board of each family: minutes, 1.9 GB for GateMate"),
     "bus": Benchmark(bus.run, False, "registers, FIFOs and memories behind AXI4 by yosys, beside a ComBlock"),
     "kernel": Benchmark(kernel.run, False, "1,000 vectors through a kernel while memory stalls, in Icarus; its LUTs"),
     "hosts": Benchmark(hosts.run, False, "hosts in C, for XRT and OpenCL, on the Verilated kernel and on PoCL"),

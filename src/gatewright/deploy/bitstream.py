@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gatewright.chips import Part, check_fit
+from gatewright.chips import Part, check_fit, router
 from gatewright.deploy.boards import Board
 from gatewright.deploy.buffered import LEAVES as BUFFER_LEAVES
 from gatewright.deploy.buffered import buffered
@@ -43,8 +43,8 @@ def build_bitstream(
     """Wrap the core in a byte-wide stream and the board's link, synthesize, place, route and pack it.
 
     rtl: the folder that the manifest describes. out: gets the shell, the top and the link's cells in Verilog, the pin
-    constraints, logs, NAME.bit, uart_host.py (the host's program) and board.json (what the host must know, utilisation,
-    Fmax).
+    constraints, logs, the bitstream, uart_host.py (the host's program) and board.json (what the host must know,
+    utilisation, Fmax).
     captured: the unit in front of the core, which then takes the host's samples; None: there is none.
     seeds: placements before a missed clock is an error.
     Returns the bitstream's path. Raises BudgetError where the design does not fit or misses the clock.
@@ -61,12 +61,13 @@ def build_bitstream(
         family=part.family,
         out=out,
         dsp=manifest.claims.dsp,
+        pads=True,
     )
     check_fit(part, lut=report.sites, ff=report.ff, dsp=report.dsp, bram=report.bram)
     placed = _place(
         out, pins=out / pins.name, board=board, part=part, clock_mhz=top.clock_mhz, seeds=range(seed, seed + seeds)
     )
-    bitstream = tool.pack(placed.textcfg, out / f"{manifest.top}.bit", part=part)
+    bitstream = tool.pack(placed.textcfg, out / f"{manifest.top}{router(part.family).packer.suffix}", part=part)
     shutil.copyfile(top.host, out / top.host.name)
     write_json(
         out / "board.json",

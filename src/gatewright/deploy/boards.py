@@ -26,8 +26,8 @@ Link = Uart
 class Board:
     """A board with a chip, an oscillator, a link to the host, and LEDs.
 
-    leds: the pins, led[0] first. keep_high: pins that the bitstream must hold at 1. loader: the board's name for
-    openFPGALoader. source: where the pins were read.
+    leds: the pins, led[0] first; leds_volts: of their bank. keep_high: pins that the bitstream must hold at 1. loader:
+    the board's name for openFPGALoader. source: where the pins were read.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Board:
     link: Link
     leds: tuple[str, ...]
     leds_active_low: bool = False
+    leds_volts: float = 3.3
     keep_high: tuple[str, ...] = ()
     loader: str
     source: str
@@ -84,6 +85,55 @@ _ALL = (
         loader="colorlight-i5",
         source="github.com/wuxx/Colorlight-FPGA-Projects src/i5/picosoc/top.lpf "
         "and github.com/litex-hub/litex-boards colorlight_i5.py",
+    ),
+    Board(
+        name="icebreaker",
+        title="1BitSquared iCEBreaker",
+        part="ICE40UP5K",
+        clock_pin="35",
+        clock_mhz=12.0,
+        link=Uart(rx="6", tx="9"),
+        leds=("11", "37"),
+        leds_active_low=True,
+        loader="ice40_generic",
+        source="github.com/litex-hub/litex-boards litex_boards/platforms/1bitsquared_icebreaker.py",
+    ),
+    Board(
+        name="tang_nano_9k",
+        title="Sipeed Tang Nano 9K",
+        part="GW1NR-9",
+        clock_pin="52",
+        clock_mhz=27.0,
+        link=Uart(rx="18", tx="17"),
+        leds=("10", "11", "13", "14", "15", "16"),
+        leds_active_low=True,
+        leds_volts=1.8,
+        loader="tangnano9k",
+        source="github.com/litex-hub/litex-boards litex_boards/platforms/sipeed_tang_nano_9k.py",
+    ),
+    Board(
+        name="tang_nano_20k",
+        title="Sipeed Tang Nano 20K",
+        part="GW2AR-18",
+        clock_pin="4",
+        clock_mhz=27.0,
+        link=Uart(rx="70", tx="69"),
+        leds=("15", "16", "17", "18", "19", "20"),
+        leds_active_low=True,
+        loader="tangnano20k",
+        source="github.com/litex-hub/litex-boards litex_boards/platforms/sipeed_tang_nano_20k.py",
+    ),
+    Board(
+        name="gatemate_a1_evb",
+        title="Olimex GateMateA1-EVB",
+        part="CCGM1A1",
+        clock_pin="IO_SB_A8",
+        clock_mhz=10.0,
+        link=Uart(rx="IO_SA_A6", tx="IO_SA_B6"),
+        leds=("IO_SB_B6",),
+        leds_active_low=True,
+        loader="olimex_gatemateevb",
+        source="github.com/litex-hub/litex-boards litex_boards/platforms/olimex_gatemate_a1_evb.py",
     ),
     replace(_ECPIX5, name="ecpix5_45f", title="LambdaConcept ECPIX-5 with LFE5UM5G-45F", part="LFE5UM5G-45F"),
     _ECPIX5,

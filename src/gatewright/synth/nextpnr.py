@@ -1,4 +1,4 @@
-"""nextpnr and ecppack: a netlist in, placed design with clock frequencies, and for ECP5 its bitstream, out."""
+"""nextpnr and the families' packers: a netlist in, placed design with clock frequencies, and its bitstream, out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gatewright.synth.port_registers import register_ports
 from gatewright.synth.report import record_cpu
 from gatewright.tools import package_version, run_tool, write_json
 
-_RUN = "import sys; import {module} as y; sys.exit(y.{function}(sys.argv[1:]))"  # the wheels have no __main__
+_RUN = "import sys; import {module} as y; sys.exit(y.{call})"  # the wheels have no __main__
 _REGISTERED = "port_registers.json"
 _WORDS = {
     "TRELLIS_COMB": "LUT sites", "TRELLIS_FF": "flip-flops", "TRELLIS_IO": "pins", "DP16KD": "18 kbit block RAMs",
@@ -113,7 +113,7 @@ def place_and_route(
     for source in (netlist, *([pins] if pins else [])):
         if not source.is_file():
             raise GatewrightError(f"no file {source} to place; synthesize for {part.family!r} first")
-    argv, tool = _tool(router, router.function)
+    argv, tool = _tool(router, router.module, f"{router.function}(sys.argv[1:])")
     out.mkdir(parents=True, exist_ok=True)
     for stale in ("place.log", "place.json", "nextpnr.json", "design.config"):
         (out / stale).unlink(missing_ok=True)
@@ -140,28 +140,28 @@ def place_and_route(
 
 
 def pack(textcfg: Path | None, out: Path, *, part: Part, svf: Path | None = None) -> Path:
-    """Turn nextpnr's configuration into a bitstream `out` (and, for JTAG players, an SVF file); return `out`.
+    """Turn nextpnr's configuration into a bitstream `out`, whose suffix is the family's (Packer.suffix); return `out`.
 
-    Raises GatewrightError for a design placed out of context (None), for it has no pins, and for a family whose packer
-    is not run here.
+    svf: for JTAG players, ECP5 only. Raises GatewrightError for a design placed out of context (None), for it has no
+    pins, and for a family without a router.
     """
     router = FAMILIES[part.family].router
-    if router is None or not router.packer:
-        packed = ", ".join(name for name, row in FAMILIES.items() if row.router and row.router.packer)
+    if router is None:
+        packed = ", ".join(name for name, row in FAMILIES.items() if row.router)
         raise GatewrightError(f"bitstreams are packed for {packed}, not for {part.family}; choose a part of these")
     if textcfg is None:
         raise GatewrightError("a design placed with out_of_context=True has no bitstream; place it with a board's pins")
     if not textcfg.is_file():
         raise GatewrightError(f"no placed design {textcfg}; place and route it first")
-    argv, _ = _tool(router, router.packer)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = out.parent
-    argv += ["--compress", "--input", _relative(textcfg, work), "--bit", out.name]
-    argv += ["--svf", _relative(svf, work)] if svf else []
+    packer, work = router.packer, out.parent
+    argv, _ = _tool(router, packer.module, packer.call)
+    work.mkdir(parents=True, exist_ok=True)
+    argv += packer.argv(_relative(textcfg, work), out.name, part.nextpnr)
+    argv += ["--svf", _relative(svf, work)] if svf and part.family == "ecp5" else []
     out.unlink(missing_ok=True)
     run_tool(argv, cwd=work, log=out.with_suffix(".pack.log"))
     if not out.is_file():
-        raise ToolError(f"ecppack exited with 0 but wrote no {out}; see {out.with_suffix('.pack.log')}")
+        raise ToolError(f"{packer.module} exited with 0 but wrote no {out}; see {out.with_suffix('.pack.log')}")
     return out
 
 
@@ -212,9 +212,9 @@ def find_router(router: Router) -> None:
         raise MissingToolError(f"place and route needs nextpnr, which is not installed; `pip install {router.package}`")
 
 
-def _tool(router: Router, function: str) -> tuple[list[str], str]:
+def _tool(router: Router, module: str, call: str) -> tuple[list[str], str]:
     find_router(router)
-    code = _RUN.format(module=router.module, function=function)
+    code = _RUN.format(module=module, call=call)
     return [sys.executable, "-P", "-c", code], f"{router.package} {package_version(router.package)}"
 
 

@@ -98,11 +98,6 @@ def _bare(part: Part) -> bool:
     return _router(part) and router is not None and router.out_of_context
 
 
-def _packed(part: Part) -> bool:
-    router = FAMILIES[part.family].router
-    return _router(part) and router is not None and bool(router.packer)
-
-
 def _check(part: Part | None) -> None:
     find_yosys()
     if part is not None and (router := FAMILIES[part.family].router) is not None:
@@ -114,7 +109,7 @@ TOOLS: dict[str, Tool] = {
         synthesizes=FAMILIES.__contains__,
         places=_router,
         places_bare=_bare,
-        packs=_packed,
+        packs=_router,
         times=lambda family: FAMILIES[family].netlist_scale > 0,
         synthesize=synthesize,
         place=place_and_route,

