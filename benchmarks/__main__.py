@@ -24,6 +24,7 @@ from benchmarks import (
     imports_recurrent,
     imports_speed,
     kernel,
+    least,
     place,
     recurrent,
     reuse,
@@ -31,6 +32,7 @@ from benchmarks import (
     scale,
     scale_data,
     soc,
+    steps,
     study,
     synth,
     timing,
@@ -61,6 +63,8 @@ ALL: dict[str, Benchmark] = {
     "scale_data": Benchmark(
         scale_data.run, False, "the stage data on large IDX, NPZ and CSV files: CPU seconds and peak memory"
     ),
+    "steps": Benchmark(steps.run, False, "a student's training step beside a plain torch loop of the same network"),
+    "least": Benchmark(least.run, False, "LUTs below which a program is thought impossible, beside the estimate"),
     "emulator": Benchmark(emulator.run, True, "interpreter beside the peers' emulators"),
     "estimate": Benchmark(estimate.run, False, "LUT and FF estimates beside yosys, xc7 and ecp5"),
     "delays": Benchmark(delays.run, False, "delay models beside nextpnr on four families, small networks"),
