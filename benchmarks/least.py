@@ -58,8 +58,8 @@ def cases() -> Iterator[tuple[str, Program]]:
 def ruled() -> dict[str, Ints]:
     """Return matrices of 64 x 64 that a rule makes."""
     n = np.arange(64)
-    two = np.array([[1, 1], [1, -1]])
-    hadamard = two
+    two: Ints = np.array([[1, 1], [1, -1]], dtype=np.int64)
+    hadamard: Ints = two
     for _ in range(5):
         hadamard = np.kron(hadamard, two)
     cosine = np.rint(127 * np.cos(np.pi * (2 * n[:, None] + 1) * n / 128)).astype(np.int64)
@@ -70,7 +70,7 @@ def ruled() -> dict[str, Ints]:
         "DCT 64, 8 bit": cosine,
         "Toeplitz 64, 8 bit": taps[n[:, None] - n + 63],
         "rank 4, 64": left @ right.T,
-        "powers of two 64": 1 << np.random.default_rng(5).integers(0, 8, (64, 64)),
+        "powers of two 64": 2 ** np.random.default_rng(5).integers(0, 8, (64, 64)),
     }
 
 
