@@ -27,6 +27,7 @@ from benchmarks import (
     imports_recurrent,
     imports_speed,
     kernel,
+    least,
     mnist_stream,
     nngen,
     overlay,
@@ -36,7 +37,9 @@ from benchmarks import (
     same,
     scale,
     scale_data,
+    scale_networks,
     soc,
+    steps,
     streams,
     study,
     synth,
@@ -69,6 +72,10 @@ ALL: dict[str, Benchmark] = {
     "scale_data": Benchmark(
         scale_data.run, False, "the stage data on large IDX, NPZ and CSV files: CPU seconds and peak memory"
     ),
+    "scale_networks": Benchmark(scale_networks.run, False, "dense networks of up to 109,000 weights: lowered, written"),
+    "scale_front": Benchmark(scale_networks.run_front, False, "a front of learnt widths on a million rows"),
+    "steps": Benchmark(steps.run, False, "a student's training step beside a plain torch loop of the same network"),
+    "least": Benchmark(least.run, False, "LUTs below which a program is thought impossible, beside the estimate"),
     "emulator": Benchmark(emulator.run, True, "interpreter beside the peers' emulators"),
     "estimate": Benchmark(estimate.run, False, "LUT and FF estimates beside yosys, xc7 and ecp5"),
     "delays": Benchmark(delays.run, False, "delay models beside nextpnr on four families, small networks"),

@@ -121,7 +121,7 @@ def test_outputs_cost_and_gradients_are_those_of_the_definition(
     def unrounded(bias: torch.Tensor, *_: object) -> torch.Tensor:
         return bias
 
-    monkeypatch.setattr(learned_step, "bias_on_grid", unrounded)
+    monkeypatch.setattr(learned_step, "rounded_biases", unrounded)
     generator = torch.Generator().manual_seed(3)
     source = Fixed(width_bits=7, frac_bits=4, signed=True)
     stack = learned_stack([5, 8, 6, 3], source=source, dropout=0.0, generator=generator, granularity=granularity)
@@ -252,7 +252,7 @@ def test_killed_and_resumed_run_gives_the_same_bits(tmp_path: Path, monkeypatch:
     from gatewright.fit import front as module
 
     whole, _ = _front(_config(), tmp_path / "whole")
-    step = module._Run._train_step
+    step = module.Descent.train_step
 
     def killed(run: Any) -> None:
         if run.step == 151:
@@ -261,7 +261,7 @@ def test_killed_and_resumed_run_gives_the_same_bits(tmp_path: Path, monkeypatch:
 
     config = _config(checkpoint_seconds=0)
     with monkeypatch.context() as patch:
-        patch.setattr(module._Run, "_train_step", killed)
+        patch.setattr(module.Descent, "train_step", killed)
         with pytest.raises(KeyboardInterrupt):
             _front(config, tmp_path / "killed")
     resumed, _ = _front(config, tmp_path / "killed")

@@ -73,7 +73,7 @@ def train_front(
     """
     soft = checked_targets(teacher, data)
     with one_thread():
-        run = _Run(config, data, Tensors(config, data, soft), _checkpoint(config, data, soft, work, start), start)
+        run = Descent(config, data, Tensors(config, data, soft), _checkpoint(config, data, soft, work, start), start)
         points = run.finish(progress, watch)
     if not points:
         raise FitError(
@@ -107,8 +107,8 @@ class _Candidate:
         return other.merit >= self.merit and other.cost <= self.cost
 
 
-class _Run:
-    """A training run; `step` says what comes next."""
+class Descent:
+    """A front's training run; `step` says what comes next."""
 
     def __init__(
         self, config: Config, data: Dataset, tensors: Tensors, checkpoint: Checkpoint, start: Graph | None
@@ -157,7 +157,7 @@ class _Run:
         due = time.monotonic() + self.config.student.checkpoint_seconds
         with progress_bar(total=self.total, initial=self.step, desc="front", unit="step", disable=not progress) as bar:
             while self.step < self.total:
-                self._train_step()
+                self.train_step()
                 bar.update()
                 cycle, within = divmod(self.step - self.warm - 1, self.cycle)
                 if self.step > self.warm and within + 1 in self.trials:
@@ -174,7 +174,8 @@ class _Run:
         floor = self._least_score()
         return tuple(point for point in self.points if point.score >= floor)
 
-    def _train_step(self) -> None:
+    def train_step(self) -> None:
+        """Take one step down the loss and the cost."""
         if self.step == self.warm:
             self._start_widths()
         cycle, within = divmod(self.step - self.warm, self.cycle)
@@ -184,21 +185,34 @@ class _Run:
         numbers["lr"] = self.config.student.learning_rate * fall
         widths["lr"] = self.config.student.learning_rate * fall * self.settings.width_rate
         batch = self._batch()
-        outputs, cost = self.module.outputs_and_cost(self.tensors.batch(batch, self.module.generator))
-        task = self.tensors.loss(outputs, batch)
-        weight = 0.0 if self.step < self.warm else self._cost_weight(float(cost.detach()), cycle, share)
-        loss = task + weight * cost
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        x = self.tensors.batch(batch, self.module.generator)
+        if self.module.packed is None or self.step < self.warm or self.module.dropout:
+            task, value = self._traced(x, batch, cycle, share)
+        else:
+            outputs, cost, seen = self.module.packed.begin(x)
+            loss, slope = self.tensors.loss_and_slope(outputs, batch)
+            task, luts = float(loss), float(cost)
+            weight = self._cost_weight(luts, cycle, share)
+            value = task + weight * luts
+            self.module.packed.learn(seen, slope, weight)
         self.optimizer.step()
-        value = float(loss.detach())
         if not math.isfinite(value):
             raise FitError(
                 f"student, step {self.step}: the loss must be finite, not {value!r}; lower student.learning_rate "
                 f"(it is {self.config.student.learning_rate:g})"
             )
-        self.loss_sum += float(task.detach())
+        self.loss_sum += task
         self.step += 1
+
+    def _traced(self, x: Tensor, batch: Tensor, cycle: int, share: float) -> tuple[float, float]:
+        """Leave a batch's gradients by autograd; return the loss without the cost, and with it."""
+        outputs, cost = self.module.outputs_and_cost(x)
+        task = self.tensors.loss(outputs, batch)
+        weight = 0.0 if self.step < self.warm else self._cost_weight(float(cost.detach()), cycle, share)
+        loss = task + weight * cost
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(task.detach()), float(loss.detach())
 
     def _start_widths(self) -> None:
         sample = self.tensors.x[:: max(1, len(self.tensors.x) // CALIBRATION_SAMPLES)]

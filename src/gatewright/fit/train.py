@@ -145,6 +145,7 @@ def train_student(
                 total = total + hint.loss(hidden, batch)
             return total + recipe.loss() if settings.pruning.regularise else total
 
+        known = hint is None and not settings.pruning.regularise
         job = Job(
             stage="student",
             settings=settings,
@@ -152,6 +153,7 @@ def train_student(
             loss=loss,
             begin_epoch=recipe.begin_epoch,
             after_step=recipe.after_step,
+            by_hand=lambda batch: by_hand(module, tensors, batch) if known else None,
             validate=lambda: {**tensors.validate(module), "sparsity": module.sparsity()},
             first_selectable=recipe.frozen,
             admissible=recipe.within_budget,
@@ -159,13 +161,23 @@ def train_student(
             watch=watch,
         )
         section = [settings.model_dump(exclude={"checkpoint_seconds", "tables"}), config.distill.model_dump(), quantize]
-        known = [v.tobytes() for v in (taught.outputs, taught.features) if v is not None]
+        taught_by = [v.tobytes() for v in (taught.outputs, taught.features) if v is not None]
         origin = "" if start is None else checksum(start)
-        key = stage_key("student", config, data, section, origin, *known)
+        key = stage_key("student", config, data, section, origin, *taught_by)
         history = train(job, module, Checkpoint(path=work / "student.checkpoint", key=key), progress=progress)
         network = recipe.freeze(data.classes)
     check_alive("student", network, data, config)
     return Trained(network=network, history=tuple(history))
+
+
+def by_hand(module: Stack, tensors: Tensors, batch: Tensor) -> Tensor | None:
+    """Return a batch's loss, its gradients left in the parameters; None where only autograd knows these."""
+    if (step := module.by_hand()) is None:
+        return None
+    outputs = step.forward(tensors.batch(batch, module.generator))
+    loss, slope = tensors.loss_and_slope(outputs, batch)
+    step.backward(slope)
+    return loss
 
 
 def untrained_student(config: Config, data: Dataset) -> Graph:
@@ -241,6 +253,11 @@ class Tensors:
             )
         outputs = (outputs - self.y_mean.float()) / self.y_std.float()
         return regression_loss(outputs, y, soft, weight=self.weight)
+
+    def loss_and_slope(self, outputs: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `loss` and its gradient to the outputs, which no graph made."""
+        loss = self.loss(outputs.requires_grad_(), batch)
+        return loss.detach(), torch.autograd.grad(loss, outputs)[0]
 
     @torch.no_grad()
     def validate(self, module: Callable[[Tensor], Tensor]) -> Row:

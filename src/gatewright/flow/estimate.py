@@ -10,6 +10,7 @@ from typing import Any
 from gatewright.flow.clocks import unreachable
 from gatewright.flow.codes import random_codes
 from gatewright.flow.lowering import choices_of, given_hardware, taken, target_of
+from gatewright.flow.room import check_room
 from gatewright.ir import load_program
 from gatewright.lower.compile import lower
 from gatewright.lower.estimate import estimate
@@ -29,11 +30,13 @@ def estimate_program(
     (the same, or the delay model's highest where that is lower), fmax_mhz (by the delay model, in whole MHz),
     clock_range_mhz (the lowest and the highest to expect), fmax_basis (what the model rests on).
     warn(text) hears of a clock that is out of reach. Raises ProgramError for a file that is no program, ConfigError for
-    a setting that is none, LowerError where a limit cannot be kept.
+    a setting that is none, BudgetError at once where the part is thought far too small, LowerError where a limit cannot
+    be kept.
     """
     config, chip = given_hardware(Path(path), hardware)
     choices = choices_of(config)
     program = taken(load_program(path), choices)
+    check_room(program, config, chip)
     lowered = lower(program, random_codes(program, 256), target_of(config, chip), choices)
     figures = estimate(lowered)
     if text := unreachable(lowered.target.clock_mhz, figures.reachable_mhz, figures.family):

@@ -81,9 +81,15 @@ class TrainDense(TrainLayer):
         self.register_buffer("bias_shift", torch.zeros(n_out))
         self.register_buffer("weight_frac", torch.zeros((), dtype=torch.int64))
         self.register_buffer("activation_frac", torch.zeros((), dtype=torch.int64))
-        self._tensors: dict[str, Constants] = {}
+        self.constants: dict[str, Constants] = {}  # of the grids as they stand: "weight", "activation"
         self._gives: Format | None = None
         self._unit, self._centred = False, False  # what refresh() knows of the affine maps: that they do nothing
+
+    @property
+    def even(self) -> bool:
+        """Whether weights may be any integer of their width, biases are on their sums' grid, and there are no steps."""
+        assert self.bits is not None
+        return self.constants["weight"][3] is None and not self.bits.bias and self.steps is None
 
     def _weight_grid(self) -> Grid:
         """Return the format of the weights as it stands."""
@@ -102,10 +108,10 @@ class TrainDense(TrainLayer):
         device = self.weight.device
         self._unit = bool((self.gain == 1).all() & (self.bias_gain == 1).all() & (self.bias_shift == 0).all())
         self._centred = not bool(self.centre.any())
-        self._tensors = {"weight": grid_tensors(self._weight_grid(), torch.float32, device)}
+        self.constants = {"weight": grid_tensors(self._weight_grid(), torch.float32, device)}
         width = self.bits.activation if self.steps is None else self.steps.width_bits
         if self.relu:
-            self._tensors["activation"] = grid_tensors(self._activation_grid(), torch.float32, device)
+            self.constants["activation"] = grid_tensors(self._activation_grid(), torch.float32, device)
         if self.relu or self.steps is not None:
             self._gives = Format(frac_bits=self.activation_frac, width_bits=torch.tensor(width), steps=self.steps)
 
@@ -164,7 +170,7 @@ class TrainDense(TrainLayer):
 
     def _weight(self, *, quantized: bool) -> Tensor:
         weight = self.weight if self._unit else self.weight * self.gain
-        return (fake_quantize(weight, *self._tensors["weight"]) if quantized else weight) * self.mask
+        return (fake_quantize(weight, *self.constants["weight"]) if quantized else weight) * self.mask
 
     def _bias_grid(self, bias: Tensor, read: Format) -> Grid:
         """Return the bias's format: as many bits as configured, at the finest LSB that fits (at most the sum's)."""
@@ -189,11 +195,11 @@ class TrainDense(TrainLayer):
             return step_activation(z, self.steps, quantized=quantized), gives
         if not self.relu:
             return z, None
-        return (fake_quantize(z, *self._tensors["activation"]) if quantized else torch.relu(z)), gives
+        return (fake_quantize(z, *self.constants["activation"]) if quantized else torch.relu(z)), gives
 
     def cost(self, read: Format) -> Tensor:
         """Return the LUTs of adder trees of the weights as they stand, as learnt widths are costed."""
-        integer = self._weight(quantized=True).detach() * self._tensors["weight"][0]
+        integer = self._weight(quantized=True).detach() * self.constants["weight"][0]
         return tree_luts(adder_inputs(integer), per_input(read.width_bits, len(integer)))
 
     def groups(self) -> list[Group]:
@@ -217,7 +223,7 @@ class TrainDense(TrainLayer):
 
     def clamp(self) -> None:
         """Bring weights back to the ends of their formats, so that none is stuck where its gradient is zero."""
-        scale, lo, hi, _ = self._tensors["weight"]
+        scale, lo, hi, _ = self.constants["weight"]
         if self._unit and scale.ndim == 0 and scale.device.type == "cpu":
             self.weight.clamp_((lo / scale).item(), (hi / scale).item())
             return

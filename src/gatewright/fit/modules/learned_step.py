@@ -11,17 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gatewright.fit.modules.learnt_widths import (
+    BIAS_GUARD_BITS,
     DIGIT_BITS,
     FADE,
+    FINEST,
     GROWTH_BITS,
     LN2,
     LUT_PER_BIT,
     adder_inputs,
-    bias_on_grid,
     cut_of,
     greatest,
     whole_bits,
@@ -73,151 +75,171 @@ class Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class Units:
-    """weight (weights,), bias and shift (biases,), centre (features,): from the optimizer's numbers to values."""
+    """weight (weights,), bias and shift (biases,), centre (features,): from the optimizer's numbers to values.
+
+    reads: (weights,) which hidden activation each weight reads, or behind these, which feature.
+    """
 
     weight: Tensor
     bias: Tensor
     shift: Tensor
     centre: Tensor
+    reads: Tensor
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rounded:
-    """Numbers and widths as the hardware has them; every tensor is flat, `matrix` the weights' views layer by layer.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What the gradients of a batch need.
 
-    integer: weights in units of their LSB; read: bits of each feature, read_frac their fractional bits, offset: what
-    brings a floor to the middle of its cell, less the centre (all features,).
+    wanted, weight, integer, used: weights before rounding, after it, in units of their LSB, and whether they are not 0;
+    read_bits, adders: of the hidden activations, then of the features, their bits and the adder inputs that they feed;
+    offset: what brings a floor of a feature to the middle of its cell, less the centre; features: their widths.
+    read: what each layer reads; sums: of the hidden layers.
     """
 
+    shape: Shape
+    units: Units
+    x: Tensor
+    kept: Sequence[Tensor] | None
     wanted: Tensor
     weight: Tensor
     integer: Tensor
-    weight_frac: Tensor
-    activation_frac: Tensor
-    read: Tensor
-    read_frac: Tensor
+    used: Tensor
     offset: Tensor
-    matrix: list[Tensor]
+    read_bits: Tensor
+    adders: Tensor
+    features: Tensor
+    read: list[Tensor]
+    sums: list[Tensor]
 
 
-def rounded(shape: Shape, units: Units, numbers: Tensor, widths: Tensor) -> Rounded:
-    """Round widths to whole bits and weights to their grids."""
+def outputs_and_cost(
+    numbers: Tensor,
+    widths: Tensor,
+    x: Tensor,
+    shape: Shape,
+    units: Units,
+    top: Tensor,
+    training: bool,
+    kept: Sequence[Tensor] | None,
+) -> tuple[Tensor, Tensor, Batch]:
+    """Return outputs (n, outputs), cost () and what `gradients` needs of a batch x (n, features).
+
+    cost: LUT_PER_BIT times, over all weights, adder inputs times (bits read + GROWTH_BITS). top: (hidden,) greatest
+    activations seen, updated where `training`. kept: per hidden layer a mask (n, neurons) that scales outputs
+    (dropout), or None.
+    """
     frac = widths.add(0.5).floor_()
-    weight_frac = frac[: shape.weights]
-    scale = torch.exp2(weight_frac)
+    weight_frac, activation_frac = frac[: shape.weights], shape.activations(frac)
+    scale, activation_scale = torch.exp2(weight_frac), torch.exp2(activation_frac)
     wanted = numbers[: shape.weights] * units.weight
     integer = (wanted * scale).add_(0.5).floor_()
-    weight = integer / scale
-    read, read_frac, offset = cut_of(shape.features(widths), units.centre, shape.frac_bits, shape.width_bits)
-    return Rounded(
+    weight, used = integer / scale, integer != 0
+    matrices = shape.matrices(weight)
+    features = shape.features(widths)
+    feature_bits, feature_frac, offset = cut_of(features, units.centre, shape.frac_bits, shape.width_bits)
+    bias = (numbers[shape.weights :] * units.bias).add_(units.shift)
+    bias[: shape.sizes[1]].add_(offset @ matrices[0])
+    sums_frac = torch.cat((activation_frac, feature_frac)).index_select(0, units.reads).add_(weight_frac)
+    bias = rounded_biases(bias, shape, torch.where(used, sums_frac, -FINEST), activation_frac)
+    scales, rows = shape.per_layer(activation_scale), bias.split(shape.sizes[1:])
+    h = (x * torch.exp2(feature_frac)).floor_().mul_(torch.exp2(-feature_frac).mul_(feature_bits > 0))
+    read, sums = [h], list[Tensor]()
+    for index, (matrix, row, step) in enumerate(zip(matrices, rows, scales, strict=False)):
+        z = torch.addmm(row, h, matrix)
+        h = torch.relu(z).mul_(step).add_(0.5).floor_().div_(step)
+        if kept is not None:
+            h = h * kept[index]
+        sums.append(z)
+        read.append(h)
+    if training and sums:
+        torch.maximum(top.mul_(FADE), torch.cat([greatest(z) for z in sums]), out=top)
+    bits = whole_bits((top * activation_scale).add_(0.5).floor_())
+    inputs = [matrix.sum(dim=1) for matrix in shape.matrices(adder_inputs(integer, used))]
+    grown = [part + GROWTH_BITS for part in (feature_bits, *shape.per_layer(bits))]
+    cost = sum((part @ fed for part, fed in zip(grown, inputs, strict=True)), x.new_zeros(()))
+    batch = Batch(
+        shape=shape,
+        units=units,
+        x=x,
+        kept=kept,
         wanted=wanted,
         weight=weight,
         integer=integer,
-        weight_frac=weight_frac,
-        activation_frac=shape.activations(frac),
-        read=read,
-        read_frac=read_frac,
+        used=used,
         offset=offset,
-        matrix=shape.matrices(weight),
+        read_bits=torch.cat((bits, feature_bits)),
+        adders=torch.cat((*inputs[1:], inputs[0])),
+        features=features,
+        read=read,
+        sums=sums,
     )
+    return torch.addmm(rows[-1], h, matrices[-1]), cost * LUT_PER_BIT, batch
+
+
+def rounded_biases(bias: Tensor, shape: Shape, sums_frac: Tensor, activation_frac: Tensor) -> Tensor:
+    """Return all layers' biases on their grids, see bias_on_grid. sums_frac: of each product, -FINEST where it is 0."""
+    finest = torch.cat([part.amax(dim=0) for part in shape.matrices(sums_frac)])
+    finest = torch.where(finest > -FINEST, finest, FINEST)
+    hidden = finest[: shape.hidden]
+    torch.minimum(hidden, activation_frac + BIAS_GUARD_BITS, out=hidden)
+    scale = torch.exp2(finest)
+    return bias.mul_(scale).add_(0.5).floor_().div_(scale)
+
+
+def gradients(batch: Batch, slope: Tensor, cost_slope: float) -> tuple[Tensor, Tensor]:
+    """Return the gradients of numbers and widths; see fit/modules/learnt_widths.py.
+
+    slope: of the outputs, (n, outputs); cost_slope: of the cost.
+    """
+    shape, units, kept, g_z = batch.shape, batch.units, batch.kept, slope
+    g_cost = float(np.float32(cost_slope) * np.float32(LUT_PER_BIT))
+    g_numbers = g_z.new_empty(shape.weights + sum(shape.sizes[1:]))
+    g_widths = g_z.new_empty(shape.weights + shape.hidden + shape.sizes[0])
+    g_weight, g_bias = shape.matrices(g_numbers), shape.biases(g_numbers)
+    g_activation = shape.per_layer(shape.activations(g_widths))
+    matrices = shape.matrices(batch.weight)
+    for index in reversed(range(len(matrices))):
+        torch.mm(batch.read[index].t(), g_z, out=g_weight[index])
+        torch.sum(g_z, dim=0, out=g_bias[index])
+        g_h = torch.mm(g_z, matrices[index].t())
+        if index == 0:
+            break
+        z, h = batch.sums[index - 1], batch.read[index]
+        if kept is not None:
+            g_h, h = g_h * kept[index - 1], h / kept[index - 1].clamp(min=1e-9)
+        g_z = torch.ops.aten.threshold_backward(g_h, z, 0.0)
+        torch.sum((z - h).mul_(g_z), dim=0, out=g_activation[index - 1])
+    g_weight[0].add_(torch.outer(batch.offset, g_bias[0]))
+    # of the features: x - centre - (h + offset), offset the same for all samples
+    g_read = shape.features(g_widths)
+    torch.sum((batch.x - batch.read[0]).mul_(g_h), dim=0, out=g_read)
+    g_read.sub_(g_h.sum(dim=0).mul_(units.centre + batch.offset))
+    per_bit = (batch.read_bits + GROWTH_BITS).mul_(g_cost).index_select(0, units.reads)
+    per_bit.mul_(torch.where(batch.integer.abs() > 1.5, 1.0 / DIGIT_BITS, 1.0).mul_(batch.used))
+    g, g_frac = g_numbers[: shape.weights], g_widths[: shape.weights]
+    g.add_((per_bit / LN2).div_(torch.where(batch.used, batch.weight, 1.0)))
+    torch.mul(batch.wanted - batch.weight, g, out=g_frac)
+    g_widths.mul_(LN2)
+    g_frac.add_(per_bit)
+    g.mul_(units.weight)
+    g_numbers[shape.weights :].mul_(units.bias)
+    g_widths[shape.weights :].addcmul_(batch.adders, (batch.read_bits > 0).float(), value=g_cost)
+    widths, least = batch.features, shape.frac_bits - shape.width_bits
+    g_read.mul_((widths >= least) & (widths <= shape.frac_bits))
+    return g_numbers, g_widths
 
 
 class QuantizedStep(torch.autograd.Function):
-    """outputs (n, outputs) and cost () of a batch x (n, features) with everything rounded.
-
-    Gradients: see fit/modules/learnt_widths.py. cost: LUT_PER_BIT times, over all weights, adder inputs times (bits
-    read + GROWTH_BITS). top: (hidden,) greatest activations seen, updated where `training`.
-    kept: per hidden layer a mask (n, neurons) that scales outputs (dropout), or None.
-    """
+    """outputs_and_cost under autograd, with everything rounded."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        numbers: Tensor,
-        widths: Tensor,
-        x: Tensor,
-        shape: Shape,
-        units: Units,
-        top: Tensor,
-        training: bool,
-        kept: Sequence[Tensor] | None,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, *given: Any) -> tuple[Tensor, Tensor]:
         """Return (outputs, cost)."""
-        now = rounded(shape, units, numbers, widths)
-        integers, fracs = shape.matrices(now.integer), shape.matrices(now.weight_frac)
-        bias = shape.biases(torch.cat((now.weight, numbers[shape.weights :] * units.bias + units.shift)))
-        activation_frac, tops = shape.per_layer(now.activation_frac), shape.per_layer(top)
-        read_frac = now.read_frac
-        h = (x * torch.exp2(read_frac)).floor_().mul_(torch.exp2(-read_frac).mul_(now.read > 0))
-        hs, zs, scales = [h], list[Tensor](), list[Tensor]()
-        for index, weight in enumerate(now.matrix):
-            b = bias[index] if index else bias[0] + now.offset @ weight
-            last = index == len(now.matrix) - 1
-            frac = None if last else activation_frac[index]
-            z = torch.addmm(bias_on_grid(b, integers[index], fracs[index], read_frac, frac), h, weight)
-            if frac is None:
-                h = z
-                break
-            if training:
-                torch.maximum(tops[index].mul_(FADE), greatest(z), out=tops[index])
-            scale = torch.exp2(frac)
-            h = torch.relu(z).mul_(scale).add_(0.5).floor_().div_(scale)
-            zs.append(z)
-            scales.append(scale)
-            if kept is not None:
-                h = h * kept[index]
-            hs.append(h)
-            read_frac = frac
-        flat_scale = torch.exp2(now.activation_frac)
-        read = [now.read, *shape.per_layer(whole_bits((top * flat_scale).add_(0.5).floor_()))]
-        per_read = [m.sum(dim=1) for m in shape.matrices(adder_inputs(now.integer))]
-        cost = sum(((r + GROWTH_BITS) @ p for r, p in zip(read, per_read, strict=True)), x.new_zeros(()))
-        ctx.shape, ctx.units, ctx.now, ctx.kept = shape, units, now, kept
-        ctx.hs, ctx.zs, ctx.x, ctx.read, ctx.per_read = hs, zs, x, read, per_read
-        ctx.inside = shape.features(widths)
-        return h, cost * LUT_PER_BIT
+        outputs, cost, ctx.batch = outputs_and_cost(*given)
+        return outputs, cost
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of numbers and widths."""
-        shape, units, now, kept = ctx.shape, ctx.units, ctx.now, ctx.kept
-        g_z, g_cost = grads[0], grads[1] * LUT_PER_BIT
-        g_numbers = g_z.new_empty(shape.weights + sum(shape.sizes[1:]))
-        g_widths = g_z.new_empty(shape.weights + shape.hidden + shape.sizes[0])
-        g_weight, g_bias = shape.matrices(g_numbers), shape.biases(g_numbers)
-        g_activation = shape.per_layer(shape.activations(g_widths))
-        for index in reversed(range(len(now.matrix))):
-            torch.mm(ctx.hs[index].t(), g_z, out=g_weight[index])
-            torch.sum(g_z, dim=0, out=g_bias[index])
-            g_h = g_z @ now.matrix[index].t()
-            if index == 0:
-                break
-            if kept is not None:
-                g_h = g_h * kept[index - 1]
-            z = ctx.zs[index - 1]
-            g_z = g_h * (z > 0)
-            error = z - ctx.hs[index] if kept is None else z - ctx.hs[index] / kept[index - 1].clamp(min=1e-9)
-            torch.sum(error.mul_(g_z), dim=0, out=g_activation[index - 1])
-        g_weight[0].add_(torch.outer(now.offset, g_bias[0]))
-        # of the features: x - centre - (h + offset), offset the same for all samples
-        g_read = shape.features(g_widths)
-        torch.sum((ctx.x - ctx.hs[0]).mul_(g_h), dim=0, out=g_read)
-        g_read.sub_(g_h.sum(dim=0).mul_(units.centre + now.offset))
-        used = now.integer != 0
-        slope = torch.empty_like(now.weight)
-        for part, read in zip(shape.matrices(slope), ctx.read, strict=True):
-            part.copy_((read + GROWTH_BITS)[:, None].expand_as(part))
-        slope.mul_(g_cost).mul_(torch.where(now.integer.abs() > 1.5, 1.0 / DIGIT_BITS, 1.0).mul_(used))
-        g, g_frac = g_numbers[: shape.weights], g_widths[: shape.weights]
-        g.add_((slope / LN2).div_(torch.where(used, now.weight, 1.0)))
-        torch.mul(now.wanted - now.weight, g, out=g_frac)
-        g_widths.mul_(LN2)
-        g_frac.add_(slope)
-        g.mul_(units.weight)
-        g_numbers[shape.weights :].mul_(units.bias)
-        for part, per_read, read in zip((g_read, *g_activation), ctx.per_read, ctx.read, strict=True):
-            part.addcmul_(per_read, (read > 0).float(), value=float(g_cost))
-        least = shape.frac_bits - shape.width_bits
-        inside = ctx.inside
-        g_read.mul_((inside >= least) & (inside <= shape.frac_bits))
-        return g_numbers, g_widths, None, None, None, None, None, None
+        return *gradients(ctx.batch, grads[0], float(grads[1])), None, None, None, None, None, None

@@ -32,9 +32,13 @@ def whole_bits(greatest: Tensor) -> Tensor:
     return torch.frexp(greatest)[1].to(torch.float32)
 
 
-def adder_inputs(integer: Tensor) -> Tensor:
-    """Return the adder inputs of products with integers by the mean: (bits + 2) / 3, 0 for 0. Any shape, same out."""
-    return whole_bits(integer.abs()).add_(DIGIT_BITS - 1.0).div_(DIGIT_BITS).mul_(integer != 0)
+def adder_inputs(integer: Tensor, used: Tensor | None = None) -> Tensor:
+    """Return the adder inputs of products with integers by the mean: (bits + 2) / 3, 0 for 0. Any shape, same out.
+
+    used: whether each is not 0, where that is known already.
+    """
+    bits = whole_bits(integer)  # frexp takes a sign as it comes
+    return bits.add_(DIGIT_BITS - 1.0).div_(DIGIT_BITS).mul_(integer != 0 if used is None else used)
 
 
 def tree_luts(inputs: Tensor, read_bits: Tensor) -> Tensor:

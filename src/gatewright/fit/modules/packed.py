@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gatewright.fit.modules.learned import LearnedDense, LearnedRead, shared_by
-from gatewright.fit.modules.learned_step import QuantizedStep, Shape, Units
+from gatewright.fit.modules.learned_step import Batch, QuantizedStep, Shape, Units, gradients, outputs_and_cost
 from gatewright.fit.modules.protocol import TrainLayer
 
 
@@ -86,6 +86,20 @@ class Packed(nn.Module):
         )
         return outputs, cost
 
+    def begin(self, x: Tensor) -> tuple[Tensor, Tensor, Batch]:
+        """Return the outputs, the cost, and what `learn` needs of a batch: `step` without autograd and dropout."""
+        with torch.no_grad():
+            return outputs_and_cost(
+                self.numbers, self.all_widths(), x, self.shape, self.units(), self.top, self.training, None
+            )
+
+    def learn(self, batch: Batch, slope: Tensor, cost_slope: float) -> None:
+        """Leave the gradients of a batch in the parameters. slope: of the outputs; cost_slope: of the cost."""
+        self.numbers.grad, all_widths = gradients(batch, slope, cost_slope)
+        if self.share is not None:
+            all_widths = torch.zeros_like(self.widths).index_add_(0, self.share, all_widths)
+        self.widths.grad = all_widths
+
     def all_widths(self) -> Tensor:
         """Return the fractional bits of every weight, activation and feature: (weights + hidden + features,)."""
         return shared_by(self.widths, self.share)
@@ -104,8 +118,16 @@ class Packed(nn.Module):
                 bias=torch.cat([layer.bias_gain.expand(n) for layer, n in sizes]),
                 shift=torch.cat([layer.bias_shift for layer in dense]),
                 centre=read.centre,
+                reads=self._reads().to(read.centre.device),
             )
         return self._units
+
+    def _reads(self) -> Tensor:
+        """Return which activation each weight reads: the hidden ones in a row, then the features."""
+        hidden = self.shape.sizes[1:-1]
+        starts = [self.shape.hidden, *accumulate(hidden[:-1], initial=0)][: len(self.shape.pairs)]
+        pairs = zip(starts, self.shape.pairs, strict=True)
+        return torch.cat([torch.arange(first, first + n).repeat_interleave(units) for first, (n, units) in pairs])
 
 
 def _joined(shares: Sequence[Tensor | None], sizes: Sequence[int]) -> Tensor | None:

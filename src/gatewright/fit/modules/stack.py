@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gatewright.fit.dead import remove_dead
 from gatewright.fit.frozen import frozen_graph
+from gatewright.fit.modules.fixed_step import FixedStep
 from gatewright.fit.modules.protocol import Format, Group, TrainLayer, summed
 from gatewright.fit.start import float_layers
 from gatewright.fixedpoint import Fixed
@@ -66,6 +67,7 @@ class Stack(nn.Module):
         self._added = {layer.adds for layer in self.layers}
         self._reads = Format(frac_bits=torch.tensor(source.frac_bits), width_bits=torch.tensor(source.width_bits))
         self.packed = packed
+        self._by_hand: FixedStep | None = None
 
     @property
     def device(self) -> torch.device:
@@ -92,6 +94,18 @@ class Stack(nn.Module):
         thins = self.training and self.dropout
         kept = [self._kept((len(x), units)) for units in self.hidden_units] if thins else None
         return self.packed.step(x, kept) if self.quantizing else self.packed.floats(x, kept)
+
+    def by_hand(self) -> FixedStep | None:
+        """Return the step that gives outputs and gradients without autograd; None where only autograd knows them.
+
+        On processors, where calls cost more than arithmetic.
+        """
+        known = self.packed is None and self.quantizing and self.training and not self.dropout
+        if not known or self.device.type != "cpu":
+            return None
+        if self._by_hand is None:
+            self._by_hand = FixedStep.of(self.layers, self._reads)
+        return self._by_hand
 
     def walk(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the outputs and the cost, layer by layer; see outputs_and_cost, which may know a faster way."""
@@ -173,6 +187,7 @@ class Stack(nn.Module):
 
     def refresh(self) -> None:
         """Rebuild the layers' constants after a state was loaded."""
+        self._by_hand = None
         if self.packed is not None:
             self.packed.refresh()
         for layer in self.layers:
@@ -221,6 +236,9 @@ class Stack(nn.Module):
     @torch.no_grad()
     def clamp(self) -> None:
         """Bring parameters back to where they can learn."""
+        if self._by_hand is not None:
+            self._by_hand.clamp()
+            return
         for layer in self.layers:
             layer.clamp()
 

@@ -74,7 +74,8 @@ class Trainable(Protocol):
 class Job:
     """What the loop needs to know of a stage.
 
-    loss: indices of a batch -> scalar; begin_epoch: formats and masks due at an epoch (must follow from the module's
+    loss: indices of a batch -> scalar; by_hand: the same, with the gradients already in the parameters, or None where
+    autograd has to find them; begin_epoch: formats and masks due at an epoch (must follow from the module's
     state alone); after_step: parameter projections; validate: -> row with "score" (greater is better) and
     "validation_loss"; first_selectable: the epoch from which a model may be chosen and patience counts; admissible:
     whether the present model may be, asked only of one that would be; none_admissible: the error's text if none was;
@@ -88,6 +89,7 @@ class Job:
     begin_epoch: Callable[[int], None]
     after_step: Callable[[], None]
     validate: Callable[[], Row]
+    by_hand: Callable[[Tensor], Tensor | None] = lambda _: None
     first_selectable: int = 0
     admissible: Callable[[], bool] = lambda: True
     none_admissible: Callable[[], str] = lambda: ""
@@ -121,12 +123,15 @@ def train(job: Job, module: Trainable, checkpoint: Checkpoint, *, progress: bool
             run.loss_sum.zero_()
         while run.step < steps:
             batch = run.order[run.step * size : (run.step + 1) * size].to(device)
-            loss = job.loss(batch)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss = job.by_hand(batch)
+            if loss is None:
+                traced = job.loss(batch)
+                optimizer.zero_grad(set_to_none=True)
+                traced.backward()  # type: ignore[no-untyped-call]
+                loss = traced.detach()
             optimizer.step()
             job.after_step()
-            run.loss_sum += loss.detach() * len(batch)
+            run.loss_sum += loss * len(batch)
             run.step += 1
             if run.step < steps and time.monotonic() >= due:
                 checkpoint.save(run.state())

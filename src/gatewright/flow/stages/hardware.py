@@ -14,6 +14,7 @@ from gatewright.errors import BudgetError
 from gatewright.flow.expected import expected_text
 from gatewright.flow.frontend import first_windows_of, put_in_front, simulate_whole
 from gatewright.flow.lowering import choices_of, families_of, target_of
+from gatewright.flow.room import check_room
 from gatewright.flow.rundir import RunDirectory, Stage
 from gatewright.flow.stages.placed import FILE, place_design, placed_pipeline
 from gatewright.tools import digest, write_json
@@ -156,6 +157,7 @@ class Hardware:
 
         target, work = target_of(self.config, self.part), self.directory.work("placed")
         program = self._load_program()
+        check_room(program, self.config, self.part)
         lowered = lower(program, self._codes(program), target.without_limits(), choices_of(self.config))
 
         def place(design: Dataflow, number: int) -> float | None:
@@ -177,6 +179,7 @@ class Hardware:
         from gatewright.lower.tensor.compile import intervals
 
         program, target, choices = self._load_program(), self._target(), choices_of(self.config)
+        check_room(program, self.config, self.part)
         codes = self._codes(program)
         lowered = lower(program, codes, target, choices)
         figures, paced = estimate(lowered), lowered.paced is not None
