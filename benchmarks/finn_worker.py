@@ -25,7 +25,7 @@ def library() -> Path:
 def window(request: dict[str, Any], out: Path) -> dict[str, Any]:
     """Write a window of 3 x 3 pixels of 8 bits that leaves whole, in every cycle; return its sources and estimate."""
     helper = import_module("onnx.helper")
-    module = import_module("finn.custom_op.fpgadataflow.rtl.convolutioninputgenerator_rtl")
+    module: Any = import_module("finn.custom_op.fpgadataflow.rtl.convolutioninputgenerator_rtl")
     module.get_settings = lambda: SimpleNamespace(finn_rtllib=str(library()))
     channels, columns = request["channels"], request["columns"]
     node = helper.make_node(

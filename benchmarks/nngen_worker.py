@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-import nngen as ng
 import numpy as np
-from veriloggen import Module, Not, Seq, simulation
-from veriloggen import thread as vthread
-from veriloggen.types import axi
+
+ng: Any = import_module("nngen")  # not the module beside this file, which has the same name
+veriloggen: Any = import_module("veriloggen")
+vthread: Any = import_module("veriloggen.thread")
+axi: Any = import_module("veriloggen.types.axi")
 
 CHUNK, WORDS, BITS = 64, 1 << 18, 32  # bytes of an aligned block; of the memory; of its bus
 
@@ -70,11 +71,11 @@ def _bench(design: Any, source: Any, output: Any, x: Any, want: Any, work: Path)
     axi.set_memory(memory, x, BITS, 8, source.addr, BITS // 8)
     axi.set_memory(memory, weights, BITS, 8, at)
     axi.set_memory(memory, want, BITS, 32, check, 1)
-    m = Module("test")
+    m = veriloggen.Module("test")
     m.copy_params(design)
     ports = m.copy_sim_ports(design)
     clk, resetn, rst = ports["CLK"], ports["RESETN"], m.Wire("RST")
-    rst.assign(Not(resetn))
+    rst.assign(veriloggen.Not(resetn))
     model = axi.AxiMemoryModel(
         m,
         "memory",
@@ -89,7 +90,7 @@ def _bench(design: Any, source: Any, output: Any, x: Any, want: Any, work: Path)
     slave = vthread.AXIMLite(m, "_saxi", clk, rst, noio=True)
     slave.connect(ports, "saxi")
     time = m.Reg("time_counter", 32, initval=0)
-    Seq(m, "seq", clk, rst)(time.inc())
+    veriloggen.Seq(m, "seq", clk, rst)(time.inc())
     results = int(np.prod(output.shape))
 
     def control() -> None:
@@ -112,8 +113,8 @@ def _bench(design: Any, source: Any, output: Any, x: Any, want: Any, work: Path)
 
     vthread.Thread(m, "control", clk, rst, control).start()
     m.Instance(design, "uut", params=m.connect_params(design), ports=m.connect_ports(design))
-    simulation.setup_clock(m, clk, hperiod=5)
-    simulation.setup_reset(m, resetn, m.make_reset(), period=100, polarity="low")
+    veriloggen.simulation.setup_clock(m, clk, hperiod=5)
+    veriloggen.simulation.setup_reset(m, resetn, m.make_reset(), period=100, polarity="low")
     return m.to_verilog()
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from math import floor
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -142,7 +143,7 @@ def test_samples_that_no_adc_gives_are_refused():
     ):
         capture(np.array([0, 64]), unit)
     with pytest.raises(FormatError, match="one row of integers, not float64 of shape"):
-        capture(np.zeros(3), unit)
+        capture(cast(Any, np.zeros(3)), unit)
     for rule, text in (({"stride": 0}, "stride of 1 or more"), ({"stride": 1, "first": -1}, "not 1, -1")):
         with pytest.raises(FormatError, match=text):
             Every(**rule)
