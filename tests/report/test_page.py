@@ -227,6 +227,11 @@ def test_curves_and_samples_say_what_they_show():
     assert titles == ["Loss, teacher", "Loss, student", "Validation accuracy", "Weights at exactly zero"]
     alt = learning_curves(sample.history())[3].alt
     assert alt == "Weights at exactly zero over 119 epochs: student 0.0 % to 60.0 %."
+    near_all = [{"epoch": float(k), "validation_accuracy": 1 - 0.01 * (k % 3)} for k in range(9)]
+    (curve,) = learning_curves({"student": near_all})
+    shares = [float(share) for share in re.findall(r">([\d.]+)\u202f%<", curve.html)]
+    assert max(shares) == 100
+    assert len(shares) > 2
     pulses = sample_pictures(sample.traces())
     assert [p.title for p in pulses] == ["electromagnetic", "muon", "ringing", "saturated"]
     assert pulses[0].alt.startswith("9 samples of class electromagnetic, 30 inputs each")

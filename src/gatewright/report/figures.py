@@ -169,7 +169,7 @@ def _chart(title: str, lines: Sequence[_Line], *, percent: bool) -> list[Picture
         values = [y for line in lines for y in line.y]
         room = max(0.02, 0.06 * (max(values) - min(values)))
         axes.set_ylim(min(values) - room, max(values) + room)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}\u202f%")
+        axes.yaxis.set_major_formatter(_share)
     elif max(y for line in lines for y in line.y) > 10 * min(y for line in lines for y in line.y) > 0:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -183,6 +183,11 @@ def _chart(title: str, lines: Sequence[_Line], *, percent: bool) -> list[Picture
     ends = "; ".join(f"{line.label} {_word(line.y[0], percent)} to {_word(line.y[-1], percent)}" for line in lines)
     alt = f"{title} over {int(max(lines[0].x))} epochs: {ends}."
     return [Picture(title=title, alt=alt, html=svg_of(figure, title, alt))]
+
+
+def _share(value: float, _place: int | None) -> str:
+    """Return the label of an axis of shares: none where a line has room above all or below nothing."""
+    return f"{100 * value:.4g}\u202f%" if 0 <= round(value, 9) <= 1 else ""
 
 
 def _word(value: float, percent: bool) -> str:
