@@ -14,7 +14,7 @@ from sklearn.datasets import load_iris
 from gatewright.cli.main import main
 from gatewright.data import Dataset
 from gatewright.ir import Interpreter, load_program, ranges
-from gatewright.report import validate_results
+from gatewright.report.schema import validate_results
 from tests.importers.keras_files import layer, sequential, write_h5
 from tests.importers.onnx_models import save
 

@@ -13,7 +13,7 @@ from gatewright.data import Dataset
 from gatewright.export.vectors import graph_outputs
 from gatewright.graph import load_graph
 from gatewright.graph.nodes import Table
-from gatewright.report import validate_results
+from gatewright.report.schema import validate_results
 
 pytestmark = [pytest.mark.torch, pytest.mark.sim, pytest.mark.synth, pytest.mark.place, pytest.mark.slow]
 COMMAND = [sys.executable, "-m", "gatewright"]

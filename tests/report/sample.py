@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from gatewright.intervals import wilson
-from gatewright.report import StageRow
 from gatewright.report.judged import Judged
+from gatewright.report.stage import StageRow
 
 CLASSES = [str(digit) for digit in range(10)]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gatewright.report import FileRow
 from gatewright.report.anomaly_page import render_anomaly, verdict, write_anomaly_page
+from gatewright.report.stage import FileRow
 from tests.report import sample
 from tests.report.checker import checked
 

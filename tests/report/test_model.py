@@ -14,9 +14,9 @@ from gatewright.export import profile
 from gatewright.graph import load_graph, save_graph
 from gatewright.graph.figures import figures
 from gatewright.graph.nodes import Activation
-from gatewright.report import validate_results
 from gatewright.report.page import render
 from gatewright.report.ranges import range_pictures, save_ranges
+from gatewright.report.schema import validate_results
 from tests.graphs import chain, dense, quantizer
 from tests.report.sample import classification
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from gatewright.errors import GatewrightError
-from gatewright.report import FileRow, run_files, write_report
 from gatewright.report.figures import learning_curves, sample_pictures
 from gatewright.report.headline import headline
-from gatewright.report.page import render
+from gatewright.report.page import render, write_report
 from gatewright.report.schema import problems
+from gatewright.report.stage import FileRow, run_files
 from tests.report import sample
 from tests.report.checker import checked
 

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from gatewright.errors import GatewrightError
 from gatewright.ir import OutputKind
-from gatewright.report import results_schema, validate_results
 from gatewright.report.hardware import design_facts
-from gatewright.report.schema import markdown_table, problems, rows
+from gatewright.report.schema import markdown_table, problems, results_schema, rows, validate_results
 from tests.report.sample import classification, regression
 
 OUTPUTS = " or ".join(f'"{kind}"' for kind in get_args(OutputKind))

@@ -34,7 +34,7 @@ LAYERS = 64  # of a network, at most
 class Section(BaseModel):
     """Base of every table of the configuration: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False, defer_build=True)
 
     @field_validator("*", mode="before")
     @classmethod

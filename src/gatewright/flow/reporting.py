@@ -24,8 +24,9 @@ def write_run_report(
     kept: Collection[str] = (),
 ) -> dict[str, Any]:
     """Write the run's files that show it, and return the content of results.json. kept: stages of an earlier call."""
-    from gatewright.report import validate_results, write_report
     from gatewright.report.collect import collect
+    from gatewright.report.page import write_report
+    from gatewright.report.schema import validate_results
 
     collected = collect(config, run, part, board, families, kept)
     validate_results(collected.results)
