@@ -185,7 +185,7 @@ def _chart(title: str, lines: Sequence[_Line], *, percent: bool) -> list[Picture
     return [Picture(title=title, alt=alt, html=svg_of(figure, title, alt))]
 
 
-def _share(value: float, _place: int | None) -> str:
+def _share(value: float, _place: float) -> str:
     """Return the label of an axis of shares: none where a line has room above all or below nothing."""
     return f"{100 * value:.4g}\u202f%" if 0 <= round(value, 9) <= 1 else ""
 
