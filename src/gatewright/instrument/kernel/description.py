@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatewright.errors import LowerError
-from gatewright.instrument.registers import Access, Field, Frame, Register
+from gatewright.instrument.framed import Framed
+from gatewright.instrument.registers import Access, Field, Register
 
 MAGIC = 0x474B0001
 """Word ID: "GK", and the version of this map."""
@@ -51,16 +52,11 @@ ARGUMENTS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kernel:
+class Kernel(Framed):
     """The kernel `name` around the program of a hash. x, y: frames of a vector and of its result, in beats of its bus.
 
     Raises LowerError for a vector that is too long, and for beats that are none of `DATA_BITS`.
     """
-
-    name: str
-    program_hash: str
-    x: Frame
-    y: Frame
 
     def __post_init__(self) -> None:
         if self.data_bits not in DATA_BITS or self.y.beat_bits != self.data_bits:
@@ -74,24 +70,9 @@ class Kernel:
                 )
 
     @property
-    def data_bits(self) -> int:
-        """Bits of a beat of its bus to memory."""
-        return self.x.beat_bits
-
-    def vector_bytes(self, frame: Frame) -> int:
-        """Return the bytes from a vector in memory to the next."""
-        return frame.words * self.data_bits // 8
-
-    @property
     def registers(self) -> tuple[Register, ...]:
         """Every word that there is, in order."""
-        constants = (
-            ("ID", MAGIC, 'Who answers: 0x474B, "GK", and the version of this map.'),
-            ("HASH_HIGH", int(self.program_hash[:8], 16), "First 32 bits of the hash of the program inside."),
-            ("HASH_LOW", int(self.program_hash[8:16], 16), "The next 32 bits of it."),
-            ("X_BYTES", self.vector_bytes(self.x), "Bytes from a vector to the next."),
-            ("Y_BYTES", self.vector_bytes(self.y), "Bytes from a result to the next."),
-        )
+        constants = self.identity(MAGIC, "GK", "Bytes from a vector to the next.", "Bytes from a result to the next.")
         counters = (
             ("VECTORS_IN", "Vectors that have entered the core in this run, or the last."),
             ("RESULTS_OUT", "Results that have left it."),

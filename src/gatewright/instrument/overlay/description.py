@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatewright.errors import LowerError
-from gatewright.instrument.registers import Access, Field, Frame, Register
+from gatewright.instrument.framed import Framed
+from gatewright.instrument.registers import Access, Field, Register
 
 MAGIC = 0x47440001
 """Word ID: "GD", and the version of this map."""
@@ -29,16 +30,11 @@ COUNTERS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overlay:
+class Overlay(Framed):
     """The module `name` around the program of a hash. x, y: frames of a vector and of its result, in beats.
 
     Raises LowerError for a vector longer than a transfer of the DMA, and for beats that are none of `DATA_BITS`.
     """
-
-    name: str
-    program_hash: str
-    x: Frame
-    y: Frame
 
     def __post_init__(self) -> None:
         if self.data_bits not in DATA_BITS or self.y.beat_bits != self.data_bits:
@@ -51,24 +47,9 @@ class Overlay:
                 )
 
     @property
-    def data_bits(self) -> int:
-        """Bits of a beat."""
-        return self.x.beat_bits
-
-    def vector_bytes(self, frame: Frame) -> int:
-        """Return the bytes of a vector in a transfer."""
-        return frame.words * self.data_bits // 8
-
-    @property
     def registers(self) -> tuple[Register, ...]:
         """Every word that there is, in order."""
-        constants = (
-            ("ID", MAGIC, 'Who answers: 0x4744, "GD", and the version of this map.'),
-            ("HASH_HIGH", int(self.program_hash[:8], 16), "First 32 bits of the hash of the program inside."),
-            ("HASH_LOW", int(self.program_hash[8:16], 16), "The next 32 bits of it."),
-            ("X_BYTES", self.vector_bytes(self.x), "Bytes of a vector."),
-            ("Y_BYTES", self.vector_bytes(self.y), "Bytes of a result."),
-        )
+        constants = self.identity(MAGIC, "GD", "Bytes of a vector.", "Bytes of a result.")
         return (
             *(_register(name, word, "read-only", text, reset=value) for word, (name, value, text) in
               enumerate(constants)),
